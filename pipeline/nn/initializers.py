@@ -1,0 +1,24 @@
+"""An initializer draws the weights that training starts from; their scale decides whether signals live or die."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+INITIALIZERS: dict[str, Callable[[int, int], float]] = {
+    "zeros": lambda fan_in, fan_out: 0.0,  # noqa: ARG005  every scale is a function of both fans
+    "small": lambda fan_in, fan_out: 0.01,  # noqa: ARG005
+    "large": lambda fan_in, fan_out: 1.0,  # noqa: ARG005
+    "xavier": lambda fan_in, fan_out: math.sqrt(1 / fan_in),  # noqa: ARG005  LeCun 1998; the lecture's "Xavier"
+    "glorot": lambda fan_in, fan_out: math.sqrt(2 / (fan_in + fan_out)),  # Glorot and Bengio 2010
+    "he": lambda fan_in, fan_out: math.sqrt(2 / fan_in),  # noqa: ARG005  He et al. 2015
+}
+"""The standard deviation of a layer's normal weights, from its fan-in and fan-out, by the name that studies call it."""
+
+
+def draw_weights(rng: np.random.Generator, init: str | float, fan_in: int, fan_out: int) -> np.ndarray:
+    """Draw one trial's weights (fan_in, fan_out) in float64: normal, with the scale of ``init``, a name or a number."""
+    scale = INITIALIZERS[init](fan_in, fan_out) if isinstance(init, str) else init
+    return scale * rng.standard_normal((fan_in, fan_out))

@@ -1,0 +1,23 @@
+"""Is random search better than grid search? Bergstra and Bengio's question (2012), asked of a small network on digits."""
+
+from pipeline.hparams import TrainConfig
+from pipeline.spec import Categorical, Float, SearchSpace, Study
+
+STUDY = Study(
+    name="random_vs_grid",
+    question="Is random search better than grid search?",
+    dataset="digits",
+    space=SearchSpace(
+        learning_rate=Float(1e-4, 10, log=True, levels=3),  # five decades: from hardly moving to diverging
+        l2=Float(1e-6, 1e-1, log=True, levels=3),
+        activation=Categorical("relu", "tanh"),
+        init=Categorical("small", "xavier", "he"),
+        batch_norm=Categorical(False, True),
+    ),
+    config=TrainConfig(epochs=20, batch_size=64),
+    # Against a grid that is shifted afresh in every block, since one fixed grid is a sample of size one;
+    # the textbook's grid runs beside it.
+    arms=("random", "shifted_grid", "grid"),
+    blocks=10,
+    delta=0.005,
+)
