@@ -174,7 +174,7 @@ class Study:
     dataset: str = "digits"
     fixed: HyperParams = field(default_factory=HyperParams)
     config: TrainConfig = field(default_factory=TrainConfig)
-    arms: tuple[Arm | str, ...] = field(default_factory=lambda: (Arm("random"), Arm("grid")))
+    arms: tuple[Arm, ...] = field(default_factory=lambda: (Arm("random"), Arm("grid")))
     blocks: int = 10
     trials: int = 0
     delta: float = 0.005
@@ -182,7 +182,6 @@ class Study:
 
     def __post_init__(self) -> None:
         check_name("study", self.name)
-        object.__setattr__(self, "arms", tuple(Arm(a) if isinstance(a, str) else a for a in self.arms))
         object.__setattr__(self, "trials", self.trials or self.space.grid_size)
         names = [arm.name for arm in self.arms]
         if not names or len(set(names)) < len(names):

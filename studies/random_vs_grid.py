@@ -1,7 +1,7 @@
 """Is random search better than grid search? Bergstra and Bengio's question (2012), asked of a small network on digits."""
 
 from pipeline.hparams import TrainConfig
-from pipeline.spec import Categorical, Float, SearchSpace, Study
+from pipeline.spec import Arm, Categorical, Float, SearchSpace, Study
 
 STUDY = Study(
     name="random_vs_grid",
@@ -17,7 +17,7 @@ STUDY = Study(
     config=TrainConfig(epochs=20, batch_size=64),
     # Against a grid that is shifted afresh in every block, since one fixed grid is a sample of size one;
     # the textbook's grid runs beside it.
-    arms=("random", "shifted_grid", "grid"),
+    arms=(Arm("random"), Arm("shifted_grid"), Arm("grid")),
     blocks=10,
     delta=0.005,
 )
