@@ -78,7 +78,7 @@ class Categorical:
     def distribution(self) -> BaseDistribution:
         return CategoricalDistribution(self.choices)
 
-    def grid(self, shift: float | None = None) -> list[str | float | bool]:  # noqa: ARG002  a Float is shifted
+    def grid(self, shift: float | None = None) -> list[str | float | bool]:
         """Every choice; categories are always complete, whatever the shift."""
         return list(self.choices)
 

@@ -1,0 +1,5 @@
+"""The rows a network trains on: data sets by name, split afresh for every block, preprocessed from the training rows alone."""
+
+from pipeline.data.dataset import Dataset, Split, load_block
+
+__all__ = ["Dataset", "Split", "load_block"]
