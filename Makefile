@@ -1,0 +1,49 @@
+# The developer's verbs; .ci/run calls the same ones. Every one sets up what it needs: .venv, from uv.lock.
+# uv does it: the uv on PATH, or else one that is brought into .venv at the version in uv.lock.
+
+BIN := .venv/bin
+READY := .venv/ready
+PYTHON ?= python3
+UV := $(shell command -v uv || echo $(BIN)/uv)
+UV_VERSION := $(shell sed -n '/^name = "uv"$$/{n;s/version = "\(.*\)"/\1/p;}' uv.lock)
+
+export MLFLOW_DISABLE_TELEMETRY := true
+export UV_COMPILE_BYTECODE := 1
+export UV_PROJECT_ENVIRONMENT := .venv
+
+.DEFAULT_GOAL := help
+.PHONY: help install check test test-slow test-all bench run clean
+
+help:  ## list these verbs
+	@sed -n 's/^\([a-z-]*\):.*  ## /make \1#/p' Makefile | while IFS='#' read -r verb says; do printf '%-16s %s\n' "$$verb" "$$says"; done
+
+install: $(READY)  ## set up .venv from uv.lock (the other verbs do so too)
+
+$(READY): pyproject.toml uv.lock
+	test -x "$(UV)" || { "$(PYTHON)" -m venv .venv && $(BIN)/python -m pip install --quiet "uv==$(UV_VERSION)"; }
+	"$(UV)" sync --frozen
+	touch $@
+
+run: $(READY)  ## run the main job through `mlflow run`; make run P="-e check -P seed=1"
+	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . --env-manager local $(P)
+
+test: $(READY)  ## run the tests that take seconds, and show their coverage
+	$(BIN)/python -m pytest --cov
+
+test-slow: $(READY)  ## run the tests that take minutes
+	$(BIN)/python -m pytest -m slow || test $$? -eq 5  # 5: no test has the mark
+
+test-all: test test-slow  ## run all of the tests
+
+check: $(READY)  ## lint, look at the formatting, and check the types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(READY)  ## measure what the speed claims rest on
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/overhead.py
+
+clean:  ## remove .venv and caches; what runs have recorded stays
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,31 @@
+"""What every test may lean on: quiet MLflow, commands that find the sources, and a store that is quick to make."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["PYTHONPATH"] = str(ROOT)  # for the commands that tests start in a folder of their own
+for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI"):
+    os.environ.pop(name, None)  # what a test records is never a part of the run that started the tests
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow_db(tmp_path_factory):
+    """An MLflow database with its tables made, which takes MLflow seconds."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def tracking_uri(empty_mlflow_db, tmp_path, monkeypatch):
+    """A fresh store in the test's own folder, which is the current one too."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(empty_mlflow_db, tmp_path / "mlflow.db")
+    return f"sqlite:///{tmp_path / 'mlflow.db'}"

@@ -1,0 +1,77 @@
+"""The three files that name the environment, and the verbs that build it, say the same."""
+
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+CONDA = yaml.safe_load((ROOT / "conda.yaml").read_text())
+MLPROJECT = yaml.safe_load((ROOT / "MLproject").read_text())
+LOCK = {package["name"]: package for package in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
+PINS = PYPROJECT["project"]["dependencies"]
+
+
+def test_conda_and_pyproject_pin_the_same_packages():
+    """conda.yaml installs through pip exactly what pyproject.toml depends on, at the same versions."""
+    (pip,) = (entry["pip"] for entry in CONDA["dependencies"] if isinstance(entry, dict))
+    assert sorted(pip) == sorted(PINS)
+
+
+def test_conda_keeps_its_packages_in_pip():
+    """Only Python and pip stand outside the pip section, since mlflow drops all else when it builds with uv."""
+    outside = [re.split("[=<>]", entry)[0] for entry in CONDA["dependencies"] if isinstance(entry, str)]
+    assert outside == ["python", "pip"]
+
+
+def test_conda_has_a_python_that_the_project_supports():
+    """The Python of conda.yaml is a minor version inside requires-python."""
+    (python,) = (entry for entry in CONDA["dependencies"] if isinstance(entry, str) and entry.startswith("python="))
+    low, below = re.fullmatch(r">=3\.(\d+),<3\.(\d+)", PYPROJECT["project"]["requires-python"]).groups()
+    assert int(low) <= int(python.removeprefix("python=3.")) < int(below)
+
+
+@pytest.mark.parametrize("pin", PINS)
+def test_the_lock_has_each_pin(pin):
+    """uv.lock holds each runtime package at the version that pyproject.toml pins."""
+    name, version = pin.split("==")
+    assert LOCK[name]["version"] == version
+
+
+def test_the_lock_was_made_from_this_pyproject():
+    """uv.lock records the requirements of pyproject.toml as they stand, those of the dev group too."""
+    project = LOCK[PYPROJECT["project"]["name"]]
+    locked = [entry["name"] + entry.get("specifier", "") for entry in project["metadata"]["requires-dist"]]
+    assert sorted(locked) == sorted(PINS)
+    dev = [entry["name"] + entry.get("specifier", "") for entry in project["metadata"]["requires-dev"]["dev"]]
+    assert sorted(dev) == sorted(name.lower() for name in PYPROJECT["dependency-groups"]["dev"])
+    assert project["version"] == PYPROJECT["project"]["version"]
+
+
+def test_the_lock_names_only_the_public_index():
+    """Anyone can install from uv.lock: every package comes from PyPI, with its hash."""
+    packages = [package for name, package in LOCK.items() if name != PYPROJECT["project"]["name"]]
+    assert {package["source"]["registry"] for package in packages} == {"https://pypi.org/simple"}
+    assert all(file["hash"].startswith("sha256:") for package in packages for file in package["wheels"])
+
+
+def test_make_brings_the_locked_uv_where_there_is_none(tmp_path):
+    """Without uv on PATH, ``make install`` puts the uv of uv.lock into the environment."""
+    (tmp_path / "sed").symlink_to(shutil.which("sed"))
+    command = [shutil.which("make"), "--dry-run", "--always-make", "install"]
+    path = {"PATH": str(tmp_path)}
+    plan = subprocess.run(command, cwd=ROOT, env=path, capture_output=True, text=True, check=True).stdout
+    assert f'"uv=={LOCK["uv"]["version"]}"' in plan
+
+
+@pytest.mark.parametrize("entry", MLPROJECT["entry_points"])
+def test_an_entry_point_is_whole(entry):
+    """Each parameter of an entry point has a type and a default, and its command uses it and no other."""
+    point = MLPROJECT["entry_points"][entry]
+    assert all(set(spec) == {"type", "default"} for spec in point["parameters"].values())
+    assert set(re.findall(r"{(\w+)}", point["command"])) == set(point["parameters"])
