@@ -21,7 +21,7 @@ install: $(READY)  ## set up .venv from uv.lock (the other verbs do so too)
 
 $(READY): pyproject.toml uv.lock
 	test -x "$(UV)" || { "$(PYTHON)" -m venv .venv && $(BIN)/python -m pip install --quiet "uv==$(UV_VERSION)"; }
-	"$(UV)" sync --frozen
+	"$(UV)" sync --frozen || UV_SYSTEM_CERTS=true "$(UV)" sync --frozen  # a proxy may have a certificate of its own
 	touch $@
 
 run: $(READY)  ## run the main job through `mlflow run`; make run P="-e check -P seed=1"
