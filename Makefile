@@ -8,8 +8,9 @@ UV := $(shell command -v uv || echo $(BIN)/uv)
 UV_VERSION := $(shell sed -n '/^name = "uv"$$/{n;s/version = "\(.*\)"/\1/p;}' uv.lock)
 
 export MLFLOW_DISABLE_TELEMETRY := true
-export UV_COMPILE_BYTECODE := 1
+export UV_SYSTEM_CERTS ?= $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),true,false)
 export UV_PROJECT_ENVIRONMENT := .venv
+unexport PYTHONDONTWRITEBYTECODE  # without bytecode every import of MLflow takes three times as long
 
 .DEFAULT_GOAL := help
 .PHONY: help install check test test-slow test-all bench run clean
@@ -21,7 +22,7 @@ install: $(READY)  ## set up .venv from uv.lock (the other verbs do so too)
 
 $(READY): pyproject.toml uv.lock
 	test -x "$(UV)" || { "$(PYTHON)" -m venv .venv && $(BIN)/python -m pip install --quiet "uv==$(UV_VERSION)"; }
-	"$(UV)" sync --frozen || UV_SYSTEM_CERTS=true "$(UV)" sync --frozen  # a proxy may have a certificate of its own
+	"$(UV)" sync --frozen
 	touch $@
 
 run: $(READY)  ## run the main job through `mlflow run`; make run P="-e check -P seed=1"
