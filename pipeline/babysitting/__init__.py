@@ -1,0 +1,1 @@
+"""Babysitting: before a study, checks that the network can learn at all."""

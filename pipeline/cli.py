@@ -1,0 +1,195 @@
+"""The command line: parse, look the study up, call the job, and turn what went wrong into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.jobs import Job
+
+DEFAULT_STUDY = "random_vs_grid"
+HYPERPARAMETERS = ("learning_rate", "l2", "activation", "init", "batch_norm")
+EXIT_FAILED, EXIT_USER = 1, 2
+
+VERBS = {
+    "run": "check, search and report: the main job",
+    "check": "check that the network can learn at all",
+    "search": "train and record every trial of the plan that is not recorded yet",
+    "report": "write the report from the recorded trials",
+    "train": "train one configuration and record it",
+}
+EXAMPLES = {
+    "run": "babysit run random_vs_grid --workers 2",
+    "check": "babysit check random_vs_grid",
+    "search": "babysit search random_vs_grid --blocks 2 --trials 20",
+    "report": "babysit report random_vs_grid",
+    "train": "babysit train random_vs_grid --learning-rate 0.3 --activation tanh --batch-norm true",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line. An empty value counts as not given, as MLproject's defaults are."""
+
+    def error(self, message: str) -> Any:
+        """Say what is wrong, and leave with the exit code of a user's mistake."""
+        self.exit(EXIT_USER, f"error: {message}. See {self.prog} --help\n")
+
+
+def whole(low: int) -> Callable[[str], int | None]:
+    """A parser of whole numbers of at least ``low``; empty text is not given."""
+
+    def parse(text: str) -> int | None:
+        if not text:
+            return None
+        if not text.isdecimal() or int(text) < low:
+            raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number of at least {low}")
+        return int(text)
+
+    return parse
+
+
+def real(text: str) -> float | None:
+    """A number; empty text is not given."""
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected a number") from None
+
+
+def truth(text: str) -> bool | None:
+    """True or false; empty text is not given."""
+    words = {"": None, "true": True, "false": False}
+    if text.lower() not in words:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected true or false")
+    return words[text.lower()]
+
+
+def word(text: str) -> str | float | None:
+    """A name, or a number where one is given; empty text is not given."""
+    try:
+        return float(text)
+    except ValueError:
+        return text or None
+
+
+def parser() -> Parser:
+    """The whole command line."""
+    top = Parser(
+        prog="babysit", description="Ask one question about training a neural network; get a verdict that holds."
+    )
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)
+    for verb, says in VERBS.items():
+        sub = verbs.add_parser(
+            verb, help=says, description=f"{says[0].upper()}{says[1:]}.", epilog=f"example: {EXAMPLES[verb]}"
+        )
+        sub.add_argument(
+            "study",
+            nargs="?",
+            default=DEFAULT_STUDY,
+            metavar="STUDY",
+            help="a name in studies/, or a file (%(default)s)",
+        )
+        sub.add_argument("--seed", type=whole(0), help="the seed that all randomness of the study derives from")
+        if verb in ("run", "search"):
+            sub.add_argument("--workers", type=whole(1), help="processes that train (one for each processor)")
+            sub.add_argument("--trials", type=whole(1), help="trials of each arm in each block (the study's own)")
+            sub.add_argument(
+                "--blocks", type=whole(1), help="blocks, each with a data split of its own (the study's own)"
+            )
+        if verb == "train":
+            _add_hyperparameters(sub)
+        if verb != "check":
+            sub.add_argument(
+                "--tracking-uri", default="", help="MLflow's store (MLFLOW_TRACKING_URI, or sqlite:///mlflow.db)"
+            )
+            sub.add_argument(
+                "--storage", default="", help="Optuna's store: a journal file or a URL (optuna.log beside MLflow's)"
+            )
+        sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return top
+
+
+def _add_hyperparameters(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--learning-rate", type=real, help="the step size")
+    sub.add_argument("--l2", type=real, help="the scale of the penalty on squared weights")
+    sub.add_argument("--activation", type=word, help="relu, tanh, ...")
+    sub.add_argument("--init", type=word, help="small, xavier, he, ..., or the standard deviation of the weights")
+    sub.add_argument("--batch-norm", type=truth, help="true or false")
+    sub.add_argument("--epochs", type=whole(1), help="passes over the training rows (the study's own)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code: 0 done, 1 a failed job, 2 the user's mistake, 130 or 143 stopped."""
+    args = parser().parse_args(arguments)
+    from pipeline.search.interrupts import Interrupts, Stopped
+
+    try:
+        with Interrupts().handled() as interrupts:
+            return dispatch(args, interrupts)
+    except Stopped as stop:
+        _complain(f"stopped by {stop}. What is recorded stays; the same command goes on from there")
+        return stop.exit_code
+    except ValueError as error:
+        if args.debug:
+            raise
+        _complain(f"error: {error}")
+        return EXIT_USER
+
+
+def dispatch(args: argparse.Namespace, interrupts: Any) -> int:
+    """Make the job and call its verb."""
+    from rich.console import Console
+
+    from pipeline.jobs import Failed
+
+    job = _job(args, Console(), interrupts)
+    try:
+        _call(args, job)
+    except Failed as failure:
+        _complain(str(failure))
+        return EXIT_FAILED
+    return 0
+
+
+def _job(args: argparse.Namespace, console: Any, interrupts: Any) -> Job:
+    from pipeline.jobs import Job, manual_study, recorded_study
+    from pipeline.lookup import find_study
+    from pipeline.stores import resolve_stores
+
+    study = find_study(args.study, _given(args, ("seed", "trials", "blocks")))
+    stores = resolve_stores(getattr(args, "tracking_uri", ""), getattr(args, "storage", ""))
+    if args.verb == "report":
+        study = recorded_study(study, stores)
+    elif args.verb == "train":
+        study = manual_study(study, _given(args, HYPERPARAMETERS), args.epochs or 0)
+    return Job(study, stores, console, interrupts)
+
+
+def _call(args: argparse.Namespace, job: Job) -> None:
+    from pipeline.jobs import default_workers
+
+    if args.verb == "check":
+        job.check()
+        return
+    workers = getattr(args, "workers", None) or default_workers()
+    calls = {
+        "run": lambda: job.run(workers),
+        "search": lambda: job.search(workers),
+        "report": job.report,
+        "train": job.train,
+    }
+    with job.recorded():
+        calls[args.verb]()
+
+
+def _given(args: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+    """What the command line gives of these; the rest is the study's own."""
+    values = {name: getattr(args, name, None) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _complain(line: str) -> None:
+    sys.stderr.write(f"{line}\n")

@@ -1,0 +1,198 @@
+"""The jobs behind the verbs: check, search, report, all three in a row, and the training of one configuration."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from pipeline.babysitting.checks import check
+from pipeline.nn.activations import ACTIVATIONS
+from pipeline.nn.initializers import INITIALIZERS
+from pipeline.progress import Progress
+from pipeline.report import TrialsTable, write_report, write_table
+from pipeline.search import pending_trials, search
+from pipeline.search.interrupts import Interrupts, Stopped
+from pipeline.search.ledger import Ledger
+from pipeline.search.plan import make_task, planned_trial
+from pipeline.spec import Arm, Categorical, Dimension, Float, SearchSpace, Study
+from pipeline.stores import Stores, redact
+from pipeline.task import run_task
+from pipeline.tracking import Tracker
+
+MANUAL = Arm("manual")
+"""The arm of the trials that a person chooses one by one, with ``train``."""
+
+
+class Failed(Exception):  # noqa: N818  it is not an error of the program
+    """The job ran and came to nothing; the reason is its message."""
+
+
+@dataclass
+class Job:
+    """A study at work: where it is recorded, and what it says while it goes on."""
+
+    study: Study
+    stores: Stores
+    console: Console
+    interrupts: Interrupts
+
+    @property
+    def manual(self) -> bool:
+        """Whether a person chooses its trials; each then has a run of its own to be a child of."""
+        return self.study.arms == (MANUAL,)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Optuna's record."""
+        return Ledger(self.study, self.stores.storage)
+
+    @cached_property
+    def tracker(self) -> Tracker:
+        """MLflow's record."""
+        return Tracker(self.stores.tracking)
+
+    @contextlib.contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Do the body under the study's run in MLflow, whose status tells how it ended.
+
+        What can be refused is refused first, before anything is written.
+        """
+        if not self.manual:
+            self.ledger.check_same()
+            pending_trials(self.study, self.ledger)
+        self.tracker.open(self.study, None if self.manual else self.ledger.parent_run)
+        status = "FAILED"
+        try:
+            yield
+            status = "FINISHED"
+        except Stopped:
+            status = "KILLED"
+            raise
+        finally:
+            self.tracker.finish(status)
+
+    def run(self, workers: int) -> None:
+        """Check, search, report: the main job."""
+        self.check()
+        self.search(workers)
+        self.report()
+
+    def check(self) -> None:
+        """Print what the checks find; raise :class:`Failed` at the first that is not passed."""
+        self.say(f"check: can the network of {self.study.name} learn at all?")
+        for finding in check(self.study):
+            self.say(f"  {'ok    ' if finding.passed else 'FAILED'}  {finding.name}: {finding.message}")
+            if not finding.passed:
+                raise Failed(f"check {finding.name!r} failed: {finding.message}")
+
+    def search(self, workers: int) -> None:
+        """Train and record what is missing of the plan."""
+        study = self.study
+        self.ledger.open(self.tracker.run_id)
+        pending = len(pending_trials(study, self.ledger))
+        planned = study.blocks * study.trials * len(study.arms)
+        if not pending:
+            self.say(f"search: nothing to train, all {planned:,} trials are recorded")
+            return
+        self.say(f"search: {pending:,} of {planned:,} trials to train, {workers} worker{'s' if workers > 1 else ''}")
+        with Progress(study, pending, self.console) as progress:
+            search(
+                study,
+                self.ledger,
+                self.tracker,
+                workers=workers,
+                interrupts=self.interrupts,
+                on_record=progress.recorded,
+            )
+        self.say(f"  {progress.summary()}")
+
+    def report(self) -> None:
+        """Write the report from the recorded trials, log it to the study's run, and say where to look."""
+        folder = self.stores.folder / "reports" / self.study.name
+        table = TrialsTable(self.ledger.table(), self.study, self.provenance())
+        write_table(table, folder)
+        report = write_report(table, folder)
+        self.tracker.log_metrics(report.metrics)
+        self.tracker.set_tags(report.tags)
+        self.tracker.log_files(folder, "report")
+        self.say(f"report: {report.sentence}")
+        self.say(f"  page              {report.page}")
+        self.say(f"  MLflow UI         {self._mlflow_command()}")
+        self.say(f"    then open       {self.tracker.charts_link()}")
+        self.say(f"  Optuna Dashboard  optuna-dashboard {redact(self.stores.storage)}")
+
+    def train(self) -> None:
+        """Train the configuration that a person chose on the first block's data; record it as the next trial of their arm."""
+        study = self.study
+        point = {name: getattr(study.fixed, name) for name in study.space}
+        self.ledger.open(self.tracker.run_id)
+        task = make_task(study, [planned_trial(study, MANUAL, 0, len(self.ledger.recorded()), point)])
+        (trial,) = run_task(task)
+        with self.interrupts.deferred():
+            self.ledger.add(trial, *self.tracker.record(study, [trial]))
+        for step in range(trial.result.epochs):
+            shown = "  ".join(f"{key} {values[step]:.4f}" for key, values in trial.result.curves.items())
+            self.say(f"  epoch {step + 1:3d}  {shown}")
+        scores = "  ".join(f"{key} {value:.4g}" for key, value in trial.metrics.items())
+        self.say(f"  {'diverged' if trial.result.diverged else 'checkpoint'}: {scores}")
+
+    def provenance(self) -> dict[str, str]:
+        """The versions that the numbers were made with."""
+        return {name: version(name) for name in ("babysit", "numpy", "optuna", "scikit-learn", "scipy", "mlflow")}
+
+    def say(self, line: str) -> None:
+        """Print a line, as it is."""
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _mlflow_command(self) -> str:
+        uri = self.stores.tracking
+        if uri.startswith("http"):
+            return redact(uri)
+        return f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --backend-store-uri {redact(uri)}"
+
+
+def manual_study(study: Study, chosen: Mapping[str, Any], epochs: int) -> Study:
+    """The study that a person's own trial is recorded in: what they chose is fixed, and its space holds whatever that is."""
+    fixed = replace(study.fixed, **chosen)
+
+    def widened(name: str, dimension: Dimension) -> Dimension:
+        value = getattr(fixed, name)
+        if isinstance(dimension, Float):
+            return Float(min(0.0, value), max(dimension.high, value))
+        known: dict[str, Collection[str]] = {"activation": ACTIVATIONS, "init": INITIALIZERS}
+        return Categorical(*dict.fromkeys([*known.get(name, dimension.choices), value]))
+
+    return replace(
+        study,
+        name=f"{study.name}-manual",
+        space=SearchSpace(**{name: widened(name, dimension) for name, dimension in study.space.items()}),
+        fixed=fixed,
+        config=replace(study.config, epochs=epochs or study.config.epochs),
+        arms=(MANUAL,),
+        blocks=1,
+        trials=1,
+    )
+
+
+def recorded_study(study: Study, stores: Stores) -> Study:
+    """The study as it was declared when it last ran. Raises ``ValueError`` if it is not recorded there."""
+    if not (":" in stores.storage or Path(stores.storage).is_file()):
+        raise ValueError(f"no study is recorded at {stores.storage}; run one first, or give the --storage of one")
+    ledger = Ledger(study, stores.storage)
+    if ledger.declaration is None:
+        known = ", ".join(ledger.study_names) or "none"
+        raise ValueError(f"study {study.name!r} is not recorded at {redact(stores.storage)}; recorded there: {known}")
+    return ledger.declaration
+
+
+def default_workers() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,66 @@
+"""Finding a study: by its name in a ``studies`` folder, or by the path of its file."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import traceback
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pipeline
+from pipeline.spec import Study
+
+FOLDERS = (Path("studies"), Path(pipeline.__file__).parents[1] / "studies")
+"""Where names are looked up: the current folder's studies first, then those that come with the pipeline."""
+
+
+def find_study(name: str, overrides: Mapping[str, Any]) -> Study:
+    """The study of that name or path, with the overrides that are given. Raises ``ValueError`` with one line if there is none."""
+    study = getattr(_load(_path(name)), "STUDY", None)
+    if not isinstance(study, Study):
+        raise ValueError(f"{_path(name)}: it must end in STUDY = Study(...); got {type(study).__name__}")
+    return replace(study, **overrides)
+
+
+def study_names() -> list[str]:
+    """The names that :func:`find_study` knows."""
+    return sorted({path.stem for folder in FOLDERS for path in folder.glob("*.py") if not path.stem.startswith("_")})
+
+
+def _path(name: str) -> Path:
+    if name.endswith(".py"):
+        if not Path(name).is_file():
+            raise ValueError(f"study file not found: {name} (in {Path.cwd()})")
+        return Path(name)
+    for folder in FOLDERS:
+        if (folder / f"{name}.py").is_file():
+            return folder / f"{name}.py"
+    close = difflib.get_close_matches(name, study_names(), n=1)
+    hint = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(study_names())}"
+    raise ValueError(f"unknown study {name!r}. {hint}")
+
+
+def _load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"study_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path}: is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"{path}{_line(error, path)}: {error or type(error).__name__}") from error
+    return module
+
+
+def _line(error: Exception, path: Path) -> str:
+    """``:N``, the line of the study file that is to blame, if one is."""
+    if isinstance(error, SyntaxError):
+        return f":{error.lineno}"
+    lines = [
+        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path.absolute()
+    ]
+    return f":{lines[-1]}" if lines else ""

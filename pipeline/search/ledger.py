@@ -1,0 +1,169 @@
+"""The ledger: Optuna's record of a study, one Optuna study for each arm and block, numbered as the plan numbers them.
+
+It is the record that decides: a trial is done when it stands here. Optuna Dashboard opens it as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from pipeline.spec import Arm, Study
+from pipeline.stores import is_url
+from pipeline.trial import FinishedTrial, PlannedTrial
+
+SCORE = "best/val_accuracy"
+Key = tuple[str, int, int]
+
+
+class Ledger:
+    """The Optuna studies of one study, in the storage at an address."""
+
+    def __init__(self, study: Study, address: str) -> None:
+        """Open the storage; a new one is made here, by this one process, before any worker starts."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.study, self.storage = study, open_storage(address)
+        self._studies: dict[tuple[str, int], optuna.Study] = {}
+
+    def check_same(self) -> None:
+        """Raise ``ValueError``, naming the difference, if trials of another declaration stand under the study's name."""
+        for attributes in self._own().values():
+            then = Study.from_json(json.loads(attributes["declaration"]))
+            if then.hash != self.study.hash:
+                raise ValueError(
+                    f"study {self.study.name!r} is already recorded, and its declaration has changed: "
+                    f"{_difference(then.identity, self.study.identity)}. Give the study another name, or undo the change"
+                )
+
+    def open(self, parent_run: str) -> None:
+        """Make the Optuna study of every arm and block that has none yet, and note the declaration as it is now."""
+        declaration = json.dumps(self.study.to_json(), sort_keys=True)
+        for arm in self.study.arms:
+            for block in range(self.study.blocks):
+                self._open_one(arm, block, parent_run, declaration)
+
+    def _open_one(self, arm: Arm, block: int, parent_run: str, declaration: str) -> None:
+        made = optuna.create_study(
+            storage=self.storage,
+            study_name=self.optuna_name(arm.name, block),
+            direction="maximize",
+            load_if_exists=True,
+        )
+        known = made.user_attrs
+        about = {"study": self.study.name, "arm": arm.name, "block": block, "sampler": arm.sampler}
+        for key, value in {**about, "declaration": declaration, "mlflow_run": parent_run}.items():
+            if known.get(key) != value:
+                made.set_user_attr(key, value)
+        if not known:
+            with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
+                made.set_metric_names([SCORE])
+        self._studies[arm.name, block] = made
+
+    @property
+    def parent_run(self) -> str | None:
+        """The MLflow run that this study's trials are children of."""
+        return next((attributes["mlflow_run"] for attributes in self._own().values()), None)
+
+    @property
+    def declaration(self) -> Study | None:
+        """The study as it was declared when it last ran."""
+        return next((Study.from_json(json.loads(a["declaration"])) for a in self._own().values()), None)
+
+    @property
+    def study_names(self) -> list[str]:
+        """The names of all studies that stand in the storage."""
+        return sorted({str(a["study"]) for a in self._known().values() if "study" in a})
+
+    def recorded(self) -> dict[Key, FrozenTrial]:
+        """Every finished trial by its arm, block and number."""
+        trials = (
+            (attributes, trial)
+            for name, attributes in self._own().items()
+            for trial in optuna.load_study(study_name=name, storage=self.storage).get_trials(
+                deepcopy=False, states=(TrialState.COMPLETE,)
+            )
+        )
+        return {(a["arm"], a["block"], t.user_attrs["trial"]): t for a, t in trials}
+
+    def add(self, trial: FinishedTrial, run_id: str) -> None:
+        """Record a finished trial whole, in one write: with its point, score, validation curve and attributes."""
+        accuracy = trial.result.curves["val/accuracy"]
+        frozen = optuna.trial.create_trial(
+            params=trial.plan.point,
+            distributions=self.study.space.distributions,
+            value=trial.result.scores[SCORE],
+            intermediate_values=dict(enumerate(accuracy, start=1)),
+            user_attrs={**trial.attributes, "run_id": run_id},
+        )
+        self._studies[trial.plan.arm, trial.plan.block].add_trial(frozen)
+
+    def table(self) -> pd.DataFrame:
+        """One row for each trial of the declared budget, in the order of arms, blocks and numbers."""
+        arms = [arm.name for arm in self.study.arms]
+        rows = [
+            {**{k: v for k, v in trial.user_attrs.items() if k != SCORE}, **trial.params, SCORE: trial.value}
+            for (arm, block, number), trial in self.recorded().items()
+            if arm in arms and block < self.study.blocks and number < self.study.trials
+        ]
+        frame = pd.DataFrame(rows)
+        order = {name: i for i, name in enumerate(arms)}
+        return frame.sort_values(
+            ["arm", "block", "trial"], key=lambda c: c.map(order) if c.name == "arm" else c, ignore_index=True
+        )
+
+    def optuna_name(self, arm: str, block: int) -> str:
+        """A name that sorts."""
+        return f"{self.study.name}/{arm}/b{block:02d}"
+
+    def _own(self) -> dict[str, Mapping[str, Any]]:
+        return {name: a for name, a in self._known().items() if a.get("study") == self.study.name and "mlflow_run" in a}
+
+    def _known(self) -> dict[str, Mapping[str, Any]]:
+        summaries = optuna.get_all_study_summaries(self.storage, include_best_trial=False)
+        return {summary.study_name: summary.user_attrs for summary in summaries}
+
+
+def open_storage(address: str) -> BaseStorage:
+    """Optuna's storage at a database URL, or in a journal file."""
+    if is_url(address):
+        return RDBStorage(address, engine_kwargs={"pool_pre_ping": True} if not address.startswith("sqlite") else None)
+    return JournalStorage(JournalFileBackend(str(Path(address).absolute())))
+
+
+def check_plan(planned: list[PlannedTrial], recorded: Mapping[Key, FrozenTrial]) -> None:
+    """Raise ``ValueError`` if a recorded trial is not the one that the plan has in its place."""
+    for trial in planned:
+        found = recorded.get(trial.key)
+        if found is not None and found.params != trial.point:
+            raise ValueError(
+                f"{trial.name} is recorded at {found.params}, and planned at {trial.point}: "
+                "the samplers have changed since. Give the study another name"
+            )
+
+
+def _difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The first few values that differ, by their path."""
+    a, b = _flat(then), _flat(now)
+    changed = [
+        f"{key} was {a.get(key, 'absent')!r}, is {b.get(key, 'absent')!r}"
+        for key in sorted({*a, *b})
+        if a.get(key) != b.get(key)
+    ]
+    return "; ".join(changed[:3]) + (f"; and {len(changed) - 3} more" if len(changed) > 3 else "")
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in record.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return flat

@@ -1,0 +1,54 @@
+"""The plan: every trial of a study, drawn up front from its seed, and the tasks that train them many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import groupby, pairwise
+
+from pipeline.samplers import points
+from pipeline.seeds import derive_seed
+from pipeline.spec import Arm, Point, Study
+from pipeline.task import Task
+from pipeline.trial import PlannedTrial
+
+GROUP_SIZE = 32
+"""The most trials that train in lockstep: past it, a group's arrays outgrow the processor's caches."""
+
+
+def plan(study: Study) -> list[PlannedTrial]:
+    """Every trial of a study, block by block: the same for any number of workers, and after any number of crashes."""
+    return [
+        planned_trial(study, arm, block, number, point)
+        for block in range(study.blocks)
+        for arm in study.arms
+        for number, point in enumerate(points(arm, study, block))
+    ]
+
+
+def planned_trial(study: Study, arm: Arm, block: int, number: int, point: Point) -> PlannedTrial:
+    """A trial with the seed of its block and number, which the arms share: they meet the same luck."""
+    hparams = study.hyperparams(point, seed=derive_seed(study.seed, "weights", block, number))
+    return PlannedTrial(study.name, arm.name, arm.sampler, block, number, point, hparams)
+
+
+def tasks(study: Study, trials: Collection[PlannedTrial]) -> list[Task]:
+    """Cut trials into tasks, block by block, each of one structure and at most ``GROUP_SIZE`` trials."""
+
+    def structure(trial: PlannedTrial) -> tuple[int, str]:
+        return trial.block, repr(trial.hparams.structure)
+
+    groups = (list(group) for _, group in groupby(sorted(trials, key=structure), key=structure))
+    return [make_task(study, part) for group in groups for part in _even_parts(group)]
+
+
+def make_task(study: Study, trials: Sequence[PlannedTrial]) -> Task:
+    """The task that trains these trials of one block."""
+    block = trials[0].block
+    seeds = (derive_seed(study.seed, word, block) for word in ("split", "order"))
+    return Task(tuple(trials), study.dataset, study.config, *seeds)
+
+
+def _even_parts(trials: Sequence[PlannedTrial]) -> list[Sequence[PlannedTrial]]:
+    count = -(-len(trials) // GROUP_SIZE)
+    bounds = [len(trials) * i // count for i in range(count + 1)]
+    return [trials[start:stop] for start, stop in pairwise(bounds)]

@@ -1,0 +1,136 @@
+"""Where records go: the addresses of the MLflow and Optuna stores, read and refused before anything is written."""
+
+from __future__ import annotations
+
+import os
+import re
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+SERVER_TIMEOUT = 5
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The address of the MLflow tracking store, that of the Optuna storage, and the folder that reports go to."""
+
+    tracking: str
+    storage: str
+    folder: Path
+
+
+def resolve_stores(tracking: str = "", storage: str = "") -> Stores:
+    """The stores at these addresses; by default SQLite for MLflow and, beside it, a journal file for Optuna.
+
+    Raises ``ValueError`` for an address that is none, that both stores share, or at which nothing can be reached.
+    """
+    tracking = tracking or os.environ.get("MLFLOW_TRACKING_URI", "") or f"sqlite:///{Path('mlflow.db').absolute()}"
+    folder = (sqlite_file(tracking) or Path("mlflow.db").absolute()).parent
+    storage = storage or str(folder / "optuna.log")
+    check_tracking(tracking)
+    check_storage(storage)
+    if sqlite_file(tracking) and sqlite_file(tracking) == sqlite_file(storage):
+        raise ValueError(f"--storage: got {storage}, which is MLflow's store too; each needs a database of its own")
+    return Stores(tracking, storage, folder)
+
+
+def is_url(address: str) -> bool:
+    """Whether it has a scheme, like ``sqlite:``; otherwise it is the path of a journal file."""
+    return re.match(r"[A-Za-z][\w+.-]+:", address) is not None
+
+
+def sqlite_file(address: str) -> Path | None:
+    """The absolute path of the file behind a SQLite URL, if it is one."""
+    if not re.match(r"sqlite(\+\w+)?:", address):
+        return None
+    database = make_url(address).database
+    return Path(database).resolve() if database else None
+
+
+def check_tracking(address: str) -> None:
+    """Raise ``ValueError`` unless MLflow can keep runs at the address."""
+    name = "--tracking-uri"
+    if address.startswith(("http://", "https://")):
+        _check_server(name, address)
+    elif not is_url(address):
+        raise ValueError(f"{name}: got {address!r}; expected a URL. Did you mean sqlite:///{address}?")
+    else:
+        _check_database(name, address)
+
+
+def check_storage(address: str) -> None:
+    """Raise ``ValueError`` unless Optuna can keep trials at the address."""
+    name = "--storage"
+    if is_url(address):
+        _check_database(name, address)
+    elif address.endswith((".db", ".sqlite", ".sqlite3")):
+        raise ValueError(
+            f"{name}: got {address!r}; expected a URL or a journal file. Did you mean sqlite:///{address}?"
+        )
+    else:
+        _check_file(name, Path(address))
+
+
+def redact(address: str) -> str:
+    """The address without its password."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", address)
+
+
+def _check_server(name: str, address: str) -> None:
+    url = f"{address.rstrip('/')}/health"
+    try:
+        with urllib.request.urlopen(url, timeout=SERVER_TIMEOUT) as answer:  # noqa: S310  http or https, as seen above
+            healthy = answer.read(16).strip() == b"OK"
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise ValueError(f"{name}: no MLflow server answers at {redact(address)} ({reason})") from None
+    if not healthy:
+        raise ValueError(f"{name}: what answers at {redact(address)} is no MLflow server")
+
+
+def _check_database(name: str, address: str) -> None:
+    hint = "Expected sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+    try:
+        url = make_url(address)
+        if url.drivername.startswith("sqlite"):
+            _check_sqlite(name, address, url.database)
+        else:
+            _connect(name, address)
+    except (ArgumentError, NoSuchModuleError, ImportError, AttributeError) as error:
+        raise ValueError(f"{name}: got {redact(address)!r}, which is no database URL ({error}). {hint}") from None
+
+
+def _check_sqlite(name: str, address: str, database: str | None) -> None:
+    if not database or database == ":memory:":
+        raise ValueError(f"{name}: got {address!r}; a database in memory is gone at the end. Expected sqlite:///FILE")
+    _check_file(name, Path(database))
+    if Path(database).is_file() and Path(database).stat().st_size:
+        with Path(database).open("rb") as file:
+            if not file.read(16).startswith(b"SQLite format 3"):
+                raise ValueError(f"{name}: {database} is not a SQLite database")
+
+
+def _check_file(name: str, path: Path) -> None:
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise ValueError(f"{name}: the folder {folder} does not exist")
+    if path.is_dir():
+        raise ValueError(f"{name}: {path} is a folder; expected a file")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise ValueError(f"{name}: {path} cannot be written")
+
+
+def _connect(name: str, address: str) -> None:
+    try:
+        engine = create_engine(address)
+        engine.connect().close()
+        engine.dispose()
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
+        raise ValueError(f"{name}: cannot connect to {redact(address)} ({redact(reason)})") from None

@@ -1,0 +1,120 @@
+"""A trial, from plan to record: the point it was given, what became of it, and the words it is recorded in."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.hparams import HyperParams
+from pipeline.training import History
+
+Plain = str | float | int | bool
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """One trial of the plan. ``number`` counts from 0 within its arm and block, in the order the arm visits its points."""
+
+    study: str
+    arm: str
+    sampler: str
+    block: int
+    number: int
+    point: dict[str, Any]
+    hparams: HyperParams
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """What tells it from the other trials of its study."""
+        return self.arm, self.block, self.number
+
+    @property
+    def name(self) -> str:
+        """A run name that sorts."""
+        return f"{self.arm}-b{self.block:02d}-{self.number:04d}"
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What became of one trial: its curves as far as they are finite, the scores of its checkpoint, and its costs.
+
+    ``val_correct`` and ``test_correct`` are the rows that the checkpoint classifies right, packed eight to a byte and
+    written in base64; ``n_val`` and ``n_test`` count the rows. ``ended`` is in seconds since 1970, ``seconds`` the
+    trial's share of its group's training time.
+    """
+
+    curves: Mapping[str, Sequence[float]]
+    scores: Mapping[str, float]
+    diverged: bool
+    epochs: int
+    seconds: float
+    ended: float
+    n_val: int
+    n_test: int
+    val_correct: str
+    test_correct: str
+
+
+@dataclass(frozen=True)
+class FinishedTrial:
+    """A planned trial and its result; how it is recorded, the same words in every store."""
+
+    plan: PlannedTrial
+    result: TrialResult
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The finite scores of the checkpoint, by metric key."""
+        return {key: value for key, value in self.result.scores.items() if math.isfinite(value)}
+
+    @property
+    def identity(self) -> dict[str, Plain]:
+        """What the trial is."""
+        plan = self.plan
+        return {
+            "study": plan.study,
+            "arm": plan.arm,
+            "block": plan.block,
+            "trial": plan.number,
+            "sampler": plan.sampler,
+            "seed": plan.hparams.seed,
+        }
+
+    @property
+    def attributes(self) -> dict[str, Plain]:
+        """All of it but the point and the curves, as plain values."""
+        r = self.result
+        costs = {"diverged": r.diverged, "epochs": r.epochs, "seconds": r.seconds, "n_val": r.n_val, "n_test": r.n_test}
+        return {**self.identity, **self.metrics, **costs, "val_correct": r.val_correct, "test_correct": r.test_correct}
+
+
+def results(history: History, ended: float) -> list[TrialResult]:
+    """The trials of a history, one by one, as plain values that any process or store can hold."""
+    return [_result(history, k, ended) for k in range(len(history))]
+
+
+def _result(history: History, k: int, ended: float) -> TrialResult:
+    epochs = int(history.epochs[k])
+    val, test = history.val_correct[k], history.test_correct[k]
+    return TrialResult(
+        curves={key: curve[k, :epochs].tolist() for key, curve in history.curves.items()},
+        scores={key: float(values[k]) for key, values in history.scores.items()},
+        diverged=bool(history.diverged[k]),
+        epochs=epochs,
+        seconds=float(history.seconds[k]),
+        ended=ended,
+        n_val=len(val),
+        n_test=len(test),
+        val_correct="" if history.diverged[k] else pack_bits(val),
+        test_correct="" if history.diverged[k] else pack_bits(test),
+    )
+
+
+def pack_bits(correct: np.ndarray) -> str:
+    """Booleans (N,), eight to a byte, in base64."""
+    return base64.b64encode(np.packbits(correct).tobytes()).decode()
