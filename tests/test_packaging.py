@@ -1,6 +1,7 @@
 """The three files that name the environment, and the verbs that build it, say the same."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import tomllib
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from pipeline.cli import parser
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -75,3 +78,16 @@ def test_an_entry_point_is_whole(entry):
     point = MLPROJECT["entry_points"][entry]
     assert all(set(spec) == {"type", "default"} for spec in point["parameters"].values())
     assert set(re.findall(r"{(\w+)}", point["command"])) == set(point["parameters"])
+
+
+@pytest.mark.parametrize("entry", MLPROJECT["entry_points"])
+def test_the_command_line_takes_an_entry_point(entry):
+    """The command of each entry point, with all of its defaults, is one that the command line understands."""
+    point = MLPROJECT["entry_points"][entry]
+    defaults = {name: shlex.quote(spec["default"]) for name, spec in point["parameters"].items()}
+    python, m, package, *arguments = shlex.split(point["command"].format(**defaults))
+    assert (python, m, package) == ("python", "-m", "pipeline")
+    given = vars(parser().parse_args(arguments))
+    assert given.pop("verb") == ("run" if entry == "main" else entry)
+    assert given.pop("study") == "random_vs_grid"
+    assert not any(given.values())
