@@ -26,7 +26,7 @@ EXAMPLES = {
     "check": "babysit check random_vs_grid",
     "search": "babysit search random_vs_grid --blocks 2 --trials 20",
     "report": "babysit report random_vs_grid",
-    "train": "babysit train random_vs_grid --learning-rate 0.3 --activation tanh --batch-norm true",
+    "train": "babysit train random_vs_grid --learning-rate 0.3 --activation tanh",
 }
 
 
@@ -75,6 +75,10 @@ def word(text: str) -> str | float | None:
         return text or None
 
 
+def _compact(prog: str) -> argparse.HelpFormatter:
+    return argparse.HelpFormatter(prog, max_help_position=26)
+
+
 def parser() -> Parser:
     """The whole command line."""
     top = Parser(
@@ -82,9 +86,12 @@ def parser() -> Parser:
     )
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)
     for verb, says in VERBS.items():
-        sub = verbs.add_parser(
-            verb, help=says, description=f"{says[0].upper()}{says[1:]}.", epilog=f"example: {EXAMPLES[verb]}"
-        )
+        about: dict[str, Any] = {
+            "help": says,
+            "description": f"{says[0].upper()}{says[1:]}.",
+            "epilog": f"example: {EXAMPLES[verb]}",
+        }
+        sub = verbs.add_parser(verb, usage=f"babysit {verb} [STUDY] [OPTIONS]", formatter_class=_compact, **about)
         sub.add_argument(
             "study",
             nargs="?",
@@ -92,33 +99,51 @@ def parser() -> Parser:
             metavar="STUDY",
             help="a name in studies/, or a file (%(default)s)",
         )
-        sub.add_argument("--seed", type=whole(0), help="the seed that all randomness of the study derives from")
-        if verb in ("run", "search"):
-            sub.add_argument("--workers", type=whole(1), help="processes that train (one for each processor)")
-            sub.add_argument("--trials", type=whole(1), help="trials of each arm in each block (the study's own)")
+        if verb != "report":
             sub.add_argument(
-                "--blocks", type=whole(1), help="blocks, each with a data split of its own (the study's own)"
+                "--seed", metavar="N", type=whole(0), help="what all randomness derives from (the study's own)"
+            )
+        if verb in ("run", "search"):
+            sub.add_argument(
+                "--workers", metavar="N", type=whole(1), help="processes that train (one for each processor)"
+            )
+            sub.add_argument(
+                "--trials", metavar="N", type=whole(1), help="trials of each arm in each block (the study's own)"
+            )
+            sub.add_argument(
+                "--blocks",
+                metavar="N",
+                type=whole(1),
+                help="blocks, each with a data split of its own (the study's own)",
             )
         if verb == "train":
             _add_hyperparameters(sub)
         if verb != "check":
             sub.add_argument(
-                "--tracking-uri", default="", help="MLflow's store (MLFLOW_TRACKING_URI, or sqlite:///mlflow.db)"
+                "--tracking-uri",
+                metavar="URI",
+                default="",
+                help="MLflow's store (MLFLOW_TRACKING_URI, or sqlite:///mlflow.db)",
             )
             sub.add_argument(
-                "--storage", default="", help="Optuna's store: a journal file or a URL (optuna.log beside MLflow's)"
+                "--storage",
+                metavar="URL",
+                default="",
+                help="Optuna's store: a journal file or a URL (optuna.log beside MLflow's)",
             )
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return top
 
 
 def _add_hyperparameters(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--learning-rate", type=real, help="the step size")
-    sub.add_argument("--l2", type=real, help="the scale of the penalty on squared weights")
-    sub.add_argument("--activation", type=word, help="relu, tanh, ...")
-    sub.add_argument("--init", type=word, help="small, xavier, he, ..., or the standard deviation of the weights")
-    sub.add_argument("--batch-norm", type=truth, help="true or false")
-    sub.add_argument("--epochs", type=whole(1), help="passes over the training rows (the study's own)")
+    sub.add_argument("--learning-rate", metavar="X", type=real, help="the step size")
+    sub.add_argument("--l2", metavar="X", type=real, help="the scale of the penalty on squared weights")
+    sub.add_argument("--activation", metavar="NAME", type=word, help="relu, tanh, ...")
+    sub.add_argument(
+        "--init", metavar="NAME", type=word, help="small, xavier, he, ..., or the standard deviation of the weights"
+    )
+    sub.add_argument("--batch-norm", metavar="BOOL", type=truth, help="true or false")
+    sub.add_argument("--epochs", metavar="N", type=whole(1), help="passes over the training rows (the study's own)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -181,6 +206,8 @@ def _call(args: argparse.Namespace, job: Job) -> None:
         "report": job.report,
         "train": job.train,
     }
+    if args.verb in ("run", "search"):
+        job.refuse_changes()
     with job.recorded():
         calls[args.verb]()
 

@@ -59,15 +59,14 @@ class Job:
         """MLflow's record."""
         return Tracker(self.stores.tracking)
 
+    def refuse_changes(self) -> None:
+        """Raise ``ValueError`` if trials of another declaration stand under the study's name; nothing is written yet."""
+        self.ledger.check_same()
+        pending_trials(self.study, self.ledger)
+
     @contextlib.contextmanager
     def recorded(self) -> Iterator[None]:
-        """Do the body under the study's run in MLflow, whose status tells how it ended.
-
-        What can be refused is refused first, before anything is written.
-        """
-        if not self.manual:
-            self.ledger.check_same()
-            pending_trials(self.study, self.ledger)
+        """Do the body under the study's run in MLflow, whose status tells how it ended."""
         self.tracker.open(self.study, None if self.manual else self.ledger.parent_run)
         status = "FAILED"
         try:

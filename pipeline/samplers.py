@@ -1,4 +1,7 @@
-"""The arms of a comparison: how each one chooses the points that it tries."""
+"""The arms of a comparison: how each one chooses the points that it tries.
+
+Hyperparameters are drawn in the order of their names, so that the order in which a study lists them decides nothing.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,8 @@ def random_points(arm: Arm, study: Study, block: int) -> list[Point]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.RandomSampler(seed=derive_seed(study.seed, "sampler", arm.name, block))
     drawn = optuna.create_study(sampler=sampler)
-    return [drawn.ask(study.space.distributions).params for _ in range(study.trials)]
+    distributions = dict(sorted(study.space.distributions.items()))
+    return [drawn.ask(distributions).params for _ in range(study.trials)]
 
 
 def grid_points(arm: Arm, study: Study, block: int) -> list[Point]:
@@ -41,12 +45,14 @@ def shifted_grid_points(arm: Arm, study: Study, block: int) -> list[Point]:
     One fixed grid is a sample of size one: whether it wins is mostly the luck of where its levels fall.
     """
     rng = np.random.default_rng(derive_seed(study.seed, "shift", arm.name, block))
-    shifts = {name: float(rng.uniform()) for name, dimension in study.space.items() if isinstance(dimension, Float)}
+    shifts = {
+        name: float(rng.uniform()) for name, dimension in sorted(study.space.items()) if isinstance(dimension, Float)
+    }
     return _shuffled(arm, study, block, shifts)
 
 
 def _shuffled(arm: Arm, study: Study, block: int, shifts: dict[str, float]) -> list[Point]:
-    levels = study.space.grid(shifts)
+    levels = dict(sorted(study.space.grid(shifts).items()))
     grid = [dict(zip(levels, values, strict=True)) for values in itertools.product(*levels.values())]
     order = np.random.default_rng(derive_seed(study.seed, "sampler", arm.name, block)).permutation(len(grid))
     return [grid[i] for i in order[: study.trials]]

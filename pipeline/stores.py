@@ -95,15 +95,16 @@ def _check_server(name: str, address: str) -> None:
 
 
 def _check_database(name: str, address: str) -> None:
-    hint = "Expected sqlite:///FILE or postgresql://USER@HOST/DATABASE"
     try:
         url = make_url(address)
-        if url.drivername.startswith("sqlite"):
-            _check_sqlite(name, address, url.database)
-        else:
-            _connect(name, address)
-    except (ArgumentError, NoSuchModuleError, ImportError, AttributeError) as error:
-        raise ValueError(f"{name}: got {redact(address)!r}, which is no database URL ({error}). {hint}") from None
+        url.get_dialect()
+    except (ArgumentError, NoSuchModuleError, AttributeError):
+        expected = "expected sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+        raise ValueError(f"{name}: got {redact(address)!r}, which is no database URL; {expected}") from None
+    if url.drivername.startswith("sqlite"):
+        _check_sqlite(name, address, url.database)
+    else:
+        _connect(name, address)
 
 
 def _check_sqlite(name: str, address: str, database: str | None) -> None:
@@ -131,6 +132,10 @@ def _connect(name: str, address: str) -> None:
         engine = create_engine(address)
         engine.connect().close()
         engine.dispose()
+    except ImportError as error:
+        raise ValueError(
+            f"{name}: {redact(address)} needs the package {error.name}; install it beside babysit"
+        ) from None
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
         raise ValueError(f"{name}: cannot connect to {redact(address)} ({redact(reason)})") from None

@@ -29,3 +29,31 @@ def tracking_uri(empty_mlflow_db, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copyfile(empty_mlflow_db, tmp_path / "mlflow.db")
     return f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
+TINY_STUDY = """
+from pipeline.hparams import TrainConfig
+from pipeline.spec import Arm, Categorical, Float, SearchSpace, Study
+
+STUDY = Study(
+    name="tiny",
+    question="Does it work?",
+    space=SearchSpace(
+        learning_rate=Float(1e-2, 1e3, log=True, levels=3),
+        l2=Float(1e-6, 1e-2, log=True, levels=2),
+        batch_norm=Categorical(False, True),
+    ),
+    config=TrainConfig(epochs=2, batch_size=100),
+    arms=(Arm("random"), Arm("shifted_grid"), Arm("grid")),
+    blocks=2,
+    trials=6,
+)
+"""
+
+
+@pytest.fixture
+def tiny_study(tracking_uri, tmp_path):
+    """The path of a study of 36 trials over two structures, some of which diverge, beside a fresh store."""
+    path = tmp_path / "tiny.py"
+    path.write_text(TINY_STUDY)
+    return path

@@ -63,7 +63,7 @@ def l2_is_wired(study: Study, data: Dataset) -> Finding:
     With no other gradient, a step of size 1 moves w by -l2·w; biases stay.
     """
     l2, step = 0.1, 1e-4
-    network = _networks(study, data, [study.fixed.init], dtype="float64")
+    network = _networks(study, data, ["he"], dtype="float64")
     direction = np.random.default_rng(0).standard_normal(network.params.values.shape)
     before = network.params.values.copy()
 

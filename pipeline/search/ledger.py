@@ -47,7 +47,7 @@ class Ledger:
 
     def open(self, parent_run: str) -> None:
         """Make the Optuna study of every arm and block that has none yet, and note the declaration as it is now."""
-        declaration = json.dumps(self.study.to_json(), sort_keys=True)
+        declaration = json.dumps(self.study.to_json())
         for arm in self.study.arms:
             for block in range(self.study.blocks):
                 self._open_one(arm, block, parent_run, declaration)

@@ -1,0 +1,145 @@
+"""The search: the same trials whatever the workers and interruptions, each recorded whole, once."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+from mlflow import MlflowClient
+
+from pipeline.cli import main
+from pipeline.lookup import find_study
+from pipeline.search.ledger import Ledger
+
+TIMES = ["seconds", "run_id"]
+
+
+def recorded(folder, study_path):
+    """The table of the trials that are recorded in a folder, but for what differs from run to run."""
+    ledger = Ledger(find_study(str(study_path), {}), str(folder / "optuna.log"))
+    return ledger.table().drop(columns=TIMES)
+
+
+def numbers(folder, study_path):
+    """Whether Optuna numbers each trial as the plan does."""
+    ledger = Ledger(find_study(str(study_path), {}), str(folder / "optuna.log"))
+    return all(number == trial.number for (_, _, number), trial in ledger.recorded().items())
+
+
+def runs(tracking_uri, **tags):
+    """All runs of the store with these tags."""
+    client = MlflowClient(tracking_uri=tracking_uri)
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    query = " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items())
+    return client.search_runs(experiments, query, max_results=5000)
+
+
+@pytest.fixture
+def searched(tiny_study, tmp_path):
+    """The tiny study, searched by one worker."""
+    assert main(["search", str(tiny_study), "--workers", "1"]) == 0
+    return recorded(tmp_path, tiny_study)
+
+
+@pytest.mark.parametrize("workers", ["2", "4"])
+def test_workers_change_nothing(workers, searched, tiny_study, tmp_path):
+    """The same seed gives the same trials with the same numbers and scores, whatever the number of workers."""
+    other = str(tmp_path / "other.log")
+    other_db = f"sqlite:///{tmp_path / 'other.db'}"
+    (tmp_path / "other.db").write_bytes(b"")
+    assert main(["search", str(tiny_study), "--workers", workers, "--storage", other, "--tracking-uri", other_db]) == 0
+    ledger = Ledger(find_study(str(tiny_study), {}), other)
+    assert ledger.table().drop(columns=TIMES).equals(searched)
+    assert all(number == trial.number for (_, _, number), trial in ledger.recorded().items())
+
+
+def test_every_trial_is_a_finished_run_and_an_optuna_trial(searched, tiny_study, tmp_path, tracking_uri):
+    """Each planned trial stands once in Optuna, under its own number, and once in MLflow, finished, below one parent."""
+    assert len(searched) == 36
+    assert not searched.duplicated(["arm", "block", "trial"]).any()
+    assert numbers(tmp_path, tiny_study)
+    (parent,) = runs(tracking_uri, kind="study")
+    children = runs(tracking_uri, kind="trial")
+    assert Counter(run.info.status for run in children) == {"FINISHED": 36}
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    ledger = Ledger(find_study(str(tiny_study), {}), str(tmp_path / "optuna.log"))
+    assert {run.info.run_id for run in children} == {t.user_attrs["run_id"] for t in ledger.recorded().values()}
+
+
+def test_optuna_holds_the_curve_and_the_score(searched, tiny_study, tmp_path):
+    """A trial's intermediate values are its finite validation curve, and its value is the best of it or, diverged, chance."""
+    assert searched["diverged"].any()
+    for trial in Ledger(find_study(str(tiny_study), {}), str(tmp_path / "optuna.log")).recorded().values():
+        curve = list(trial.intermediate_values.values())
+        assert len(curve) == trial.user_attrs["epochs"]
+        assert trial.value == (0.1 if trial.user_attrs["diverged"] else max(curve))
+
+
+def test_arms_share_the_seeds_of_a_block(searched):
+    """Trial n of a block starts from the same seed in every arm, and another block or number has another seed."""
+    per_place = searched.groupby(["block", "trial"])["seed"].nunique()
+    assert (per_place == 1).all()
+    assert searched["seed"].nunique() == len(per_place)
+
+
+def test_a_finished_study_trains_nothing(searched, tiny_study, tmp_path, tracking_uri, capsys):
+    """A rerun says that all is recorded, and adds no trial and no parent."""
+    assert main(["search", str(tiny_study)]) == 0
+    assert "nothing to train, all 36 trials are recorded" in capsys.readouterr().out
+    assert recorded(tmp_path, tiny_study).equals(searched)
+    assert len(runs(tracking_uri, kind="trial")) == 36
+    assert len(runs(tracking_uri, kind="study")) == 1
+
+
+def test_a_larger_budget_goes_on_from_what_is_recorded(searched, tiny_study, tmp_path, capsys):
+    """Raising the number of trials trains only those that are missing, and leaves the recorded ones as they are."""
+    assert main(["search", str(tiny_study), "--trials", "8", "--workers", "1"]) == 0
+    assert "12 of 48 trials to train" in capsys.readouterr().out
+    table = Ledger(find_study(str(tiny_study), {"trials": 8}), str(tmp_path / "optuna.log")).table().drop(columns=TIMES)
+    assert table[table["trial"] < 6].reset_index(drop=True).equals(searched)
+
+
+def test_a_changed_declaration_is_refused(searched, tiny_study, tmp_path, tracking_uri, capsys):
+    """A study whose space has changed is refused with the difference, exit code 2, and nothing is written."""
+    before = (tmp_path / "optuna.log").read_bytes()
+    tiny_study.write_text(tiny_study.read_text().replace("1e-6", "1e-5"))
+    assert main(["search", str(tiny_study)]) == 2
+    assert "space.l2.low was 1e-06, is 1e-05" in capsys.readouterr().err
+    assert (tmp_path / "optuna.log").read_bytes() == before
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_search_goes_on_where_it_was(stop, tiny_study, tmp_path, tracking_uri):
+    """After Ctrl-C or SIGTERM the rerun finishes the planned set, once each, and no run is left RUNNING."""
+    command = [sys.executable, "-m", "pipeline", "search", str(tiny_study), "--workers", "2", "--blocks", "12"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while "trials;" not in process.stdout.readline():
+        assert process.poll() is None, process.stderr.read()
+    process.send_signal(stop)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + stop
+    assert errors.splitlines() == [
+        f"stopped by {stop.name}. What is recorded stays; the same command goes on from there"
+    ]
+    assert [run.info.status for run in runs(tracking_uri, kind="study")] == ["KILLED"]
+    done = len(recorded(tmp_path, tiny_study))
+    assert main(["search", str(tiny_study), "--workers", "2", "--blocks", "12"]) == 0
+    trials = Ledger(find_study(str(tiny_study), {"blocks": 12}), str(tmp_path / "optuna.log")).recorded()
+    assert 0 < done <= len(trials) == 12 * 18
+    assert Counter(run.info.status for run in runs(tracking_uri, kind="trial")) == {"FINISHED": 12 * 18}
+    assert [run.info.status for run in runs(tracking_uri, kind="study")] == ["FINISHED"]
+    assert numbers(tmp_path, tiny_study)
+
+
+def test_a_half_written_record_is_discarded(searched, tiny_study, tmp_path, tracking_uri):
+    """A run that no trial names, as a crash leaves it, is gone after the next search, and the planned set is whole."""
+    client = MlflowClient(tracking_uri=tracking_uri)
+    (parent,) = runs(tracking_uri, kind="study")
+    tags = {"mlflow.parentRunId": parent.info.run_id, "kind": "trial"}
+    stray = client.create_run(parent.info.experiment_id, start_time=int(time.time() * 1000), tags=tags)
+    assert main(["search", str(tiny_study), "--trials", "7", "--workers", "1"]) == 0
+    children = runs(tracking_uri, kind="trial")
+    assert stray.info.run_id not in {run.info.run_id for run in children}
+    assert Counter(run.info.status for run in children) == {"FINISHED": 42}
