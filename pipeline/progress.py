@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
@@ -20,19 +21,25 @@ PLAIN_LINES = 10
 
 
 class Progress:
-    """Call :meth:`recorded` with each trial. A terminal shows a live table; elsewhere about ten plain lines are printed."""
+    """Call :meth:`recorded` with each trial. A terminal shows a live table; elsewhere about ten plain lines are printed.
 
-    def __init__(self, study: Study, pending: int, console: Console) -> None:
-        self.study, self.pending, self.console = study, pending, console
-        self.planned = study.blocks * study.trials * len(study.arms)
+    ``before`` are the trials that were recorded earlier: the arm, the score, and whether it diverged.
+    """
+
+    def __init__(self, study: Study, before: Iterable[tuple[str, float, bool]], console: Console) -> None:
+        self.study, self.console = study, console
         self.done: Counter[str] = Counter()
         self.diverged: Counter[str] = Counter()
-        self.best: dict[str, float] = {}
+        self.best: dict[str, float] = {arm.name: 0.0 for arm in study.arms}
+        for arm, score, diverged in before:
+            self._count(arm, score, diverged)
+        self.earlier, self.earlier_diverged = self.total, self.diverged.total()
+        self.planned = study.blocks * study.trials * len(study.arms)
         self._start = time.monotonic()
         self._live = Live(console=console, get_renderable=self._table, refresh_per_second=8, transient=True)
 
     def __enter__(self) -> Self:
-        if self.console.is_terminal and self.pending:
+        if self.console.is_terminal:
             self._live.start()
         return self
 
@@ -43,49 +50,53 @@ class Progress:
 
     def recorded(self, trial: FinishedTrial) -> None:
         """Count a trial that is recorded now."""
-        arm = trial.plan.arm
-        self.done[arm] += 1
-        self.diverged[arm] += trial.result.diverged
-        self.best[arm] = max(self.best.get(arm, 0.0), trial.result.scores["best/val_accuracy"])
-        step = -(-self.pending // PLAIN_LINES)
-        if not self.console.is_terminal and (self.total % step == 0 or self.total == self.pending):
+        self._count(trial.plan.arm, trial.result.scores["best/val_accuracy"], trial.result.diverged)
+        step = -(-(self.planned - self.earlier) // PLAIN_LINES)
+        due = (self.total - self.earlier) % step == 0 or self.total == self.planned
+        if due and not self.console.is_terminal:
             self.console.print(self._line(), highlight=False, soft_wrap=True)
+
+    def _count(self, arm: str, score: float, diverged: bool) -> None:
+        self.done[arm] += 1
+        self.diverged[arm] += diverged
+        self.best[arm] = max(self.best.get(arm, 0.0), score)
 
     def summary(self) -> str:
         """What this search did, in a line."""
-        return f"{self.total:,} trials trained and recorded, {self.diverged.total()} diverged, {_duration(time.monotonic() - self._start)}"
+        trained, diverged = self.total - self.earlier, self.diverged.total() - self.earlier_diverged
+        return f"{trained:,} trials trained and recorded, {diverged} of them diverged, in {_duration(self._elapsed)}"
 
     @property
     def total(self) -> int:
-        """The trials recorded so far, by this search."""
+        """The trials recorded so far."""
         return self.done.total()
 
-    def _seconds_left(self) -> float:
-        elapsed = time.monotonic() - self._start
-        return elapsed / max(self.total, 1) * (self.pending - self.total)
-
-    def _line(self) -> str:
-        best = ", ".join(f"{arm} {score:.3f}" for arm, score in self.best.items())
-        recorded = self.planned - self.pending + self.total
-        return f"{recorded}/{self.planned} trials; best val accuracy: {best}; {self.diverged.total()} diverged; {self._left()}"
+    @property
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._start
 
     def _left(self) -> str:
+        trained, missing = self.total - self.earlier, self.planned - self.total
         return (
-            f"about {_duration(self._seconds_left())} left"
-            if self.total < self.pending
-            else f"{_duration(time.monotonic() - self._start)} in all"
+            f"about {_duration(self._elapsed / max(trained, 1) * missing)} left"
+            if missing
+            else f"{_duration(self._elapsed)} in all"
         )
+
+    def _line(self) -> str:
+        best = ", ".join(f"{arm} {score:.3f}" for arm, score in self.best.items() if self.done[arm])
+        return f"{self.total}/{self.planned} trials; best val accuracy: {best}; {self.diverged.total()} diverged; {self._left()}"
 
     def _table(self) -> Group:
         table = Table(box=None, padding=(0, 2), header_style="dim")
         for column in ("arm", "trials", "best val accuracy", "diverged"):
             table.add_column(column, justify="left" if column == "arm" else "right")
-        for arm in self.study.arms:
-            best = f"{self.best[arm.name]:.3f}" if arm.name in self.best else "-"
-            table.add_row(arm.name, str(self.done[arm.name]), best, str(self.diverged[arm.name]))
-        recorded = self.planned - self.pending + self.total
-        bar = ProgressBar(total=self.planned, completed=recorded, width=40)
-        return Group(table, bar, Text(f"{recorded}/{self.planned} trials, {self._left()}", style="dim"))
+        for arm, score in self.best.items():
+            table.add_row(
+                arm, f"{self.done[arm]:,}", f"{score:.3f}" if self.done[arm] else "-", str(self.diverged[arm])
+            )
+        bar = ProgressBar(total=self.planned, completed=self.total, width=40)
+        return Group(table, bar, Text(f"{self.total:,}/{self.planned:,} trials, {self._left()}", style="dim"))
 
 
 def _duration(seconds: float) -> str:

@@ -1,66 +1,158 @@
 """The arms of a comparison: how each one chooses the points that it tries.
 
-Hyperparameters are drawn in the order of their names, so that the order in which a study lists them decides nothing.
+An arm is **planned** if its points do not depend on scores (random, the grids, quasi-random sequences): they are all drawn
+up front. Otherwise it is **adaptive**: within a block it asks for a point and is told its score, strictly in order.
+
+Hyperparameters are drawn in the order of their names, so that the order in which a study lists them decides nothing;
+a sampler's seed derives from its arm and block, so that no two of them can share one by accident.
 """
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import inspect
 import itertools
-from collections.abc import Callable
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler
 
 from pipeline.seeds import derive_seed
 from pipeline.spec import Arm, Float, Point, Study
 
+GRIDS = ("grid", "shifted_grid")
+PLANNED: dict[str, tuple[str, dict[str, Any]]] = {
+    "random": ("optuna.samplers.RandomSampler", {}),
+    "sobol": ("optuna.samplers.QMCSampler", {"qmc_type": "sobol", "scramble": True}),
+    "halton": ("optuna.samplers.QMCSampler", {"qmc_type": "halton", "scramble": True}),
+}
+ADAPTIVE: dict[str, tuple[str, dict[str, Any]]] = {
+    "tpe": (
+        "optuna.samplers.TPESampler",
+        {"multivariate": True, "group": False, "constant_liar": False, "n_startup_trials": 10, "n_ei_candidates": 24},
+    ),
+    "gp": ("optuna.samplers.GPSampler", {"n_startup_trials": 10, "deterministic_objective": False}),
+    "cmaes": ("optuna.samplers.CmaEsSampler", {"n_startup_trials": 1, "warn_independent_sampling": False}),
+    "nsga2": ("optuna.samplers.NSGAIISampler", {"population_size": 20, "crossover_prob": 0.9, "swapping_prob": 0.5}),
+}
+"""Optuna's samplers by the words of a study, their arguments named: defaults have changed between releases."""
+
+NEEDS = {"gp": "torch", "cmaes": "cmaes"}
+"""Packages that Optuna imports only when such a sampler is first at work, some trials into a study."""
+
+
+def is_planned(arm: Arm) -> bool:
+    """Whether all of its points are known before the first trial."""
+    return arm.sampler in (*GRIDS, *PLANNED)
+
 
 def points(arm: Arm, study: Study, block: int) -> list[Point]:
-    """The points that an arm visits in a block, in order; a larger budget begins with the same ones.
-
-    Raises ``ValueError`` for an unknown sampler.
-    """
-    if arm.sampler not in PLANNED:
-        raise ValueError(f"arm {arm.name!r}: unknown sampler {arm.sampler!r}; expected one of {', '.join(PLANNED)}")
-    return PLANNED[arm.sampler](arm, study, block)
-
-
-def random_points(arm: Arm, study: Study, block: int) -> list[Point]:
-    """Independent draws by Optuna's ``RandomSampler``, from a seed of the arm and block's own."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = optuna.samplers.RandomSampler(seed=derive_seed(study.seed, "sampler", arm.name, block))
-    drawn = optuna.create_study(sampler=sampler)
+    """The points that a planned arm visits in a block, in order; a larger budget begins with the same ones."""
+    if arm.sampler in GRIDS:
+        return grid_points(arm, study, block)
+    drawn = optuna_study(arm, study, block)
+    # Optuna's quasi-random sequences begin with a point that RandomSampler draws; it is no part of the sequence.
+    skipped = 0 if arm.sampler == "random" else 1
     distributions = dict(sorted(study.space.distributions.items()))
-    return [drawn.ask(distributions).params for _ in range(study.trials)]
+    with _experimental():
+        return [drawn.ask(distributions).params for _ in range(study.trials + skipped)][skipped:]
 
 
 def grid_points(arm: Arm, study: Study, block: int) -> list[Point]:
-    """The textbook's grid in shuffled order: every prefix of it is then a fair sample of the whole."""
-    return _shuffled(arm, study, block, shifts={})
+    """The grid in shuffled order, so that every prefix of it is a fair sample of the whole.
 
-
-def shifted_grid_points(arm: Arm, study: Study, block: int) -> list[Point]:
-    """The grid, moved by a fraction of a step along each numeric axis, drawn afresh in every block.
-
-    One fixed grid is a sample of size one: whether it wins is mostly the luck of where its levels fall.
+    The shifted grid is moved by a fraction of a step along each numeric axis, drawn afresh in every block: one fixed grid
+    is a sample of size one, and whether it wins is mostly the luck of where its levels fall.
     """
-    rng = np.random.default_rng(derive_seed(study.seed, "shift", arm.name, block))
-    shifts = {
-        name: float(rng.uniform()) for name, dimension in sorted(study.space.items()) if isinstance(dimension, Float)
-    }
-    return _shuffled(arm, study, block, shifts)
-
-
-def _shuffled(arm: Arm, study: Study, block: int, shifts: dict[str, float]) -> list[Point]:
-    levels = dict(sorted(study.space.grid(shifts).items()))
+    levels = dict(sorted(study.space.grid(_shifts(arm, study, block)).items()))
     grid = [dict(zip(levels, values, strict=True)) for values in itertools.product(*levels.values())]
     order = np.random.default_rng(derive_seed(study.seed, "sampler", arm.name, block)).permutation(len(grid))
     return [grid[i] for i in order[: study.trials]]
 
 
-PLANNED: dict[str, Callable[[Arm, Study, int], list[Point]]] = {
-    "random": random_points,
-    "grid": grid_points,
-    "shifted_grid": shifted_grid_points,
-}
-"""The samplers that do not adapt, so that every point is known before the first trial."""
+def _shifts(arm: Arm, study: Study, block: int) -> dict[str, float]:
+    if arm.sampler == "grid":
+        return {}
+    rng = np.random.default_rng(derive_seed(study.seed, "shift", arm.name, block))
+    return {
+        name: float(rng.uniform()) for name, dimension in sorted(study.space.items()) if isinstance(dimension, Float)
+    }
+
+
+class Trajectory:
+    """An adaptive arm in one block: :meth:`ask` for the next point, :meth:`tell` its score, and so on, in order."""
+
+    def __init__(self, arm: Arm, study: Study, block: int) -> None:
+        self.arm, self.block, self.told = arm, block, 0
+        self._distributions = dict(sorted(study.space.distributions.items()))
+        self._study = optuna_study(arm, study, block)
+        self._asked: optuna.Trial | None = None
+
+    def ask(self) -> Point:
+        """The next point; the same one until it is told."""
+        if self._asked is None:
+            with _experimental():
+                self._asked = self._study.ask(self._distributions)
+        return self._asked.params
+
+    def tell(self, score: float) -> None:
+        """The score of the point that was asked for last."""
+        if self._asked is None:
+            raise RuntimeError("nothing was asked for")
+        with _experimental():
+            self._study.tell(self._asked, score)
+        self._asked = None
+        self.told += 1
+
+
+def optuna_study(arm: Arm, study: Study, block: int) -> optuna.Study:
+    """A study in memory whose sampler is the arm's, under its seed for the block.
+
+    Raises ``ValueError`` if there is no such sampler, a package it needs is missing, or its arguments do not fit.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    seed = derive_seed(study.seed, "sampler", arm.name, block)
+    with _experimental():
+        return optuna.create_study(direction="maximize", sampler=_sampler(arm, seed))
+
+
+def _sampler(arm: Arm, seed: int) -> BaseSampler:
+    path, arguments = {**PLANNED, **ADAPTIVE}.get(arm.sampler, (arm.sampler, {}))
+    if "seed" in arm.arguments:
+        raise ValueError(f"arm {arm.name!r}: a seed is no argument; every arm and block has one of its own")
+    missing = arm.sampler in NEEDS and importlib.util.find_spec(NEEDS[arm.sampler]) is None
+    if missing:
+        raise ValueError(f"arm {arm.name!r}: {path} needs the package {NEEDS[arm.sampler]}; install it beside babysit")
+    kind = _import(arm, path)
+    seeded = {"seed": seed} if "seed" in inspect.signature(kind).parameters else {}
+    try:
+        sampler = kind(**{**arguments, **arm.arguments}, **seeded)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"arm {arm.name!r}: {path} does not take its arguments: {error}") from None
+    if not isinstance(sampler, BaseSampler):
+        raise ValueError(f"arm {arm.name!r}: {path} makes no Optuna sampler")
+    return sampler
+
+
+def _import(arm: Arm, path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError):
+        words = ", ".join((*GRIDS, *PLANNED, *ADAPTIVE))
+        raise ValueError(
+            f"arm {arm.name!r}: unknown sampler {path!r}; expected one of {words}, or an import path"
+        ) from None
+
+
+@contextmanager
+def _experimental() -> Iterator[None]:
+    """Some of Optuna's samplers call themselves experimental, with each call; a study that names one has chosen it."""
+    with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
+        yield

@@ -207,6 +207,10 @@ class Study:
         """The trial at a point of the space, with what the study holds fixed."""
         return replace(self.fixed, **point, seed=seed)
 
+    def budgets(self, arm: str, block: int, number: int) -> bool:
+        """Whether a trial of that arm, block and number is within the declared budget."""
+        return any(arm == a.name for a in self.arms) and block < self.blocks and number < self.trials
+
     @property
     def contrast(self) -> tuple[Arm, ...]:
         """The comparison that the verdict is about: the first arm against the second."""

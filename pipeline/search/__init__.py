@@ -1,14 +1,15 @@
-"""Search: draw the plan, train what is not recorded yet, and record each trial whole, in the order of the plan."""
+"""Search: train what a study still owes, and record each trial whole, in the order of the plan."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 
+from pipeline.search.agenda import Agenda
 from pipeline.search.executor import execute
 from pipeline.search.interrupts import Interrupts
-from pipeline.search.ledger import Key, Ledger, check_plan
-from pipeline.search.plan import plan, tasks
-from pipeline.spec import Study
+from pipeline.search.ledger import SCORE, Key, Ledger
+from pipeline.search.plan import tasks
 from pipeline.tracking import Tracker
 from pipeline.trial import FinishedTrial, PlannedTrial
 
@@ -18,38 +19,40 @@ RECORD_AT_ONCE = 32
 OnRecord = Callable[[FinishedTrial], None]
 
 
-def pending_trials(study: Study, ledger: Ledger) -> list[PlannedTrial]:
-    """The trials of the plan that are not recorded. Raises ``ValueError`` if recorded ones are not those of the plan."""
-    planned, recorded = plan(study), ledger.recorded()
-    check_plan(planned, recorded)
-    return [trial for trial in planned if trial.key not in recorded]
-
-
 def search(
-    study: Study,
-    ledger: Ledger,
-    tracker: Tracker,
-    *,
-    workers: int,
-    interrupts: Interrupts,
-    on_record: OnRecord,
-) -> int:
-    """Train and record every trial of the plan that is not recorded yet; how many they were.
+    agenda: Agenda, ledger: Ledger, tracker: Tracker, *, workers: int, interrupts: Interrupts, on_record: OnRecord
+) -> None:
+    """Train and record every trial of the agenda.
 
     Workers compute; this process alone writes. A trial is in the ledger once its MLflow run is whole, so a crash
     leaves at most runs that the ledger does not know, which the next search discards.
     """
-    pending = pending_trials(study, ledger)
-    if pending:
-        tracker.discard_unknown({trial.user_attrs["run_id"] for trial in ledger.recorded().values()})
-    in_order = InOrder(pending)
-    for finished in execute(tasks(study, pending), workers):
-        for batch in _batches(in_order.release(finished)):
+    if len(agenda):
+        tracker.discard_unknown({trial.user_attrs["run_id"] for trial in agenda.recorded.values()})
+    with closing(trained(agenda, workers)) as batches:
+        for batch in batches:
             with interrupts.deferred():
-                for trial, run_id in zip(batch, tracker.record(study, batch), strict=True):
+                for trial, run_id in zip(batch, tracker.record(agenda.study, batch), strict=True):
                     ledger.add(trial, run_id)
                     on_record(trial)
-    return len(pending)
+
+
+def trained(agenda: Agenda, workers: int) -> Generator[Sequence[FinishedTrial]]:
+    """Finished trials, in batches fit to be recorded: first those of the planned arms, then the adaptive arms' in rounds."""
+    in_order = InOrder(agenda.planned)
+    for finished in execute(tasks(agenda.study, agenda.planned), workers):
+        yield from _batches(in_order.release(finished))
+    yield from rounds(agenda, workers)
+
+
+def rounds(agenda: Agenda, workers: int) -> Iterator[Sequence[FinishedTrial]]:
+    """One trial of every adaptive arm in every block at a time: in order within a block, blocks side by side."""
+    while asked := agenda.ask():
+        for finished in execute(tasks(agenda.study, [trial for _, trial in asked.values()]), workers):
+            for trial in finished:
+                trajectory, _ = asked[trial.plan.key]
+                trajectory.tell(trial.result.scores[SCORE])
+            yield finished
 
 
 class InOrder:
@@ -70,11 +73,13 @@ class InOrder:
         """Take trials in; give out those that are due, in order."""
         self._held |= {trial.plan.key: trial for trial in finished}
         released = []
-        for (arm, block), due in self._due.items():
+        for arm, block in {(trial.plan.arm, trial.plan.block): None for trial in finished}:
+            due = self._due[arm, block]
             while due and (arm, block, due[-1]) in self._held:
                 released.append(self._held.pop((arm, block, due.pop())))
         return released
 
 
-def _batches(trials: Sequence[FinishedTrial]) -> list[Sequence[FinishedTrial]]:
-    return [trials[i : i + RECORD_AT_ONCE] for i in range(0, len(trials), RECORD_AT_ONCE)]
+def _batches(trials: Sequence[FinishedTrial]) -> Iterator[Sequence[FinishedTrial]]:
+    for start in range(0, len(trials), RECORD_AT_ONCE):
+        yield trials[start : start + RECORD_AT_ONCE]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 
 import joblib
@@ -17,6 +18,12 @@ def execute(tasks: Sequence[Task], workers: int) -> Iterator[list[FinishedTrial]
     """
     run = run_task if workers == 1 else run_task_in_worker
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        yield from joblib.Parallel(n_jobs=workers, return_as="generator_unordered")(
+        finished = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")(
             joblib.delayed(run)(task) for task in tasks
         )
+    try:
+        for trials in finished:  # noqa: UP028  `yield from` would close it before the warnings are off
+            yield trials
+    finally:
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # that tasks are given up is meant
+            finished.close()

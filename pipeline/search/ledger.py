@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.spec import Arm, Study
 from pipeline.stores import is_url
-from pipeline.trial import FinishedTrial, PlannedTrial
+from pipeline.trial import FinishedTrial
 
 SCORE = "best/val_accuracy"
 Key = tuple[str, int, int]
@@ -112,8 +112,8 @@ class Ledger:
         arms = [arm.name for arm in self.study.arms]
         rows = [
             {**{k: v for k, v in trial.user_attrs.items() if k != SCORE}, **trial.params, SCORE: trial.value}
-            for (arm, block, number), trial in self.recorded().items()
-            if arm in arms and block < self.study.blocks and number < self.study.trials
+            for key, trial in self.recorded().items()
+            if self.study.budgets(*key)
         ]
         frame = pd.DataFrame(rows)
         order = {name: i for i, name in enumerate(arms)}
@@ -138,17 +138,6 @@ def open_storage(address: str) -> BaseStorage:
     if is_url(address):
         return RDBStorage(address, engine_kwargs={"pool_pre_ping": True} if not address.startswith("sqlite") else None)
     return JournalStorage(JournalFileBackend(str(Path(address).absolute())))
-
-
-def check_plan(planned: list[PlannedTrial], recorded: Mapping[Key, FrozenTrial]) -> None:
-    """Raise ``ValueError`` if a recorded trial is not the one that the plan has in its place."""
-    for trial in planned:
-        found = recorded.get(trial.key)
-        if found is not None and found.params != trial.point:
-            raise ValueError(
-                f"{trial.name} is recorded at {found.params}, and planned at {trial.point}: "
-                "the samplers have changed since. Give the study another name"
-            )
 
 
 def _difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -2,27 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby, pairwise
 
-from pipeline.samplers import points
+from pipeline.samplers import is_planned, points
 from pipeline.seeds import derive_seed
 from pipeline.spec import Arm, Point, Study
 from pipeline.task import Task
 from pipeline.trial import PlannedTrial
+
+REPEATED = 5
+"""So many equal points in a row are no accident, but on a tiny grid."""
 
 GROUP_SIZE = 32
 """The most trials that train in lockstep: past it, a group's arrays outgrow the processor's caches."""
 
 
 def plan(study: Study) -> list[PlannedTrial]:
-    """Every trial of a study, block by block: the same for any number of workers, and after any number of crashes."""
+    """Every trial of the planned arms, block by block: the same for any number of workers, and after any number of crashes.
+
+    Raises ``ValueError`` for arms that repeat one another, or themselves.
+    """
+    drawn = {
+        (arm.name, block): points(arm, study, block)
+        for block in range(study.blocks)
+        for arm in study.arms
+        if is_planned(arm)
+    }
+    refuse_repeats(drawn)
     return [
         planned_trial(study, arm, block, number, point)
         for block in range(study.blocks)
         for arm in study.arms
-        for number, point in enumerate(points(arm, study, block))
+        for number, point in enumerate(drawn.get((arm.name, block), []))
     ]
+
+
+def refuse_repeats(drawn: Mapping[tuple[str, int], list[Point]]) -> None:
+    """Raise ``ValueError`` if two arms open a block with the same points, or an arm opens two blocks with the same ones.
+
+    Samplers that share a seed do the first, and quasi-random sequences that are not scrambled the second; what then
+    looks like a comparison, or like repeats, is none. A grid is the same set in every block, and its order is not.
+    """
+    seen: dict[str, tuple[str, int]] = {}
+    for place, found in drawn.items():
+        opening = repr(found[:REPEATED])
+        if len(found) >= REPEATED and opening in seen:
+            (arm, block), (other, other_block) = place, seen[opening]
+            raise ValueError(
+                f"arms: {arm!r} in block {block} begins with the points of {other!r} in block {other_block}; they are no repeats"
+            )
+        seen[opening] = place
 
 
 def planned_trial(study: Study, arm: Arm, block: int, number: int, point: Point) -> PlannedTrial:

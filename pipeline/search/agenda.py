@@ -1,0 +1,74 @@
+"""The agenda: what a study still owes, once its plan is laid beside what is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from optuna.trial import FrozenTrial
+
+from pipeline.samplers import Trajectory, is_planned
+from pipeline.search.ledger import Key
+from pipeline.search.plan import plan, planned_trial
+from pipeline.spec import Point, Study
+from pipeline.trial import PlannedTrial
+
+
+@dataclass(frozen=True)
+class Agenda:
+    """The trials of the plan that are not recorded, and the adaptive arms, told all that is recorded of them."""
+
+    study: Study
+    planned: list[PlannedTrial]
+    trajectories: list[Trajectory]
+    recorded: Mapping[Key, FrozenTrial]
+
+    def __len__(self) -> int:
+        return len(self.planned) + sum(self.study.trials - trajectory.told for trajectory in self.trajectories)
+
+    @property
+    def done(self) -> dict[Key, FrozenTrial]:
+        """What is recorded of the declared budget; more may be, from a larger one."""
+        return {key: trial for key, trial in self.recorded.items() if self.study.budgets(*key)}
+
+    def ask(self) -> dict[Key, tuple[Trajectory, PlannedTrial]]:
+        """The next trial of every adaptive arm in every block that has one left."""
+        asked = {}
+        for trajectory in self.trajectories:
+            if trajectory.told < self.study.trials:
+                trial = planned_trial(self.study, trajectory.arm, trajectory.block, trajectory.told, trajectory.ask())
+                asked[trial.key] = trajectory, trial
+        return asked
+
+
+def draw_agenda(study: Study, recorded: Mapping[Key, FrozenTrial]) -> Agenda:
+    """Lay the plan beside the record. Raises ``ValueError`` if a recorded trial is not the one the plan has in its place."""
+    planned = plan(study)
+    for trial in planned:
+        _check_place(trial.name, trial.point, recorded.get(trial.key))
+    adaptive = [arm for arm in study.arms if not is_planned(arm)]
+    trajectories = [
+        _replay(Trajectory(arm, study, block), study, recorded) for block in range(study.blocks) for arm in adaptive
+    ]
+    return Agenda(study, [trial for trial in planned if trial.key not in recorded], trajectories, recorded)
+
+
+def _replay(trajectory: Trajectory, study: Study, recorded: Mapping[Key, FrozenTrial]) -> Trajectory:
+    """Tell it what is recorded. It asks again for the same points, so that it goes on as if it had never been stopped."""
+    while trajectory.told < study.trials:
+        found = recorded.get((trajectory.arm.name, trajectory.block, trajectory.told))
+        if found is None or found.value is None:
+            break
+        _check_place(
+            f"{trajectory.arm.name}, block {trajectory.block}, trial {trajectory.told}", trajectory.ask(), found
+        )
+        trajectory.tell(found.value)
+    return trajectory
+
+
+def _check_place(name: str, point: Point, found: FrozenTrial | None) -> None:
+    if found is not None and found.params != point:
+        raise ValueError(
+            f"{name} is recorded at {found.params}, and the plan has {point} there: "
+            "a sampler has changed since. Give the study another name"
+        )

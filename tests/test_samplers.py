@@ -1,0 +1,131 @@
+"""The arms: what each sampler visits, and that none repeats another."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.samplers import ADAPTIVE, PLANNED, Trajectory, points
+from pipeline.search.plan import plan
+from pipeline.spec import Arm, Categorical, Float, SearchSpace, Study
+
+SPACE = SearchSpace(
+    learning_rate=Float(1e-4, 1, log=True, levels=4),
+    momentum=Float(0, 0.9, levels=2),
+    activation=Categorical("relu", "tanh", "sigmoid"),
+)
+STUDY = Study(name="s", question="?", space=SPACE, arms=(Arm("random"), Arm("grid"), Arm("shifted_grid")), blocks=3)
+AVAILABLE = [word for word in ADAPTIVE if word != "gp"]  # Optuna's Gaussian process needs torch
+
+
+@pytest.mark.parametrize("word", [*PLANNED, "grid", "shifted_grid"])
+def test_a_larger_budget_begins_with_the_same_points(word):
+    """The first ten points of a planned arm do not depend on how many follow."""
+    arm = Arm(word)
+    assert points(arm, replace(STUDY, trials=10), 1) == points(arm, STUDY, 1)[:10]
+
+
+@pytest.mark.parametrize("word", [*PLANNED, "grid", "shifted_grid"])
+def test_the_order_of_the_space_decides_nothing(word):
+    """Listing the hyperparameters in another order gives the same points."""
+    turned = SearchSpace(**dict(reversed(list(SPACE.items()))))
+    assert points(Arm(word), replace(STUDY, space=turned), 0) == points(Arm(word), STUDY, 0)
+
+
+@pytest.mark.parametrize("word", [*PLANNED, "shifted_grid"])
+def test_blocks_are_repeats_with_points_of_their_own(word):
+    """An arm visits other learning rates in every block, and the same ones when it is asked again."""
+    rates = [{p["learning_rate"] for p in points(Arm(word), STUDY, block)} for block in (0, 1, 2)]
+    assert not rates[0] & rates[1]
+    assert not rates[1] & rates[2]
+    assert points(Arm(word), STUDY, 0) == points(Arm(word), STUDY, 0)
+
+
+@pytest.mark.parametrize("word", ["grid", "shifted_grid"])
+def test_a_grid_is_visited_once_in_shuffled_order(word):
+    """Every combination of levels is visited exactly once, in an order of the block's own that is not the product's."""
+    visits = [points(Arm(word), STUDY, block) for block in (0, 1)]
+    for visited in visits:
+        assert set(Counter(tuple(p.values()) for p in visited).values()) == {1}
+        assert len(visited) == SPACE.grid_size == 24
+        assert len({p["learning_rate"] for p in visited}) == 4
+        assert len({p["learning_rate"] for p in visited[:12]}) > 2
+    assert [p["activation"] for p in visits[0]] != [p["activation"] for p in visits[1]]
+
+
+def test_the_shifted_grid_keeps_its_steps_within_the_interval():
+    """Its levels are one step apart on the scale of the hyperparameter, and none leaves the interval."""
+    for block in range(20):
+        rates = sorted({p["learning_rate"] for p in points(Arm("shifted_grid"), STUDY, block)})
+        np.testing.assert_allclose(np.diff(np.log10(rates)), 1, rtol=1e-9)
+        assert 1e-4 <= rates[0] < rates[-1] <= 1
+
+
+def test_quasi_random_points_fill_the_interval_evenly():
+    """Of 24 Sobol points the six in each quarter of the log range of the learning rate are never fewer than four."""
+    for block in range(5):
+        rates = [p["learning_rate"] for p in points(Arm("sobol"), STUDY, block)]
+        shares, _ = np.histogram(np.log10(rates), bins=4, range=(-4, 0))
+        assert shares.min() >= 4
+
+
+@pytest.mark.parametrize("word", AVAILABLE)
+def test_an_adaptive_arm_replays_its_record(word):
+    """Told the same scores again, an adaptive sampler asks for the same points: that is how a study resumes."""
+
+    def walk(count):
+        trajectory = Trajectory(Arm(word), STUDY, 0)
+        asked = []
+        for _ in range(count):
+            asked.append(trajectory.ask())
+            trajectory.tell(-abs(np.log10(asked[-1]["learning_rate"]) + 2))
+        return asked
+
+    whole = walk(24)
+    assert walk(15) == whole[:15]
+    assert len({tuple(p.values()) for p in whole}) > 12
+
+
+def test_an_adaptive_arm_learns():
+    """TPE's later points lie closer to the best learning rate than its first, random ones."""
+    distances = []
+    for block in range(5):
+        trajectory = Trajectory(Arm("tpe"), STUDY, block)
+        for _ in range(40):
+            distances.append(abs(np.log10(trajectory.ask()["learning_rate"]) + 2))
+            trajectory.tell(-distances[-1])
+    first, last = np.reshape(distances, (5, 40))[:, :10], np.reshape(distances, (5, 40))[:, -10:]
+    assert last.mean() < first.mean() / 2
+
+
+def test_arms_that_share_their_points_are_refused():
+    """Unscrambled quasi-random points, the same in every block, are no repeats, and are refused with their names."""
+    unscrambled = Arm("plain_sobol", sampler="sobol", arguments={"scramble": False})
+    with pytest.raises(ValueError, match="'plain_sobol' in block 1 begins with the points of 'plain_sobol' in block 0"):
+        plan(replace(STUDY, arms=(Arm("random"), unscrambled)))
+
+
+@pytest.mark.parametrize(
+    ("arm", "says"),
+    [
+        (Arm("bayes"), "unknown sampler 'bayes'; expected one of grid, shifted_grid, random"),
+        (Arm("mine", sampler="optuna.samplers.NoSampler"), "unknown sampler 'optuna.samplers.NoSampler'"),
+        (Arm("mine", sampler="optuna.create_study"), "makes no Optuna sampler"),
+        (Arm("tpe", arguments={"seed": 1}), "a seed is no argument"),
+        (Arm("tpe", arguments={"n_startup": 1}), "does not take its arguments: .*n_startup"),
+    ],
+)
+def test_a_sampler_that_cannot_be_made_is_refused(arm, says):
+    """An unknown sampler, or arguments that do not fit, is told in a line that names the arm."""
+    with pytest.raises(ValueError, match=says):
+        Trajectory(arm, STUDY, 0)
+
+
+def test_any_sampler_of_optunas_is_an_arm_by_its_import_path():
+    """A sampler given by import path, with arguments, asks for points of the space."""
+    arm = Arm("mine", sampler="optuna.samplers.TPESampler", arguments={"multivariate": False, "n_startup_trials": 2})
+    trajectory = Trajectory(arm, STUDY, 0)
+    for _ in range(4):
+        assert set(trajectory.ask()) == set(SPACE)
+        trajectory.tell(0.5)
