@@ -1,0 +1,107 @@
+"""The bulk route: many trials in one transaction, as rows of MLflow's own tables, where it knows their schema."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mlflow.entities import Experiment, LifecycleStage
+from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow.utils.uri import append_to_uri_path
+from sqlalchemy import insert, text
+
+from pipeline.tracking.words import Point, RunRecord
+
+HOLDS_FOR = {"dc11669786a5": "3.17.2"}
+"""Schema revisions, and the MLflow whose client was seen to write the same rows (tests/tracking/test_routes.py)."""
+DIALECTS = ("sqlite", "postgresql")
+"""The databases that was seen on."""
+
+Row = dict[str, Any]
+
+
+class BulkRoute:
+    """Writes whole batches: all of a batch's runs appear at once, FINISHED and with their full curves, or none does."""
+
+    def __init__(self, store: Any) -> None:
+        """Take the ``SqlAlchemyStore`` that a client stands on."""
+        self.store = store
+
+    def write(self, experiment_id: str, runs: Sequence[RunRecord]) -> list[str]:
+        """Insert the runs; their ids, in order."""
+        experiment = self.store.get_experiment(experiment_id)
+        if experiment.lifecycle_stage != LifecycleStage.ACTIVE:
+            raise MlflowException(f"The experiment {experiment_id} must be in the 'active' state.")
+        ids = [uuid.uuid4().hex for _ in runs]
+        named = list(zip(ids, runs, strict=True))
+        with self.store.ManagedSessionMaker(read_only=False) as session:
+            for table, rows_of in TABLES:
+                if rows := [row for run_id, run in named for row in rows_of(experiment, run_id, run)]:
+                    session.execute(insert(table.__table__), rows)
+        return ids
+
+
+def _run(experiment: Experiment, run_id: str, run: RunRecord) -> Iterator[Row]:
+    yield {
+        "run_uuid": run_id,
+        "name": run.name,
+        "source_type": "UNKNOWN",
+        "source_name": "",
+        "entry_point_name": "",
+        "user_id": run.tags["mlflow.user"],
+        "status": "FINISHED",
+        "start_time": run.started,
+        "end_time": run.ended,
+        "deleted_time": None,
+        "source_version": "",
+        "lifecycle_stage": LifecycleStage.ACTIVE,
+        "artifact_uri": append_to_uri_path(experiment.artifact_location, run_id, "artifacts"),  # type: ignore[no-untyped-call]
+        "experiment_id": int(experiment.experiment_id),
+    }
+
+
+def _tags(_: Experiment, run_id: str, run: RunRecord) -> Iterator[Row]:
+    for key, value in {**run.tags, "mlflow.runName": run.name}.items():
+        yield {"run_uuid": run_id, "key": key, "value": value}
+
+
+def _params(_: Experiment, run_id: str, run: RunRecord) -> Iterator[Row]:
+    for key, value in run.params.items():
+        yield {"run_uuid": run_id, "key": key, "value": value}
+
+
+def _metrics(_: Experiment, run_id: str, run: RunRecord) -> Iterator[Row]:
+    return (_metric(run_id, point) for point in run.points)
+
+
+def _latest(_: Experiment, run_id: str, run: RunRecord) -> Iterator[Row]:
+    """Of each metric the value that MLflow shows and searches: that of the last step."""
+    last = {point.key: point for point in sorted(run.points, key=lambda point: point.step)}
+    return (_metric(run_id, point) for point in last.values())
+
+
+def _metric(run_id: str, point: Point) -> Row:
+    return {"run_uuid": run_id, "is_nan": False, **point._asdict()}
+
+
+TABLES = ((SqlRun, _run), (SqlTag, _tags), (SqlParam, _params), (SqlMetric, _metrics), (SqlLatestMetric, _latest))
+"""The tables that a run is in, in the order their foreign keys ask for, and the rows it has there."""
+
+
+def unknown(store: Any) -> str:
+    """Why the bulk route is not known to be right for a store; empty if it is."""
+    if type(store) is not SqlAlchemyStore:  # its subclasses keep workspaces apart
+        return f"{type(store).__name__} is no plain database"
+    if store.db_type not in DIALECTS:
+        return f"it is not known to be right on {store.db_type}"
+    found = revision(store)
+    return "" if found in HOLDS_FOR else f"schema {found} is not known"
+
+
+def revision(store: Any) -> str:
+    """The revision of the database's schema, as MLflow's migrations name it."""
+    with store.engine.connect() as connection:
+        return str(connection.scalar(text("SELECT version_num FROM alembic_version")))

@@ -1,0 +1,186 @@
+"""The study's own run: opened once, gone on with, adopted from ``mlflow run``, and refused where it is missing."""
+
+import logging
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import ViewType
+
+from pipeline.tracking import Tracker
+
+TRIALS = "tags.kind = 'trial'"
+
+
+def runs(tracker, query="", view=ViewType.ACTIVE_ONLY):
+    """The store's runs that answer a query, by their ids."""
+    experiments = [e.experiment_id for e in tracker.client.search_experiments()]
+    return {run.info.run_id: run for run in tracker.client.search_runs(experiments, query, view)}
+
+
+def refusal(call, *arguments):
+    """The one line that a ValueError says."""
+    with pytest.raises(ValueError, match=r".") as error:
+        call(*arguments)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_the_study_has_a_run(tracker, study):
+    """It is RUNNING, named and tagged as the study, describes it, and holds its declaration."""
+    (run,) = runs(tracker).values()
+    assert (run.info.run_id, run.info.run_name, run.info.status) == (tracker.run_id, "made_up", "RUNNING")
+    expected = {"kind": "study", "study": "made_up", "study_hash": study.hash}
+    assert expected.items() <= run.data.tags.items()
+    assert run.data.tags["mlflow.note.content"] == "**Is it written down?**"
+    assert [file.path for file in tracker.client.list_artifacts(tracker.run_id)] == ["study.json"]
+    assert tracker.client.get_experiment(tracker.experiment_id).name == "babysit"
+
+
+@pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
+def test_a_known_run_is_gone_on_with(status, tracker, tracking_uri, study):
+    """A study that ended in any way goes on in the run that it had: no second one is made."""
+    tracker.finish(status)
+    assert tracker.client.get_run(tracker.run_id).info.status == status
+    again = Tracker(tracking_uri)
+    again.open(study, tracker.run_id)
+    assert again.run_id == tracker.run_id
+    assert [run.info.status for run in runs(tracker).values()] == ["RUNNING"]
+
+
+def test_the_run_of_mlflow_run_is_adopted(tracking_uri, study, finish, monkeypatch):
+    """The run that ``mlflow run`` opened becomes the study's, with the trials below it, in its own experiment."""
+    client = MlflowClient(tracking_uri)
+    given = client.create_run(client.create_experiment("theirs"))
+    monkeypatch.setenv("MLFLOW_RUN_ID", given.info.run_id)
+    tracker = Tracker(tracking_uri)
+    tracker.open(study)
+    assert (tracker.run_id, tracker.visitor) == (given.info.run_id, None)
+    (trial,) = tracker.record(study, [finish(0)])
+    assert client.get_run(trial).info.experiment_id == given.info.experiment_id
+    assert set(runs(tracker)) == {given.info.run_id, trial}
+
+
+def test_a_visitor_points_to_the_study(tracker, tracking_uri, study, monkeypatch):
+    """Where the study has a run already, the one that ``mlflow run`` opened only says where to look."""
+    given = tracker.client.create_run(tracker.experiment_id)
+    monkeypatch.setenv("MLFLOW_RUN_ID", given.info.run_id)
+    again = Tracker(tracking_uri)
+    again.open(study, tracker.run_id)
+    assert (again.run_id, again.visitor) == (tracker.run_id, given.info.run_id)
+    tags = tracker.client.get_run(given.info.run_id).data.tags
+    assert (tags["kind"], tags["study_run"]) == ("visit", tracker.run_id)
+    assert tracker.run_id in tags["mlflow.note.content"]
+
+
+@pytest.mark.parametrize("missing", ["0" * 32, "no id at all", "deleted"])
+def test_a_missing_run_is_refused(missing, tracker, tracking_uri, study):
+    """A study whose run is unknown or deleted is refused in one line that says what to do, and nothing is written."""
+    if missing == "deleted":
+        missing = tracker.run_id
+        tracker.client.delete_run(missing)
+    before = set(runs(tracker, view=ViewType.ALL))
+    said = refusal(Tracker(tracking_uri).open, study, missing)
+    assert f"was recorded under MLflow run {missing}, which is not at sqlite:///" in said
+    assert "Give the --tracking-uri it was recorded at, restore the run" in said
+    assert set(runs(tracker, view=ViewType.ALL)) == before
+
+
+def test_a_foreign_run_is_not_adopted(tracking_uri, study, monkeypatch):
+    """A run that ``MLFLOW_RUN_ID`` names and the store does not know is refused in one line, and nothing is written."""
+    monkeypatch.setenv("MLFLOW_RUN_ID", "f" * 32)
+    tracker = Tracker(tracking_uri)
+    assert f"MLFLOW_RUN_ID names run {'f' * 32}, which is not at" in refusal(tracker.open, study)
+    assert runs(tracker, view=ViewType.ALL) == {}
+
+
+def test_a_deleted_experiment_is_refused(tracking_uri, study, monkeypatch):
+    """An experiment that was deleted in MLflow is refused by its name, in one line."""
+    tracker = Tracker(tracking_uri)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
+    tracker.client.delete_experiment(tracker.client.create_experiment("mine"))
+    assert "experiment 'mine' is deleted; restore it" in refusal(tracker.open, study)
+
+
+def test_no_trial_goes_into_a_deleted_experiment(either, study, finish):
+    """By either route, trials are refused once their experiment is deleted, and nothing is written."""
+    from mlflow.exceptions import MlflowException
+
+    either.client.delete_experiment(either.experiment_id)
+    with pytest.raises(MlflowException, match="must be in the 'active' state"):
+        either.record(study, [finish(0)])
+    assert runs(either, TRIALS, ViewType.ALL) == {}
+
+
+def test_stray_runs_are_discarded(either, study, finish):
+    """Exactly the study's own trials that no record names are deleted: no parent, no other study's, no known one."""
+    known = either.record(study, [finish(0), finish(1)])
+    strays = either.record(study, [finish(2), finish(3)])
+    half = either.client.create_run(either.experiment_id, tags={"kind": "trial", "mlflow.parentRunId": either.run_id})
+    other = Tracker(either.uri)
+    other.open(replace(study, name="other"))
+    theirs = other.record(study, [finish(0)])
+    hand_made = either.client.create_run(either.experiment_id, tags={"mlflow.parentRunId": either.run_id})
+    assert either.discard_unknown(known) == 3
+    assert either.discard_unknown(known) == 0
+    assert set(runs(either)) == {*known, *theirs, either.run_id, other.run_id, hand_made.info.run_id}
+    deleted = runs(either, view=ViewType.DELETED_ONLY)
+    assert {run_id: run.info.status for run_id, run in deleted.items()} == dict.fromkeys(
+        [*strays, half.info.run_id], "KILLED"
+    )
+
+
+def test_metrics_of_the_study_are_finite(tracker):
+    """The report's numbers are the study run's metrics; those that are none are left out."""
+    tracker.log_metrics({"verdict/low": 0.25, "verdict/high": math.inf, "verdict/middle": math.nan})
+    assert tracker.client.get_run(tracker.run_id).data.metrics == {"verdict/low": 0.25}
+
+
+def test_files_go_with_the_study(tracker, tmp_path):
+    """A folder is logged with the study's run, under the name it is given."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "page.html").write_text("<p>")
+    tracker.log_files(tmp_path / "out", "report")
+    assert [file.path for file in tracker.client.list_artifacts(tracker.run_id, "report")] == ["report/page.html"]
+
+
+def test_the_link_shows_the_trials(tracker, study, finish):
+    """Its filter and its order are ones that MLflow answers: the study's trials, the best first."""
+    ids = tracker.record(study, [finish(number) for number in (2, 0, 1)])
+    parts = urlsplit(tracker.charts_link())
+    assert (parts.scheme, parts.netloc) == ("http", "127.0.0.1:5000")
+    path, query = parts.fragment.split("?")
+    assert path == f"/experiments/{tracker.experiment_id}/runs"
+    asked = {key: value for key, (value,) in parse_qs(query).items()}
+    assert (asked["workflowType"], asked["compareRunsMode"]) == ("machine_learning", "CHART")
+    order = f"{asked['orderByKey']} {'ASC' if asked['orderByAsc'] == 'true' else 'DESC'}"
+    found = tracker.client.search_runs([tracker.experiment_id], asked["searchFilter"], order_by=[order])
+    assert [run.info.run_id for run in found] == [ids[1], ids[2], ids[0]]
+
+
+def test_the_link_leads_to_the_server(tracker):
+    """It starts with the server it is given, or with the tracking server, whose password it does not tell."""
+    assert tracker.charts_link("http://host:1").startswith("http://host:1/#/experiments/")
+    tracker.uri = "https://me:secret@mlflow.example/"
+    assert tracker.charts_link().startswith("https://me:***@mlflow.example/#/experiments/")
+
+
+def test_the_route_is_told(tracking_uri, caplog):
+    """Opening a store says in one line how trials will be recorded, and the tracker keeps the words."""
+    with caplog.at_level(logging.INFO, logger="pipeline.tracking"):
+        tracker = Tracker(tracking_uri)
+    assert tracker.route == "in bulk, as rows of MLflow's schema dc11669786a5"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"MLflow at {tracking_uri}: trials are recorded {tracker.route}"
+    ]
+
+
+def test_help_leaves_mlflow_alone():
+    """The command line answers ``--help`` without importing MLflow, which takes seconds."""
+    script = "import sys, pipeline.cli as c\ntry: c.main(['--help'])\nfinally: print('mlflow' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert shown.splitlines()[-1] == "False"
