@@ -55,7 +55,7 @@ class Float:
         """The textbook's levels, evenly spaced from end to end; or, shifted by 0 <= shift < 1, at (i + shift) / levels."""
         if shift is not None:
             return [self.at((i + shift) / self.levels) for i in range(self.levels)]
-        return [self.at(u) for u in (np.linspace(0, 1, self.levels) if self.levels > 1 else [0.5])]
+        return [self.at(float(u)) for u in (np.linspace(0, 1, self.levels) if self.levels > 1 else [0.5])]
 
 
 @dataclass(frozen=True)
