@@ -1,4 +1,16 @@
-"""Finished trials made up by hand, an open tracker on a fresh store, and both of its routes."""
+"""Finished trials made up by hand, an open tracker on a fresh store, both of its routes, and servers of one's own."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -73,3 +85,97 @@ def either(request, tracker):
     if request.param == "client":
         tracker.writer = ClientRoute(tracker.client)
     return tracker
+
+
+def free_port():
+    """A port of the loopback interface that nothing listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """The address, but for the database's name, of a PostgreSQL server of one's own, in a folder of its own."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    found = shutil.which("initdb") or next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
+    if found is None:
+        pytest.skip("PostgreSQL is not installed")
+    programs = Path(found).resolve().parent
+    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  # it refuses to run as root
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    if as_user:
+        shutil.chown(folder, "postgres")
+
+    def call(program, *arguments):
+        subprocess.run(
+            [*as_user, programs / program, *map(str, arguments)], cwd=folder, check=True, stdout=subprocess.DEVNULL
+        )
+
+    port, data = free_port(), folder / "data"
+    call("initdb", "-D", data, "-U", "babysit", "--auth=trust", "--no-sync")
+    options = f"-h 127.0.0.1 -p {port} -k {folder} -F"
+    call("pg_ctl", "-D", data, "-l", folder / "log", "-o", options, "-w", "start")
+    try:
+        yield f"postgresql://babysit@127.0.0.1:{port}"
+    finally:
+        call("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def postgresql_stores(folder, postgres):
+    """Two fresh PostgreSQL databases with MLflow's tables."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy import create_engine, text
+
+    def create(name, template):
+        engine = create_engine(f"{postgres}/postgres", isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+        engine.dispose()
+        return f"{postgres}/{name}"
+
+    first = create("client", "template1")
+    Tracker(first)
+    SqlAlchemyStore._engine_map[first].dispose()  # a database is copied while nobody is connected to it
+    uris = [first, create("bulk", "client")]
+    yield [(uri, uri) for uri in uris]
+    for uri in uris:
+        SqlAlchemyStore._engine_map[uri].dispose()
+
+
+@contextmanager
+def serve(database, *options):
+    """The address of a tracking server of one's own, in front of a database."""
+    address, environment = (
+        f"http://127.0.0.1:{free_port()}",
+        os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+    )
+    where = ["--host", "127.0.0.1", "--port", address.rpartition(":")[2], "--backend-store-uri", database]
+    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", *where, *options]
+    with Path("server.log").open("w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        await_health(address, process)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)  # its workers too
+        process.wait(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def mlflow_server():
+    """Start a tracking server, as a context: its arguments are the database's address and the server's options."""
+    return serve
+
+
+def await_health(address, process):
+    """Return once the server answers."""
+    while True:
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=5):  # noqa: S310
+                return
+        except OSError:
+            assert process.poll() is None, Path("server.log").read_text()
+            time.sleep(0.1)
