@@ -1,0 +1,166 @@
+"""What stands in the way of a verdict, and what a reader should know beside it: each in one sentence."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from pipeline.report.curves import Pool
+from pipeline.report.table import TrialsTable
+from pipeline.report.words import count, listed, percent, title
+from pipeline.spec import Arm
+
+SLACK = 0.01  # budgets may differ by one trial in a hundred
+DIVERGED_SLACK = 0.20
+FIRST = 10  # adaptive samplers often begin with this many random trials
+
+
+def obstacles(table: TrialsTable, pools: list[Pool]) -> list[str]:
+    """The reasons to withhold the verdict of a table's contrast; each reads on from "Verdict withheld:"."""
+    arms = [[pool for pool in pools if pool.arm.name == arm.name] for arm in table.study.contrast]
+    found = [*_declaration(table), *_budgets(table, arms), *_divergence(arms)]
+    return [*found, *_sequence(table, arms), *_nothing_to_compare(table, arms)]
+
+
+def _declaration(table: TrialsTable) -> Iterator[str]:
+    declared = table.provenance.get("declared_hash", table.study.hash)
+    if declared != table.study.hash:
+        yield f"the trials belong to declaration {declared}, not to {table.study.hash}"
+    yield from (f"{what} after the declaration" for what in changes(table) if not what.startswith("blocks"))
+
+
+def changes(table: TrialsTable) -> Iterator[str]:
+    """What the comparison now asks that differs from what was declared before the first trial."""
+    before, now = table.provenance.get("declared_study", {}), table.study.to_json()
+    for key in ("trials", "delta", "blocks"):
+        if key in before and before[key] != now[key]:
+            yield f"{key} was changed from {before[key]} to {now[key]}"
+    names = [[arm["name"] for arm in record.get("arms", ())[:2]] for record in (before, now)]
+    if before and names[0] != names[1]:
+        yield f"the contrast was changed from {' against '.join(names[0])} to {' against '.join(names[1])}"
+
+
+def _budgets(table: TrialsTable, arms: list[list[Pool]]) -> Iterator[str]:
+    for arm, found in zip(table.study.contrast, arms, strict=True):
+        if not found:
+            yield f"{title(arm)} has no trials"
+    sizes = [len(pool) for found in arms for pool in found]
+    if not all(arms) or not sizes:
+        return
+    if max(sizes) - min(sizes) > SLACK * max(sizes):
+        per_arm = [f"{title(found[0].arm)} {_range([len(p) for p in found])}" for found in arms]
+        yield f"the budgets are unequal: {listed(per_arm)} trials in a block"
+    elif min(sizes) < (1 - SLACK) * table.study.trials:
+        yield f"{min(sizes)} of {table.study.trials} declared trials are recorded"
+    common = set.intersection(*({pool.block for pool in found} for found in arms))
+    if len(common) < table.study.blocks:
+        yield f"{len(common)} of {count(table.study.blocks, 'declared block')} have both arms"
+
+
+def _range(sizes: list[int]) -> str:
+    return f"{min(sizes)}" if min(sizes) == max(sizes) else f"{min(sizes)}\u2013{max(sizes)}"
+
+
+def _divergence(arms: list[list[Pool]]) -> Iterator[str]:
+    shares = [np.mean(np.concatenate([p.frame["diverged"] for p in found])) for found in arms if found]
+    if len(shares) == 2 and abs(shares[0] - shares[1]) > DIVERGED_SLACK:
+        yield f"the shares of diverged trials differ by more than 20 points: {percent(shares[0])} and {percent(shares[1])}"
+
+
+def _sequence(table: TrialsTable, arms: list[list[Pool]]) -> Iterator[str]:
+    for pool in itertools.chain(*arms):
+        if len(pool) < table.study.space.grid_size and is_sequential(table, pool):
+            yield f"{title(pool.arm)} was visited in sequence and not to its end, so its trials are no sample of it"
+            return
+
+
+def _nothing_to_compare(table: TrialsTable, arms: list[list[Pool]]) -> Iterator[str]:
+    if not all(arms):
+        return
+    if identical_blocks(table, arms[0], arms[1]):
+        yield "both arms tried identical configurations, so there is nothing to compare"
+    scores = np.concatenate([pool.validation for found in arms for pool in found])
+    if len(scores) > 2 and np.all(scores == scores[0]):
+        yield f"every trial scored the same ({percent(scores[0])})"
+
+
+def identical_blocks(table: TrialsTable, first: list[Pool], second: list[Pool]) -> bool:
+    """Whether the two arms tried the same configurations in every block, in whatever order where that is free."""
+    mates = {pool.block: pool for pool in second}
+    pairs = [(pool, mates[pool.block]) for pool in first if pool.block in mates]
+    free = first[0].arm.exchangeable and second[0].arm.exchangeable
+    sort = sorted if free else list
+    return bool(pairs) and all(sort(configurations(table, a)) == sort(configurations(table, b)) for a, b in pairs)
+
+
+def configurations(table: TrialsTable, pool: Pool) -> list[tuple[str, ...]]:
+    """What a pool tried, in order: each configuration as texts."""
+    columns = [pool.frame[name].map(repr) for name in table.study.space]
+    return list(zip(*columns, strict=True))
+
+
+def is_sequential(table: TrialsTable, pool: Pool) -> bool:
+    """Whether a grid was walked in the order of its product, one hyperparameter running through before the next steps."""
+    if pool.arm.sampler not in ("grid", "shifted_grid") or len(pool) < 3:
+        return False
+    tried = [tuple(row) for row in zip(*(_codes(pool, name) for name in table.study.space), strict=True)]
+    orders = (tried, [row[::-1] for row in tried])
+    return any(rows == sorted(rows) for rows in orders) and len(set(tried)) > 1
+
+
+def _codes(pool: Pool, name: str) -> list[int]:
+    """Each value of a column as the place where it first appeared."""
+    codes: list[int] = pool.frame[name].map(repr).factorize()[0].tolist()
+    return codes
+
+
+def notes(table: TrialsTable, pools: list[Pool]) -> list[str]:
+    """What a reader should know that does not stand in the way of the verdict."""
+    return [*_declared(table), *_missing(table, pools), *_grids(table, pools), *_coupling(table, pools)]
+
+
+def _declared(table: TrialsTable) -> Iterator[str]:
+    declared, started = table.provenance.get("declared"), table.provenance.get("started")
+    if declared and started and declared > started:
+        yield f"The study was declared at {declared}, after its first trial at {started}."
+    yield from (f"Deviation: {what} after the declaration." for what in changes(table))
+
+
+def _missing(table: TrialsTable, pools: list[Pool]) -> Iterator[str]:
+    present = {pool.arm.name for pool in pools}
+    for arm in table.study.arms:
+        if arm.name not in present:
+            yield f"Arm {arm.name!r} was declared but has no trials."
+    sizes = {arm.name: [len(p) for p in pools if p.arm.name == arm.name] for arm in table.study.arms}
+    for arm in table.study.arms[2:]:
+        if sizes[arm.name] and min(sizes[arm.name]) < table.study.trials:
+            yield f"Arm {arm.name!r} has {_range(sizes[arm.name])} of {table.study.trials} declared trials in a block."
+
+
+def _grids(table: TrialsTable, pools: list[Pool]) -> Iterator[str]:
+    for arm, found in _by_arm(pools):
+        if arm.sampler not in ("grid", "shifted_grid"):
+            continue
+        repeats = sum(len(pool) - len(set(configurations(table, pool))) for pool in found)
+        if repeats:
+            yield f"{count(repeats, 'trial')} of {title(arm)} repeated a point of it: its curve is not a census."
+        if any(is_sequential(table, pool) for pool in found):
+            yield f"{title(arm).capitalize()} was visited in sequence; its curve describes a visit in random order."
+
+
+def _coupling(table: TrialsTable, pools: list[Pool]) -> Iterator[str]:
+    """Samplers that were given one seed often begin with the very same random trials."""
+    for (one, first), (other, second) in itertools.combinations(list(_by_arm(pools)), 2):
+        heads = [{p.block: tuple(configurations(table, p)[:FIRST]) for p in found} for found in (first, second)]
+        same = [b for b in heads[0] if heads[0][b] == heads[1].get(b)]
+        if same:
+            yield (
+                f"Coupled seeds: the first {min(FIRST, len(heads[0][same[0]]))} configurations of {title(one)} and "
+                f"{title(other)} are equal in {count(len(same), 'block')}."
+            )
+
+
+def _by_arm(pools: list[Pool]) -> list[tuple[Arm, list[Pool]]]:
+    return [(arm, list(group)) for arm, group in itertools.groupby(pools, key=lambda pool: pool.arm)]

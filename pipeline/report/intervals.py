@@ -1,0 +1,72 @@
+"""How sure the report is: intervals and tests over blocks, each a call of SciPy and exact where that can be."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Array = NDArray[np.float64]
+MINIMUM_BLOCKS = 6  # with 5 the smallest two-sided p of a sign-flip test is 2/2^5 = 0.06
+BOOTSTRAP_BLOCKS = 20  # below this the bootstrap's intervals are too short
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and the two ends of its interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def mean_band(x: Array, confidence: float = 0.95) -> tuple[Array, Array, Array]:
+    """The mean over blocks of x (K, ...) and the ends of its t-interval; NaN ends for a single block.
+
+    Equal values in all blocks give an interval of no width, which the caller must not present as certainty.
+    """
+    x = np.asarray(x, dtype=float)
+    mean = x.mean(axis=0)
+    if len(x) < 2:
+        return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
+    with warnings.catch_warnings():  # SciPy warns of equal values, whose interval is right all the same
+        warnings.simplefilter("ignore", RuntimeWarning)
+        interval = stats.ttest_1samp(x, 0, axis=0).confidence_interval(confidence)
+    return mean, np.asarray(interval.low), np.asarray(interval.high)
+
+
+def mean_interval(x: Array, confidence: float = 0.95) -> Interval:
+    """The t-interval of the mean of K values, one for each block."""
+    mean, low, high = mean_band(x, confidence)
+    return Interval(float(mean), float(low), float(high))
+
+
+def sign_flip_p(differences: Array) -> float:
+    """Two-sided p of a mean of 0, if each block's difference could as well have had the other sign.
+
+    Exact, over all 2^K signs, up to K = 16; beyond, 99,999 random ones.
+    """
+    if len(differences) < 2 or not np.any(differences):
+        return 1.0
+    result = stats.permutation_test(
+        (differences,),
+        np.mean,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=99_999,
+        batch=10_000,
+        rng=np.random.default_rng(0),
+    )
+    return float(result.pvalue)
+
+
+def detectable_difference(differences: Array, power: float = 0.8) -> float:
+    """The difference that K blocks that vary like these would find with the given power: (t_.975 + t_.8) s / sqrt(K)."""
+    K = len(differences)
+    if K < 2:
+        return float("nan")
+    t = stats.t(K - 1)
+    return float((t.ppf(0.975) + t.ppf(power)) * stats.sem(differences))
