@@ -116,6 +116,7 @@ def parser() -> Parser:
                 type=whole(1),
                 help="blocks, each with a data split of its own (the study's own)",
             )
+            sub.add_argument("--new", action="store_true", help="begin the study anew, beside what is recorded")
         if verb == "train":
             _add_hyperparameters(sub)
         if verb != "check":
@@ -190,7 +191,7 @@ def _job(args: argparse.Namespace, console: Any, interrupts: Any) -> Job:
         study = recorded_study(study, stores)
     elif args.verb == "train":
         study = manual_study(study, _given(args, HYPERPARAMETERS), args.epochs or 0)
-    return Job(study, stores, console, interrupts)
+    return Job(study, stores, console, interrupts, new=getattr(args, "new", False))
 
 
 def _call(args: argparse.Namespace, job: Job) -> None:
@@ -206,9 +207,7 @@ def _call(args: argparse.Namespace, job: Job) -> None:
         "report": job.report,
         "train": job.train,
     }
-    if args.verb in ("run", "search"):
-        len(job.agenda)  # refuses what it must before anything is written
-    with job.recorded():
+    with job.searching() if args.verb in ("run", "search") else job.recorded():
         calls[args.verb]()
 
 

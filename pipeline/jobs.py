@@ -22,11 +22,13 @@ from pipeline.search import search
 from pipeline.search.agenda import Agenda, draw_agenda
 from pipeline.search.interrupts import Interrupts, Stopped
 from pipeline.search.ledger import Ledger
-from pipeline.search.plan import make_task, planned_trial
+from pipeline.search.ownership import owned
+from pipeline.search.plan import make_task, plan, planned_trial
 from pipeline.spec import Arm, Categorical, Dimension, Float, SearchSpace, Study
 from pipeline.stores import Stores, redact
 from pipeline.task import run_task
 from pipeline.tracking import Tracker
+from pipeline.trial import PlannedTrial
 
 MANUAL = Arm("manual")
 """The arm of the trials that a person chooses one by one, with ``train``."""
@@ -44,6 +46,7 @@ class Job:
     stores: Stores
     console: Console
     interrupts: Interrupts
+    new: bool = False
 
     @property
     def manual(self) -> bool:
@@ -51,9 +54,14 @@ class Job:
         return self.study.arms == (MANUAL,)
 
     @cached_property
+    def planned(self) -> list[PlannedTrial]:
+        """The plan. Raises ``ValueError`` for a study that cannot be planned, before any store is touched."""
+        return plan(self.study)
+
+    @cached_property
     def ledger(self) -> Ledger:
         """Optuna's record."""
-        return Ledger(self.study, self.stores.storage)
+        return Ledger(self.study, self.stores.storage, new=self.new)
 
     @cached_property
     def tracker(self) -> Tracker:
@@ -62,13 +70,23 @@ class Job:
 
     @cached_property
     def agenda(self) -> Agenda:
-        """What the study still owes. Raises ``ValueError``, before anything is written, if another one is recorded in its name."""
+        """What the study still owes. Raises ``ValueError`` if another one is recorded in its name."""
         self.ledger.check_same()
-        return draw_agenda(self.study, self.ledger.recorded())
+        return draw_agenda(self.ledger.study, self.planned, self.ledger.recorded())
+
+    @contextlib.contextmanager
+    def searching(self) -> Iterator[None]:
+        """Do the body as the only process that records to the study; what can be refused is, before anything is written."""
+        _ = self.planned
+        with owned(self.stores.storage, self.study.name):
+            _ = self.agenda
+            with self.recorded():
+                yield
 
     @contextlib.contextmanager
     def recorded(self) -> Iterator[None]:
         """Do the body under the study's run in MLflow, whose status tells how it ended."""
+        self.study = self.ledger.study
         self.tracker.open(self.study, None if self.manual else self.ledger.parent_run)
         status = "FAILED"
         try:

@@ -52,7 +52,8 @@ def _load(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise ValueError(f"{path}{_line(error, path)}: {error or type(error).__name__}") from error
+        says = error.msg if isinstance(error, SyntaxError) else str(error) or type(error).__name__
+        raise ValueError(f"{path}{_line(error, path)}: {says}") from error
     return module
 
 

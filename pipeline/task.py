@@ -12,6 +12,9 @@ from pipeline.hparams import TrainConfig
 from pipeline.training import train
 from pipeline.trial import FinishedTrial, PlannedTrial, results
 
+NETWORK_VERSION = 1
+"""Raised whenever a trial would get other numbers than before, so that recorded and new trials are never mixed."""
+
 
 @dataclass(frozen=True)
 class Task:

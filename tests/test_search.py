@@ -1,5 +1,6 @@
 """The search: the same trials whatever the workers and interruptions, each recorded whole, once."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from mlflow import MlflowClient
 from pipeline.cli import main
 from pipeline.lookup import find_study
 from pipeline.search.ledger import Ledger
+from pipeline.search.ownership import owned
 
 TIMES = ["seconds", "run_id"]
 
@@ -143,3 +145,47 @@ def test_a_half_written_record_is_discarded(searched, tiny_study, tmp_path, trac
     children = runs(tracking_uri, kind="trial")
     assert stray.info.run_id not in {run.info.run_id for run in children}
     assert Counter(run.info.status for run in children) == {"FINISHED": 42}
+
+
+def test_new_begins_beside_what_is_recorded(searched, tiny_study, tmp_path, tracking_uri, capsys):
+    """A changed study begun with --new is recorded under a name of its own, and later searches go on with that one."""
+    tiny_study.write_text(tiny_study.read_text().replace("1e-6", "1e-5"))
+    assert main(["search", str(tiny_study), "--new", "--workers", "1"]) == 0
+    assert main(["search", str(tiny_study), "--workers", "1"]) == 0
+    assert "nothing to train" in capsys.readouterr().out
+    ledger = Ledger(find_study(str(tiny_study), {}), str(tmp_path / "optuna.log"))
+    assert ledger.study.name == "tiny-2"
+    assert ledger.study_names == ["tiny", "tiny-2"]
+    assert Counter(run.data.tags["study"] for run in runs(tracking_uri, kind="trial")) == {"tiny": 36, "tiny-2": 36}
+
+
+def test_two_searches_at_once_are_refused(searched, tiny_study, tmp_path, tracking_uri, capsys):
+    """While one process records to a study, a second is told so, with exit code 2, and records nothing."""
+    with owned(str(tmp_path / "optuna.log"), "tiny"):
+        assert main(["search", str(tiny_study), "--trials", "7"]) == 2
+    assert f"study 'tiny' is at work already: process {os.getpid()}" in capsys.readouterr().err
+    assert len(recorded(tmp_path, tiny_study)) == 36
+
+
+def test_another_version_of_the_network_is_refused(searched, tiny_study, monkeypatch, capsys):
+    """Trials whose numbers another version of the network made are not added to: the way on is --new."""
+    monkeypatch.setattr("pipeline.search.ledger.NETWORK_VERSION", 10**6)
+    assert main(["search", str(tiny_study), "--trials", "7"]) == 2
+    assert "Begin it anew with --new" in capsys.readouterr().err
+
+
+def test_adaptive_arms_go_on_as_if_never_stopped(tiny_study, tmp_path, tracking_uri):
+    """An adaptive arm searched in two goes, by two workers, has the trials of one that was searched in one go by one."""
+    source = tiny_study.read_text()
+    tiny_study.write_text(
+        source.replace('Arm("shifted_grid"), Arm("grid")', 'Arm("tpe", arguments={"n_startup_trials": 3})')
+    )
+    whole = str(tmp_path / "whole.log")
+    (tmp_path / "whole").mkdir()
+    assert main(["search", str(tiny_study), "--workers", "2", "--trials", "4"]) == 0
+    assert main(["search", str(tiny_study), "--workers", "2", "--trials", "10"]) == 0
+    assert main(["search", str(tiny_study), "--workers", "1", "--trials", "10", "--storage", whole]) == 0
+    study = find_study(str(tiny_study), {"trials": 10})
+    tables = [Ledger(study, path).table().drop(columns=TIMES) for path in (str(tmp_path / "optuna.log"), whole)]
+    assert len(tables[0]) == 40
+    assert tables[0].equals(tables[1])

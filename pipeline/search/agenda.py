@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from optuna.trial import FrozenTrial
 
 from pipeline.samplers import Trajectory, is_planned
 from pipeline.search.ledger import Key
-from pipeline.search.plan import plan, planned_trial
+from pipeline.search.plan import planned_trial
 from pipeline.spec import Point, Study
 from pipeline.trial import PlannedTrial
 
@@ -41,16 +41,16 @@ class Agenda:
         return asked
 
 
-def draw_agenda(study: Study, recorded: Mapping[Key, FrozenTrial]) -> Agenda:
+def draw_agenda(study: Study, planned: Sequence[PlannedTrial], recorded: Mapping[Key, FrozenTrial]) -> Agenda:
     """Lay the plan beside the record. Raises ``ValueError`` if a recorded trial is not the one the plan has in its place."""
-    planned = plan(study)
     for trial in planned:
         _check_place(trial.name, trial.point, recorded.get(trial.key))
     adaptive = [arm for arm in study.arms if not is_planned(arm)]
     trajectories = [
         _replay(Trajectory(arm, study, block), study, recorded) for block in range(study.blocks) for arm in adaptive
     ]
-    return Agenda(study, [trial for trial in planned if trial.key not in recorded], trajectories, recorded)
+    pending = [replace(trial, study=study.name) for trial in planned if trial.key not in recorded]
+    return Agenda(study, pending, trajectories, recorded)
 
 
 def _replay(trajectory: Trajectory, study: Study, recorded: Mapping[Key, FrozenTrial]) -> Trajectory:

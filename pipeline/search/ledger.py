@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +16,58 @@ import optuna
 import pandas as pd
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.spec import Arm, Study
 from pipeline.stores import is_url
+from pipeline.task import NETWORK_VERSION
 from pipeline.trial import FinishedTrial
 
 SCORE = "best/val_accuracy"
+STALE_LOCK_SECONDS = 3
 Key = tuple[str, int, int]
 
 
 class Ledger:
     """The Optuna studies of one study, in the storage at an address."""
 
-    def __init__(self, study: Study, address: str) -> None:
-        """Open the storage; a new one is made here, by this one process, before any worker starts."""
+    def __init__(self, study: Study, address: str, *, new: bool = False) -> None:
+        """Open the storage; a new one is made here, by this one process, before any worker starts.
+
+        A study that was begun anew (``new``) is recorded as ``NAME-2``, ``NAME-3``, ...; the newest of them that has the
+        same declaration is gone on with. :attr:`study` is the study under the name it is recorded by.
+        """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.study, self.storage = study, open_storage(address)
+        self.storage = open_storage(address)
+        self.study = replace(study, name=self._generation(study, new=new))
         self._studies: dict[tuple[str, int], optuna.Study] = {}
+
+    def _generation(self, study: Study, *, new: bool) -> str:
+        recorded = {
+            str(a["study"]): Study.from_json(json.loads(a["declaration"])).hash
+            for a in self._known().values()
+            if "mlflow_run" in a
+        }
+        names = [study.name]
+        while names[-1] in recorded:
+            names.append(f"{study.name}-{len(names) + 1}")
+        same = [name for name in names[:-1] if recorded[name] == study.hash]
+        return names[-1] if new else (same[-1] if same else names[0])
 
     def check_same(self) -> None:
         """Raise ``ValueError``, naming the difference, if trials of another declaration stand under the study's name."""
         for attributes in self._own().values():
             then = Study.from_json(json.loads(attributes["declaration"]))
+            if attributes["network_version"] != NETWORK_VERSION:
+                raise ValueError(
+                    f"study {self.study.name!r} is recorded with version {attributes['network_version']} of the network, and this "
+                    f"is version {NETWORK_VERSION}, whose numbers differ. Begin it anew with --new"
+                )
             if then.hash != self.study.hash:
                 raise ValueError(
                     f"study {self.study.name!r} is already recorded, and its declaration has changed: "
-                    f"{_difference(then.identity, self.study.identity)}. Give the study another name, or undo the change"
+                    f"{_difference(then.identity, self.study.identity)}. Give it another name, begin it anew with --new, or undo the change"
                 )
 
     def open(self, parent_run: str) -> None:
@@ -60,7 +85,13 @@ class Ledger:
             load_if_exists=True,
         )
         known = made.user_attrs
-        about = {"study": self.study.name, "arm": arm.name, "block": block, "sampler": arm.sampler}
+        about = {
+            "study": self.study.name,
+            "arm": arm.name,
+            "block": block,
+            "sampler": arm.sampler,
+            "network_version": NETWORK_VERSION,
+        }
         for key, value in {**about, "declaration": declaration, "mlflow_run": parent_run}.items():
             if known.get(key) != value:
                 made.set_user_attr(key, value)
@@ -137,7 +168,11 @@ def open_storage(address: str) -> BaseStorage:
     """Optuna's storage at a database URL, or in a journal file."""
     if is_url(address):
         return RDBStorage(address, engine_kwargs={"pool_pre_ping": True} if not address.startswith("sqlite") else None)
-    return JournalStorage(JournalFileBackend(str(Path(address).absolute())))
+    path = str(Path(address).absolute())
+    # A process that dies while it writes leaves its lock behind; seconds are ample, since a write takes milliseconds.
+    return JournalStorage(
+        JournalFileBackend(path, lock_obj=JournalFileSymlinkLock(path, grace_period=STALE_LOCK_SECONDS))
+    )
 
 
 def _difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -1,0 +1,63 @@
+"""One search at a time: two that wrote the same study would record its trials twice."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import create_engine, text
+
+from pipeline.seeds import derive_seed
+from pipeline.stores import is_url, redact, sqlite_file
+
+try:
+    import fcntl
+except ImportError:  # Windows has no flock; there, two searches at once are the user's to avoid
+    fcntl = None  # type: ignore[assignment]
+
+
+@contextmanager
+def owned(storage: str, study: str) -> Iterator[None]:
+    """Own a study in a storage during the body. The lock goes with the process, however it ends.
+
+    Raises ``ValueError`` if another process owns it.
+    """
+    file = sqlite_file(storage) or (None if is_url(storage) else Path(storage))
+    with _locked_file(file.with_name(f"{file.name}.owner"), study) if file else _locked_row(storage, study):
+        yield
+
+
+@contextmanager
+def _locked_file(path: Path, study: str) -> Iterator[None]:
+    if fcntl is None:
+        yield
+        return
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise ValueError(
+                f"study {study!r} is at work already: {file.read().strip() or 'another process'} records to this store"
+            ) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()}\n")
+        file.flush()
+        yield
+
+
+@contextmanager
+def _locked_row(storage: str, study: str) -> Iterator[None]:
+    """PostgreSQL's advisory lock, held by a connection; other databases have none, and are not locked."""
+    engine = create_engine(storage)
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    with engine.connect() as connection:
+        key = derive_seed("owner", study)
+        if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar():
+            raise ValueError(f"study {study!r} is at work already: another process records to {redact(storage)}")
+        yield
+    engine.dispose()
