@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = (
-    ("pipeline.hparams", "pipeline.nn", "pipeline.seeds"),
+    ("pipeline.errors", "pipeline.hparams", "pipeline.nn", "pipeline.seeds"),
     ("pipeline.spec", "pipeline.data"),
     ("pipeline.training",),
     (
