@@ -1,0 +1,88 @@
+"""The table of trials: what is written comes back, and what is wrong is said in one line."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from synthetic import make_frame, make_study, make_table
+
+from pipeline.report import TrialsTable, read_table, write_table
+from pipeline.spec import Categorical, Float, SearchSpace
+
+MIXED = SearchSpace(init=Categorical("he", 0.01), learning_rate=Float(1e-3, 1, log=True))
+
+
+def test_a_table_comes_back_as_it_was(tmp_path):
+    """Frame, declaration and provenance survive the Parquet file, a column of several types included."""
+    table = make_table(
+        lambda frame, _, rng: rng.uniform(size=len(frame)), space=MIXED, blocks=2, provenance={"declared": "2026"}
+    )
+    write_table(table, tmp_path)
+    back = read_table(tmp_path)
+    pd.testing.assert_frame_equal(back.frame, table.frame)
+    assert (back.study.to_json(), back.provenance) == (table.study.to_json(), table.provenance)
+
+
+def test_the_order_of_rows_carries_nothing(table, tmp_path):
+    """Rows in any order make the same table and the same file."""
+    shuffled = table.frame.sample(frac=1, random_state=1)
+    write_table(table, tmp_path / "a")
+    write_table(TrialsTable(shuffled, table.study), tmp_path / "b")
+    for name in ("trials.parquet", "trials.csv"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_a_csv_cell_never_runs_as_a_formula(tmp_path):
+    """A text that a spreadsheet would take for a formula is written behind an apostrophe."""
+    frame = make_frame(make_study(blocks=1)).assign(run_id='=HYPERLINK("http://x")')
+    write_table(TrialsTable(frame, make_study(blocks=1)), tmp_path)
+    assert pd.read_csv(tmp_path / "trials.csv")["run_id"].str.startswith("'=").all()
+
+
+def broken(**cells):
+    """A good frame in which the first row has other values."""
+    frame = make_frame(make_study(blocks=1))
+    for name, value in cells.items():
+        frame[name] = frame[name].astype(object)
+        frame.loc[0, name] = value
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (broken().drop(columns="gap"), "no column 'gap'"),
+        (broken().drop(columns="l2"), "no column 'l2'"),
+        (broken().iloc[:0], "no finished trial"),
+        (broken(arm="tpe"), "arm 'tpe' is not an arm of study 'toy'"),
+        (broken(study="other"), "holds trials of study 'other'"),
+        (broken(block="x"), "column 'block' holds a value that is not int64"),
+        (broken(trial=1), "arm 'random', block 0, trial 1: this trial is in the table twice"),
+        (broken(learning_rate=99.0), "learning_rate is outside of the search space; got 99.0"),
+        (broken(activation="gelu"), "activation is outside of the search space; got gelu"),
+        (broken(**{"best/val_accuracy": np.nan}), "best/val_accuracy must be a number from 0 to 1; got nan"),
+        (broken(**{"test/accuracy": 97.0}), "test/accuracy must be a number from 0 to 1; got 97.0"),
+    ],
+)
+def test_a_wrong_table_is_refused_in_one_line(frame, message):
+    """What cannot be read as a table of trials is named, with the trial it is in, in one line."""
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        TrialsTable(frame, make_study(blocks=1))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_table_is_refused_in_one_line(table, tmp_path):
+    """A missing file, another file, and a table of another version each have their line."""
+    (tmp_path / "text.parquet").write_text("hello")
+    arrow = pq.read_table(write_table(table, tmp_path)[0])
+    newer = json.dumps({"version": 2}).encode()
+    pq.write_table(arrow.replace_schema_metadata({b"babysit": newer}), tmp_path / "newer.parquet")
+    pq.write_table(arrow.replace_schema_metadata(None), tmp_path / "bare.parquet")
+    said = {"none": "no table", "text": "not a Parquet file", "newer": "version 2; this report reads version 1"}
+    for name, message in {**said, "bare": "version None"}.items():
+        with pytest.raises(ValueError, match=message) as caught:
+            read_table(tmp_path / f"{name}.parquet")
+        assert "\n" not in str(caught.value)
