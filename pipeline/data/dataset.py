@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
+from pipeline.data.cifar import load_cifar
 from pipeline.data.preprocessing import PREPROCESSING
+from pipeline.data.rows import DataError, Loader, Rows, chunks, digest
+from pipeline.data.tables import DOORS, is_table, load_table
 from pipeline.hparams import TrainConfig, check_choice
+
+BLOCKS, BLOCKS_BYTES = 4, 2**28
+"""Blocks that a process keeps: so many, and no more of them than fit into so many bytes, but always the last one."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class Dataset:
     val: Split
     test: Split
     classes: int
+    class_names: tuple[str, ...] = ()
 
     @property
     def features(self) -> int:
@@ -42,53 +49,121 @@ class Dataset:
         """The accuracy of a guess, 1/C; a diverged trial scores it."""
         return 1 / self.classes
 
+    @property
+    def nbytes(self) -> int:
+        """The memory of all inputs."""
+        return sum(rows.inputs.nbytes for rows in (self.train, self.val, self.test))
 
-def load_digits() -> Split:
+
+def load_digits() -> Rows:
     """scikit-learn's 1,797 handwritten digits, 8 x 8 pixels of 0 to 16: inputs (1797, 64) float64."""
     from sklearn.datasets import load_digits as load
 
     inputs, labels = load(return_X_y=True)
-    return Split(inputs, labels.astype(np.intp))
+    return Rows(inputs, labels.astype(np.intp), tuple("0123456789"))
 
 
-DATASETS: dict[str, Callable[[], Split]] = {"digits": load_digits}
-"""Every data set by the name that studies call it."""
+DATASETS: dict[str, Loader] = {
+    "digits": load_digits,
+    "cifar10": partial(load_cifar, "cifar10"),
+    "cifar100": partial(load_cifar, "cifar100"),
+}
+"""Every data set by the name that studies call it. ``NAME-5000`` is 5,000 of its rows, the same ones every time."""
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=1)
+def load_rows(dataset: str) -> Rows:
+    """All rows of a data set: a name of ``DATASETS``, with or without a size, a file, or a number on OpenML.
+
+    Raises ``ValueError`` for a name that is none of these, and :class:`DataError` for data that cannot be used.
+    """
+    name, size = re.fullmatch(r"(.*?)(?:-([1-9]\d*))?", dataset, re.DOTALL).groups()  # type: ignore[union-attr]
+    if dataset in DATASETS:
+        return DATASETS[dataset]()
+    if size and name in DATASETS:
+        return subset(DATASETS[name](), int(size), dataset)
+    if is_table(dataset):
+        return load_table(dataset)
+    check_choice("dataset", dataset, [*DATASETS, "one of these with a size (cifar10-5000)", DOORS])
+    raise AssertionError  # pragma: no cover  check_choice has raised
+
+
+def fingerprint(dataset: str) -> str:
+    """The SHA-256 of a data set's arrays, in hex: the same data anywhere, under any name, have the same."""
+    return digest(load_rows(dataset))
+
+
+def subset(rows: Rows, size: int, name: str) -> Rows:
+    """So many rows, stratified and the same ones every time; a published test split stays whole beside them."""
+    from sklearn.model_selection import train_test_split
+
+    count = len(rows) - rows.test
+    if not 3 * rows.classes <= size <= count - rows.classes:
+        raise DataError(f"dataset: got {name!r}; expected a size from {3 * rows.classes} to {count - rows.classes:,}")
+    kept, _ = train_test_split(np.arange(count), train_size=size, stratify=rows.labels[:count], random_state=0)
+    indices = np.concatenate([np.sort(kept), np.arange(count, len(rows))])
+    return replace(rows, inputs=rows.inputs[indices], labels=rows.labels[indices])
+
+
+_blocks: dict[tuple[str, TrainConfig, int], Dataset] = {}
+
+
 def load_block(dataset: str, config: TrainConfig, seed: int) -> Dataset:
     """A data set in the stratified splits of one block, preprocessed, in the precision of the network.
 
-    Raises ``ValueError`` for an unknown data set. The result is shared; its arrays are read-only.
+    Raises ``ValueError`` as :func:`load_rows` does. The result is shared; its arrays are read-only.
     """
-    check_choice("dataset", dataset, DATASETS)
-    return preprocess(split(DATASETS[dataset](), config, seed), config)
+    key = (dataset, config, seed)
+    if key not in _blocks:
+        rows = load_rows(dataset)
+        _make_room(rows.inputs.size * np.dtype(config.dtype).itemsize)
+        _blocks[key] = preprocess(split(rows, config, seed), config)
+    return _blocks[key]
 
 
-def split(rows: Split, config: TrainConfig, seed: int) -> Dataset:
-    """Stratified splits, the same for the same seed."""
+def _make_room(coming: int) -> None:
+    """Let go of the oldest blocks, before another of ``coming`` bytes is made."""
+    while _blocks and (len(_blocks) >= BLOCKS or coming + sum(b.nbytes for b in _blocks.values()) > BLOCKS_BYTES):
+        del _blocks[next(iter(_blocks))]
+
+
+def split(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
+    """Stratified splits, the same for the same seed.
+
+    A published test split is the test split, in every block; ``config.validation`` is then a share of the other rows, and
+    ``config.test`` is not used.
+    """
     from sklearn.model_selection import train_test_split
 
-    def part(indices: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray]:
-        first, second = train_test_split(
-            indices, test_size=round(size * len(rows)), stratify=rows.labels[indices], random_state=seed
-        )
+    count = len(rows) - rows.test
+
+    def part(indices: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+        size = round(share * count)
+        if not rows.classes <= size <= len(indices) - rows.classes:
+            raise DataError(
+                f"{count:,} rows in {rows.classes} classes: a split of {size} has no room for each class on both sides"
+            )
+        first, second = train_test_split(indices, test_size=size, stratify=rows.labels[indices], random_state=seed)
         return np.sort(first), np.sort(second)
 
-    rest, test = part(np.arange(len(rows)), config.test)
+    rest, test = np.arange(count), np.arange(count, len(rows))
+    if not rows.test:
+        rest, test = part(rest, config.test)
     train, val = part(rest, config.validation)
     part_of = {"train": train, "val": val, "test": test}
     parts = {name: Split(rows.inputs[indices], rows.labels[indices]) for name, indices in part_of.items()}
-    return Dataset(**parts, classes=int(rows.labels.max()) + 1)
+    return Dataset(**parts, classes=rows.classes, class_names=rows.class_names)
 
 
 def preprocess(data: Dataset, config: TrainConfig) -> Dataset:
-    """Transform all splits by what the training rows say, and freeze them."""
+    """Transform all splits by what the training rows say, some rows at a time, and freeze them."""
     check_choice("preprocessing", config.preprocessing, PREPROCESSING)
     transform = PREPROCESSING[config.preprocessing](data.train.inputs)
 
     def apply(rows: Split) -> Split:
-        inputs = np.ascontiguousarray(transform(rows.inputs), dtype=config.dtype)
+        inputs = np.empty((len(rows), transform(rows.inputs[:1]).shape[1]), config.dtype)
+        for some in chunks(len(rows)):
+            inputs[some] = transform(rows.inputs[some])
         inputs.flags.writeable = rows.labels.flags.writeable = False
         return Split(inputs, rows.labels)
 

@@ -1,0 +1,125 @@
+"""Labelled rows as they arrive: sound numbers, labels counted from 0, and a hash that tells one data set from another."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+FEWEST = 3
+"""Rows that a class needs: one for each of the training, the validation and the test split."""
+LARGEST = 1e30
+"""Beyond it, squares and sums leave the range of float32."""
+CHUNK = 4096
+"""Rows that are looked at or converted at a time, so that no copy of a whole data set is made."""
+
+
+class DataError(ValueError):
+    """The data cannot be used; one line says which file, what is wrong with it, and what helps."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Inputs (N, D) of any real type, and their labels (N,), integers from 0 to C - 1.
+
+    ``class_names`` are the C classes by their own names. The last ``test`` rows are the published test split, if there is one.
+    """
+
+    inputs: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    test: int = 0
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def classes(self) -> int:
+        """C."""
+        return len(self.class_names)
+
+
+def chunks(count: int) -> list[slice]:
+    """Slices of at most ``CHUNK`` rows that cover ``count``."""
+    return [slice(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+
+
+def digest(rows: Rows) -> str:
+    """The SHA-256 of the types, shapes and values of inputs and labels, in hex; the order of bytes in memory is no part of it."""
+    sha = hashlib.sha256()
+    for array in (rows.inputs, rows.labels.astype("<i8")):
+        dtype = array.dtype.newbyteorder("<")
+        sha.update(f"{dtype.str}{array.shape}".encode())
+        for part in chunks(len(array)):
+            sha.update(np.ascontiguousarray(array[part], dtype=dtype).data)
+    return sha.hexdigest()
+
+
+def labelled(where: str, inputs: Any, labels: Any, columns: Sequence[str] = ()) -> Rows:
+    """Rows of arrays that someone else made, or :class:`DataError` with the first thing that is wrong with them.
+
+    Inputs (N, ...) are flattened to (N, D). Labels are integers, truth values or text, in any numbering;
+    class 0 is the first of them in sorted order. ``columns`` are the names of the D features.
+    """
+    inputs, labels = np.asarray(inputs), np.asarray(labels)
+    if inputs.ndim < 2 or not inputs.size:
+        raise DataError(f"{where}: the inputs have shape {inputs.shape}; expected rows and columns, (N, D)")
+    if labels.shape != inputs.shape[:1]:
+        raise DataError(
+            f"{where}: {len(inputs):,} rows of inputs, and labels of shape {labels.shape}; expected one each"
+        )
+    inputs = check_inputs(where, inputs.reshape(len(inputs), -1), columns)
+    names, codes = np.unique(check_labels(where, labels), return_inverse=True)
+    check_classes(where, names, np.bincount(codes))
+    return Rows(inputs, codes.astype(np.intp), tuple(str(name) for name in names.tolist()))
+
+
+def check_inputs(where: str, inputs: np.ndarray, columns: Sequence[str] = ()) -> np.ndarray:
+    """The inputs (N, D) in the machine's own order of bytes; :class:`DataError` names the first cell that is no number."""
+    if inputs.dtype.kind not in "biuf":
+        raise DataError(f"{where}: the inputs are of type {inputs.dtype}; expected numbers")
+    if inputs.dtype.kind == "f":
+        for part in chunks(len(inputs)):
+            _check_finite(where, inputs[part], part.start, columns)
+    return np.ascontiguousarray(inputs, dtype=inputs.dtype.newbyteorder("="))
+
+
+def _check_finite(where: str, inputs: np.ndarray, start: int, columns: Sequence[str]) -> None:
+    wrong = ~(np.abs(inputs) <= LARGEST)  # a NaN is not below anything
+    if wrong.any():
+        row, column = (int(index) for index in np.argwhere(wrong)[0])
+        name = repr(columns[column]) if columns else column + 1
+        what = "is missing (NaN)" if np.isnan(inputs[row, column]) else f"is {inputs[row, column]:g}"
+        raise DataError(
+            f"{where}: row {start + row + 1}, column {name} {what}; expected a number within ±{LARGEST:g}. Fill, clip or drop it"
+        )
+
+
+def check_labels(where: str, labels: np.ndarray) -> np.ndarray:
+    """The labels (N,), if they are of a type that names classes."""
+    if labels.dtype.kind not in "biuUS":
+        example = f" (row 1 is {labels[0]!r})" if len(labels) else ""
+        raise DataError(
+            f"{where}: the labels are of type {labels.dtype}{example}; expected whole numbers, truth values or text. "
+            "Is it the right column? Numbers of classes are stored as integers"
+        )
+    return labels
+
+
+def check_classes(where: str, names: np.ndarray, counts: np.ndarray) -> None:
+    """Raise :class:`DataError` unless there are two classes or more, each with rows for every split."""
+    if len(names) < 2:
+        raise DataError(f"{where}: all {counts.sum():,} rows are of class {names[0]}; expected at least two classes")
+    if counts.min() < FEWEST:
+        rarest, count = names[counts.argmin()], counts.min()
+        raise DataError(
+            f"{where}: {counts.sum():,} rows in {len(names):,} classes, and only {count} of class {rarest}; "
+            f"expected at least {FEWEST} of each. Is it the right column?"
+        )
+
+
+Loader = Callable[[], Rows]
+"""What a data set's name stands for."""

@@ -1,0 +1,139 @@
+"""People's own data: arrays in an .npz, tables in a .csv or .parquet file, and the data sets of OpenML."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.data.files import data_folder
+from pipeline.data.rows import DataError, Rows, labelled
+
+INPUTS, LABELS = ("X", "inputs"), ("y", "labels")
+"""The names that an .npz file may give its arrays."""
+TABLES = (".csv", ".parquet")
+OPENML = "openml:"
+DOORS = "FILE.npz, FILE.csv[:TARGET], FILE.parquet[:TARGET], openml:ID"
+
+
+def is_table(name: str) -> bool:
+    """Whether a data set's name is a file of arrays, a table or a number on OpenML."""
+    path, _ = split_target(name)
+    return name.startswith(OPENML) or path.endswith((".npz", *TABLES))
+
+
+def split_target(name: str) -> tuple[str, str]:
+    """``table.csv:species`` in two: the file, and its target column, nothing if none is named."""
+    for suffix in TABLES:
+        path, mark, target = name.partition(f"{suffix}:")
+        if mark:
+            return path + suffix, target
+    return name, ""
+
+
+def load_table(name: str) -> Rows:
+    """The rows of a file or of an OpenML data set. Raises :class:`DataError` in one line that says what is wrong and where."""
+    if name.startswith(OPENML):
+        return load_openml(name.removeprefix(OPENML))
+    path, target = split_target(name)
+    if not Path(path).is_file():
+        raise DataError(f"{path}: there is no such file in {Path.cwd()}")
+    return load_arrays(path) if path.endswith(".npz") else load_frame(path, target)
+
+
+def load_arrays(path: str) -> Rows:
+    """The arrays ``X`` or ``inputs`` (N, ...) and ``y`` or ``labels`` (N,) of an .npz file; pickled objects are never loaded."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return labelled(path, _pick(path, arrays, INPUTS), _pick(path, arrays, LABELS))
+    except DataError:
+        raise
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: cannot be read as an .npz file of plain arrays ({_first_line(error)})") from error
+
+
+def _pick(path: str, arrays: Any, names: tuple[str, ...]) -> np.ndarray:
+    for name in names:
+        if name in arrays:
+            array: np.ndarray = arrays[name]
+            return array
+    raise DataError(f"{path}: has the arrays {', '.join(arrays) or 'none'}; expected one called {' or '.join(names)}")
+
+
+def load_frame(path: str, target: str = "") -> Rows:
+    """A table with a header: the target column, the last one if none is named, and numbers in all of the others."""
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(path, low_memory=False) if path.endswith(".csv") else pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as a table ({_first_line(error)})") from error
+    columns = [str(column) for column in frame.columns]
+    if len(columns) < 2:
+        raise DataError(f"{path}: has {len(columns)} column; expected features and a target, divided by commas")
+    target = target or columns[-1]
+    if target not in columns:
+        raise DataError(f"{path}: no column {target!r}; there are {', '.join(columns[:20])}")
+    frame.columns = columns
+    return from_frame(path, frame.drop(columns=target), frame[target])
+
+
+def from_frame(where: str, features: Any, target: Any) -> Rows:
+    """Rows of a data frame of features and a series of labels."""
+    if not len(features):
+        raise DataError(f"{where}: has no rows")
+    columns = [str(column) for column in features.columns]
+    inputs = np.column_stack([_numbers(where, features[column]) for column in features.columns])
+    missing = np.flatnonzero(target.isna())
+    if len(missing):
+        raise DataError(f"{where}: row {missing[0] + 1} has no label in column {target.name!r}. Fill or drop it")
+    return labelled(where, inputs, _plain_labels(target), columns)
+
+
+def _numbers(where: str, column: Any) -> np.ndarray:
+    """A feature column (N,) as numbers, NaN where one is missing."""
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_complex_dtype(column):
+        numbers: np.ndarray = column.to_numpy(float, na_value=np.nan) if column.isna().any() else column.to_numpy()
+        return numbers
+    texts = column.astype(str)
+    wrong = pd.to_numeric(texts, errors="coerce").isna().to_numpy() & column.notna().to_numpy()
+    row = int(wrong.argmax())
+    raise DataError(
+        f"{where}: row {row + 1}, column {str(column.name)!r} is {texts.iloc[row]!r}; expected a number. Encode or drop the column"
+    )
+
+
+def _plain_labels(target: Any) -> np.ndarray:
+    """A target column (N,) as integers or text; other types are kept, to be refused by name."""
+    values: np.ndarray = target.to_numpy()
+    if values.dtype == object and all(isinstance(value, str) for value in values):
+        return values.astype(str)
+    return values.astype(int) if values.dtype == object and all(isinstance(v, (bool, int)) for v in values) else values
+
+
+def load_openml(number: str) -> Rows:
+    """The data set of that number on https://www.openml.org, through scikit-learn, which keeps it in the data folder."""
+    from sklearn.datasets import fetch_openml
+
+    where = f"{OPENML}{number}"
+    if not (number.isascii() and number.isdecimal()) or int(number) == 0:
+        raise DataError(f"{where}: expected the number of a data set, as in {OPENML}61")
+    try:
+        found = fetch_openml(
+            data_id=int(number), as_frame=True, parser="pandas", n_retries=0, data_home=str(data_folder())
+        )
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{where}: cannot be had from openml.org ({_first_line(error)}). Is there a network?"
+        ) from error
+    if found.target is None or found.target.ndim != 1:
+        raise DataError(f"{where}: has no single target column")
+    return from_frame(where, found.data, found.target)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
