@@ -1,0 +1,69 @@
+"""The rules of diagnosis: each looks at the evidence of one trial, and complains of one thing or holds its peace.
+
+A rule is a function from :class:`Evidence` to a :class:`Finding` or None. Append your own to :data:`RULES`. P1 to P26
+in the docstrings number the pitfalls of ``docs/diagnosis.md``, which says where each threshold comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipeline.babysitting.evidence import Evidence, Finding
+from pipeline.babysitting.explosions import (
+    dead,
+    diverged,
+    full_batch_rises,
+    high_plateau,
+    late_explosion,
+    lr_too_high,
+    spike,
+    wiggly,
+)
+from pipeline.babysitting.fit import (
+    dead_units,
+    overfitting,
+    saturated,
+    underfitting,
+    update_ratio,
+    val_above_train,
+    val_at_chance,
+)
+from pipeline.babysitting.starts import (
+    barely_moves,
+    flat_then_drop,
+    l2_overwhelms,
+    late_start,
+    low_lr,
+    never_starts,
+    slightly_low_lr,
+    wrong_first_loss,
+)
+
+Rule = Callable[[Evidence], Finding | None]
+
+RULES: list[Rule] = [
+    diverged,
+    dead,
+    late_explosion,
+    lr_too_high,
+    l2_overwhelms,
+    never_starts,
+    barely_moves,
+    val_at_chance,
+    flat_then_drop,
+    late_start,
+    low_lr,
+    high_plateau,
+    spike,
+    slightly_low_lr,
+    overfitting,
+    underfitting,
+    full_batch_rises,
+    wiggly,
+    dead_units,
+    saturated,
+    update_ratio,
+    wrong_first_loss,
+    val_above_train,
+]
+"""Every rule, gravest first: a trial's health is the code of its first finding."""

@@ -1,0 +1,321 @@
+"""Diagnosis: the words that curves are given, on curves that real training drew, and on curves drawn by hand."""
+
+import math
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.babysitting.diagnosis import diagnose, health, summary
+from pipeline.babysitting.evidence import Facts, Finding
+from pipeline.babysitting.rules import RULES
+from pipeline.data import Dataset, Split, load_block
+from pipeline.hparams import HyperParams, TrainConfig
+from pipeline.search.plan import plan, tasks
+from pipeline.spec import Arm, Categorical, Float, SearchSpace
+from pipeline.task import run_task
+from pipeline.training import CURVES, train
+from studies.random_vs_grid import STUDY
+
+SEEDS = (0, 1, 2)
+CONFIG = TrainConfig(epochs=40, batch_size=100, preprocessing="centre", validation=0.1, test=0.1)
+BAD_INIT = {"flat-then-drop"}
+TOO_HIGH = {"diverged", "dead", "lr-too-high", "late-explosion"}
+CLEAN = {
+    "lr 1e-4": (HyperParams(learning_rate=1e-4), {"low-lr"}),
+    "lr 1e-3": (HyperParams(learning_rate=1e-3), {"low-lr"}),
+    "lr 3e-3": (HyperParams(learning_rate=3e-3), {"low-lr"}),
+    "lr 1e-2": (HyperParams(learning_rate=1e-2), {"slightly-low-lr"}),
+    "lr 0.1": (HyperParams(learning_rate=0.1), {"good"}),
+    "lr 0.3": (HyperParams(learning_rate=0.3), {"good"}),
+    "lr 10, off the chart": (HyperParams(learning_rate=10), TOO_HIGH),
+    "lr 20, off the chart": (HyperParams(learning_rate=20), TOO_HIGH),
+    "three relu, W 0.03": (HyperParams(learning_rate=0.3, hidden=(50,) * 3, init=0.03), BAD_INIT),
+    "two relu, W 0.01": (HyperParams(learning_rate=0.3, hidden=(50,) * 2, init=0.01), BAD_INIT),
+    "three sigmoid": (HyperParams(learning_rate=1, hidden=(50,) * 3, init="xavier", activation="sigmoid"), BAD_INIT),
+    **{
+        f"{depth} tanh, W 0.01": (
+            HyperParams(learning_rate=0.3, hidden=(50,) * depth, init=0.01, activation="tanh"),
+            {"never-starts"},
+        )
+        for depth in (3, 5)
+    },
+    "zeros": (HyperParams(learning_rate=0.3, init="zeros"), {"never-starts"}),
+    "five relu": (HyperParams(learning_rate=0.1, hidden=(50,) * 5), {"good"}),
+    "l2 3": (HyperParams(learning_rate=0.1, l2=3.0), {"l2-overwhelms"}),
+}
+NOISY = {
+    "lr 2, the best": (HyperParams(learning_rate=2), {"good", "overfitting"}),
+    "lr 6, too high": (HyperParams(learning_rate=6), {"high-plateau", *TOO_HIGH}),
+    "two hidden units": (HyperParams(learning_rate=0.3, hidden=(2,)), {"underfitting"}),
+}
+
+
+def digits(seed, noise=0.0):
+    """Digits less their mean, over 8, in a split of the seed; a share of the training labels drawn afresh."""
+    block, rng = load_block("digits", CONFIG, seed), np.random.default_rng(seed)
+    parts = {name: getattr(block, name) for name in ("train", "val", "test")}
+    scaled = {name: Split(part.inputs / 8, part.labels.copy()) for name, part in parts.items()}
+    wrong = rng.random(len(block.train)) < noise
+    scaled["train"].labels[wrong] = rng.integers(0, block.classes, wrong.sum())
+    return Dataset(**scaled, classes=block.classes)
+
+
+def diagnoses(trials, data, config, order_seed=0):
+    """Each trial's findings, and its history, from real training."""
+    history = train(trials, data, config, order_seed=order_seed)
+    sizes = {"classes": data.classes, "train_rows": len(data.train), "val_rows": len(data.val)}
+    found = [
+        diagnose(
+            {key: history.curves[key][k] for key in CURVES},
+            Facts.of(trial, config, diverged=bool(history.diverged[k]), **sizes),
+        )
+        for k, trial in enumerate(trials)
+    ]
+    return found, history
+
+
+def mislabelled(rows, data, seeds):
+    """The rows of a gallery that were given another word than theirs, with what they were given."""
+    named = [(name, seed) for name in rows for seed in seeds]
+    found, _ = diagnoses([replace(rows[name][0], seed=seed) for name, seed in named], data, CONFIG, seeds[0])
+    return {
+        place: codes(findings)
+        for place, findings in zip(named, found, strict=True)
+        if health(findings) not in rows[place[0]][1]
+    }
+
+
+def curves(train_loss, train_accuracy=None, val_accuracy=None, val_loss=None):
+    """Four curves; accuracies rise from a guess's to 1 unless they are given."""
+    rising = np.linspace(0.1, 1, len(train_loss))
+    lines = (train_loss, train_loss, rising, rising)
+    given = (train_loss, val_loss, train_accuracy, val_accuracy)
+    return {key: list(b if b is not None else a) for key, a, b in zip(CURVES, lines, given, strict=True)}
+
+
+def codes(findings):
+    """The codes alone."""
+    return [finding.code for finding in findings]
+
+
+GOOD_LOSS = 2.2 * np.exp(-np.arange(20) / 2.5) + 0.02
+FACTS = Facts(10, HyperParams(learning_rate=0.3), epochs=20, steps=17, rows=360)
+
+
+GALLERY = pytest.mark.parametrize(("rows", "noise"), [(CLEAN, 0.0), (NOISY, 0.2)], ids=["clean", "noisy"])
+
+
+@GALLERY
+def test_the_gallery_keeps_its_labels(rows, noise):
+    """Every kind of loss curve of the gallery, drawn by real training from three seeds of the weights, has its word."""
+    assert mislabelled(rows, digits(0, noise), SEEDS) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 6))
+@GALLERY
+def test_the_gallery_keeps_its_labels_on_other_splits(rows, noise, seed):
+    """The same on other splits of the digits, from other weights, in another order."""
+    assert mislabelled(rows, digits(seed, noise), [seed]) == {}
+
+
+def test_a_better_init_removes_the_flat_part():
+    """What stood still with small weights has no complaint of its start with He's."""
+    trials = [replace(CLEAN[name][0], init="he") for name in ("three relu, W 0.03", "two relu, W 0.01")]
+    for findings in diagnoses(trials, digits(0), CONFIG)[0]:
+        assert not {"flat-then-drop", "late-start", "never-starts"} & set(codes(findings))
+
+
+def test_a_network_that_dies_is_called_dead():
+    """Deep ReLU networks thrown by momentum that give one answer to every row, at ln C: each of these is called dead."""
+    rates, data = (0.3, 0.4, 0.5, 0.6, 0.8), digits(0)
+    shape = HyperParams(momentum=0.9, hidden=(50,) * 3)
+    trials = [replace(shape, learning_rate=rate, seed=seed) for rate in rates for seed in SEEDS]
+    found, history = diagnoses(trials, data, replace(CONFIG, epochs=20))
+    shares = np.bincount(data.val.labels, minlength=data.classes) / len(data.val)
+    distance = np.abs(history.curves["val/accuracy"][:, -3:, None] - shares).min(axis=-1).max(axis=-1)
+    at_guess = np.abs(history.curves["train/loss"][:, -1] - math.log(10)) < 0.05
+    died = [health(found[k]) for k in np.flatnonzero(at_guess & (distance < 1e-9))]
+    assert died
+    assert set(died) == {"dead"}
+
+
+def test_the_best_trials_of_the_default_study_have_no_complaint():
+    """At most one in twenty of the best tenth, by validation accuracy, has any: no false alarms."""
+    assert _complaints_in_the_best_tenth(replace(STUDY, arms=(Arm("random"),), blocks=1)) <= 0.05
+
+
+@pytest.mark.slow
+def test_the_best_trials_of_two_whole_blocks_have_no_complaint():
+    """The same of all arms, over two blocks."""
+    assert _complaints_in_the_best_tenth(replace(STUDY, blocks=2)) <= 0.05
+
+
+def _complaints_in_the_best_tenth(study):
+    data = load_block(study.dataset, study.config, 0)
+    sizes = {"classes": data.classes, "train_rows": len(data.train), "val_rows": len(data.val)}
+    trials = [trial for task in tasks(study, plan(study)) for trial in run_task(task)]
+    trials.sort(key=lambda trial: -trial.result.scores["best/val_accuracy"])
+    found = [
+        diagnose(
+            trial.result.curves, Facts.of(trial.plan.hparams, study.config, diverged=trial.result.diverged, **sizes)
+        )
+        for trial in trials
+    ]
+    assert sum(map(bool, found)) > len(found) / 4  # the rules are awake
+    best = found[: len(found) // 10]
+    return sum(map(bool, best)) / len(best)
+
+
+def test_a_fine_trial_has_no_complaint():
+    """A fast fall to a low level is good."""
+    findings = diagnose(curves(GOOD_LOSS), FACTS)
+    assert findings == ()
+    assert health(findings) == "good"
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_is_seen(bad):
+    """NaN and infinity are told apart from 'more than three times', which NaN never is; the words name rate and epoch."""
+    (finding,) = diagnose(curves([2.3, *[bad] * 19]), FACTS)
+    assert finding.code == "diverged"
+    assert "learning rate 0.3 far too high" in finding.sentence
+    assert "epoch 2" in finding.sentence
+
+
+def test_an_explosion_after_progress_is_late():
+    """The lecture's 3e-3: four good epochs, then infinity; and the same where the loss stays finite past three times its start."""
+    falling = [2.19, 2.18, 1.94, 1.83]
+    for tail in ([math.inf] * 16, [8.0] * 16):
+        findings = diagnose(curves(falling + tail, val_accuracy=[0.3] * 20), FACTS)
+        assert health(findings) == "late-explosion"
+        assert "fell to 1.83 by epoch 4" in findings[0].sentence
+
+
+def test_a_trial_that_recovers_is_told_its_edge():
+    """A loss thrown up in the middle that came back complains of the spike, and of nothing else."""
+    loss = GOOD_LOSS.copy()
+    loss[5] = 9.0
+    assert codes(diagnose(curves(loss), FACTS)) == ["spike"]
+
+
+def test_overfitting_is_a_gap_or_a_decline():
+    """A gap of over 0.10 at the end, or validation 0.02 below its best while training rises; each alone is enough."""
+    train_accuracy = np.linspace(0.8, 1.0, 20)
+    gap = curves(GOOD_LOSS, train_accuracy, train_accuracy - 0.12)
+    peak = np.concatenate([np.linspace(0.8, 0.93, 10), np.linspace(0.93, 0.905, 10)])
+    decline = curves(GOOD_LOSS, train_accuracy, peak, np.concatenate([GOOD_LOSS[:10], np.linspace(0.3, 0.6, 10)]))
+    narrow = curves(GOOD_LOSS, train_accuracy, train_accuracy - 0.08)
+    assert [codes(diagnose(c, FACTS)) for c in (gap, decline, narrow)] == [["overfitting"], ["overfitting"], []]
+
+
+def test_barely_moving_and_never_starting_are_told_apart():
+    """A steady creep of under 1 % is a low rate; a loss that shuffles about ln C has no gradient; update ratios decide if known."""
+    guess = [0.1] * 20
+    creep = curves(math.log(10) - 1e-4 * np.arange(1, 21), guess, guess)
+    shuffle = curves(math.log(10) + 1e-4 * np.tile([1, -1], 10), guess, guess)
+    small = replace(FACTS, hparams=HyperParams(learning_rate=1e-3, init="small"))
+    assert codes(diagnose(creep, small)) == ["barely-moves"]
+    assert codes(diagnose(shuffle, small)) == ["never-starts"]
+    assert health(diagnose(shuffle, replace(small, update_ratios=(1e-6, 1e-5)))) == "barely-moves"
+    assert health(diagnose(creep, replace(small, update_ratios=(1e-5, 1e-3)))) == "never-starts"
+    (learning,) = diagnose(creep | {"val/accuracy": list(np.linspace(0.1, 0.2, 20))}, small)
+    assert "it learns, but slowly" in learning.sentence
+
+
+MEASURED = {
+    "dead-units": {"dead": 0.15},
+    "saturated": {"saturated": 0.6},
+    "updates-low": {"update_ratios": (1e-5, 1e-4)},
+    "updates-high": {"update_ratios": (1e-3, 5e-2)},
+    "wrong-first-loss": {"initial_loss": 1.8},
+    "high-plateau": {"rival_loss": 0.1},
+}
+
+
+@pytest.mark.parametrize("code", MEASURED)
+def test_what_was_measured_is_used(code):
+    """Statistics of the layers, the first loss and a rival are used where they are known, and healthy ones are left in peace."""
+    loss = 2.2 * np.exp(-np.arange(20)) + 0.25 if code == "high-plateau" else GOOD_LOSS
+    healthy = Facts(
+        **(vars(FACTS) | {"dead": 0.05, "saturated": 0.3, "update_ratios": (1e-3,), "initial_loss": 2.4}),
+    )
+    assert codes(diagnose(curves(loss), replace(healthy, rival_loss=0.25))) == []
+    assert code in codes(diagnose(curves(loss), replace(healthy, **MEASURED[code])))
+
+
+def test_full_batch_descent_may_not_rise():
+    """With one minibatch an epoch and no momentum any rise is a rate above 2/λ; with minibatches it is noise."""
+    loss = GOOD_LOSS.copy()
+    loss[-1] = loss[-2] * 1.01
+    assert "full-batch-rises" in codes(diagnose(curves(loss), replace(FACTS, steps=1)))
+    assert "full-batch-rises" not in codes(diagnose(curves(loss), FACTS))
+
+
+def test_held_out_rows_known_no_better_than_a_guess():
+    """Training learned by heart and validation at chance: inputs and labels do not belong together."""
+    found = diagnose(curves(GOOD_LOSS, None, [0.11] * 20), FACTS)
+    assert health(found) == "val-at-chance"
+
+
+def test_validation_above_training_is_odd_once_the_loss_rests():
+    """Training's running mean lags while the loss falls; a difference of over 0.05 after that is told."""
+    loss, accuracy = np.minimum(GOOD_LOSS + 0.2, 2.3), np.full(20, 0.92)
+    assert codes(diagnose(curves(loss, accuracy, accuracy + 0.06), FACTS)) == ["val-above-train"]
+    assert codes(diagnose(curves(loss, accuracy, accuracy + 0.04), FACTS)) == []
+
+
+def test_a_loss_that_sways_is_told_by_its_batch():
+    """The sway of an epoch is that of its minibatches over the root of their number."""
+    loss = GOOD_LOSS + 0.5 + 0.15 * np.tile([1, -1], 10)
+    assert "wiggly" in codes(diagnose(curves(loss), FACTS))
+    assert "wiggly" not in codes(diagnose(curves(loss), replace(FACTS, steps=1, hparams=HyperParams(momentum=0.9))))
+
+
+def test_a_rule_of_ones_own_is_heard(monkeypatch):
+    """A rule appended to RULES has its say, after the others."""
+
+    def slow_start(evidence):
+        return Finding("too-short", "fewer than 30 epochs", "train longer") if evidence.epochs < 30 else None
+
+    monkeypatch.setattr("pipeline.babysitting.diagnosis.RULES", [*RULES, slow_start])
+    assert codes(diagnose(curves(GOOD_LOSS), FACTS)) == ["too-short"]
+
+
+def test_every_rule_names_its_pitfall():
+    """Each rule's docstring begins with the number of its pitfall, or says between which it lies; each is listed once."""
+    assert all(rule.__doc__.startswith(("P", "Between P")) for rule in RULES)
+    assert max(Counter(RULES).values()) == 1
+
+
+SPACE = SearchSpace(
+    learning_rate=Float(1e-4, 10, log=True), activation=Categorical("relu", "sigmoid"), init=Categorical("small", "he")
+)
+
+
+def test_the_summary_names_where_complaints_gather():
+    """Of 43 sigmoids with small weights 41 never start, of the others none: the pair is named, not the sigmoid alone."""
+    rng = np.random.default_rng(0)
+
+    def trial(activation, init, word):
+        return {"activation": activation, "init": init, "learning_rate": 10 ** rng.uniform(-4, 1), "health": word}
+
+    trials = [trial("sigmoid", "small", "never-starts" if k < 41 else "good") for k in range(43)]
+    trials += [
+        trial(*others, "good") for others in (("relu", "small"), ("relu", "he"), ("sigmoid", "he")) for _ in range(43)
+    ]
+    assert [tally.sentence for tally in summary(trials, SPACE)] == [
+        "activation sigmoid with init small: 41 of 43 never start"
+    ]
+
+
+def test_the_summary_counts_rates_by_decade():
+    """Complaints about a rate are gathered in its decade; the top of the range belongs to the last one."""
+    trials = [
+        {"activation": "relu", "init": "he", "learning_rate": rate, "health": "diverged" if rate > 1 else "good"}
+        for rate in np.geomspace(1e-4, 10, 50)
+    ]
+    (tally,) = summary(trials, SPACE)
+    assert (tally.values, tally.hits) == ({"learning_rate": "1 to 10"}, 10)
