@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.files import data_folder
-from pipeline.data.rows import DataError, Rows, labelled
+from pipeline.data.rows import DataError, Rows, check_labels, labelled
 
 INPUTS, LABELS = ("X", "inputs"), ("y", "labels")
 """The names that an .npz file may give its arrays."""
@@ -46,12 +46,18 @@ def load_table(name: str) -> Rows:
 def load_arrays(path: str) -> Rows:
     """The arrays ``X`` or ``inputs`` (N, ...) and ``y`` or ``labels`` (N,) of an .npz file; pickled objects are never loaded."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return labelled(path, _pick(path, arrays, INPUTS), _pick(path, arrays, LABELS))
+        with Path(path).open("rb") as stream:  # np.load leaves a file that it cannot read open
+            return _from_arrays(path, np.load(stream, allow_pickle=False))
     except DataError:
         raise
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: cannot be read as an .npz file of plain arrays ({_first_line(error)})") from error
+
+
+def _from_arrays(path: str, arrays: Any) -> Rows:
+    if isinstance(arrays, np.ndarray):
+        raise DataError(f"{path}: is a single array without a name; expected what np.savez(path, X=..., y=...) writes")
+    return labelled(path, _pick(path, arrays, INPUTS), _pick(path, arrays, LABELS))
 
 
 def _pick(path: str, arrays: Any, names: tuple[str, ...]) -> np.ndarray:
@@ -84,12 +90,12 @@ def from_frame(where: str, features: Any, target: Any) -> Rows:
     """Rows of a data frame of features and a series of labels."""
     if not len(features):
         raise DataError(f"{where}: has no rows")
-    columns = [str(column) for column in features.columns]
-    inputs = np.column_stack([_numbers(where, features[column]) for column in features.columns])
     missing = np.flatnonzero(target.isna())
     if len(missing):
         raise DataError(f"{where}: row {missing[0] + 1} has no label in column {target.name!r}. Fill or drop it")
-    return labelled(where, inputs, _plain_labels(target), columns)
+    labels = check_labels(where, _plain_labels(target))  # first, since a wrong target makes all else look wrong
+    inputs = np.column_stack([_numbers(where, features[column]) for column in features.columns])
+    return labelled(where, inputs, labels, [str(column) for column in features.columns])
 
 
 def _numbers(where: str, column: Any) -> np.ndarray:

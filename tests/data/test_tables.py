@@ -1,0 +1,269 @@
+"""People's own data come through the door whole, or are sent back with a line that says what and where."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.data import DataError, dataset, load_block
+from pipeline.data.rows import CHUNK, check_inputs
+from pipeline.data.tables import load_table
+from pipeline.hparams import TrainConfig
+
+ROWS = 30
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((ROWS, 4))
+Y = np.arange(ROWS) % 3
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """Work in a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    dataset.load_rows.cache_clear()
+
+
+def refusal(name):
+    """The one line with which data are refused."""
+    with pytest.raises(DataError) as caught:
+        load_table(name)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line.startswith(name.partition(":")[0])
+    return line
+
+
+def write_csv(text, name="table.csv"):
+    """A table with a header a, b, y, of sound rows and the given ones after them."""
+    sound = "".join(f"{i},{i / 7},{'xyz'[i % 3]}\n" for i in range(9))
+    with open(name, "w") as stream:  # noqa: PTH123  a name in the current folder
+        stream.write(f"a,b,y\n{sound}{text}")
+    return name
+
+
+@pytest.mark.parametrize(("inputs", "labels"), [("X", "y"), ("inputs", "labels")])
+def test_arrays_are_read(inputs, labels):
+    """An .npz of X and y, or inputs and labels, comes out as it went in."""
+    np.savez("own.npz", **{inputs: X, labels: Y})
+    rows = load_table("own.npz")
+    np.testing.assert_array_equal(rows.inputs, X)
+    np.testing.assert_array_equal(rows.labels, Y)
+    assert rows.class_names == ("0", "1", "2")
+
+
+@pytest.mark.parametrize(
+    "labels", [Y - 7, Y * 100, np.array(["cat", "ant", "bee"])[Y], Y.astype(np.uint8), Y.astype(">i4")]
+)
+def test_labels_of_any_numbering_become_classes(labels):
+    """Labels are counted from 0 in their sorted order, and the names they had are kept."""
+    np.savez("own.npz", X=X, y=labels)
+    rows = load_table("own.npz")
+    assert rows.class_names == tuple(str(name) for name in np.unique(labels).tolist())
+    assert [rows.class_names[c] for c in rows.labels] == [str(label) for label in labels.tolist()]
+    assert set(rows.labels) == {0, 1, 2}
+
+
+def test_truth_values_are_classes():
+    """True and False are two classes."""
+    np.savez("own.npz", X=X, y=Y > 1)
+    assert load_table("own.npz").class_names == ("False", "True")
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        np.asfortranarray(X),
+        X.astype(">f8"),
+        X.astype(np.float32),
+        (X * 9).astype(np.uint8),
+        X > 0,
+        X.reshape(ROWS, 2, 2),
+    ],
+    ids=["Fortran order", "big-endian", "float32", "uint8", "truth values", "images"],
+)
+def test_arrays_of_any_layout_are_read(inputs):
+    """The order in memory, the order of bytes, the type and the shape of a row are no obstacle."""
+    np.savez("own.npz", X=inputs, y=Y)
+    rows = load_table("own.npz")
+    np.testing.assert_array_equal(rows.inputs, np.asarray(inputs).reshape(ROWS, -1))
+    assert rows.inputs.dtype.isnative
+    load_block("own.npz", TrainConfig(batch_size=4), 0)
+
+
+BAD_ARRAYS = {
+    "lengths": ({"X": X, "y": Y[:-1]}, "30 rows of inputs, and labels of shape (29,)"),
+    "one-hot": ({"X": X, "y": np.eye(3)[Y]}, "labels of shape (30, 3)"),
+    "flat": ({"X": X[:, 0], "y": Y}, "shape (30,); expected rows and columns"),
+    "no rows": ({"X": X[:0], "y": Y[:0]}, "shape (0, 4)"),
+    "no X": ({"data": X, "y": Y}, "has the arrays data, y; expected one called X or inputs"),
+    "objects": ({"X": X.astype(object), "y": Y}, "plain arrays (Object arrays cannot be loaded"),
+    "objects of labels": ({"X": X, "y": Y.astype(object)}, "plain arrays (Object arrays cannot be loaded"),
+    "text": ({"X": X.astype(str), "y": Y}, "expected numbers"),
+    "complex": ({"X": X + 1j, "y": Y}, "of type complex128; expected numbers"),
+    "NaN": ({"X": np.where(np.arange(120).reshape(30, 4) == 9, np.nan, X), "y": Y}, "row 3, column 2 is missing (NaN)"),
+    "inf": ({"X": np.where(np.arange(120).reshape(30, 4) == 9, -np.inf, X), "y": Y}, "row 3, column 2 is -inf"),
+    "huge": ({"X": np.where(np.arange(120).reshape(30, 4) == 9, 1e31, X), "y": Y}, "row 3, column 2 is 1e+31"),
+    "float labels": ({"X": X, "y": Y / 2}, "the labels are of type float64 (row 1 is "),
+    "one class": ({"X": X, "y": Y * 0}, "all 30 rows are of class 0"),
+    "a class a row": ({"X": X, "y": np.arange(ROWS)}, "30 rows in 30 classes"),
+    "a rare class": ({"X": X, "y": np.where(np.arange(ROWS) < 2, 7, Y)}, "only 2 of class 7; expected at least 3"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_ARRAYS)
+def test_bad_arrays_are_refused(case):
+    """What is wrong with the arrays is said, with the place where there is one."""
+    arrays, what = BAD_ARRAYS[case]
+    np.savez("own.npz", **arrays)
+    assert what in refusal("own.npz")
+
+
+class Gadget:
+    """Unpickled, it would make a file."""
+
+    def __reduce__(self):
+        return open, ("made", "w")
+
+
+def test_a_pickle_in_an_array_is_never_run(tmp_path):
+    """An object array, or a bare pickle under the name, is refused unopened: what it would do is not done."""
+    import pickle
+
+    np.savez("own.npz", X=np.array([[Gadget()]] * ROWS, dtype=object), y=Y)
+    refusal("own.npz")
+    (tmp_path / "bare.npz").write_bytes(pickle.dumps(Gadget()))
+    refusal("bare.npz")
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn", b"<html>", b"\x93NUMPY"])
+def test_a_file_that_is_no_npz_is_refused(content, tmp_path):
+    """A file of anything else is told as that."""
+    (tmp_path / "own.npz").write_bytes(content)
+    assert "cannot be read as an .npz file" in refusal("own.npz")
+
+
+def test_a_single_array_is_no_npz(tmp_path):
+    """An .npy file renamed has no names in it, and says so."""
+    np.save("own.npy", X)
+    (tmp_path / "own.npy").rename("own.npz")
+    assert "is a single array without a name" in refusal("own.npz")
+
+
+def test_a_table_is_read():
+    """A .csv has its target in the last column, and its features in the others."""
+    rows = load_table(write_csv(""))
+    np.testing.assert_array_equal(rows.inputs, [[i, float(str(i / 7))] for i in range(9)])
+    assert [rows.class_names[c] for c in rows.labels] == list("xyz" * 3)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_the_target_may_be_any_column(kind):
+    """``table.csv:species`` takes that column, whichever it is; its name may have a colon."""
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    frame.insert(1, "kind:of", np.array(["cat", "ant", "bee"])[Y])
+    frame.to_csv("table.csv", index=False)
+    frame.to_parquet("table.parquet")
+    rows = load_table(f"table.{kind}:kind:of")
+    np.testing.assert_allclose(rows.inputs, X, rtol=1e-15)
+    assert [rows.class_names[c] for c in rows.labels[:3]] == ["cat", "ant", "bee"]
+
+
+@pytest.mark.parametrize("kind", ["category", "string", "Int64", "boolean"])
+def test_a_parquet_target_may_be_of_pandas_types(kind):
+    """Categories, strings, nullable integers and truth values of pandas are classes too."""
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    frame["y"] = pd.Series(Y % 2 if kind in ("Int64", "boolean") else np.array(["u", "v"])[Y % 2]).astype(kind)
+    frame.to_parquet("table.parquet")
+    assert load_table("table.parquet").labels.tolist() == (Y % 2).tolist()
+
+
+@pytest.mark.parametrize("kind", ["Int64", "Float32", "boolean", "int8"])
+def test_a_parquet_feature_may_be_of_pandas_types(kind):
+    """Nullable numbers and truth values of pandas are features, and a missing one among them is told by its place."""
+    feature = pd.Series(Y % 2).astype(kind)
+    frame = pd.DataFrame({"a": X[:, 0], "b": feature, "y": Y})
+    frame.to_parquet("table.parquet")
+    assert load_table("table.parquet").inputs[:, 1].tolist() == (Y % 2).tolist()
+    if kind != "int8":
+        frame.loc[4, "b"] = pd.NA
+        frame.to_parquet("holes.parquet")
+        assert "row 5, column 'b' is missing (NaN)" in refusal("holes.parquet")
+
+
+BAD_TABLES = {
+    "text": ("1,red,x\n", "row 10, column 'b' is 'red'; expected a number"),
+    "missing": ("1,,x\n", "row 10, column 'b' is missing (NaN)"),
+    "infinite": ("1,inf,x\n", "row 10, column 'b' is inf"),
+    "no label": ("1,2,\n", "row 10 has no label in column 'y'"),
+    "ragged": ("1,2,x,4,5\n", "cannot be read as a table"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TABLES)
+def test_bad_tables_are_refused(case):
+    """What is wrong with a table is said with its row and its column."""
+    text, what = BAD_TABLES[case]
+    assert what in refusal(write_csv(text))
+
+
+def test_a_measurement_is_no_class():
+    """A target of broken numbers is told as one that names no classes, with an example."""
+    assert "the labels are of type float64 (row 1 is " in refusal(write_csv("") + ":b")
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "cannot be read as a table (No columns"),
+        (b"a,y\n", "has no rows"),
+        (b"y\n1\n2\n", "has 1 column"),
+        (b"a;y\n1;2\n", "has 1 column"),
+        (b"a,y\n\xff\xfe,1\n", "cannot be read as a table"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused(content, what, tmp_path):
+    """An empty file, a header alone, other separators and other encodings are told."""
+    (tmp_path / "table.csv").write_bytes(content)
+    assert what in refusal("table.csv")
+
+
+def test_a_parquet_that_is_none_is_refused(tmp_path):
+    """A file that is no parquet is told."""
+    (tmp_path / "table.parquet").write_bytes(b"a,y\n1,2\n")
+    assert "cannot be read as a table" in refusal("table.parquet")
+
+
+def test_a_target_that_is_not_there_is_told_with_those_that_are():
+    """A misspelt target is answered with the columns."""
+    assert "no column 'Y'; there are a, b, y" in refusal(write_csv("") + ":Y")
+
+
+@pytest.mark.parametrize("name", ["none.npz", "none.csv", "none.parquet:y"])
+def test_a_missing_file_is_told_with_the_folder(name, tmp_path):
+    """A file that is not there is told with where it was looked for."""
+    assert str(tmp_path) in refusal(name)
+
+
+def test_the_place_is_right_beyond_the_first_chunk():
+    """Rows are looked at some at a time, and counted through."""
+    inputs = np.zeros((2 * CHUNK + 5, 3))
+    inputs[CHUNK + 1, 2] = np.nan
+    with pytest.raises(DataError, match=f"row {CHUNK + 2}, column 'c'"):
+        check_inputs("table", inputs, "abc")
+
+
+@pytest.mark.parametrize("number", ["", "iris", "-1", "0", "6.1", "²"])
+def test_an_openml_number_is_a_number(number):
+    """Anything but a whole number is refused before anyone is asked."""
+    assert "expected the number of a data set" in refusal(f"openml:{number}")
+
+
+def test_openml_out_of_reach_is_one_line(monkeypatch, tmp_path):
+    """Without a way to openml.org the line has the number and asks for the network."""
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("BABYSIT_DATA_DIR", str(tmp_path))
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    line = refusal("openml:61")
+    assert line.startswith("openml:61: cannot be had")
+    assert "network" in line
