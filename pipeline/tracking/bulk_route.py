@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from mlflow.entities import Experiment, LifecycleStage
+from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
-from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
+from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.uri import append_to_uri_path
-from sqlalchemy import insert, text
+from sqlalchemy import bindparam, insert, select, text
 
 from pipeline.tracking.words import Point, RunRecord
 
@@ -32,19 +32,18 @@ class BulkRoute:
 
     def write(self, experiment_id: str, runs: Sequence[RunRecord]) -> list[str]:
         """Insert the runs; their ids, in order."""
-        experiment = self.store.get_experiment(experiment_id)
-        if experiment.lifecycle_stage != LifecycleStage.ACTIVE:
-            raise MlflowException(f"The experiment {experiment_id} must be in the 'active' state.")
         ids = [uuid.uuid4().hex for _ in runs]
-        named = list(zip(ids, runs, strict=True))
         with self.store.ManagedSessionMaker(read_only=False) as session:
+            experiment = session.execute(EXPERIMENT, {"id": int(experiment_id)}).one()
+            if experiment.lifecycle_stage != LifecycleStage.ACTIVE:
+                raise MlflowException(f"The experiment {experiment_id} must be in the 'active' state.")
             for table, rows_of in TABLES:
-                if rows := [row for run_id, run in named for row in rows_of(experiment, run_id, run)]:
-                    session.execute(insert(table.__table__), rows)
+                if rows := [row for named in zip(ids, runs, strict=True) for row in rows_of(experiment, *named)]:
+                    session.execute(insert(table), rows)
         return ids
 
 
-def _run(experiment: Experiment, run_id: str, run: RunRecord) -> Iterator[Row]:
+def _run(experiment: Any, run_id: str, run: RunRecord) -> Iterator[Row]:
     yield {
         "run_uuid": run_id,
         "name": run.name,
@@ -59,27 +58,27 @@ def _run(experiment: Experiment, run_id: str, run: RunRecord) -> Iterator[Row]:
         "source_version": "",
         "lifecycle_stage": LifecycleStage.ACTIVE,
         "artifact_uri": append_to_uri_path(experiment.artifact_location, run_id, "artifacts"),  # type: ignore[no-untyped-call]
-        "experiment_id": int(experiment.experiment_id),
+        "experiment_id": experiment.experiment_id,
     }
 
 
-def _tags(_: Experiment, run_id: str, run: RunRecord) -> Iterator[Row]:
+def _tags(_: Any, run_id: str, run: RunRecord) -> Iterator[Row]:
     for key, value in {**run.tags, "mlflow.runName": run.name}.items():
         yield {"run_uuid": run_id, "key": key, "value": value}
 
 
-def _params(_: Experiment, run_id: str, run: RunRecord) -> Iterator[Row]:
+def _params(_: Any, run_id: str, run: RunRecord) -> Iterator[Row]:
     for key, value in run.params.items():
         yield {"run_uuid": run_id, "key": key, "value": value}
 
 
-def _metrics(_: Experiment, run_id: str, run: RunRecord) -> Iterator[Row]:
+def _metrics(_: Any, run_id: str, run: RunRecord) -> Iterator[Row]:
     return (_metric(run_id, point) for point in run.points)
 
 
-def _latest(_: Experiment, run_id: str, run: RunRecord) -> Iterator[Row]:
+def _latest(_: Any, run_id: str, run: RunRecord) -> Iterator[Row]:
     """Of each metric the value that MLflow shows and searches: that of the last step."""
-    last = {point.key: point for point in sorted(run.points, key=lambda point: point.step)}
+    last = {point.key: point for point in run.points}
     return (_metric(run_id, point) for point in last.values())
 
 
@@ -87,7 +86,15 @@ def _metric(run_id: str, point: Point) -> Row:
     return {"run_uuid": run_id, "is_nan": False, **point._asdict()}
 
 
-TABLES = ((SqlRun, _run), (SqlTag, _tags), (SqlParam, _params), (SqlMetric, _metrics), (SqlLatestMetric, _latest))
+EXPERIMENT = select(SqlExperiment.__table__).where(SqlExperiment.experiment_id == bindparam("id"))
+ROWS: dict[Any, Callable[[Any, str, RunRecord], Iterator[Row]]] = {
+    SqlRun: _run,
+    SqlTag: _tags,
+    SqlParam: _params,
+    SqlMetric: _metrics,
+    SqlLatestMetric: _latest,
+}
+TABLES = [(model.__table__, rows_of) for model, rows_of in ROWS.items()]
 """The tables that a run is in, in the order their foreign keys ask for, and the rows it has there."""
 
 

@@ -26,7 +26,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A whole run, from start to end, in milliseconds since 1970."""
+    """A whole run, from start to end, in milliseconds since 1970; the points of a metric are in the order of their steps."""
 
     name: str
     started: int

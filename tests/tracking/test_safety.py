@@ -71,22 +71,22 @@ def test_readers_see_whole_trials_only(tracker, study, finish):
     assert count() == 1 + 320
 
 
-def test_a_reader_is_waited_for(tracker, study, finish):
-    """A batch that meets a reader in the middle of a query is written once the reader is through, and is not lost."""
-    with closing(sqlite3.connect("mlflow.db", isolation_level=None, check_same_thread=False)) as reader:
-        reader.execute("BEGIN")
-        reader.execute("SELECT * FROM runs").fetchone()
-        seen = []
+@pytest.mark.parametrize("lock", ["BEGIN", "BEGIN IMMEDIATE"], ids=["reader", "writer"])
+def test_others_are_waited_for(lock, either, study, finish):
+    """A batch that meets somebody in the middle of a query or a change is written once they are through, and is not lost."""
+    with closing(sqlite3.connect("mlflow.db", isolation_level=None, check_same_thread=False)) as other:
+        other.execute(lock)
+        seen = [other.execute("SELECT count(*) FROM runs").fetchone()[0]]
 
         def leave():
-            seen.append(reader.execute("SELECT count(*) FROM runs").fetchone()[0])
-            reader.execute("COMMIT")
+            seen.append(other.execute("SELECT count(*) FROM runs").fetchone()[0])
+            other.execute("COMMIT")
 
         timer = threading.Timer(0.3, leave)
         timer.start()
-        tracker.record(study, [finish(0)])
+        either.record(study, [finish(0)])
         timer.join()
-    assert seen == [1]
+    assert seen == [1, 1]
     assert count() == 2
 
 
