@@ -4,66 +4,75 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from pipeline.babysitting.activation_statistics import activation_statistics
+from pipeline.babysitting.check_result import CheckResult
+from pipeline.babysitting.gradient_check import gradient_check
+from pipeline.babysitting.label_checks import label_checks
+from pipeline.babysitting.probes import Init, inits, networks
 from pipeline.data import Dataset, Split, load_block
-from pipeline.nn.network import Architecture, Network, init_network, l2_penalty
+from pipeline.nn.network import l2_penalty
 from pipeline.nn.optimizers import SGD
 from pipeline.seeds import derive_seed
-from pipeline.spec import Categorical, Study
+from pipeline.spec import Study
 from pipeline.training import evaluate, train
 
 FEW = 20
-OVERFIT_EPOCHS = 1000
+PATIENCE = (200, 1000)
+"""The epochs of the first try, which is usually enough, and of the last."""
 LEARNING_RATES = tuple(10 ** (exponent / 2) for exponent in range(-8, 3))
 """Half-decade steps from 1e-4 to 10: which ones work depends on the scale of the data, so all are tried."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What one check saw."""
-
-    name: str
-    passed: bool
-    message: str
-
-
-def check(study: Study) -> Iterator[Finding]:
-    """Check the network of a study, on the data of its first block. Yields each finding as it is made."""
+def check(study: Study) -> Iterator[CheckResult]:
+    """Check the network of a study, on the data of its first block. Yields each result as it is made."""
     data = load_block(study.dataset, study.config, derive_seed(study.seed, "split", 0))
     yield initial_loss(study, data)
     yield l2_is_wired(study, data)
+    yield gradient_check(study, data)
     yield overfits_few(study, data)
+    yield from label_checks(study, data)
+    yield activation_statistics(study, data)
 
 
-def initial_loss(study: Study, data: Dataset) -> Finding:
+def initial_loss(study: Study, data: Dataset) -> CheckResult:
     """Before training, a classifier knows nothing: its loss is near ln C, for every init scheme of the space.
 
     Small weights must come within 0.1; larger ones may start up to 0.7 above it (an intended scale of 1 may be
     anywhere above), and none may start below 0.9 ln C, which only a leak or a wrong loss explains.
     """
-    expected = math.log(data.classes)
-    searched = study.space.get("init")
-    inits = list(searched.choices) if isinstance(searched, Categorical) else [study.fixed.init]
-    losses = evaluate(_networks(study, data, inits), data.train)[0]
-    allowed = {"zeros": 0.1, "small": 0.1, "large": math.inf}
-    passed = all(
-        0.9 * expected <= loss <= expected + allowed.get(str(init), 0.7)
-        for init, loss in zip(inits, losses, strict=True)
+    expected, schemes = math.log(data.classes), inits(study)
+    losses = evaluate(networks(study.fixed, data, schemes, study.config.dtype), data.train)[0]
+    outside = [
+        str(init)
+        for init, loss in zip(schemes, losses, strict=True)
+        if not 0.9 * expected <= loss <= expected + _allowance(init)
+    ]
+    seen = ", ".join(f"{init} {loss:.3f}" for init, loss in zip(schemes, losses, strict=True))
+    advice = f"check the scale of {', '.join(outside)}, the labels and the loss" if outside else ""
+    metrics = {f"check/initial_loss/{init}": float(loss) for init, loss in zip(schemes, losses, strict=True)}
+    return CheckResult(
+        "initial loss", not outside, f"{seen}; a guess has ln {data.classes} = {expected:.3f}", advice, metrics
     )
-    seen = ", ".join(f"{init} {loss:.3f}" for init, loss in zip(inits, losses, strict=True))
-    return Finding("initial loss", passed, f"{seen}; a guess has ln {data.classes} = {expected:.3f}")
 
 
-def l2_is_wired(study: Study, data: Dataset) -> Finding:
+def _allowance(init: Init) -> float:
+    """How far above ln C the loss may start."""
+    if not isinstance(init, str):
+        return 0.1 if init <= 0.01 else math.inf
+    return {"zeros": 0.1, "small": 0.1, "large": math.inf}.get(init, 0.7)
+
+
+def l2_is_wired(study: Study, data: Dataset) -> CheckResult:
     """The loss rises by ½·l2·ΣW², and one step moves the parameters by the slope of that term, measured by differences.
 
     With no other gradient, a step of size 1 moves w by -l2·w; biases stay.
     """
     l2, step = 0.1, 1e-4
-    network = _networks(study, data, ["he"], dtype="float64")
+    network = networks(study.fixed, data, ["he"], "float64")
     direction = np.random.default_rng(0).standard_normal(network.params.values.shape)
     before = network.params.values.copy()
 
@@ -72,35 +81,36 @@ def l2_is_wired(study: Study, data: Dataset) -> Finding:
 
     slope = (penalty(step) - penalty(-step)) / (2 * step)
     rise = penalty(0.0)
+    expected = 0.5 * l2 * sum(float((arrays["W"] ** 2).sum()) for arrays in network.params.layers if "W" in arrays)
     nothing = network.params.with_values(np.zeros_like(before))
     SGD(network.params, np.ones(1), np.array([l2]), np.zeros(1)).update(network.params, nothing)
     moved = float(((before - network.params.values) * direction).sum())
-    passed = rise > 0 and math.isclose(slope, moved, rel_tol=1e-6)
-    return Finding(
-        "L2", passed, f"l2 = {l2} raises the loss by {rise:.4f}; its slope is {slope:.6f}, a step follows {moved:.6f}"
-    )
+    passed = math.isclose(rise, expected, rel_tol=1e-6) and math.isclose(slope, moved, rel_tol=1e-6)
+    message = f"l2 = {l2} raises the loss by {rise:.4f}, ½·l2·ΣW² is {expected:.4f}; its slope is {slope:.6f}, a step follows {moved:.6f}"
+    advice = "" if passed else "look at the L2 term of the loss, and at the decay of the weights in the optimizer"
+    return CheckResult("L2", passed, message, advice, {"check/l2_rise": rise})
 
 
-def overfits_few(study: Study, data: Dataset) -> Finding:
-    """Twenty examples can be learned by heart, at one learning rate of the sweep at least; trained in lockstep."""
+def overfits_few(study: Study, data: Dataset) -> CheckResult:
+    """Twenty examples can be learned by heart, at one learning rate of the sweep at least; the patient try again for longer."""
     few = Split(data.train.inputs[:FEW], data.train.labels[:FEW])
-    config = replace(study.config, epochs=OVERFIT_EPOCHS, batch_size=len(few))
+    rates: list[float] = []
+    epochs = 0
+    for epochs in PATIENCE:
+        rates = _learned_by_heart(study, Dataset(few, few, few, data.classes), epochs)
+        if rates:
+            break
+    said = f"rates {', '.join(f'{rate:.2g}' for rate in rates)}" if rates else "no learning rate from 1e-4 to 10"
+    advice = "" if rates else "check the gradient, and for equal rows with different labels"
+    metrics = {"check/overfit_rates": float(len(rates)), "check/overfit_epochs": float(epochs)}
+    message = f"learned by heart at {'learning ' if rates else ''}{said}, in {epochs} epochs"
+    return CheckResult(f"overfit {len(few)} examples", bool(rates), message, advice, metrics)
+
+
+def _learned_by_heart(study: Study, few: Dataset, epochs: int) -> list[float]:
+    """The learning rates that bring the rows to accuracy 1 and a loss below 0.05, by full batches, in lockstep."""
+    config = replace(study.config, epochs=epochs, batch_size=len(few.train))
     trials = [replace(study.fixed, learning_rate=rate, l2=0.0) for rate in LEARNING_RATES]
-    history = train(trials, Dataset(few, few, few, data.classes), config)
-    with np.errstate(invalid="ignore"):
-        learned = (history.scores["best/val_accuracy"] == 1) & (
-            np.nanmin(history.curves["val/loss"], axis=1, initial=np.inf) < 0.05
-        )
-    rates = [f"{rate:.2g}" for rate, ok in zip(LEARNING_RATES, learned, strict=True) if ok]
-    said = (
-        f"learned by heart at learning rates {', '.join(rates)}"
-        if rates
-        else "learned by heart at no learning rate from 1e-4 to 10"
-    )
-    return Finding(f"overfit {len(few)} examples", bool(rates), said)
-
-
-def _networks(study: Study, data: Dataset, inits: list[str | float], dtype: str = "") -> Network:
-    one = study.fixed
-    architecture = Architecture((data.features, *one.hidden, data.classes), one.activation, one.batch_norm)
-    return init_network(architecture, inits, [one.seed] * len(inits), dtype or study.config.dtype)
+    curves = train(trials, few, config).curves
+    learned = (curves["val/accuracy"] == 1) & (curves["val/loss"] < 0.05)
+    return [rate for rate, ok in zip(LEARNING_RATES, learned.any(axis=1), strict=True) if ok]

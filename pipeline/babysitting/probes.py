@@ -1,0 +1,39 @@
+"""The networks that checks look at: those of the structures and initialisations that a study may try."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+from pipeline.data import Dataset
+from pipeline.hparams import HyperParams
+from pipeline.nn.network import Architecture, Network, init_network
+from pipeline.spec import Categorical, Study
+
+STRUCTURAL = ("hidden", "activation", "batch_norm")
+Init = str | float
+
+
+def inits(study: Study) -> list[Init]:
+    """The initialisations of the space; of a real range its grid."""
+    return values(study, "init")
+
+
+def structures(study: Study) -> list[HyperParams]:
+    """One trial of each structure in the space, with what the study holds fixed."""
+    names = [name for name in study.space if isinstance(study.space[name], Categorical) and name in STRUCTURAL]
+    points = product(*(values(study, name) for name in names))
+    return [replace(study.fixed, **dict(zip(names, point, strict=True))) for point in points]
+
+
+def values(study: Study, name: str) -> list[Any]:
+    """What a hyperparameter may be: the choices or the grid of the space, or what the study holds fixed."""
+    return study.space[name].grid() if name in study.space else [getattr(study.fixed, name)]
+
+
+def networks(trial: HyperParams, data: Dataset, schemes: Sequence[Init], dtype: str) -> Network:
+    """The network of a trial's structure, once for each initialisation (K of them), all from the same seed."""
+    architecture = Architecture((data.features, *trial.hidden, data.classes), trial.activation, trial.batch_norm)
+    return init_network(architecture, schemes, [trial.seed] * len(schemes), dtype)
