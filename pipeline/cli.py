@@ -169,7 +169,7 @@ def dispatch(args: argparse.Namespace, interrupts: Any) -> int:
     """Make the job and call its verb."""
     from rich.console import Console
 
-    from pipeline.jobs import Failed
+    from pipeline.errors import Failed
 
     job = _job(args, Console(), interrupts)
     try:

@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from pipeline.babysitting.checks import check
+from pipeline.errors import Failed
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.initializers import INITIALIZERS
 from pipeline.progress import Progress
@@ -21,7 +22,7 @@ from pipeline.report import TrialsTable, write_report, write_table
 from pipeline.search import search
 from pipeline.search.agenda import Agenda, draw_agenda
 from pipeline.search.interrupts import Interrupts, Stopped
-from pipeline.search.ledger import Ledger
+from pipeline.search.ledger import Ledger, mend_journal
 from pipeline.search.ownership import owned
 from pipeline.search.plan import make_task, plan, planned_trial
 from pipeline.spec import Arm, Categorical, Dimension, Float, SearchSpace, Study
@@ -32,10 +33,6 @@ from pipeline.trial import PlannedTrial
 
 MANUAL = Arm("manual")
 """The arm of the trials that a person chooses one by one, with ``train``."""
-
-
-class Failed(Exception):  # noqa: N818  it is not an error of the program
-    """The job ran and came to nothing; the reason is its message."""
 
 
 @dataclass
@@ -79,6 +76,7 @@ class Job:
         """Do the body as the only process that records to the study; what can be refused is, before anything is written."""
         _ = self.planned
         with owned(self.stores.storage, self.study.name):
+            mend_journal(self.stores.storage)
             _ = self.agenda
             with self.recorded():
                 yield

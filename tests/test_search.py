@@ -189,3 +189,11 @@ def test_adaptive_arms_go_on_as_if_never_stopped(tiny_study, tmp_path, tracking_
     tables = [Ledger(study, path).table().drop(columns=TIMES) for path in (str(tmp_path / "optuna.log"), whole)]
     assert len(tables[0]) == 40
     assert tables[0].equals(tables[1])
+
+
+def test_a_torn_journal_is_mended(searched, tiny_study, tmp_path):
+    """A record that was cut in the middle of a line loses that line, is trained again, and reads as before."""
+    journal = tmp_path / "optuna.log"
+    journal.write_bytes(journal.read_bytes()[:-100])
+    assert main(["search", str(tiny_study), "--workers", "1"]) == 0
+    assert recorded(tmp_path, tiny_study).equals(searched)

@@ -6,6 +6,7 @@ It is the record that decides: a trial is done when it stands here. Optuna Dashb
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,6 +27,7 @@ from pipeline.trial import FinishedTrial
 
 SCORE = "best/val_accuracy"
 STALE_LOCK_SECONDS = 3
+LONGEST_LINE = 1 << 20
 Key = tuple[str, int, int]
 
 
@@ -173,6 +175,22 @@ def open_storage(address: str) -> BaseStorage:
     return JournalStorage(
         JournalFileBackend(path, lock_obj=JournalFileSymlinkLock(path, grace_period=STALE_LOCK_SECONDS))
     )
+
+
+def mend_journal(address: str) -> None:
+    """Cut off the last line of a journal file if it has no end, as a crash in the middle of a write leaves it.
+
+    The next write would otherwise join it, and no line from there on could be read. Only the owner of a study may.
+    """
+    if is_url(address) or not Path(address).is_file():
+        return
+    with Path(address).open("rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        tail = min(size, LONGEST_LINE)
+        file.seek(-tail, os.SEEK_END)
+        whole = file.read().rfind(b"\n") + 1
+        if tail and whole < tail:
+            file.truncate(size - tail + whole)
 
 
 def _difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
