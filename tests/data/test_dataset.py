@@ -159,3 +159,12 @@ def test_large_blocks_are_not_kept(monkeypatch):
     monkeypatch.setattr(dataset, "BLOCKS_BYTES", 600_000)  # a block of digits has 460 kB
     last = load_block("digits", TrainConfig(), 6)
     assert list(dataset._blocks.values()) == [last]
+
+
+def test_the_studies_train_on_data_that_there_are():
+    """Every study that comes with the pipeline names a data set that the pipeline knows, or a number of rows of one."""
+    from pipeline.lookup import find_study, study_names
+
+    known = {name: find_study(name, {}).dataset for name in study_names()}
+    assert {"cifar10", "cifar10_subset"} <= set(known)
+    assert {name.partition("-")[0] for name in known.values()} <= set(dataset.DATASETS)
