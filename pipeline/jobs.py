@@ -19,7 +19,7 @@ from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.initializers import INITIALIZERS
 from pipeline.progress import Progress
 from pipeline.report import TrialsTable, write_report, write_table
-from pipeline.search import search
+from pipeline.search import reconcile, search
 from pipeline.search.agenda import Agenda, draw_agenda
 from pipeline.search.interrupts import Interrupts, Stopped
 from pipeline.search.ledger import Ledger, mend_journal
@@ -113,6 +113,8 @@ class Job:
     def search(self, workers: int) -> None:
         """Train and record what is missing of the plan."""
         study = self.study
+        if mended := reconcile(self.agenda, self.tracker):
+            self.say(f"search: the stores differed: {mended}")
         self.ledger.open(self.tracker.run_id)
         pending = len(self.agenda)
         planned = study.blocks * study.trials * len(study.arms)

@@ -135,16 +135,19 @@ def test_a_stopped_search_goes_on_where_it_was(stop, tiny_study, tmp_path, track
     assert numbers(tmp_path, tiny_study)
 
 
-def test_a_half_written_record_is_discarded(searched, tiny_study, tmp_path, tracking_uri):
-    """A run that no trial names, as a crash leaves it, is gone after the next search, and the planned set is whole."""
+def test_the_stores_are_reconciled_before_a_search(searched, tiny_study, tmp_path, tracking_uri, capsys):
+    """A run that no trial names, as a crash leaves it, is discarded; a trial's run that was deleted is restored; both are told."""
     client = MlflowClient(tracking_uri=tracking_uri)
     (parent,) = runs(tracking_uri, kind="study")
     tags = {"mlflow.parentRunId": parent.info.run_id, "kind": "trial"}
     stray = client.create_run(parent.info.experiment_id, start_time=int(time.time() * 1000), tags=tags)
-    assert main(["search", str(tiny_study), "--trials", "7", "--workers", "1"]) == 0
+    for run in runs(tracking_uri, kind="trial", arm="grid", block=1):
+        client.delete_run(run.info.run_id)
+    assert main(["search", str(tiny_study), "--workers", "1"]) == 0
+    assert "1 half-recorded runs discarded, 6 deleted runs of recorded trials restored" in capsys.readouterr().out
     children = runs(tracking_uri, kind="trial")
     assert stray.info.run_id not in {run.info.run_id for run in children}
-    assert Counter(run.info.status for run in children) == {"FINISHED": 42}
+    assert Counter(run.info.status for run in children) == {"FINISHED": 36}
 
 
 def test_new_begins_beside_what_is_recorded(searched, tiny_study, tmp_path, tracking_uri, capsys):

@@ -25,16 +25,30 @@ def search(
     """Train and record every trial of the agenda.
 
     Workers compute; this process alone writes. A trial is in the ledger once its MLflow run is whole, so a crash
-    leaves at most runs that the ledger does not know, which the next search discards.
+    leaves at most runs that the ledger does not know, which :func:`reconcile` discards.
     """
-    if len(agenda):
-        tracker.discard_unknown({trial.user_attrs["run_id"] for trial in agenda.recorded.values()})
     with closing(trained(agenda, workers)) as batches:
         for batch in batches:
             with interrupts.deferred():
                 for trial, run_id in zip(batch, tracker.record(agenda.study, batch), strict=True):
                     ledger.add(trial, run_id)
                     on_record(trial)
+
+
+def reconcile(agenda: Agenda, tracker: Tracker) -> str:
+    """Make both stores agree before a search: what was found and mended, in a line; empty if nothing was.
+
+    The ledger decides. A run that it does not know was cut short, and goes; one that it knows and that was deleted comes back.
+    """
+    known = {trial.user_attrs["run_id"] for trial in agenda.recorded.values()}
+    discarded = tracker.discard_unknown(known)
+    restored, gone = tracker.restore_deleted(known)
+    found = {
+        f"{discarded} half-recorded runs discarded": discarded,
+        f"{restored} deleted runs of recorded trials restored": restored,
+        f"{gone} recorded trials whose runs are gone from MLflow (their record in Optuna stays)": gone,
+    }
+    return ", ".join(words for words, count in found.items() if count)
 
 
 def trained(agenda: Agenda, workers: int) -> Generator[Sequence[FinishedTrial]]:

@@ -129,6 +129,18 @@ class Tracker:
             self.client.delete_run(run_id)
         return len(stray)
 
+    def restore_deleted(self, known: Collection[str]) -> tuple[int, int]:
+        """Bring back those of these runs that were deleted; how many they were, and how many are gone for good."""
+        missing = set(known) - {run.info.run_id for run in self._children()}
+        restored = 0
+        for run_id in missing:
+            try:
+                self.client.restore_run(run_id)
+                restored += 1
+            except MlflowException:
+                continue
+        return restored, len(missing) - restored
+
     def _children(self) -> list[Run]:
         runs: list[Run] = []
         token: str | None = ""
