@@ -61,9 +61,9 @@ class Ledger:
         """Raise ``ValueError``, naming the difference, if trials of another declaration stand under the study's name."""
         for attributes in self._own().values():
             then = Study.from_json(json.loads(attributes["declaration"]))
-            if attributes["network_version"] != NETWORK_VERSION:
+            if attributes.get("network_version") != NETWORK_VERSION:
                 raise ValueError(
-                    f"study {self.study.name!r} is recorded with version {attributes['network_version']} of the network, and this "
+                    f"study {self.study.name!r} is recorded with version {attributes.get('network_version')} of the network, and this "
                     f"is version {NETWORK_VERSION}, whose numbers differ. Begin it anew with --new"
                 )
             if then.hash != self.study.hash:
