@@ -149,6 +149,8 @@ class Evidence:
 
     def fallen(self, share: float) -> float:
         """f_q: how much of the whole fall was done after that share of the epochs."""
+        if not self.epochs:
+            return 0.0
         at = max(1, round(share * self.epochs))
         return (self.start - self.train_loss[at - 1]) / (self.start - self.final or 1e-12)
 

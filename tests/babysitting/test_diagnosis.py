@@ -1,11 +1,15 @@
 """Diagnosis: the words that curves are given, on curves that real training drew, and on curves drawn by hand."""
 
 import math
+import re
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.babysitting.diagnosis import diagnose, health, summary
 from pipeline.babysitting.evidence import Facts, Finding
@@ -18,6 +22,7 @@ from pipeline.task import run_task
 from pipeline.training import CURVES, train
 from studies.random_vs_grid import STUDY
 
+PACKAGE = Path(__file__).parents[2] / "pipeline" / "babysitting"
 SEEDS = (0, 1, 2)
 CONFIG = TrainConfig(epochs=40, batch_size=100, preprocessing="centre", validation=0.1, test=0.1)
 BAD_INIT = {"flat-then-drop"}
@@ -319,3 +324,33 @@ def test_the_summary_counts_rates_by_decade():
     ]
     (tally,) = summary(trials, SPACE)
     assert (tally.values, tally.hits) == ({"learning_rate": "1 to 10"}, 10)
+
+
+LOSSES = st.lists(st.one_of(st.floats(1e-6, 1e30), st.just(math.nan), st.just(math.inf)), max_size=25)
+
+
+@given(
+    losses=LOSSES,
+    data=st.data(),
+    init=st.sampled_from(["small", "zeros", "large", "he", 0.01, 1.0]),
+    planned=st.integers(1, 25),
+    steps=st.integers(1, 40),
+)
+@settings(max_examples=100, deadline=None)
+def test_any_curves_can_be_diagnosed(losses, data, init, planned, steps):
+    """Whatever the curves, no rule breaks; each code is told once, and a trial that is not finite is never called good."""
+    accuracies = st.lists(st.floats(0, 1), min_size=len(losses), max_size=len(losses))
+    drawn = curves(losses, data.draw(accuracies), data.draw(accuracies), losses[::-1])
+    facts = Facts(10, HyperParams(init=init, l2=0.1), epochs=planned, steps=steps, rows=100)
+    found = codes(diagnose(drawn, facts))
+    assert len(found) == len(set(found))
+    if not all(map(math.isfinite, losses)):
+        assert {"diverged", "late-explosion"} & set(found)
+
+
+def test_the_documentation_lists_every_code():
+    """What the rules can say is what docs/diagnosis.md lists."""
+    source = "".join((PACKAGE / f"{name}.py").read_text() for name in ("explosions", "starts", "fit"))
+    said = set(re.findall(r'Finding\(\s*"([a-z0-9-]+)"', source)) | {"updates-low", "updates-high"}
+    listed = re.findall(r"^\| (`[^|]*`) \|", (PACKAGE.parents[1] / "docs" / "diagnosis.md").read_text(), re.MULTILINE)
+    assert said == set(re.findall(r"`([a-z0-9-]+)`", " ".join(listed)))
