@@ -43,6 +43,7 @@ check: $(READY)  ## lint, look at the formatting, and check the types
 
 bench: $(READY)  ## measure what the speed claims rest on
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/recording.py
 	$(BIN)/python benchmarks/overhead.py
 
 clean:  ## remove .venv and caches; what runs have recorded stays
