@@ -1,4 +1,4 @@
-"""Is random search better than grid search on CIFAR-10, with the lecture's network of 50 hidden units and 5 epochs?"""
+"""Is random search better than grid search on CIFAR-10? Asked of the network of the lecture: 50 hidden units, 5 epochs."""
 
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.spec import Arm, Float, SearchSpace, Study

@@ -13,8 +13,10 @@ FEWEST = 3
 """Rows that a class needs: one for each of the training, the validation and the test split."""
 LARGEST = 1e30
 """Beyond it, squares and sums leave the range of float32."""
-CHUNK = 4096
+CHUNK = 1024
 """Rows that are looked at or converted at a time, so that no copy of a whole data set is made."""
+COLUMNS = 256
+"""Columns whose statistics are taken at a time."""
 
 
 class DataError(ValueError):
@@ -45,6 +47,15 @@ class Rows:
 def chunks(count: int) -> list[slice]:
     """Slices of at most ``CHUNK`` rows that cover ``count``."""
     return [slice(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+
+
+def by_columns(statistic: Callable[..., np.ndarray], inputs: np.ndarray) -> np.ndarray:
+    """NumPy's mean or standard deviation of each column (D,), bit for bit, taken a few columns at a time.
+
+    On its own, ``np.std`` makes a float64 copy of all that it is given: 1 GB for the training rows of CIFAR-10.
+    """
+    starts = range(0, inputs.shape[1], COLUMNS)
+    return np.concatenate([statistic(inputs[:, start : start + COLUMNS], axis=0) for start in starts])
 
 
 def digest(rows: Rows) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.data import DataError, dataset, fingerprint, load_block
 from pipeline.data.dataset import Dataset, Rows, preprocess, split, subset
-from pipeline.data.rows import CHUNK, digest
+from pipeline.data.rows import CHUNK, COLUMNS, by_columns, digest
 from pipeline.hparams import TrainConfig
 
 
@@ -147,6 +147,24 @@ def test_converting_takes_no_copy_of_the_whole():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < done.nbytes + 3 * CHUNK * 64 * 8
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, float])
+@pytest.mark.parametrize("statistic", [np.mean, np.std])
+def test_statistics_by_columns_change_no_bit(statistic, dtype):
+    """Means and deviations of a few columns at a time have the bits of those of all at once."""
+    inputs = rows_of(1000, features=2 * COLUMNS + 7, dtype=dtype).inputs
+    np.testing.assert_array_equal(by_columns(statistic, inputs), statistic(inputs, axis=0))
+
+
+def test_a_deviation_by_columns_takes_no_copy_of_the_whole():
+    """The memory is that of a few columns in float64."""
+    inputs = rows_of(1000, features=8 * COLUMNS, dtype=np.uint8).inputs
+    tracemalloc.start()
+    by_columns(np.std, inputs)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * 1000 * COLUMNS * 8
 
 
 def test_large_blocks_are_not_kept(monkeypatch):
