@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from pipeline.babysitting.checks import check
 from pipeline.babysitting.diagnosis import diagnose, health
-from pipeline.babysitting.evidence import Facts
+from pipeline.babysitting.facts import Facts
 from pipeline.data import load_block
 from pipeline.search.plan import plan, tasks
 from pipeline.task import run_task

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import chain, combinations
 from typing import Any
 
-from pipeline.babysitting.evidence import Evidence, Facts, Finding
+from pipeline.babysitting.evidence import Evidence
+from pipeline.babysitting.facts import Facts, Finding
 from pipeline.babysitting.rules import RULES
 from pipeline.spec import Dimension, Float, SearchSpace
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from pipeline.babysitting.evidence import SPIKE, Evidence, Finding
+from pipeline.babysitting.evidence import SPIKE, Evidence
+from pipeline.babysitting.facts import Finding
 
 PRECISION = 1e-6
 """Means over float32 losses are exact to about this."""

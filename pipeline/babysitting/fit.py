@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from statistics import median
 
-from pipeline.babysitting.evidence import Evidence, Finding
+from pipeline.babysitting.evidence import Evidence
 from pipeline.babysitting.explosions import dead, high_plateau
+from pipeline.babysitting.facts import Finding
 from pipeline.babysitting.starts import l2_overwhelms, low_lr
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.babysitting.evidence import Evidence, Finding
+from pipeline.babysitting.evidence import Evidence
 from pipeline.babysitting.explosions import (
     dead,
     diverged,
@@ -19,6 +19,7 @@ from pipeline.babysitting.explosions import (
     spike,
     wiggly,
 )
+from pipeline.babysitting.facts import Finding
 from pipeline.babysitting.fit import (
     dead_units,
     overfitting,

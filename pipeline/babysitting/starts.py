@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.babysitting.evidence import Evidence, Finding
+from pipeline.babysitting.evidence import Evidence
+from pipeline.babysitting.facts import Finding
 
 INIT_ADVICE = "initialise by He or Xavier, or use batch norm"
 
