@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pipeline.data.rows import DataError
 
@@ -67,12 +67,10 @@ def workshop(folder: Path, name: str) -> Iterator[Path]:
 
     What a killed process left behind is cleared away by the next one. Raises :class:`DataError` where nothing can be written.
     """
-    import fcntl
-
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f".{name}.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            _hold(lock, name)
             scratch = folder / f".{name}.partial"
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir()
@@ -80,6 +78,17 @@ def workshop(folder: Path, name: str) -> Iterator[Path]:
                 yield scratch
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _hold(lock: IO[str], name: str) -> None:
+    """Hold the lock of an open file until it is closed; whoever has to wait for it is told why."""
+    import fcntl
+
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say(f"{name}: another process is bringing it; waiting for that")
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 @contextlib.contextmanager

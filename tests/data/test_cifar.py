@@ -41,7 +41,7 @@ def start(archive, records, limit=0):
     """A process of its own that loads the small CIFAR-10 and prints its fingerprint, or the line of its error."""
     file = archive.file
     arguments = [file.url, file.sha256, str(file.size), str(records), str(limit)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([sys.executable, "-c", LOAD, *arguments], **pipes)
 
 
@@ -400,8 +400,9 @@ def test_two_processes_share_one_download(server, folder, publish, forge):
     with pytest.raises(subprocess.TimeoutExpired):
         second.wait(1.5)  # long enough to come as far as asking, did nothing hold it
     go.set()
-    prints = {process.communicate(timeout=60)[0].strip() for process in (first, second)}
-    assert prints == {fingerprint("cifar10")}
+    (one, _), (other, said) = (process.communicate(timeout=60) for process in (first, second))
+    assert {one.strip(), other.strip()} == {fingerprint("cifar10")}
+    assert "another process is bringing it" in said
     assert len(server.requests) == 1
 
 
