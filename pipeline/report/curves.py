@@ -30,10 +30,10 @@ class Pool:
     def __len__(self) -> int:
         return len(self.validation)
 
-    def after(self, outcome: Array, budgets: NDArray[np.int64]) -> Array:
-        """The outcome (M,) of the trial that validation would have chosen after n trials, (budgets,)."""
-        method = best_after if self.arm.exchangeable else best_so_far
-        return method(self.validation, outcome, budgets)
+    def choice(self, budgets: NDArray[np.int64]) -> Array:
+        """P(validation chooses a trial, if n of them have been run), (M, budgets); each column sums to 1."""
+        weights = choice_weights if self.arm.exchangeable else path_weights
+        return weights(self.validation, budgets)
 
 
 @dataclass(frozen=True)
@@ -63,28 +63,27 @@ def selection_weights(validation: Array, budgets: NDArray[np.int64]) -> tuple[ND
     """
     _, rank, counts = np.unique(validation, return_inverse=True, return_counts=True)
     cumulative = np.concatenate([[0], np.cumsum(counts)])
-    at_most = stats.hypergeom(len(validation), cumulative[:, None], budgets[None, :]).pmf(budgets[None, :])
+    at_most = stats.hypergeom.pmf(budgets[None, :], len(validation), cumulative[:, None], budgets[None, :])
     return rank, np.diff(at_most, axis=0)
 
 
-def best_after(validation: Array, outcome: Array, budgets: NDArray[np.int64]) -> Array:
-    """Expected outcome of the best-validated of n trials, over all orders of the pool; ties share, (budgets,)."""
+def choice_weights(validation: Array, budgets: NDArray[np.int64]) -> Array:
+    """P(a trial is the best-validated of n) over all orders of the pool, (M, budgets); equals share."""
     rank, weights = selection_weights(validation, budgets)
-    tied_mean = np.bincount(rank, outcome) / np.bincount(rank)
-    result: Array = tied_mean @ weights
-    return result
+    shares: Array = weights[rank] / np.bincount(rank)[rank, None]
+    return shares
 
 
-def best_so_far(validation: Array, outcome: Array, budgets: NDArray[np.int64]) -> Array:
-    """Outcome of the best-validated trial among the first n, in the order visited; the earlier of two equals stays."""
-    return outcome[incumbents(validation)][budgets - 1]
+def path_weights(validation: Array, budgets: NDArray[np.int64]) -> Array:
+    """1 where a trial is the best of the first n in the order visited, else 0, (M, budgets); the earlier of equals stays."""
+    return np.equal.outer(np.arange(len(validation)), incumbents(validation)[budgets - 1]).astype(float)
 
 
 def incumbents(validation: Array) -> NDArray[np.int64]:
-    """Which trial is the best so far, after each trial, (M,)."""
-    best = np.maximum.accumulate(validation)
-    improves = np.concatenate([[True], best[1:] > best[:-1]])
-    return np.maximum.accumulate(np.where(improves, np.arange(len(best)), 0))
+    """Which trial is the best so far, after each trial, along the last axis (..., M)."""
+    best = np.maximum.accumulate(validation, axis=-1)
+    improves = np.diff(best, axis=-1, prepend=-np.inf) > 0
+    return np.maximum.accumulate(np.where(improves, np.arange(best.shape[-1]), 0), axis=-1)
 
 
 def tuning_curves(found: list[Pool]) -> dict[str, Curve]:
@@ -104,6 +103,10 @@ def budget_ladder(ends: list[int]) -> NDArray[np.int64]:
 
 
 def _curve(found: list[Pool], budgets: NDArray[np.int64]) -> Curve:
-    validation = np.array([pool.after(pool.validation, budgets) for pool in found])
-    test = np.array([pool.after(pool.test, budgets) for pool in found])
+    validation, test = np.swapaxes([_outcomes(pool, budgets) for pool in found], 0, 1)
     return Curve(found[0].arm, tuple(pool.block for pool in found), budgets, validation, test)
+
+
+def _outcomes(pool: Pool, budgets: NDArray[np.int64]) -> Array:
+    """Validation and test accuracy of the choice, (2, budgets)."""
+    return np.stack([pool.validation, pool.test]) @ pool.choice(budgets)

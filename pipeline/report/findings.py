@@ -1,20 +1,27 @@
-"""Everything that one table of trials says, computed once; figures, sentences and metrics only read it."""
+"""Everything that one table of trials says, computed once; sentences, figures and metrics only read it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from pipeline.report import checks
 from pipeline.report.comparison import Comparison, compare
+from pipeline.report.cost import CostCurve, cost_curves
 from pipeline.report.curves import Curve, Pool, pools, tuning_curves
+from pipeline.report.importance import Importance, importance
+from pipeline.report.improvement import Improvement
 from pipeline.report.intervals import mean_interval
-from pipeline.report.style import Dash, looks
+from pipeline.report.pairs import Pair, all_pairs, improved
+from pipeline.report.selection import Choice, choice
+from pipeline.report.style import Looks, looks
 from pipeline.report.table import TrialsTable
-from pipeline.report.verdict import Verdict, decide, validation_verdict
-from pipeline.report.words import capital, count, listed, points, title
-from pipeline.spec import Study
+from pipeline.report.targets import Needed, Target, headline, ladder, trials_needed
+from pipeline.report.verdict import Verdict, decide
+from pipeline.report.words import count, points, title
+from pipeline.spec import Arm, Study
+
+COSTS = ("epochs", "seconds")
 
 
 @dataclass(frozen=True)
@@ -28,15 +35,26 @@ class Findings:
         return self.table.study
 
     @cached_property
-    def pools(self) -> list[Pool]:
+    def all_pools(self) -> list[Pool]:
         return list(pools(self.table))
 
     @cached_property
-    def curves(self) -> dict[str, Curve]:
-        return tuning_curves(self.pools)
+    def pools(self) -> dict[str, list[Pool]]:
+        """The pools of each arm that has any, by name."""
+        own = {arm.name: [pool for pool in self.all_pools if pool.arm == arm] for arm in self.study.arms}
+        return {name: found for name, found in own.items() if found}
+
+    @property
+    def arms(self) -> list[Arm]:
+        """The arms that have trials, in the order declared."""
+        return [arm for arm in self.study.arms if arm.name in self.pools]
 
     @cached_property
-    def looks(self) -> dict[str, tuple[str, Dash]]:
+    def curves(self) -> dict[str, Curve]:
+        return tuning_curves(self.all_pools)
+
+    @cached_property
+    def looks(self) -> Looks:
         return looks(self.study.arms)
 
     @cached_property
@@ -46,12 +64,16 @@ class Findings:
         return compare(*found) if len(found) == 2 else None
 
     @cached_property
+    def improvement(self) -> Improvement | None:
+        return improved(self.comparison, self.all_pools) if self.comparison else None
+
+    @cached_property
     def obstacles(self) -> list[str]:
-        return checks.obstacles(self.table, self.pools)
+        return checks.obstacles(self.table, self.all_pools)
 
     @cached_property
     def notes(self) -> list[str]:
-        return checks.notes(self.table, self.pools)
+        return checks.notes(self.table, self.all_pools)
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -73,34 +95,40 @@ class Findings:
         )
 
     @cached_property
-    def sentences(self) -> tuple[str, ...]:
-        """The verdict and what always follows it."""
-        return (self.verdict.sentence, *self._contradiction(), *self._optimism())
+    def chance(self) -> float | None:
+        """The accuracy of a guess: 1/C if the provenance has the number of classes, else what diverged trials got."""
+        classes = self.table.provenance.get("classes")
+        diverged = self.table.frame.loc[self.table.frame["diverged"], "best/val_accuracy"]
+        return 1 / classes if classes else float(diverged.median()) if len(diverged) else None
 
-    def _contradiction(self) -> Iterator[str]:
-        if not self.comparison or self.verdict.rule < 2:
-            return
-        test = decide_on_test(self.comparison, self.study.delta)
-        validation = validation_verdict(self.comparison, self.study.delta)
-        if test.claim != validation.claim:
-            yield f"Test and validation disagree. By test accuracy: {test.sentence} By validation accuracy: {validation.sentence}"
+    @cached_property
+    def targets(self) -> list[Target]:
+        return ladder(self.all_pools, self.chance or 0.0)
 
-    def _optimism(self) -> Iterator[str]:
-        curves = [self.curves[arm.name] for arm in self.study.contrast if arm.name in self.curves]
-        gaps = []
-        for curve in curves:
-            gap, low, high = points(mean_interval((curve.validation - curve.test)[:, -1]))
-            gaps.append(
-                f"by {gap} points with {title(curve.arm)}" + (f" (95% CI {low} to {high})" if low != "nan" else "")
-            )
-        yield f"Validation overstated the winner {listed(gaps)}."
+    @property
+    def headline(self) -> Target:
+        """The target that the verdict quotes."""
+        return headline(self.targets)
 
+    @cached_property
+    def needed(self) -> dict[str, list[Needed]]:
+        """The trials that each arm needs for each target, by the target's name."""
+        return {t.name: [trials_needed(own, t) for own in self.pools.values()] for t in self.targets}
 
-def decide_on_test(comparison: Comparison, delta: float) -> Verdict:
-    """What test accuracy alone would say."""
-    from pipeline.report.verdict import judge
+    @cached_property
+    def importance(self) -> Importance | None:
+        """Importances, from random trials alone: the points of a grid or of an adaptive arm are no fair sample."""
+        own = next((self.pools[arm.name] for arm in self.arms if arm.sampler == "random"), None)
+        return importance(own, self.study.space) if own else None
 
-    return judge(comparison, comparison.evidence, delta)
+    @cached_property
+    def choices(self) -> dict[str, list[Choice]]:
+        return {name: [choice(pool) for pool in own] for name, own in self.pools.items()}
 
+    @cached_property
+    def costs(self) -> dict[str, list[CostCurve]]:
+        return {name: cost_curves(own, COSTS) for name, own in self.pools.items()}
 
-__all__ = ["Findings", "capital"]
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        return all_pairs(self.curves, self.all_pools)

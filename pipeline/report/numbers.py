@@ -6,30 +6,53 @@ import math
 from typing import Any
 
 from pipeline.report.findings import Findings
-from pipeline.report.intervals import mean_interval
+from pipeline.report.intervals import Array, Interval, mean_interval
+from pipeline.report.sentences import sentences
 
 
 def metrics(findings: Findings) -> dict[str, float]:
     """The numbers that compare one study with another, under ``report/``; those that do not exist are left out."""
-    values = dict(_comparison(findings)) | {"report/blocks": len(next(iter(findings.curves.values())).blocks)}
-    for name, curve in findings.curves.items():
-        values[f"report/{name}/test_accuracy"] = curve.test[:, -1].mean()
-        values[f"report/{name}/val_accuracy"] = curve.validation[:, -1].mean()
-    return {key: float(value) for key, value in values.items() if math.isfinite(value)}
+    values = {**_comparison(findings), **_improvement(findings), **_arms(findings), **_effective(findings)}
+    return {f"report/{key}": float(value) for key, value in values.items() if math.isfinite(value)}
 
 
 def _comparison(findings: Findings) -> dict[str, float]:
     if not findings.comparison:
         return {}
     seen = findings.comparison.evidence
-    return {
-        "report/difference": seen.interval.estimate,
-        "report/difference_low": seen.interval.low,
-        "report/difference_high": seen.interval.high,
-        "report/p_value": seen.p,
-        "report/detectable_difference": seen.detectable,
-        "report/trials": findings.comparison.trials,
-    }
+    interval = {f"difference{end}": value for end, value in _ends(seen.interval).items()}
+    tested = {"p_value": seen.p, "detectable_difference": seen.detectable}
+    return {**interval, **tested, "blocks": len(findings.comparison.blocks), "trials": findings.comparison.trials}
+
+
+def _improvement(findings: Findings) -> dict[str, float]:
+    if not findings.improvement:
+        return {}
+    return {f"win_probability{end}": value for end, value in _ends(findings.improvement.interval).items()}
+
+
+def _arms(findings: Findings) -> dict[str, float]:
+    values: dict[str, float] = {}
+    for name, curve in findings.curves.items():
+        values[f"{name}/test_accuracy"] = curve.test[:, -1].mean()
+        values[f"{name}/val_accuracy"] = curve.validation[:, -1].mean()
+        values[f"{name}/optimism"] = (curve.validation - curve.test)[:, -1].mean()
+        values[f"{name}/diverged"] = findings.table.frame.query("arm == @name")["diverged"].mean()
+    for needed in findings.needed[findings.headline.name]:
+        values |= {f"{needed.arm.name}/trials_needed": needed.median}
+    return values | {"target": findings.headline.value}
+
+
+def _effective(findings: Findings) -> dict[str, float]:
+    found = findings.importance
+    if not found:
+        return {}
+    bars = {f"importance/{name}": share for name, share in zip(found.names, found.variance.mean(axis=0), strict=True)}
+    return bars | ({"effective_hyperparameters": found.effective.estimate} if found.effective else {})
+
+
+def _ends(interval: Interval) -> dict[str, float]:
+    return {"": interval.estimate, "_low": interval.low, "_high": interval.high}
 
 
 def tags(findings: Findings) -> dict[str, str]:
@@ -55,7 +78,7 @@ def summary(findings: Findings) -> dict[str, Any]:
         "rule": verdict.rule,
         "label": verdict.label,
         "leader": verdict.leader,
-        "sentences": list(findings.sentences),
+        "sentences": list(sentences(findings)),
         "notes": findings.notes,
         "delta": study.delta,
         "metrics": metrics(findings),
@@ -63,7 +86,7 @@ def summary(findings: Findings) -> dict[str, Any]:
     }
 
 
-def _end(accuracies: Any) -> dict[str, float | None]:
+def _end(accuracies: Array) -> dict[str, float | None]:
     """Mean test accuracy at the last trial and its interval; null where a single block gives none."""
     interval = mean_interval(accuracies)
     values = {"test_accuracy": interval.estimate, "low": interval.low, "high": interval.high}

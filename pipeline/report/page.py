@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from pipeline.report.findings import Findings
 from pipeline.report.sections import Section
+from pipeline.report.sentences import sentences
 from pipeline.report.tiles import tiles
 from pipeline.report.words import count
 
@@ -46,7 +47,7 @@ def _context(findings: Findings, chapters: list[Section]) -> dict[str, Any]:
     return {
         "study": findings.study,
         "verdict": findings.verdict,
-        "sentences": findings.sentences,
+        "sentences": sentences(findings),
         "notes": findings.notes,
         "tiles": tiles(findings),
         "facts": facts(findings),

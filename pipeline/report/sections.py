@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pipeline.report import figures
-from pipeline.report.findings import Findings
+from pipeline.report import tables
+from pipeline.report.figures import bars, chance, paid, pairwise, projection, reach, spread, tuning
+from pipeline.report.findings import COSTS, Findings
+from pipeline.report.methods import limits, methods
 from pipeline.report.style import Plot
+from pipeline.report.words import count, number, title
+from pipeline.spec import Float
 
 
 @dataclass(frozen=True)
@@ -33,18 +37,115 @@ class Section:
 
 
 def sections(findings: Findings) -> list[Section]:
-    """The chapters, in order, that this table of trials has something to say for."""
-    return [_hero(findings), *_difference(findings)]
+    """The chapters, in order, that this table of trials has something to say for; the first opens the page."""
+    chapters = (_curve, _difference, _chance, _targets, _why, _honesty, _fairness, _distributions, _pairs, _methods)
+    return [section for chapter in chapters for section in chapter(findings)]
 
 
-def _hero(findings: Findings) -> Section:
-    curves = list(findings.curves.values())
-    return Section(
-        "curve", "How good is your best model after n trials?", plots=(figures.hero(curves, findings.looks),)
-    )
+def _curve(findings: Findings) -> Iterator[Section]:
+    plot = tuning.hero(list(findings.curves.values()), findings.looks)
+    single = [arm for arm in findings.arms if not arm.exchangeable]
+    said = [
+        f"The line of {title(arm)} is the mean of the paths that were walked, one in each block: its trials build on each "
+        "other, so there is no formula for other orders, and it is noisier than a line that has one."
+        for arm in single
+    ]
+    yield Section("curve", plot.title, tuple(said), (plot,))
 
 
 def _difference(findings: Findings) -> Iterator[Section]:
-    if findings.comparison:
-        plot = figures.difference(findings.comparison, findings.study.delta)
-        yield Section("difference", "By how much do they differ?", plots=(plot,))
+    if comparison := findings.comparison:
+        plot = tuning.difference(comparison, findings.study.delta)
+        seen = comparison.evidence
+        said = f"After {count(comparison.trials, 'trial')}: {tables.evidence_words(seen)}"
+        constant = "Every block gave the same difference, so its interval has no width; that is not certainty."
+        equal = len(seen.differences) > 1 and len(set(seen.differences)) == 1
+        yield Section("difference", plot.title, (said, *([constant] if equal else [])), (plot,))
+
+
+def _chance(findings: Findings) -> Iterator[Section]:
+    if findings.comparison and findings.improvement:
+        plot = chance.win_probability(findings.comparison, findings.improvement)
+        yield Section("chance", plot.title, plots=(plot,))
+
+
+def _targets(findings: Findings) -> Iterator[Section]:
+    plot = reach.reached(findings.pools, findings.targets, findings.looks)
+    known = "" if findings.chance is not None else " The accuracy of a guess is not known here and taken as 0."
+    ladder = (
+        "The targets are fixed in advance: the accuracy of a guess plus 90, 95, 98 and 99 percent of the way from there to "
+        f"the best validation accuracy that any arm has seen.{known}"
+    )
+    grid = "What the full grid found is the largest of many noisy numbers, and so is optimistic; the other targets are less so."
+    table = NamedTable("trials_needed", "Trials needed for each target", tables.trials_needed(findings))
+    yield Section("targets", plot.title, (ladder, grid), (plot,), (table,))
+
+
+def _why(findings: Findings) -> Iterator[Section]:
+    plots = [*_projection(findings)]
+    found, said = findings.importance, []
+    if found:
+        plots.append(bars.importances(found))
+        said.append(bars.above_noise(found))
+        if effective := found.effective:
+            low, high = number(effective.low, 1), number(effective.high, 1)
+            said.append(
+                f"Effective number of hyperparameters: {number(effective.estimate, 1)} of {len(found.names)} "
+                f"(95% CI {low} to {high}). A grid spends its trials as if all {len(found.names)} counted the same."
+            )
+    else:
+        said.append("Importances need random trials, at least 50 of them, that do not all score the same.")
+    table = NamedTable("values_tried", "Values tried in a block", tables.values_tried(findings))
+    yield Section("why", "Why? What the arms tried, and what mattered", tuple(said), tuple(plots), (table,))
+
+
+def _projection(findings: Findings) -> Iterator[Plot]:
+    space, found = findings.study.space, findings.importance
+    numeric = [name for name, dimension in space.items() if isinstance(dimension, Float)]
+    if found:
+        numeric.sort(key=lambda name: -found.separates[found.names.index(name)])
+    blocks = set.intersection(*({pool.block for pool in own} for own in findings.pools.values()))
+    shown = [findings.pools[arm.name] for arm in findings.arms if arm in findings.study.contrast]
+    if len(numeric) > 1 and blocks:
+        pools = [next(pool for pool in own if pool.block == min(blocks)) for own in shown]
+        yield projection.projection(pools, space, numeric[0], numeric[1])
+
+
+def _honesty(findings: Findings) -> Iterator[Section]:
+    costs = NamedTable("selection", "What choosing by validation cost", tables.selection(findings))
+    ties = NamedTable("near_ties", "How clear each choice was", tables.near_ties(findings))
+    yield Section("honesty", "What did choosing cost?", tuple(tables.selection_words(findings)), tables=(costs, ties))
+
+
+def _fairness(findings: Findings) -> Iterator[Section]:
+    plots = []
+    if all(findings.table.frame[column].gt(0).any() for column in COSTS):
+        plots = [paid.paid(findings.costs, COSTS, findings.looks)]
+    ledger = NamedTable("ledger", "What each arm was given", tables.ledger(findings))
+    settings = tables.settings(findings)
+    yield Section("fairness", "Was the comparison fair?", tuple(settings), tuple(plots), (ledger,))
+
+
+def _distributions(findings: Findings) -> Iterator[Section]:
+    free = {name: own for name, own in findings.pools.items() if own[0].arm.exchangeable}
+    plots = [spread.scores(free, findings.looks)] if free else []
+    curves = list(findings.curves.values())
+    if len(curves) > 1 and set.intersection(*(set(curve.blocks) for curve in curves)):
+        plots.append(spread.finals(curves, findings.looks))
+    if plots:
+        yield Section("distributions", "All trials, and what each block ended with", plots=tuple(plots))
+
+
+def _pairs(findings: Findings) -> Iterator[Section]:
+    if len(findings.arms) > 2 and findings.pairs:
+        plot = pairwise.matrix(findings.pairs, findings.arms)
+        said = (
+            "The verdict is about the declared pair alone. The p of the other pairs, in the table, are by sign flips over "
+            "blocks, and corrected for their number by Benjamini and Yekutieli's method, which holds for dependent tests."
+        )
+        yield Section("pairs", plot.title, (said,), (plot,))
+
+
+def _methods(findings: Findings) -> Iterator[Section]:
+    yield Section("methods", "How all of this was computed", tuple(methods(findings)))
+    yield Section("limits", "What this cannot tell you", tuple(limits(findings)))

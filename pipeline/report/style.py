@@ -21,6 +21,7 @@ from pipeline.spec import Arm
 INK, MUTED, RULE = "#1b1b1b", "#666667", "#d9d9da"
 PAGE_COLOURS = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)"}
 Dash = tuple[int, tuple[int, ...]]
+Looks = dict[str, tuple[str, Dash]]
 # Okabe and Ito's colours; the dash makes a line known without its colour.
 LOOKS: dict[str, tuple[str, Dash]] = {
     "random": ("#0072b2", (0, ())),
@@ -28,31 +29,35 @@ LOOKS: dict[str, tuple[str, Dash]] = {
     "grid": ("#009e73", (0, (7, 2, 2, 2))),
     "tpe": ("#cc79a7", (0, (4, 1))),
     "gp": ("#56b4e9", (0, (9, 2, 2, 2, 2, 2))),
-    "qmc": ("#e69f00", (0, (2, 1))),
+    "sobol": ("#e69f00", (0, (2, 1))),
     "cmaes": (MUTED, (0, (11, 3))),
 }
 STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
-    "axes.labelsize": 10,
+    "axes.labelsize": 11,
     "axes.linewidth": 0.7,
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlecolor": INK,
     "axes.titlelocation": "left",
-    "axes.titlesize": 10,
+    "axes.titlesize": 11,
     "font.family": "DejaVu Sans",
-    "font.size": 10,
+    "font.size": 11,
     "lines.linewidth": 1.8,
     "svg.fonttype": "none",
     "svg.hashsalt": "babysit",
     "text.color": INK,
     "xtick.color": MUTED,
-    "xtick.labelsize": 9,
+    "xtick.labelsize": 10,
     "ytick.color": MUTED,
-    "ytick.labelsize": 9,
+    "ytick.labelsize": 10,
 }
+
+
+styled = mpl.rc_context(STYLE)
+"""Decorates what draws: inside, Matplotlib has the report's style."""
 
 
 @dataclass(frozen=True)
@@ -68,18 +73,20 @@ class Plot:
     png: bytes
 
 
-def canvas(width: float = 6.2, height: float = 3.7, panels: int = 1, **options: Any) -> tuple[Figure, Sequence[Axes]]:
+def canvas(width: float = 6.0, height: float = 3.8, panels: int = 1, **options: Any) -> tuple[Figure, Sequence[Axes]]:
     """A figure, in inches, with its axes side by side; made without pyplot, so nothing is shared or left open."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, list(np.atleast_1d(figure.subplots(1, panels, **options)).flat)
 
 
+@styled
 def finish(figure: Figure, name: str, *, title: str, aid: str, alt: str, table: pd.DataFrame) -> Plot:
     """Render a figure, without a date, as SVG that takes its ink from the page and as PNG on white."""
     svg, png = io.StringIO(), io.BytesIO()
-    with mpl.rc_context(STYLE):
-        figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-        figure.savefig(png, format="png", dpi=160, facecolor="white", metadata={"Software": None})
+    figure.draw_without_rendering()  # which settles the layout, once for both
+    figure.set_layout_engine("none")
+    figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    figure.savefig(png, format="png", dpi=160, facecolor="white", metadata={"Software": None})
     return Plot(name, title, aid, alt, table, _inline(svg.getvalue(), name, alt), png.getvalue())
 
 
@@ -95,9 +102,9 @@ def _inline(svg: str, name: str, alt: str) -> str:
     return re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>', rf'<svg \1 role="img" aria-label="{quoted}">', svg, count=1)
 
 
-def looks(arms: Sequence[Arm]) -> dict[str, tuple[str, Dash]]:
+def looks(arms: Sequence[Arm]) -> Looks:
     """The colour and dash of each arm, by name: its sampler's own, unless an arm before it has taken that."""
-    taken: dict[str, tuple[str, Dash]] = {}
+    taken: Looks = {}
     for arm in arms:
         free = [look for look in LOOKS.values() if look not in taken.values()] or list(LOOKS.values())
         own = LOOKS.get(arm.sampler)
@@ -116,11 +123,11 @@ def trial_axis(ax: Axes, last: int) -> None:
     ax.set_xlabel("trials")
 
 
-def label_ends(ax: Axes, ends: Sequence[tuple[Arm, float, float]], looks: dict[str, tuple[str, Dash]]) -> None:
+def label_ends(ax: Axes, ends: Sequence[tuple[Arm, float, float]], looks: Looks) -> None:
     """Write each arm's name beside the end (x, y) of its line, spread so that no two touch."""
     low, high = ax.get_ylim()
     ranked = sorted(ends, key=lambda end: end[2])
-    heights = spread([(y - low) / (high - low) for _, _, y in ranked], gap=0.075)
+    heights = spread([(y - low) / (high - low) for _, _, y in ranked], gap=0.07)
     for (arm, x, y), height in zip(ranked, heights, strict=True):
         colour, dash = looks[arm.name]
         link: dict[str, Any] = {
@@ -132,12 +139,12 @@ def label_ends(ax: Axes, ends: Sequence[tuple[Arm, float, float]], looks: dict[s
             "shrinkB": 0,
         }
         place: dict[str, Any] = {
-            "xytext": (1.05, height),
+            "xytext": (1.04, height),
             "textcoords": "axes fraction",
             "va": "center",
             "annotation_clip": False,
         }
-        ax.annotate(label(arm).replace(" ", "\n", 1), (x, y), color=INK, arrowprops=link, fontsize=9, **place)
+        ax.annotate(label(arm), (x, y), color=INK, arrowprops=link, fontsize=10, **place)
 
 
 def spread(heights: Sequence[float], gap: float) -> list[float]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline.report.findings import Findings
-from pipeline.report.words import count, label, points
+from pipeline.report.intervals import mean_interval
+from pipeline.report.targets import Needed
+from pipeline.report.words import count, decimals, label, listed, number, percent, points, whole
 
 
 @dataclass(frozen=True)
@@ -18,21 +22,49 @@ class Tile:
 
 
 def tiles(findings: Findings) -> list[Tile]:
-    """The tiles that this table can fill."""
-    return [*_difference(findings)]
+    """The tiles that this table can fill: of a comparison, or of a single arm."""
+    first = [*_difference(findings), *_chance(findings)] if findings.comparison else [_accuracy(findings)]
+    return [*first, _speed(findings)]
 
 
-def _difference(findings: Findings) -> list[Tile]:
-    comparison = findings.comparison
-    if not comparison:
-        return []
-    size, low, high = points(comparison.evidence.interval)
-    sign = "" if size.startswith("\u2212") else "+"
-    return [
-        Tile(
-            f"{sign}{size}",
-            f"points of test accuracy, {label(comparison.first)} minus {label(comparison.second)}, "
-            f"after {count(comparison.trials, 'trial')}",
-            f"95% CI {low} to {high}" if len(comparison.blocks) > 1 else "one block: no interval",
-        )
-    ]
+def _difference(findings: Findings) -> Iterator[Tile]:
+    if comparison := findings.comparison:
+        size, low, high = points(comparison.evidence.interval)
+        sign = "" if size.startswith("\u2212") or not float(size) else "+"
+        caption = f"points of test accuracy: {label(comparison.first)} minus {label(comparison.second)}"
+        detail = f"95% CI {low} to {high}" if len(comparison.blocks) > 1 else "one block: no interval"
+        yield Tile(f"{sign}{size}", caption, f"{detail}; after {count(comparison.trials, 'trial')}")
+
+
+def _chance(findings: Findings) -> Iterator[Tile]:
+    found, comparison = findings.improvement, findings.comparison
+    if found and comparison:
+        p = found.interval
+        places = decimals(p.high - p.low)
+        estimate, low, high = (number(x, places) for x in (p.estimate, p.low, p.high))
+        detail = f"95% CI {low} to {high}" if len(comparison.blocks) > 1 else "one block: no interval"
+        yield Tile(estimate, f"probability that {label(comparison.first)} wins, one search of each kind", detail)
+
+
+def _accuracy(findings: Findings) -> Tile:
+    curve = next(iter(findings.curves.values()))
+    size, low, high = points(mean_interval(curve.test[:, -1]))
+    detail = f"95% CI {low} to {high}" if len(curve.blocks) > 1 else "one block: no interval"
+    return Tile(f"{size}%", f"test accuracy of the choice of {label(curve.arm)}", detail)
+
+
+def _speed(findings: Findings) -> Tile:
+    own = {arm.name for arm in findings.study.contrast}
+    needed = [n for n in findings.needed[findings.headline.name] if n.arm.name in own]
+    caption = f"trials for an even chance of {percent(findings.headline.value)} validation accuracy"
+    return Tile(
+        " vs ".join(whole(n.median) for n in needed),
+        f"{caption}: {' vs '.join(label(n.arm) for n in needed)}",
+        _ends(needed),
+    )
+
+
+def _ends(needed: list[Needed]) -> str:
+    """The intervals, in the order of the arms."""
+    ends = [f"{whole(n.low)} to {whole(n.high)}" for n in needed if math.isfinite(n.low)]
+    return f"95% CI {listed(ends)}" if ends else "no interval"

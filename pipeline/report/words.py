@@ -12,10 +12,12 @@ TITLES = {
     "random": "random search",
     "grid": "the textbook grid",
     "shifted_grid": "the shifted grid",
-    "qmc": "quasi-random search",
+    "sobol": "the Sobol sequence",
+    "halton": "the Halton sequence",
     "tpe": "TPE",
     "gp": "the Gaussian process",
     "cmaes": "CMA-ES",
+    "nsga2": "NSGA-II",
 }
 
 
@@ -59,6 +61,11 @@ def point(x: float) -> str:
     """A length in points, at two significant digits: 0.5, 1.2, 12."""
     x = 100 * x
     return number(x, decimals(x)) if not math.isclose(x, round(x, 1)) else f"{x:.1f}".removesuffix(".0")
+
+
+def whole(n: float) -> str:
+    """A count of trials, which may be infinite."""
+    return f"{n:,.0f}" if math.isfinite(n) else "\u221e"
 
 
 def percent(x: float, places: int = 1) -> str:

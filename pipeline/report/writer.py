@@ -11,6 +11,7 @@ from pipeline.report.findings import Findings
 from pipeline.report.numbers import metrics, summary, tags
 from pipeline.report.page import html_page, markdown_page
 from pipeline.report.sections import Section, sections
+from pipeline.report.sentences import sentences
 from pipeline.report.table import TrialsTable, read_table, write_csv, write_table
 
 
@@ -34,7 +35,7 @@ def _write_one(table: TrialsTable, folder: Path) -> Report:
     paths += [_write_text(folder / name, text) for name, text in texts.items()]
     return Report(
         findings.verdict.sentence,
-        findings.sentences,
+        sentences(findings),
         metrics(findings),
         tags(findings),
         folder / "report.html",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from synthetic import ARMS, make_table
 
-from pipeline.report.curves import best_after, best_so_far, budget_ladder, pools, selection_weights, tuning_curves
+from pipeline.report.curves import budget_ladder, choice_weights, path_weights, pools, tuning_curves
 
 POOLS = {
     "distinct": [0.3, 0.1, 0.5, 0.2, 0.4, 0.6],
@@ -32,7 +32,7 @@ def test_the_formula_equals_every_subset(validation):
     outcome = np.random.default_rng(3).uniform(size=len(validation))
     budgets = np.arange(1, len(validation) + 1)
     expected = [enumerated(validation, outcome, n) for n in budgets]
-    np.testing.assert_allclose(best_after(validation, outcome, budgets), expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(outcome @ choice_weights(validation, budgets), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("validation", POOLS.values(), ids=POOLS)
@@ -40,8 +40,8 @@ def test_one_trial_is_the_mean_and_all_are_the_maximum(validation):
     """The curve starts at the pool's mean, ends at its best, never falls, and its weights sum to 1."""
     validation = np.array(validation)
     budgets = np.arange(1, len(validation) + 1)
-    curve = best_after(validation, validation, budgets)
-    np.testing.assert_allclose(selection_weights(validation, budgets)[1].sum(axis=0), 1, atol=1e-12)
+    curve = validation @ choice_weights(validation, budgets)
+    np.testing.assert_allclose(choice_weights(validation, budgets).sum(axis=0), 1, atol=1e-12)
     np.testing.assert_allclose(curve[[0, -1]], [validation.mean(), validation.max()], atol=1e-12)
     assert np.all(np.diff(curve) >= -1e-12)
 
@@ -52,14 +52,16 @@ def test_the_order_of_trials_does_not_matter_to_an_exchangeable_arm():
     validation, outcome, order = rng.integers(0, 9, 40) / 9, rng.uniform(size=40), rng.permutation(40)
     budgets = np.arange(1, 41)
     np.testing.assert_allclose(
-        best_after(validation, outcome, budgets), best_after(validation[order], outcome[order], budgets), atol=1e-12
+        outcome @ choice_weights(validation, budgets),
+        outcome[order] @ choice_weights(validation[order], budgets),
+        atol=1e-12,
     )
 
 
 def test_an_adaptive_arm_is_followed_as_it_went():
     """A single path: the outcome of the best so far, where a later equal does not take over."""
     validation, outcome = np.array([0.2, 0.5, 0.5, 0.4, 0.8]), np.array([1.0, 2.0, 3.0, 4.0, 5.0])
-    np.testing.assert_array_equal(best_so_far(validation, outcome, np.arange(1, 6)), [1, 2, 2, 2, 5])
+    np.testing.assert_array_equal(outcome @ path_weights(validation, np.arange(1, 6)), [1, 2, 2, 2, 5])
 
 
 def test_the_formula_is_the_mean_of_the_paths():
@@ -67,8 +69,8 @@ def test_the_formula_is_the_mean_of_the_paths():
     rng = np.random.default_rng(1)
     validation, outcome, budgets = rng.uniform(size=20), rng.uniform(size=20), np.arange(1, 21)
     orders = (rng.permutation(20) for _ in range(4000))
-    paths = np.array([best_so_far(validation[o], outcome[o], budgets) for o in orders])
-    error = np.abs(paths.mean(0) - best_after(validation, outcome, budgets))
+    paths = np.array([outcome[o] @ path_weights(validation[o], budgets) for o in orders])
+    error = np.abs(paths.mean(0) - outcome @ choice_weights(validation, budgets))
     assert np.all(error <= 4 * paths.std(0) / np.sqrt(4000) + 1e-12)
 
 

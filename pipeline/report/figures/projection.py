@@ -1,0 +1,60 @@
+"""The figure that explains most: the configurations that two arms tried, seen from one hyperparameter and another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.ticker import PercentFormatter
+
+from pipeline.report.curves import Pool
+from pipeline.report.shadow import SCORE
+from pipeline.report.style import MUTED, Plot, canvas, finish, styled
+from pipeline.report.words import capital, count, label, listed, percent
+from pipeline.spec import Float, SearchSpace
+
+
+@styled
+def projection(pools: Sequence[Pool], space: SearchSpace, x: str, y: str) -> Plot:
+    """A panel for each pool: its configurations by two numeric hyperparameters, their accuracy as colour, rugs below."""
+    figure, axes = canvas(height=3.5, panels=len(pools), sharex=True, sharey=True)
+    lowest = min(pool.validation.min() for pool in pools)
+    highest = max(pool.validation.max() for pool in pools)
+    for ax, pool in zip(axes, pools, strict=True):
+        points = _panel(ax, pool, space, (x, y), (lowest, highest))
+    axes[0].set_ylabel(y)
+    bar = figure.colorbar(points, ax=list(axes), label="validation accuracy", format=PercentFormatter(1, decimals=0))
+    bar.outline.set_visible(False)
+    tried = [f"{label(pool.arm)} tried {count(pool.frame[x].nunique(), 'value')} of {x}" for pool in pools]
+    frame = pd.concat([pool.frame for pool in pools])[["arm", "block", "trial", x, y, SCORE]]
+    return finish(
+        figure,
+        "projection",
+        title=f"{capital(listed(tried))}.",
+        aid=f"Each dot is a trial of block {pools[0].block}, its colour its validation accuracy; the ticks along the edges "
+        "are the values of one hyperparameter that were ever tried, all that an arm can learn about it alone.",
+        alt=f"In block {pools[0].block} {listed(tried)}; their best validation accuracies are "
+        f"{listed([percent(pool.validation.max()) for pool in pools])}.",
+        table=frame,
+    )
+
+
+def _panel(
+    ax: Axes, pool: Pool, space: SearchSpace, names: tuple[str, str], limits: tuple[float, float]
+) -> PathCollection:
+    for name, scale in zip(names, (ax.set_xscale, ax.set_yscale), strict=True):
+        scale("log" if _is_log(space, name) else "linear")
+    x, y = (pool.frame[name] for name in names)
+    dots = ax.scatter(x, y, c=pool.validation, vmin=limits[0], vmax=limits[1], s=16, cmap="cividis", linewidths=0)
+    ax.plot(x, [0.0] * len(x), "|", color=MUTED, transform=ax.get_xaxis_transform(), markersize=9, markeredgewidth=0.7)
+    ax.plot([0.0] * len(y), y, "_", color=MUTED, transform=ax.get_yaxis_transform(), markersize=9, markeredgewidth=0.7)
+    ax.set_xlabel(names[0])
+    ax.set_title(label(pool.arm))
+    return dots
+
+
+def _is_log(space: SearchSpace, name: str) -> bool:
+    dimension = space[name]
+    return isinstance(dimension, Float) and dimension.log

@@ -1,0 +1,82 @@
+"""The figures of distributions: how easy the space is, and what each block ended with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+from scipy import stats
+
+from pipeline.report.curves import Curve, Pool
+from pipeline.report.figures.tuning import accuracy_axis
+from pipeline.report.style import INK, MUTED, RULE, Looks, Plot, canvas, finish, styled
+from pipeline.report.words import capital, label, listed, percent
+from pipeline.spec import Arm
+
+
+@styled
+def scores(pools: Mapping[str, Sequence[Pool]], looks: Looks) -> Plot:
+    """The share of trials that score at most a validation accuracy, for each arm that does not adapt."""
+    figure, (ax,) = canvas(height=3.2)
+    frames: list[pd.DataFrame] = []
+    medians = []
+    for name, own in pools.items():
+        values = np.concatenate([pool.validation for pool in own])
+        cdf = stats.ecdf(values).cdf
+        colour, dash = looks[name]
+        ax.plot(cdf.quantiles, cdf.probabilities, color=colour, linestyle=dash, drawstyle="steps-post")
+        _name_on_line(ax, own[0].arm, cdf, 0.8 - 0.15 * len(frames), colour)
+        medians.append(f"{label(own[0].arm)} {percent(float(np.median(values)))}")
+        frames.append(pd.DataFrame({"arm": name, "val_accuracy": cdf.quantiles, "share": cdf.probabilities}))
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.set_xlabel("validation accuracy of a trial")
+    ax.set_ylabel("trials at or below")
+    ax.grid(axis="y", color=RULE, linewidth=0.6)
+    return finish(
+        figure,
+        "scores",
+        title="How easy is the space?",
+        aid="Read up from an accuracy: the line is the share of all trials that did no better. It says how easy the space "
+        "is, not how good a search is.",
+        alt=f"Median validation accuracy of a trial: {listed(medians)}.",
+        table=pd.concat(frames, ignore_index=True),
+    )
+
+
+def _name_on_line(ax: Axes, arm: Arm, cdf: Any, share: float, colour: str) -> None:
+    """The arm's name left of its line, at a height of its own, with a dot where it belongs."""
+    at = float(cdf.quantiles[np.argmax(cdf.probabilities >= share)])
+    ax.plot([at], [share], "o", color=colour, markersize=5, markeredgewidth=0)
+    ax.annotate(label(arm), (at, share), xytext=(-8, 0), textcoords="offset points", ha="right", va="center")
+
+
+@styled
+def finals(curves: Sequence[Curve], looks: Looks) -> Plot:
+    """What each block ended with: a dot for each arm, joined within the block."""
+    figure, (ax,) = canvas(height=3.2)
+    common = sorted(set.intersection(*(set(curve.blocks) for curve in curves)))
+    ends = np.array([curve.test[[curve.blocks.index(b) for b in common], -1] for curve in curves])
+    ax.plot(range(len(curves)), ends, color=MUTED, linewidth=0.7, alpha=0.7)
+    for x, (curve, y) in enumerate(zip(curves, ends, strict=True)):
+        ax.plot([x] * len(y), y, "o", color=looks[curve.arm.name][0], markersize=5, markeredgewidth=0)
+    ax.set_xticks(range(len(curves)), labels=[label(curve.arm) for curve in curves])
+    ax.tick_params(axis="x", length=0, labelcolor=INK)
+    ax.set_xlim(-0.4, len(curves) - 0.6)
+    accuracy_axis(ax, "test accuracy of the choice")
+    ranges = [
+        f"{label(c.arm)} {percent(y.min())} to {percent(y.max())}" for c, y in zip(curves, ends, strict=True) if len(y)
+    ]
+    return finish(
+        figure,
+        "finals",
+        title="What did each block end with?",
+        aid="Each dot is the model that an arm chose in one block, after all of its trials; a line joins the arms of a "
+        "block. Lines that mostly slope one way are what the verdict looks for.",
+        alt=f"Test accuracies of the chosen models: {capital(listed(ranges))}.",
+        table=pd.DataFrame({"block": common, **{curve.arm.name: y for curve, y in zip(curves, ends, strict=True)}}),
+    )

@@ -1,0 +1,99 @@
+"""How often the first of two searches wins, after n trials of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from pipeline.report.curves import Pool
+from pipeline.report.intervals import BOOTSTRAP_BLOCKS, Array, Interval, mean_band, mean_interval
+
+# Sizes of a probability of superiority, after Vargha and Delaney (2000).
+SIZES = ((0.56, "negligible"), (0.64, "small"), (0.71, "medium"))
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """P(first beats second) in each block: by test accuracy of the choice and by its validation accuracy, (K, budgets).
+
+    Equals count half. ``single`` says that both arms are single paths, so that each block is one win, loss or draw.
+    """
+
+    budgets: NDArray[np.int64]
+    test: Array
+    validation: Array
+    single: bool
+
+    @property
+    def interval(self) -> Interval:
+        """The probability at N* and its interval."""
+        return improvement_interval(self.test[:, -1], single=self.single)
+
+    @property
+    def size(self) -> str:
+        """How large that probability is: negligible, small, medium or large."""
+        away = 0.5 + abs(self.interval.estimate - 0.5)
+        return next((name for limit, name in SIZES if away < limit), "large")
+
+
+def improvement(first: Sequence[Pool], second: Sequence[Pool], budgets: NDArray[np.int64]) -> Improvement:
+    """The probability in each common block, exact within the block; the pools are those of the common blocks, in order."""
+    pairs = [_block(a, b, budgets) for a, b in zip(first, second, strict=True)]
+    test, validation = np.swapaxes(pairs, 0, 1)
+    single = not (first[0].arm.exchangeable or second[0].arm.exchangeable)
+    return Improvement(budgets, test, validation, single)
+
+
+def _block(first: Pool, second: Pool, budgets: NDArray[np.int64]) -> Array:
+    """By test and by validation accuracy, (2, budgets)."""
+    chosen = first.choice(budgets), second.choice(budgets)
+    return np.stack(
+        [_wins(first.test, second.test, *chosen), _wins(first.validation, second.validation, *chosen)],
+    )
+
+
+def _wins(x: Array, y: Array, x_chosen: Array, y_chosen: Array) -> Array:
+    """P(X > Y) + P(X = Y)/2 for independent choices of x (M, budgets) and of y, (budgets,)."""
+    beats = np.sign(np.subtract.outer(x, y)) / 2 + 0.5
+    wins: Array = np.einsum("in,in->n", x_chosen, beats @ y_chosen)
+    return wins
+
+
+def improvement_interval(chances: Array, *, single: bool = False) -> Interval:
+    """The mean of K probabilities with a 95 % interval that stays within 0 and 1.
+
+    Over blocks by t below 20 blocks and by BCa bootstrap from there; exact (Clopper-Pearson) where all blocks agree or
+    each is a single pair. A draw then counts as a loss for the low end and as a win for the high one.
+    """
+    K, mean = len(chances), float(np.mean(chances))
+    if single or np.all(chances == 0) or np.all(chances == 1):
+        low, high = (stats.binomtest(int(wins), K).proportion_ci(0.95, "exact") for wins in _bounds(chances))
+        return Interval(mean, float(low.low), float(high.high))
+    if K >= BOOTSTRAP_BLOCKS and np.ptp(chances) > 0:
+        low, high = bootstrap_interval(chances)
+    else:
+        interval = mean_interval(chances)
+        low, high = interval.low, interval.high
+    return Interval(mean, float(np.clip(low, 0, 1)), float(np.clip(high, 0, 1)))
+
+
+def _bounds(chances: Array) -> tuple[int, int]:
+    return int(np.sum(chances == 1)), int(np.sum(chances >= 0.5))
+
+
+def bootstrap_interval(x: Array) -> tuple[float, float]:
+    """The BCa bootstrap interval of a mean, fit for 20 values or more."""
+    ends = stats.bootstrap(
+        (x,), np.mean, method="BCa", vectorized=True, batch=1000, rng=np.random.default_rng(0)
+    ).confidence_interval
+    return float(ends.low), float(ends.high)
+
+
+def improvement_band(found: Improvement) -> tuple[Array, Array, Array]:
+    """The curve over n with a descriptive band, a t-interval cut at 0 and 1."""
+    mean, low, high = mean_band(found.test)
+    return mean, np.clip(low, 0, 1), np.clip(high, 0, 1)

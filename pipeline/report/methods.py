@@ -1,0 +1,76 @@
+"""How the numbers were computed, how to get them again, and what they cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline.report.findings import Findings
+from pipeline.report.importance import SHUFFLES
+from pipeline.report.selection import RESAMPLES
+from pipeline.report.words import count, listed, title
+from pipeline.spec import Categorical
+
+
+def methods(findings: Findings) -> Iterator[str]:
+    """The formulae, the declaration and the versions."""
+    study = findings.study
+    yield (
+        "Best after n: for trials whose order is free (random search, a grid in shuffled order), P(the i-th smallest of the "
+        "M validation accuracies of a block is the best of n) = [C(cᵢ, n) - C(cᵢ₋₁, n)] / C(M, n), with cᵢ the number of "
+        "trials at or below it; the curve is the mean test accuracy under these weights, equals sharing. For random search "
+        "it is an unbiased estimate, for a grid a census of its orders. An adaptive arm's curve is the path it took."
+    )
+    yield (
+        "Intervals of means are t-intervals over blocks. p is exact, over all signs of the blocks' differences (99,999 "
+        "random ones from 17 blocks on). Equality is two one-sided tests at 0.05: the 90% interval inside ±delta. The "
+        "detectable difference is (t₀.₉₇₅ + t₀.₈) s / √K. Only the difference after the last trial is tested."
+    )
+    yield (
+        "Trials needed: for random search ⌈ln(1 - q) / ln(1 - p)⌉ with the exact (Clopper-Pearson) interval of the share p "
+        "of its trials that reach the target, over all blocks together unless a chi-square test finds that they differ; for "
+        "a grid, exactly from the number of its points that do; for other arms, from each block's first hit, censored at "
+        "the budget (Kaplan and Meier). Over blocks it is the median, with SciPy's distribution-free interval."
+    )
+    yield (
+        "Probability of a win: exact within a block from the weights above; over blocks by t below 20 blocks, by BCa "
+        "bootstrap from there, and by Clopper and Pearson's interval where all blocks agree."
+    )
+    yield (
+        f"Importances: Optuna's PED-ANOVA and fANOVA on random search's trials alone, raw, log scales made straight; noise is "
+        f"{SHUFFLES} shuffles of the scores within their blocks. The effective number of hyperparameters is 1 / Σ share², "
+        f"after noise is taken off. Near-ties: {RESAMPLES:,} draws of the validation examples."
+    )
+    yield (
+        f"Declared: study {study.name}, hash {study.hash}, data set {study.dataset}, contrast "
+        f"{listed([title(arm) for arm in study.contrast])}, {count(study.blocks, 'block')} of {count(study.trials, 'trial')} "
+        f"for each arm, difference that matters {100 * study.delta:g} points, seed {study.seed}."
+    )
+    yield from _provenance(findings)
+
+
+def _provenance(findings: Findings) -> Iterator[str]:
+    facts = dict(findings.table.provenance)
+    versions = facts.pop("versions", None) or {key: value for key, value in facts.items() if key not in KNOWN}
+    if versions:
+        yield f"Versions: {', '.join(f'{name} {value}' for name, value in sorted(versions.items()))}."
+    yield "This report is made from trials.parquet beside it and nothing else; made again from that file, it is the same to the byte."
+
+
+KNOWN = ("declared", "started", "finished", "declared_hash", "declared_study", "samplers", "classes")
+
+
+def limits(findings: Findings) -> Iterator[str]:
+    """What a reader must not take from this report."""
+    study = findings.study
+    yield f"One data set ({study.dataset}): on another, the answer may be another."
+    yield (
+        "The blocks split the same rows in different ways, so they overlap: the intervals hold for new splits of this data "
+        "set, not for new data."
+    )
+    yield "One search space: a narrower or wider one changes how hard it is to hit, and with it every number here."
+    if any(arm.sampler in ("grid", "shifted_grid") for arm in findings.arms):
+        yield "One resolution of the grid: with more levels, or fewer, it is another grid."
+    if any(arm.sampler == "cmaes" for arm in findings.arms) and any(
+        isinstance(d, Categorical) for d in study.space.values()
+    ):
+        yield "CMA-ES models numbers alone: the categorical hyperparameters were drawn at random for it."

@@ -1,0 +1,108 @@
+"""What always follows the verdict: how fast, how likely, how much luck was in the grid's place, and how optimistic."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from pipeline.report.comparison import Comparison, compare
+from pipeline.report.findings import Findings
+from pipeline.report.intervals import mean_interval
+from pipeline.report.targets import GRIDS, Needed
+from pipeline.report.verdict import judge, validation_verdict
+from pipeline.report.words import capital, chance, count, decimals, listed, number, percent, points, title, whole
+from pipeline.spec import Arm
+
+
+def sentences(findings: Findings) -> tuple[str, ...]:
+    """The verdict and what follows it, each a sentence or two."""
+    followers = (_contradiction, _speed, _chance, _placement, _optimism)
+    return (findings.verdict.sentence, *(said for follower in followers for said in follower(findings)))
+
+
+def _contradiction(findings: Findings) -> Iterator[str]:
+    comparison, delta = findings.comparison, findings.study.delta
+    if comparison and findings.verdict.rule >= 2:
+        test, validation = judge(comparison, comparison.evidence, delta), validation_verdict(comparison, delta)
+        if test.claim != validation.claim:
+            yield f"Test and validation disagree. By test accuracy: {test.sentence} By validation accuracy: {validation.sentence}"
+
+
+def _speed(findings: Findings) -> Iterator[str]:
+    target, own = findings.headline, {arm.name for arm in findings.study.contrast}
+    needed = [n for n in findings.needed[target.name] if n.arm.name in own]
+    said = "; ".join(needs(n, first=i == 0) for i, n in enumerate(needed))
+    yield f"To reach {percent(target.value)} validation accuracy, {said}{_ratio(needed)}."
+
+
+def needs(needed: Needed, *, first: bool = False) -> str:
+    """What one arm needs for an even chance, as a clause."""
+    name = title(needed.arm)
+    if math.isfinite(needed.median):
+        ends = f" (95% CI {whole(needed.low)}\u2013{whole(needed.high)})" if math.isfinite(needed.low) else ""
+        return f"{name} needs {whole(needed.median)}{' trials for an even chance' if first else ''}{ends}"
+    if needed.hits:
+        return f"{name} did not reach it in most blocks"
+    if needed.arm.sampler in GRIDS:
+        return f"{name} never reaches it"
+    more = f": more than {whole(needed.low)} are needed (95%)" if math.isfinite(needed.low) else ""
+    return f"{name} did not reach it in {count(needed.trials, 'trial')}{more}"
+
+
+def _ratio(needed: list[Needed]) -> str:
+    if len(needed) < 2 or not all(math.isfinite(n.median) for n in needed):
+        return ""
+    ratio = needed[1].median / needed[0].median
+    return f", ratio {ratio:.2g}"
+
+
+def _chance(findings: Findings) -> Iterator[str]:
+    found, comparison = findings.improvement, findings.comparison
+    if found and comparison:
+        said = (
+            chance(found.interval) if len(comparison.blocks) > 1 else f"{found.interval.estimate:.2f} in this one block"
+        )
+        yield f"Pick one search of each kind: {title(comparison.first)} wins with probability {said}; a {found.size} effect."
+
+
+def _placement(findings: Findings) -> Iterator[str]:
+    """What a textbook grid would have answered, where the contrast is with a grid that is shifted afresh in each block."""
+    comparison = findings.comparison
+    textbook = next((arm for arm in findings.arms if arm.sampler == "grid"), None)
+    if not comparison or not textbook or comparison.second.sampler != "shifted_grid":
+        return
+    fixed = compare(findings.curves[comparison.first.name], findings.curves[textbook.name])
+    if fixed and len(fixed.blocks) > 1:
+        spread = np.quantile(comparison.test[:, -1], [0.1, 0.9])
+        low, high = (ahead_by(comparison, float(x)) for x in spread)
+        yield (
+            f"With {title(textbook)} the answer would have been {_answer(fixed)}; over random grid positions, one in each "
+            f"block, it ranges from {low} to {high}."
+        )
+
+
+def _answer(comparison: Comparison) -> str:
+    _, low, high = points(comparison.evidence.interval)
+    return f"{ahead_by(comparison, comparison.evidence.interval.estimate)} (95% CI {low} to {high})"
+
+
+def ahead_by(comparison: Comparison, difference: float) -> str:
+    """``random search 1.2 points ahead``."""
+    leader: Arm = comparison.first if difference >= 0 else comparison.second
+    interval = comparison.evidence.interval
+    return (
+        f"{title(leader)} {number(100 * abs(difference), decimals(100 * (interval.high - interval.low)))} points ahead"
+    )
+
+
+def _optimism(findings: Findings) -> Iterator[str]:
+    gaps = []
+    for arm in findings.study.contrast:
+        if arm.name in findings.curves:
+            curve = findings.curves[arm.name]
+            gap, low, high = points(mean_interval((curve.validation - curve.test)[:, -1]))
+            interval = f" (95% CI {low} to {high})" if len(curve.blocks) > 1 else ""
+            gaps.append(f"by {gap} points with {title(arm)}{interval}")
+    yield capital(f"validation overstated the winner {listed(gaps)}.")
