@@ -36,7 +36,7 @@ class Progress:
         self.earlier, self.earlier_diverged = self.total, self.diverged.total()
         self.planned = study.blocks * study.trials * len(study.arms)
         self._start = time.monotonic()
-        self._live = Live(console=console, get_renderable=self._table, refresh_per_second=8, transient=True)
+        self._live = Live(console=console, get_renderable=self._table, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
@@ -77,11 +77,9 @@ class Progress:
 
     def _left(self) -> str:
         trained, missing = self.total - self.earlier, self.planned - self.total
-        return (
-            f"about {_duration(self._elapsed / max(trained, 1) * missing)} left"
-            if missing
-            else f"{_duration(self._elapsed)} in all"
-        )
+        if not missing:
+            return f"{_duration(self._elapsed)} in all"
+        return f"about {_duration(self._elapsed / trained * missing)} left" if trained else "starting"
 
     def _line(self) -> str:
         best = ", ".join(f"{arm} {score:.3f}" for arm, score in self.best.items() if self.done[arm])
