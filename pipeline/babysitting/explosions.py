@@ -70,7 +70,7 @@ def high_plateau(e: Evidence) -> Finding | None:
         return None
     rival = e.facts.rival_loss
     beaten = rival is not None and e.final >= 1.1 * rival and e.final > 0.2
-    if not beaten and not (e.drop < 0.8 and e.wiggle > 0.01):
+    if not beaten and not (e.final > 0.2 * e.guess and e.wiggle > 0.01):
         return None
     than = f", where a smaller rate reaches {rival:.3g}" if beaten else f", swaying by {e.wiggle:.0%} an epoch"
     said = f"the loss fell fast, then stayed at {e.final:.3g}{than}"

@@ -8,7 +8,7 @@ from statistics import median
 from pipeline.babysitting.evidence import Evidence
 from pipeline.babysitting.explosions import dead, high_plateau
 from pipeline.babysitting.facts import Finding
-from pipeline.babysitting.starts import l2_overwhelms, low_lr
+from pipeline.babysitting.starts import l2_overwhelms, low_lr, slightly_low_lr
 
 
 def overfitting(e: Evidence) -> Finding | None:
@@ -29,7 +29,7 @@ def underfitting(e: Evidence) -> Finding | None:
     """P14: no gap, a loss that has stopped falling, and a training accuracy below 0.9."""
     if not e.settled or e.gap >= 0.02 or e.slope >= 0.1 or e.train_accuracy[-1] >= 0.9:
         return None
-    if high_plateau(e) or low_lr(e) or l2_overwhelms(e):
+    if high_plateau(e) or low_lr(e) or slightly_low_lr(e) or l2_overwhelms(e):
         return None
     said = f"underfits: the loss rests at {e.final:.3g} with a training accuracy of {e.train_accuracy[-1]:.3f}"
     less = f"less L2 (now {e.facts.hparams.l2:.2g}), " if e.facts.hparams.l2 >= 1e-3 else ""

@@ -76,7 +76,7 @@ def low_lr(e: Evidence) -> Finding | None:
 
 def slightly_low_lr(e: Evidence) -> Finding | None:
     """Between P5 and P9: less than 85 % of the fall done by the middle of the epochs, and still falling at the end."""
-    falling = e.fallen(0.5) < 0.85 and e.slope > 0.1
+    falling = e.fallen(0.1) < 0.5 and e.fallen(0.5) < 0.85 and e.slope > 0.05
     if not e.settled or not falling or flat_then_drop(e) or late_start(e) or low_lr(e):
         return None
     said = f"{e.fallen(0.5):.0%} of the fall was done by the middle of the epochs, and the loss is still falling"

@@ -44,8 +44,7 @@ def test_the_default_study_passes():
     assert all(key.startswith("check/") for result in results for key in result.metrics)
 
 
-@pytest.mark.parametrize("seed", range(1, 4))
-@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+@pytest.mark.parametrize(("activation", "seed"), [("tanh", 1), ("sigmoid", 2), ("relu", 3)])
 def test_other_seeds_and_activations_pass(activation, seed):
     """No check fails by bad luck of a split."""
     fixed = replace(STUDY.fixed, activation=activation, batch_norm=seed == 2)
