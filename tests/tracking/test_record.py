@@ -7,6 +7,8 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from pipeline.tracking.words import run_record
+
 CURVES = {"train/loss", "train/accuracy", "val/loss", "val/accuracy"}
 SCORES = {"best/val_accuracy", "best/epoch", "gap", "test/accuracy", "test/loss"}
 
@@ -104,7 +106,10 @@ def test_numpy_scalars_are_not_stored(either, study, finish):
     """NumPy's numbers arrive as SQLite's own integers and reals; as bytes they would make the experiment unreadable."""
     curves = {key: np.linspace(0, 1, 5, dtype=np.float32) for key in CURVES}
     scores = {"best/epoch": np.int64(3), "gap": np.float32(0.5)}
-    record_one(either, study, finish(0, curves=curves, scores=scores, ended=np.float64(1.7e9), seconds=np.float32(2)))
+    trial = finish(0, curves=curves, scores=scores, ended=np.float64(1.7e9), seconds=np.float32(2))
+    points = run_record(study, trial, either.run_id).points
+    assert {tuple(map(type, point)) for point in points} == {(str, float, int, int)}
+    record_one(either, study, trial)
     for table in ("metrics", "latest_metrics"):
         kinds = rows(f"SELECT DISTINCT typeof(step), typeof(value), typeof(timestamp) FROM {table}")  # noqa: S608
         assert kinds == [("integer", "real", "integer")]
