@@ -4,6 +4,7 @@ import errno
 import gzip
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -37,11 +38,11 @@ except DataError as error:
 """
 
 
-def start(archive, records, limit=0):
+def start(archive, records, limit=0, stderr=subprocess.PIPE):
     """A process of its own that loads the small CIFAR-10 and prints its fingerprint, or the line of its error."""
     file = archive.file
     arguments = [file.url, file.sha256, str(file.size), str(records), str(limit)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes = {"stdout": subprocess.PIPE, "stderr": stderr, "text": True}
     return subprocess.Popen([sys.executable, "-c", LOAD, *arguments], **pipes)
 
 
@@ -183,6 +184,23 @@ def test_a_download_is_announced(server, folder, publish, forge, capsys):
     load_cifar("cifar10")
     said = capsys.readouterr().err
     assert all(part in said for part in ("MiB", "50-80 kB/s", "curl -L -C - -o"))
+
+
+def test_progress_is_shown_on_a_terminal(server, folder, publish, forge):
+    """Where standard error is a terminal, a line tells how much has come and how fast; elsewhere there is none."""
+    content = forge.published(forge.small("cifar10"))
+    archive = publish("cifar10", content, server.url)
+    server.gives(content)
+    ours, terminal = os.openpty()
+    process = start(archive, forge.records, stderr=terminal)
+    process.communicate(timeout=60)
+    os.close(terminal)
+    said = os.read(ours, 10_000).decode()
+    os.close(ours)
+    assert re.search(r"\rcifar-10-binary.tar.gz: \d+ of 1 MiB, [\d,]+ kB/s", said)
+    (folder / archive.file.name).unlink()
+    next(folder.glob("*.npy")).unlink()
+    assert "kB/s" not in start(archive, forge.records).communicate(timeout=60)[1].replace("50-80 kB/s", "")
 
 
 def test_the_network_is_tried_again(server, folder, publish, forge):
