@@ -42,9 +42,7 @@ check: $(READY)  ## lint, look at the formatting, and check the types
 	$(BIN)/mypy
 
 bench: $(READY)  ## measure what the speed claims rest on
-	$(BIN)/python benchmarks/training.py
-	$(BIN)/python benchmarks/recording.py
-	$(BIN)/python benchmarks/overhead.py
+	for name in training recording diagnosis overhead; do echo "## $$name" && $(BIN)/python "benchmarks/$$name.py" || exit; done
 
 clean:  ## remove .venv and caches; what runs have recorded stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
