@@ -18,7 +18,8 @@ from typing import IO, cast
 
 import numpy as np
 
-from pipeline.data.files import MIB, Published, data_folder, obtain, say, workshop
+from pipeline.data.files import Published, obtain
+from pipeline.data.folder import MIB, data_folder, say, workshop
 from pipeline.data.rows import DataError, Rows
 
 PIXELS = 32 * 32 * 3

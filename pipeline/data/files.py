@@ -1,8 +1,7 @@
-"""Published files: found in the data folder, or else downloaded by their hash, by one process at a time."""
+"""Published files: found in the data folder, or else downloaded and held to their hash."""
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
 import os
@@ -10,19 +9,17 @@ import shutil
 import sys
 import time
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from pipeline.data.folder import FOLDER_VARIABLE, MIB, say
 from pipeline.data.rows import DataError
 
-FOLDER_VARIABLE = "BABYSIT_DATA_DIR"
 MIRRORS_VARIABLE = "BABYSIT_MIRRORS"
 RETRIES = 2
 TIMEOUT = 30
 BLOCK = 2**16
-MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -51,64 +48,6 @@ class Published:
             if not mirror.startswith(("https://", "http://")):
                 raise DataError(f"{MIRRORS_VARIABLE}: got {mirror!r}; expected addresses that begin with https://")
         return [f"{mirror.rstrip('/')}/{self.name}" for mirror in mirrors] + [self.url]
-
-
-def data_folder() -> Path:
-    """Where data sets are kept: ``BABYSIT_DATA_DIR``, or else the user's cache folder."""
-    import pooch  # type: ignore[import-untyped]
-
-    given = os.environ.get(FOLDER_VARIABLE)
-    return Path(given).expanduser().absolute() if given else Path(pooch.os_cache("babysit"))
-
-
-@contextlib.contextmanager
-def workshop(folder: Path, name: str) -> Iterator[Path]:
-    """A scratch folder inside ``folder``, for one process at a time; it is gone afterwards.
-
-    What a killed process left behind is cleared away by the next one. Raises :class:`DataError` where nothing can be written.
-    """
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / f".{name}.lock").open("a") as lock:
-            _hold(lock, name)
-            scratch = folder / f".{name}.partial"
-            shutil.rmtree(scratch, ignore_errors=True)
-            scratch.mkdir()
-            try:
-                yield scratch
-            finally:
-                shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _hold(lock: IO[str], name: str) -> None:
-    """Hold the lock of an open file until it is closed; whoever has to wait for it is told why."""
-    import fcntl
-
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        say(f"{name}: another process is bringing it; waiting for that")
-        fcntl.flock(lock, fcntl.LOCK_EX)
-
-
-@contextlib.contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Turn what the file system refuses into one line."""
-    try:
-        yield
-    except OSError as error:
-        remedy = f"Make room, or set {FOLDER_VARIABLE} to a folder that you may write to"
-        raise DataError(
-            f"{error.filename or folder}: {error.strerror or error} ({free_space(folder)}). {remedy}"
-        ) from error
-
-
-def free_space(folder: Path) -> str:
-    """How much room there is, in words."""
-    try:
-        return f"{shutil.disk_usage(folder).free / MIB:,.0f} MiB free"
-    except OSError:
-        return "there is no such folder"
 
 
 def obtain(file: Published, folder: Path, scratch: Path, room: int = 0) -> Path:
@@ -152,7 +91,7 @@ class _Failed(Exception):  # noqa: N818  it is caught here
 
 def _ask(url: str, file: Published, scratch: Path) -> None:
     """Download from one source with pooch: into a temporary file, checked, and tried again when the network fails."""
-    import pooch
+    import pooch  # type: ignore[import-untyped]
     from requests import RequestException
 
     def downloader(url: str, output: str, asker: Any) -> None:
@@ -212,11 +151,6 @@ def sha256(path: Path) -> str:
 def by_hand(file: Published, folder: Path) -> str:
     """The command that fetches the file without this program, and goes on where it was stopped."""
     return f"fetch it by hand: curl -L -C - -o '{folder / file.name}' {file.url}"
-
-
-def say(line: str) -> None:
-    """Tell the user, beside what a command prints."""
-    sys.stderr.write(f"{line}\n")
 
 
 class Meter:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.files import data_folder
+from pipeline.data.folder import data_folder
 from pipeline.data.rows import DataError, Rows, check_labels, labelled
 
 INPUTS, LABELS = ("X", "inputs"), ("y", "labels")

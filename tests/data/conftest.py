@@ -15,7 +15,8 @@ import pytest
 
 from pipeline.data import cifar, dataset
 from pipeline.data.cifar import ARCHIVES
-from pipeline.data.files import FOLDER_VARIABLE, MIRRORS_VARIABLE
+from pipeline.data.files import MIRRORS_VARIABLE
+from pipeline.data.folder import FOLDER_VARIABLE
 
 RECORDS = 40
 

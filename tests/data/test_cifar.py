@@ -15,7 +15,8 @@ import pytest
 
 from pipeline.data import DataError, fingerprint, load_block
 from pipeline.data.cifar import ARCHIVES, PIXELS, load_cifar
-from pipeline.data.files import MIRRORS_VARIABLE, data_folder
+from pipeline.data.files import MIRRORS_VARIABLE
+from pipeline.data.folder import data_folder
 from pipeline.hparams import TrainConfig
 
 NAMES = ("cifar10", "cifar100")
