@@ -9,11 +9,13 @@ import numpy as np
 
 from pipeline.report.curves import Pool
 from pipeline.report.table import TrialsTable
-from pipeline.report.words import count, listed, percent, title
+from pipeline.report.targets import GRIDS
+from pipeline.report.words import capital, count, listed, percent, title
 from pipeline.spec import Arm
 
 SLACK = 0.01  # budgets may differ by one trial in a hundred
 DIVERGED_SLACK = 0.20
+FEWEST = 6  # trials that a walk is known by; fewer fall in its order by chance
 FIRST = 10  # adaptive samplers often begin with this many random trials
 
 
@@ -21,7 +23,7 @@ def obstacles(table: TrialsTable, pools: list[Pool]) -> list[str]:
     """The reasons to withhold the verdict of a table's contrast; each reads on from "Verdict withheld:"."""
     arms = [[pool for pool in pools if pool.arm.name == arm.name] for arm in table.study.contrast]
     found = [*_declaration(table), *_budgets(table, arms), *_divergence(arms)]
-    return [*found, *_sequence(table, arms), *_nothing_to_compare(table, arms)]
+    return [*found, *_sequence(table, arms), *_nothing_to_compare(arms)]
 
 
 def _declaration(table: TrialsTable) -> Iterator[str]:
@@ -71,61 +73,50 @@ def _divergence(arms: list[list[Pool]]) -> Iterator[str]:
 
 def _sequence(table: TrialsTable, arms: list[list[Pool]]) -> Iterator[str]:
     for pool in itertools.chain(*arms):
-        if len(pool) < table.study.space.grid_size and is_sequential(table, pool):
+        if len(pool) < table.study.space.grid_size and is_sequential(pool):
             yield f"{title(pool.arm)} was visited in sequence and not to its end, so its trials are no sample of it"
             return
 
 
-def _nothing_to_compare(table: TrialsTable, arms: list[list[Pool]]) -> Iterator[str]:
+def _nothing_to_compare(arms: list[list[Pool]]) -> Iterator[str]:
     if not all(arms):
         return
-    if identical_blocks(table, arms[0], arms[1]):
+    if identical_blocks(arms[0], arms[1]):
         yield "both arms tried identical configurations, so there is nothing to compare"
     scores = np.concatenate([pool.validation for found in arms for pool in found])
     if len(scores) > 2 and np.all(scores == scores[0]):
         yield f"every trial scored the same ({percent(scores[0])})"
 
 
-def identical_blocks(table: TrialsTable, first: list[Pool], second: list[Pool]) -> bool:
+def identical_blocks(first: list[Pool], second: list[Pool]) -> bool:
     """Whether the two arms tried the same configurations in every block, in whatever order where that is free."""
     mates = {pool.block: pool for pool in second}
     pairs = [(pool, mates[pool.block]) for pool in first if pool.block in mates]
     free = first[0].arm.exchangeable and second[0].arm.exchangeable
     sort = sorted if free else list
-    return bool(pairs) and all(sort(configurations(table, a)) == sort(configurations(table, b)) for a, b in pairs)
+    return bool(pairs) and all(sort(a.tried) == sort(b.tried) for a, b in pairs)
 
 
-def configurations(table: TrialsTable, pool: Pool) -> list[tuple[str, ...]]:
-    """What a pool tried, in order: each configuration as texts."""
-    columns = [pool.frame[name].map(repr) for name in table.study.space]
-    return list(zip(*columns, strict=True))
-
-
-def is_sequential(table: TrialsTable, pool: Pool) -> bool:
+def is_sequential(pool: Pool) -> bool:
     """Whether a grid was walked in the order of its product, one hyperparameter running through before the next steps."""
-    if pool.arm.sampler not in ("grid", "shifted_grid") or len(pool) < 3:
+    if pool.arm.sampler not in GRIDS or len(pool) < FEWEST:
         return False
-    tried = [tuple(row) for row in zip(*(_codes(pool, name) for name in table.study.space), strict=True)]
-    orders = (tried, [row[::-1] for row in tried])
-    return any(rows == sorted(rows) for rows in orders) and len(set(tried)) > 1
-
-
-def _codes(pool: Pool, name: str) -> list[int]:
-    """Each value of a column as the place where it first appeared."""
-    codes: list[int] = pool.frame[name].map(repr).factorize()[0].tolist()
-    return codes
+    codes = np.array([pool.frame[name].map(repr).factorize()[0] for name in pool.searched])
+    slowest_first = np.argsort(np.count_nonzero(np.diff(codes), axis=1), kind="stable")
+    rows = codes[slowest_first].T.tolist()
+    return bool(rows == sorted(rows))
 
 
 def notes(table: TrialsTable, pools: list[Pool]) -> list[str]:
     """What a reader should know that does not stand in the way of the verdict."""
-    return [*_declared(table), *_missing(table, pools), *_grids(table, pools), *_coupling(table, pools)]
+    return [*_declared(table), *_missing(table, pools), *_grids(table, pools), *_coupling(pools)]
 
 
 def _declared(table: TrialsTable) -> Iterator[str]:
     declared, started = table.provenance.get("declared"), table.provenance.get("started")
     if declared and started and declared > started:
         yield f"The study was declared at {declared}, after its first trial at {started}."
-    yield from (f"Deviation: {what} after the declaration." for what in changes(table))
+    yield from (f"Deviation: {what} after the declaration." for what in changes(table) if what.startswith("blocks"))
 
 
 def _missing(table: TrialsTable, pools: list[Pool]) -> Iterator[str]:
@@ -141,19 +132,19 @@ def _missing(table: TrialsTable, pools: list[Pool]) -> Iterator[str]:
 
 def _grids(table: TrialsTable, pools: list[Pool]) -> Iterator[str]:
     for arm, found in _by_arm(pools):
-        if arm.sampler not in ("grid", "shifted_grid"):
+        if arm.sampler not in GRIDS:
             continue
-        repeats = sum(len(pool) - len(set(configurations(table, pool))) for pool in found)
+        repeats = sum(len(pool) - len(set(pool.tried)) for pool in found)
         if repeats:
             yield f"{count(repeats, 'trial')} of {title(arm)} repeated a point of it: its curve is not a census."
-        if any(is_sequential(table, pool) for pool in found):
-            yield f"{title(arm).capitalize()} was visited in sequence; its curve describes a visit in random order."
+        if any(is_sequential(pool) for pool in found):
+            yield f"{capital(title(arm))} was visited in sequence; its curve describes a visit in random order."
 
 
-def _coupling(table: TrialsTable, pools: list[Pool]) -> Iterator[str]:
+def _coupling(pools: list[Pool]) -> Iterator[str]:
     """Samplers that were given one seed often begin with the very same random trials."""
     for (one, first), (other, second) in itertools.combinations(list(_by_arm(pools)), 2):
-        heads = [{p.block: tuple(configurations(table, p)[:FIRST]) for p in found} for found in (first, second)]
+        heads = [{p.block: tuple(p.tried[:FIRST]) for p in found} for found in (first, second)]
         same = [b for b in heads[0] if heads[0][b] == heads[1].get(b)]
         if same:
             yield (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,12 @@ class Pool:
     validation: Array
     test: Array
     frame: pd.DataFrame
+    searched: tuple[str, ...]
+
+    @cached_property
+    def tried(self) -> list[tuple[str, ...]]:
+        """Its configurations as texts, (M,), to be compared."""
+        return list(zip(*(self.frame[name].map(repr) for name in self.searched), strict=True))
 
     def __len__(self) -> int:
         return len(self.validation)
@@ -52,7 +59,7 @@ def pools(table: TrialsTable) -> Iterator[Pool]:
     arms = {arm.name: arm for arm in table.study.arms}
     for (name, block), rows in table.frame.groupby(["arm", "block"], sort=False):
         validation, test = (rows[column].to_numpy(float) for column in ("best/val_accuracy", "test/accuracy"))
-        yield Pool(arms[str(name)], int(block), validation, test, rows)
+        yield Pool(arms[str(name)], int(block), validation, test, rows, tuple(table.study.space))
 
 
 def selection_weights(validation: Array, budgets: NDArray[np.int64]) -> tuple[NDArray[np.int64], Array]:

@@ -35,8 +35,11 @@ class Improvement:
 
     @property
     def size(self) -> str:
-        """How large that probability is: negligible, small, medium or large."""
-        away = 0.5 + abs(self.interval.estimate - 0.5)
+        """How large the effect is, small, medium or large; nothing while the interval holds one half."""
+        found = self.interval
+        if not (found.low > 0.5 or found.high < 0.5):
+            return ""
+        away = 0.5 + abs(found.estimate - 0.5)
         return next((name for limit, name in SIZES if away < limit), "large")
 
 

@@ -10,7 +10,9 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from pipeline.report.explore import explore_parts
 from pipeline.report.findings import Findings
+from pipeline.report.overview import Overview
 from pipeline.report.sections import Section
 from pipeline.report.sentences import sentences
 from pipeline.report.tiles import tiles
@@ -29,18 +31,29 @@ def _template(name: str) -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(svg=Markup, cell=cell, shown=shown)
+    environment.filters.update(svg=Markup, cell=cell, shown=shown, texts=texts)
     return environment.get_template(name)
 
 
-def html_page(reports: list[tuple[Findings, list[Section]]]) -> str:
-    """``report.html`` of one study, or of several one after the other."""
-    return _template("page.html.j2").render(reports=[_context(*report) for report in reports])
+def html_page(reports: dict[str, tuple[Findings, list[Section]]], together: Overview | None = None) -> str:
+    """``report.html`` of one study, by its name, or of several one after the other behind their overview."""
+    contexts = {name: _context(*report) for name, report in reports.items()}
+    return _template("page.html.j2").render(reports=contexts, overview=together)
 
 
 def markdown_page(findings: Findings, chapters: list[Section]) -> str:
     """``report.md``, which shows the figures' PNG files."""
     return _template("page.md.j2").render(report=_context(findings, chapters))
+
+
+def markdown_overview(together: Overview, names: list[str]) -> str:
+    """``report.md`` of several studies, which links to each one's own."""
+    return _template("overview.md.j2").render(overview=together, names=names)
+
+
+def explore_page(findings: Findings) -> str:
+    """``explore.html``, whose figures are Optuna's."""
+    return _template("explore.html.j2").render(study=findings.study, parts=explore_parts(findings))
 
 
 def _context(findings: Findings, chapters: list[Section]) -> dict[str, Any]:
@@ -85,9 +98,16 @@ def shown(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.iloc[np.unique(np.linspace(0, len(frame) - 1, ROWS).round().astype(int))]
 
 
+def texts(frame: pd.DataFrame) -> set[str]:
+    """The columns of a table that hold words."""
+    return {str(name) for name, kind in frame.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)}
+
+
 def cell(value: Any) -> str:
     """A table's cell: four significant digits, and nothing where there is no number."""
     if isinstance(value, float):  # NumPy's too
         whole = abs(value) >= 1000 or value.is_integer()
-        return "" if np.isnan(value) else f"{value:,.0f}" if whole else f"{value:.4g}"
+        if not np.isfinite(value):
+            return "" if np.isnan(value) else "\u221e"
+        return f"{value:,.0f}" if whole else f"{value:.4g}"
     return f"{value:,}" if isinstance(value, (int, np.integer)) and not isinstance(value, bool) else str(value)

@@ -57,7 +57,10 @@ def _difference(findings: Findings) -> Iterator[Section]:
     if comparison := findings.comparison:
         plot = tuning.difference(comparison, findings.study.delta)
         seen = comparison.evidence
-        said = f"After {count(comparison.trials, 'trial')}: {tables.evidence_words(seen)}"
+        said = (
+            f"After {count(comparison.trials, 'trial')}: {tables.evidence_words(seen)} Only this last difference is tested, "
+            "here and not by whether the bands of the first figure overlap."
+        )
         constant = "Every block gave the same difference, so its interval has no width; that is not certainty."
         equal = len(seen.differences) > 1 and len(set(seen.differences)) == 1
         yield Section("difference", plot.title, (said, *([constant] if equal else [])), (plot,))

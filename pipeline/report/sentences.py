@@ -64,7 +64,8 @@ def _chance(findings: Findings) -> Iterator[str]:
         said = (
             chance(found.interval) if len(comparison.blocks) > 1 else f"{found.interval.estimate:.2f} in this one block"
         )
-        yield f"Pick one search of each kind: {title(comparison.first)} wins with probability {said}; a {found.size} effect."
+        size = f": a {found.size} effect" if found.size else ""
+        yield f"Pick one search of each kind: {title(comparison.first)} wins with probability {said}{size}."
 
 
 def _placement(findings: Findings) -> Iterator[str]:

@@ -15,13 +15,15 @@ from pipeline.spec import Float, SearchSpace
 SCORE = "best/val_accuracy"
 
 
-def optuna_study(frame: pd.DataFrame, space: SearchSpace, scores: Array, *, straight: bool = False) -> optuna.Study:
+def optuna_study(
+    frame: pd.DataFrame, space: SearchSpace, scores: Array, *, straight: bool = False, name: str | None = None
+) -> optuna.Study:
     """A study in memory with these trials; ``straight`` stores the logarithm of what is searched on a log scale.
 
     Optuna's fANOVA cuts the range of a parameter as it is stored, so that a log scale must be made straight for it.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize")
+    study = optuna.create_study(study_name=name, direction="maximize")
     distributions = {name: _distribution(space, name, straight=straight) for name in space}
     columns = {name: _values(frame[name], space, straight=straight) for name in space}
     points = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -18,8 +18,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from pipeline.report.words import label
 from pipeline.spec import Arm
 
-INK, MUTED, RULE = "#1b1b1b", "#666667", "#d9d9da"
-PAGE_COLOURS = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)"}
+INK, MUTED, RULE, PAPER = "#1b1b1b", "#666667", "#d9d9da", "#fffffe"
+PAGE_COLOURS = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)"}
 Dash = tuple[int, tuple[int, ...]]
 Looks = dict[str, tuple[str, Dash]]
 # Okabe and Ito's colours; the dash makes a line known without its colour.
@@ -56,6 +56,8 @@ STYLE: dict[Any, Any] = {
 }
 
 
+IDENTIFIER = "identifier-"
+
 styled = mpl.rc_context(STYLE)
 """Decorates what draws: inside, Matplotlib has the report's style."""
 
@@ -72,6 +74,10 @@ class Plot:
     svg: str
     png: bytes
 
+    def inline(self, page: str) -> str:
+        """The SVG for a page on which this figure's identifiers must differ from those of others."""
+        return self.svg.replace(IDENTIFIER, f"{page}-{self.name}-")
+
 
 def canvas(width: float = 6.0, height: float = 3.8, panels: int = 1, **options: Any) -> tuple[Figure, Sequence[Axes]]:
     """A figure, in inches, with its axes side by side; made without pyplot, so nothing is shared or left open."""
@@ -87,14 +93,15 @@ def finish(figure: Figure, name: str, *, title: str, aid: str, alt: str, table: 
     figure.set_layout_engine("none")
     figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     figure.savefig(png, format="png", dpi=160, facecolor="white", metadata={"Software": None})
-    return Plot(name, title, aid, alt, table, _inline(svg.getvalue(), name, alt), png.getvalue())
+    return Plot(name, title, aid, alt, table, _inline(svg.getvalue(), alt), png.getvalue())
 
 
-def _inline(svg: str, name: str, alt: str) -> str:
+def _inline(svg: str, alt: str) -> str:
     """The SVG element alone, with its own identifiers, the page's font and ink, and its alternative text."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\bid="', f'id="{name}-', svg).replace("url(#", f"url(#{name}-").replace('href="#', f'href="#{name}-')
+    for reference in (' id="', "url(#", 'href="#'):
+        svg = svg.replace(reference, f"{reference}{IDENTIFIER}")
     svg = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", svg)
     for colour, variable in PAGE_COLOURS.items():
         svg = svg.replace(colour, variable)
@@ -121,6 +128,18 @@ def trial_axis(ax: Axes, last: int) -> None:
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     ax.set_xlim(1, last)
     ax.set_xlabel("trials")
+
+
+def accuracy_axis(ax: Axes, name: str) -> None:
+    """A vertical axis of accuracies in per cent, with quiet lines to read them by."""
+    ax.yaxis.set_major_formatter(FuncFormatter(per_cent))
+    ax.set_ylabel(name)
+    ax.grid(axis="y", color=RULE, linewidth=0.6)
+
+
+def per_cent(share: float, _position: float | None = None) -> str:
+    """A tick's label: 97.5%, 98%."""
+    return f"{100 * share:.6g}%"
 
 
 def label_ends(ax: Axes, ends: Sequence[tuple[Arm, float, float]], looks: Looks) -> None:

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from pipeline.report.checks import FIRST, configurations
+from pipeline.report.checks import FIRST
 from pipeline.report.comparison import Evidence
 from pipeline.report.findings import Findings
 from pipeline.report.selection import Choice
@@ -118,7 +118,7 @@ def ledger(findings: Findings) -> pd.DataFrame:
     rows = []
     for name, own in findings.pools.items():
         frame = pd.concat([pool.frame for pool in own])
-        distinct = sum(len(set(configurations(findings.table, pool))) for pool in own)
+        distinct = sum(len(set(pool.tried)) for pool in own)
         size = {"blocks": len(own), "trials": len(frame), "distinct": distinct}
         spent = {"epochs": int(frame["epochs"].sum()), "seconds": float(frame["seconds"].sum())}
         each = {"median_seconds": float(frame["seconds"].median()), "diverged": float(frame["diverged"].mean())}
@@ -141,9 +141,7 @@ def settings(findings: Findings) -> Iterator[str]:
 
 
 def _first_trials(findings: Findings) -> Iterator[str]:
-    heads = {
-        name: [configurations(findings.table, pool)[:FIRST] for pool in own] for name, own in findings.pools.items()
-    }
+    heads = {name: [pool.tried[:FIRST] for pool in own] for name, own in findings.pools.items()}
     equal = [(a, b) for a, b in combinations(heads, 2) if any(x == y for x, y in zip(heads[a], heads[b], strict=False))]
     if len(heads) > 1 and not equal:
         yield f"No two arms began with the same {FIRST} configurations in any block."

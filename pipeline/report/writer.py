@@ -3,60 +3,123 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from pipeline.report import Report
 from pipeline.report.findings import Findings
 from pipeline.report.numbers import metrics, summary, tags
-from pipeline.report.page import html_page, markdown_page
+from pipeline.report.overview import Overview, overview
+from pipeline.report.page import explore_page, html_page, markdown_overview, markdown_page
 from pipeline.report.sections import Section, sections
 from pipeline.report.sentences import sentences
+from pipeline.report.style import Plot
 from pipeline.report.table import TrialsTable, read_table, write_csv, write_table
 
 
-def write(tables: list[TrialsTable], folder: Path) -> Report:
-    """Write the report of one table into a folder."""
+@dataclass(frozen=True)
+class Written:
+    """One study's findings, its chapters and the report that was made of them."""
+
+    findings: Findings
+    chapters: list[Section]
+    report: Report
+
+
+def write(tables: Sequence[TrialsTable], folder: Path) -> Report:
+    """Write the report of one table into a folder, or of several: one in a folder for each, and all on one page."""
     if not tables:
         raise ValueError("report: got no table of trials; expected at least one")
-    return _write_one(tables[0], folder)
+    if len(tables) == 1:
+        return _write_one(tables[0], folder).report
+    parts = {name: _write_one(table, folder / name) for name, table in _named(tables).items()}
+    return _write_several(parts, folder)
 
 
-def _write_one(table: TrialsTable, folder: Path) -> Report:
+def _named(tables: Sequence[TrialsTable]) -> dict[str, TrialsTable]:
+    """Each table by its study's name, with its data set's where studies share a name."""
+    repeated = {name for name, n in Counter(table.study.name for table in tables).items() if n > 1}
+    names = [t.study.name + (f"-{t.study.dataset}" if t.study.name in repeated else "") for t in tables]
+    for name, n in Counter(names).items():
+        if n > 1:
+            raise ValueError(f"report: got {n} tables of study {name!r}; give each study, on each data set, once")
+    return dict(zip(names, tables, strict=True))
+
+
+def _write_one(table: TrialsTable, folder: Path) -> Written:
     paths = [*write_table(table, folder)]
     findings = Findings(read_table(folder))
     chapters = sections(findings)
-    paths += _write_figures(chapters, folder)
-    texts = {
-        "report.html": html_page([(findings, chapters)]),
-        "report.md": markdown_page(findings, chapters),
-        "verdict.json": json.dumps(summary(findings), indent=2, ensure_ascii=False) + "\n",
-    }
-    paths += [_write_text(folder / name, text) for name, text in texts.items()]
-    return Report(
-        findings.verdict.sentence,
-        sentences(findings),
-        metrics(findings),
-        tags(findings),
-        folder / "report.html",
-        tuple(paths),
+    plots = [plot for section in chapters for plot in section.plots]
+    named = {table.name: table.frame for section in chapters for table in section.tables}
+    paths += [*_write_plots(plots, folder), *_write_tables(named, folder)]
+    paths += _write_texts(
+        {
+            "report.html": html_page({findings.study.name: (findings, chapters)}),
+            "explore.html": explore_page(findings),
+            "report.md": markdown_page(findings, chapters),
+            "verdict.json": _json(summary(findings)),
+        },
+        folder,
     )
+    said = sentences(findings)
+    report = Report(said[0], said, metrics(findings), tags(findings), folder / "report.html", tuple(paths))
+    return Written(findings, chapters, report)
 
 
-def _write_figures(chapters: list[Section], folder: Path) -> Iterator[Path]:
-    (folder / "figures").mkdir(exist_ok=True)
-    (folder / "tables").mkdir(exist_ok=True)
-    for plot in (plot for section in chapters for plot in section.plots):
+def _write_several(parts: dict[str, Written], folder: Path) -> Report:
+    found = overview({name: part.findings for name, part in parts.items()})
+    paths = [path for part in parts.values() for path in part.report.paths]
+    paths += [*_write_plots(found.plots, folder), *_write_tables({"overview": found.table}, folder)]
+    verdicts = {name: summary(part.findings) for name, part in parts.items()}
+    paths += _write_texts(
+        {
+            "report.html": html_page({name: (p.findings, p.chapters) for name, p in parts.items()}, found),
+            "report.md": markdown_overview(found, list(parts)),
+            "verdict.json": _json({"sentences": list(found.sentences), "studies": verdicts}),
+        },
+        folder,
+    )
+    said = (*found.sentences, *(part.report.sentence for part in parts.values()))
+    return Report(said[0], said, *_merged(parts, found), folder / "report.html", tuple(paths))
+
+
+def _merged(parts: dict[str, Written], found: Overview) -> tuple[dict[str, float], dict[str, str]]:
+    """All studies' metrics and tags, with the study's name in their keys."""
+    numbers: dict[str, float] = {}
+    words = {"report/verdict": found.sentences[0]}
+    for name, part in parts.items():
+        numbers |= {key.replace("report/", f"report/{name}/", 1): x for key, x in part.report.metrics.items()}
+        words |= {key.replace("report/", f"report/{name}/", 1): x for key, x in part.report.tags.items()}
+    return numbers, words
+
+
+def _write_plots(plots: Sequence[Plot], folder: Path) -> Iterator[Path]:
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    for plot in plots:
         path = folder / "figures" / f"{plot.name}.png"
         path.write_bytes(plot.png)
         yield path
-        write_csv(plot.table, folder / "tables" / f"{plot.name}.csv")
-        yield folder / "tables" / f"{plot.name}.csv"
-    for table in (table for section in chapters for table in section.tables):
-        write_csv(table.frame, folder / "tables" / f"{table.name}.csv")
-        yield folder / "tables" / f"{table.name}.csv"
+    yield from _write_tables({plot.name: plot.table for plot in plots}, folder)
 
 
-def _write_text(path: Path, text: str) -> Path:
-    path.write_text(text, encoding="utf-8", newline="\n")
-    return path
+def _write_tables(frames: dict[str, pd.DataFrame], folder: Path) -> Iterator[Path]:
+    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    for name, frame in frames.items():
+        write_csv(frame, folder / "tables" / f"{name}.csv")
+        yield folder / "tables" / f"{name}.csv"
+
+
+def _write_texts(texts: dict[str, str], folder: Path) -> Iterator[Path]:
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        yield folder / name
+
+
+def _json(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -39,8 +39,8 @@ def importances(found: Importance) -> Plot:
         figure,
         "importance",
         title="Which hyperparameters mattered?",
-        aid="Left, the grey band is what scores that are shuffled reach in 95 of 100 cases: a bar inside it is not "
-        "distinguishable from noise. Right, the whisker is the 95% interval over blocks and the dotted mark is noise.",
+        aid="Left, a bar inside its grey band, which shuffled scores stay within in 95 of 100 cases, is not distinguishable "
+        "from noise; right, the whisker is the 95% interval over blocks and the dotted mark is noise.",
         alt=_words(found, mean),
         table=pd.DataFrame({**table, **shares}),
     )

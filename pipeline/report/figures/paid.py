@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator
 
 from pipeline.report.cost import CostCurve
-from pipeline.report.figures.tuning import accuracy_axis
-from pipeline.report.style import Looks, Plot, canvas, finish, label_ends, styled
+from pipeline.report.style import RULE, Looks, Plot, accuracy_axis, canvas, finish, label_ends, styled
 from pipeline.report.words import capital, label, listed, number, percent
 
 CROWDED = 12
@@ -27,7 +26,7 @@ def paid(curves: Mapping[str, Sequence[CostCurve]], units: Sequence[str], looks:
         _cost_axis(ax, unit)
     last = [own[-1] for own in curves.values()]
     accuracy_axis(axes[0], "accuracy of the chosen model")
-    axes[-1].grid(axis="y", color="#d9d9da", linewidth=0.6)
+    axes[-1].grid(axis="y", color=RULE, linewidth=0.6)
     _focus(axes[0], [curve for own in curves.values() for curve in own])
     label_ends(axes[-1], [(c.arm, float(c.costs[-1]), float(c.test.mean(axis=0)[-1])) for c in last], looks)
     totals = [
@@ -38,8 +37,7 @@ def paid(curves: Mapping[str, Sequence[CostCurve]], units: Sequence[str], looks:
         figure,
         "cost",
         title="And for the same epochs, or the same time?",
-        aid="The same curves against what was paid: an arm whose trials are cheaper reaches further for the same cost. "
-        "They are averages over random orders of the trials where the order is free.",
+        aid="The same curves against what was paid: an arm whose trials are cheaper reaches further for the same cost.",
         alt=f"Test accuracy of the choice against {listed(list(units))}. At the end of a block: {capital(listed(totals))}.",
         table=_table(curves, units),
     )

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter
 from scipy import stats
 
 from pipeline.report.curves import Curve, Pool
-from pipeline.report.figures.tuning import accuracy_axis
-from pipeline.report.style import INK, MUTED, RULE, Looks, Plot, canvas, finish, styled
+from pipeline.report.style import INK, MUTED, PAPER, RULE, Looks, Plot, accuracy_axis, canvas, finish, per_cent, styled
 from pipeline.report.words import capital, label, listed, percent
 from pipeline.spec import Arm
 
@@ -32,8 +31,8 @@ def scores(pools: Mapping[str, Sequence[Pool]], looks: Looks) -> Plot:
         _name_on_line(ax, own[0].arm, cdf, 0.8 - 0.15 * len(frames), colour)
         medians.append(f"{label(own[0].arm)} {percent(float(np.median(values)))}")
         frames.append(pd.DataFrame({"arm": name, "val_accuracy": cdf.quantiles, "share": cdf.probabilities}))
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.xaxis.set_major_formatter(FuncFormatter(per_cent))
+    ax.yaxis.set_major_formatter(FuncFormatter(per_cent))
     ax.set_xlabel("validation accuracy of a trial")
     ax.set_ylabel("trials at or below")
     ax.grid(axis="y", color=RULE, linewidth=0.6)
@@ -41,8 +40,8 @@ def scores(pools: Mapping[str, Sequence[Pool]], looks: Looks) -> Plot:
         figure,
         "scores",
         title="How easy is the space?",
-        aid="Read up from an accuracy: the line is the share of all trials that did no better. It says how easy the space "
-        "is, not how good a search is.",
+        aid="Read up from an accuracy: the line is the share of all trials that did no better, which says how easy the "
+        "space is and not how good a search is.",
         alt=f"Median validation accuracy of a trial: {listed(medians)}.",
         table=pd.concat(frames, ignore_index=True),
     )
@@ -52,7 +51,10 @@ def _name_on_line(ax: Axes, arm: Arm, cdf: Any, share: float, colour: str) -> No
     """The arm's name left of its line, at a height of its own, with a dot where it belongs."""
     at = float(cdf.quantiles[np.argmax(cdf.probabilities >= share)])
     ax.plot([at], [share], "o", color=colour, markersize=5, markeredgewidth=0)
-    ax.annotate(label(arm), (at, share), xytext=(-8, 0), textcoords="offset points", ha="right", va="center")
+    paper = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.5}
+    ax.annotate(
+        label(arm), (at, share), xytext=(-8, 0), textcoords="offset points", ha="right", va="center", bbox=paper
+    )
 
 
 @styled
@@ -75,8 +77,8 @@ def finals(curves: Sequence[Curve], looks: Looks) -> Plot:
         figure,
         "finals",
         title="What did each block end with?",
-        aid="Each dot is the model that an arm chose in one block, after all of its trials; a line joins the arms of a "
-        "block. Lines that mostly slope one way are what the verdict looks for.",
+        aid="Each dot is the model that an arm chose in one block, after all of its trials; lines join the arms of a "
+        "block, and mostly slope one way if there is a difference.",
         alt=f"Test accuracies of the chosen models: {capital(listed(ranges))}.",
         table=pd.DataFrame({"block": common, **{curve.arm.name: y for curve, y in zip(curves, ends, strict=True)}}),
     )

@@ -8,13 +8,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from pipeline.report.comparison import Comparison
 from pipeline.report.curves import Curve
 from pipeline.report.intervals import Array, mean_band
-from pipeline.report.style import INK, MUTED, RULE, Looks, Plot, canvas, finish, label_ends, styled, trial_axis
+from pipeline.report.style import (
+    INK,
+    MUTED,
+    RULE,
+    Looks,
+    Plot,
+    accuracy_axis,
+    canvas,
+    finish,
+    label_ends,
+    styled,
+    trial_axis,
+)
 from pipeline.report.words import capital, count, label, listed, number, percent, point, points, title
 
 Budgets = NDArray[np.int64]
@@ -43,9 +54,8 @@ def hero(curves: Sequence[Curve], looks: Looks) -> Plot:
         figure,
         "best_after_n",
         title="How good is your best model after n trials?",
-        aid="Read up from a number of trials: the line is the test accuracy of the model that validation would have "
-        "chosen by then, the mean over blocks; the band is its 95% interval; the dotted line is what validation promised. "
-        "Overlapping bands are no test of a difference: the next figure is.",
+        aid="Above a number of trials, the line is the test accuracy of the model that validation would have chosen by then "
+        "(mean over blocks, with its 95% interval), and the dotted line is what validation promised.",
         alt=f"Accuracy of the chosen model against the number of trials. {capital('; '.join(map(_end, curves)))}.",
         table=curve_table(curves),
     )
@@ -62,13 +72,6 @@ def focus(ax: Axes, last: int, lines: Iterable[tuple[Budgets, NDArray[Any]]]) ->
     shown = np.concatenate([y[x >= last / CROWDED] for x, y in lines])
     margin = 0.05 * max(np.ptp(shown), 1e-3)
     ax.set_ylim(shown.min() - margin, shown.max() + margin)
-
-
-def accuracy_axis(ax: Axes, name: str) -> None:
-    """An axis of accuracies in per cent, with quiet lines to read them by."""
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
-    ax.set_ylabel(name)
-    ax.grid(axis="y", color=RULE, linewidth=0.6)
 
 
 def _end(curve: Curve) -> str:
@@ -92,7 +95,9 @@ def difference(comparison: Comparison, delta: float) -> Plot:
     figure, (ax,) = canvas()
     n, blocks = comparison.budgets, 100 * comparison.test
     mean, low, high = mean_band(blocks)
-    ax.axhspan(-100 * delta, 100 * delta, color=RULE, alpha=0.6, linewidth=0)
+    ax.axhspan(-100 * delta, 100 * delta, color=RULE, alpha=0.4, linewidth=0)
+    for edge in (-100 * delta, 100 * delta):
+        ax.axhline(edge, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
     ax.plot(n, blocks.T, color=MUTED, linewidth=0.6, alpha=0.6, drawstyle="steps-post")
     ax.fill_between(n, low, high, step="post", color=INK, alpha=0.15, linewidth=0)
     ax.plot(n, mean, color=INK, drawstyle="steps-post")
@@ -105,8 +110,7 @@ def difference(comparison: Comparison, delta: float) -> Plot:
         "difference",
         title=f"By how much does {title(comparison.first)} differ from {title(comparison.second)}?",
         aid=f"Above zero {title(comparison.first)} is ahead. Thin lines are the blocks, the band is the 95% interval of "
-        f"their mean, and differences inside the grey strip (±{point(delta)} points) were declared not to matter. Only "
-        f"the right edge, at {count(comparison.trials, 'trial')}, is tested.",
+        f"their mean, and differences between the dashed lines (±{point(delta)} points) were declared not to matter.",
         alt=_differences(comparison),
         table=_difference_table(comparison),
     )

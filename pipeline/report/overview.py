@@ -1,0 +1,114 @@
+"""Several studies or data sets side by side: each one's verdict, and their differences in one figure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from pipeline.report.findings import Findings
+from pipeline.report.intervals import Array, Interval
+from pipeline.report.style import INK, MUTED, Plot, canvas, finish, styled
+from pipeline.report.words import capital, count, label, listed, points
+
+TRIM = 0.25  # from each end: the interquartile mean
+BLOCKS = 4  # of each study, at least, for the interval over studies
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What several studies say together: a sentence or two, a table with a row for each, and a figure if they compare."""
+
+    sentences: tuple[str, ...]
+    table: pd.DataFrame
+    plots: tuple[Plot, ...]
+
+
+def overview(named: dict[str, Findings]) -> Overview:
+    """The overview of studies, by the name that each goes by here."""
+    table = pd.DataFrame([_row(name, findings) for name, findings in named.items()])
+    compared = {name: found for name, found in named.items() if found.comparison}
+    plots = (forest(compared),) if compared else ()
+    return Overview((_tally(named), *_together(compared)), table, plots)
+
+
+def _row(name: str, findings: Findings) -> dict[str, str | float]:
+    contrast = " - ".join(arm.name for arm in findings.study.contrast)
+    row: dict[str, str | float] = {"study": name, "dataset": findings.study.dataset, "contrast": contrast}
+    row |= {"verdict": findings.verdict.label, "leader": findings.verdict.leader or ""}
+    if findings.comparison and findings.improvement:
+        seen, wins = findings.comparison.evidence, findings.improvement.interval
+        row |= {"difference": seen.interval.estimate, "low": seen.interval.low, "high": seen.interval.high}
+        row |= {"p": seen.p, "p_win": wins.estimate, "blocks": len(findings.comparison.blocks)}
+    return row
+
+
+def _tally(named: dict[str, Findings]) -> str:
+    """How many studies came to which verdict, in the order they first did."""
+    verdicts = [(f.verdict.label, f.verdict.leader) for f in named.values()]
+    said = [f"{leader + ' ' if leader else ''}{word} in {n}" for (word, leader), n in Counter(verdicts).items()]
+    return capital(f"{count(len(named), 'study').replace('studys', 'studies')}: {', '.join(said)}.")
+
+
+def _together(compared: dict[str, Findings]) -> tuple[str, ...]:
+    """The interquartile mean over studies, if they all compare the same two arms in blocks enough."""
+    contrasts = {tuple(arm.name for arm in f.study.contrast) for f in compared.values()}
+    blocks = [np.array(f.comparison.evidence.differences) for f in compared.values() if f.comparison]
+    if len(compared) < 2 or len(contrasts) > 1 or min(map(len, blocks)) < BLOCKS:
+        return ()
+    size, low, high = points(interquartile_mean(blocks))
+    first, second = (label(arm) for arm in next(iter(compared.values())).study.contrast)
+    together = (
+        f"Together, the interquartile mean of the blocks' differences, {first} minus {second}, is {size} points of test "
+        f"accuracy (95% bootstrap interval {low} to {high}, blocks drawn anew within each study). It describes these "
+        "studies; it is no test."
+    )
+    return (together,)
+
+
+def interquartile_mean(blocks: Sequence[Array]) -> Interval:
+    """The mean of the middle half of all blocks' values, with a bootstrap interval that draws within each study."""
+
+    def statistic(*samples: Array, axis: int = -1) -> Array:
+        return np.asarray(stats.trim_mean(np.concatenate(samples, axis=axis), TRIM, axis=axis))
+
+    estimate = float(statistic(*blocks))
+    if all(np.ptp(sample) == 0 for sample in blocks):
+        return Interval(estimate, estimate, estimate)
+    found = stats.bootstrap(
+        tuple(blocks), statistic, vectorized=True, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    return Interval(estimate, float(found.low), float(found.high))
+
+
+@styled
+def forest(compared: dict[str, Findings]) -> Plot:
+    """A row for each study: its difference and interval, and a tick at what it declared to matter."""
+    figure, (ax,) = canvas(height=1.3 + 0.42 * len(compared))
+    said = []
+    for row, (name, findings) in enumerate(compared.items()):
+        found = findings.comparison.evidence.interval if findings.comparison else Interval(0, 0, 0)
+        ax.plot([100 * found.low, 100 * found.high], [row, row], color=INK, linewidth=1.4)
+        ax.plot([100 * found.estimate], [row], "o", color=INK, markersize=6)
+        for edge in (-100 * findings.study.delta, 100 * findings.study.delta):
+            ax.plot([edge, edge], [row - 0.3, row + 0.3], color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)))
+        size, low, high = points(found)
+        said.append(f"{name} {size} ({low} to {high})")
+    ax.axvline(0, color=INK, linewidth=0.8)
+    ax.set_yticks(range(len(compared)), labels=list(compared))
+    ax.tick_params(axis="y", length=0, labelcolor=INK)
+    ax.set_ylim(len(compared) - 0.5, -0.5)
+    ax.set_xlabel("points of test accuracy, first arm minus second")
+    return finish(
+        figure,
+        "overview",
+        title="The studies side by side",
+        aid="Each dot is a study's difference after all trials, with its 95% interval; between the dashed marks a "
+        "difference was declared not to matter.",
+        alt=f"Differences in points with 95% intervals: {listed(said)}.",
+        table=pd.DataFrame([_row(name, findings) for name, findings in compared.items()]),
+    )
