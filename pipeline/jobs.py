@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from pipeline.babysitting.checks import check
+from pipeline.data import fingerprint
 from pipeline.errors import Failed
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.initializers import INITIALIZERS
@@ -27,7 +28,7 @@ from pipeline.search.ownership import owned
 from pipeline.search.plan import make_task, plan, planned_trial
 from pipeline.spec import Arm, Categorical, Dimension, Float, SearchSpace, Study
 from pipeline.stores import Stores, redact
-from pipeline.task import run_task
+from pipeline.task import NETWORK_VERSION, run_task
 from pipeline.tracking import Tracker
 from pipeline.trial import PlannedTrial
 
@@ -66,15 +67,20 @@ class Job:
         return Tracker(self.stores.tracking)
 
     @cached_property
+    def basis(self) -> dict[str, Any]:
+        """What decides a trial's numbers beside the declaration. It is also where data is fetched: here, before any worker."""
+        return {"network_version": NETWORK_VERSION, "data_sha256": fingerprint(self.study.dataset)}
+
+    @cached_property
     def agenda(self) -> Agenda:
         """What the study still owes. Raises ``ValueError`` if another one is recorded in its name."""
-        self.ledger.check_same()
+        self.ledger.check_same(self.basis)
         return draw_agenda(self.ledger.study, self.planned, self.ledger.recorded())
 
     @contextlib.contextmanager
     def searching(self) -> Iterator[None]:
         """Do the body as the only process that records to the study; what can be refused is, before anything is written."""
-        _ = self.planned
+        _ = self.planned, self.basis
         with owned(self.stores.storage, self.study.name):
             mend_journal(self.stores.storage)
             _ = self.agenda
@@ -115,7 +121,7 @@ class Job:
         study = self.study
         if mended := reconcile(self.agenda, self.tracker):
             self.say(f"search: the stores differed: {mended}")
-        self.ledger.open(self.tracker.run_id)
+        self.ledger.open(self.tracker.run_id, self.basis)
         pending = len(self.agenda)
         planned = study.blocks * study.trials * len(study.arms)
         if not pending:
@@ -155,7 +161,7 @@ class Job:
         """Train the configuration that a person chose on the first block's data; record it as the next trial of their arm."""
         study = self.study
         point = {name: getattr(study.fixed, name) for name in study.space}
-        self.ledger.open(self.tracker.run_id)
+        self.ledger.open(self.tracker.run_id, self.basis)
         task = make_task(study, [planned_trial(study, MANUAL, 0, len(self.ledger.recorded()), point)])
         (trial,) = run_task(task)
         with self.interrupts.deferred():

@@ -172,9 +172,16 @@ def test_two_searches_at_once_are_refused(searched, tiny_study, tmp_path, tracki
 
 def test_another_version_of_the_network_is_refused(searched, tiny_study, monkeypatch, capsys):
     """Trials whose numbers another version of the network made are not added to: the way on is --new."""
-    monkeypatch.setattr("pipeline.search.ledger.NETWORK_VERSION", 10**6)
+    monkeypatch.setattr("pipeline.jobs.NETWORK_VERSION", 10**6)
     assert main(["search", str(tiny_study), "--trials", "7"]) == 2
-    assert "Begin it anew with --new" in capsys.readouterr().err
+    assert "network_version was 1, is 1000000" in capsys.readouterr().err
+
+
+def test_other_data_under_the_same_name_is_refused(searched, tiny_study, monkeypatch, capsys):
+    """A study whose data has changed since it was recorded is refused: its scores would not be comparable."""
+    monkeypatch.setattr("pipeline.jobs.fingerprint", str.upper)
+    assert main(["search", str(tiny_study), "--trials", "7"]) == 2
+    assert "data_sha256 was" in capsys.readouterr().err
 
 
 def test_adaptive_arms_go_on_as_if_never_stopped(tiny_study, tmp_path, tracking_uri):

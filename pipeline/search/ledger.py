@@ -22,7 +22,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.spec import Arm, Study
 from pipeline.stores import is_url
-from pipeline.task import NETWORK_VERSION
 from pipeline.trial import FinishedTrial
 
 SCORE = "best/val_accuracy"
@@ -57,44 +56,33 @@ class Ledger:
         same = [name for name in names[:-1] if recorded[name] == study.hash]
         return names[-1] if new else (same[-1] if same else names[0])
 
-    def check_same(self) -> None:
-        """Raise ``ValueError``, naming the difference, if trials of another declaration stand under the study's name."""
+    def check_same(self, basis: Mapping[str, Any]) -> None:
+        """Raise ``ValueError``, naming the difference, if trials of another declaration, or on another basis, are recorded.
+
+        ``basis`` is what else decides a trial's numbers: the version of the network, and the data itself.
+        """
         for attributes in self._own().values():
             then = Study.from_json(json.loads(attributes["declaration"]))
-            if attributes.get("network_version") != NETWORK_VERSION:
+            if then.hash != self.study.hash or attributes.get("basis") != basis:
+                before, now = {**then.identity, **attributes.get("basis", {})}, {**self.study.identity, **basis}
                 raise ValueError(
-                    f"study {self.study.name!r} is recorded with version {attributes.get('network_version')} of the network, and this "
-                    f"is version {NETWORK_VERSION}, whose numbers differ. Begin it anew with --new"
-                )
-            if then.hash != self.study.hash:
-                raise ValueError(
-                    f"study {self.study.name!r} is already recorded, and its declaration has changed: "
-                    f"{_difference(then.identity, self.study.identity)}. Give it another name, begin it anew with --new, or undo the change"
+                    f"study {self.study.name!r} is already recorded, and what decides its numbers has changed: "
+                    f"{_difference(before, now)}. Give it another name, begin it anew with --new, or undo the change"
                 )
 
-    def open(self, parent_run: str) -> None:
+    def open(self, parent_run: str, basis: Mapping[str, Any]) -> None:
         """Make the Optuna study of every arm and block that has none yet, and note the declaration as it is now."""
-        declaration = json.dumps(self.study.to_json())
+        declared = {"declaration": json.dumps(self.study.to_json()), "basis": dict(basis), "mlflow_run": parent_run}
         for arm in self.study.arms:
             for block in range(self.study.blocks):
-                self._open_one(arm, block, parent_run, declaration)
+                about = {"study": self.study.name, "arm": arm.name, "block": block, "sampler": arm.sampler}
+                self._open_one(arm, block, about | declared)
 
-    def _open_one(self, arm: Arm, block: int, parent_run: str, declaration: str) -> None:
-        made = optuna.create_study(
-            storage=self.storage,
-            study_name=self.optuna_name(arm.name, block),
-            direction="maximize",
-            load_if_exists=True,
-        )
+    def _open_one(self, arm: Arm, block: int, attributes: Mapping[str, Any]) -> None:
+        name = self.optuna_name(arm.name, block)
+        made = optuna.create_study(storage=self.storage, study_name=name, direction="maximize", load_if_exists=True)
         known = made.user_attrs
-        about = {
-            "study": self.study.name,
-            "arm": arm.name,
-            "block": block,
-            "sampler": arm.sampler,
-            "network_version": NETWORK_VERSION,
-        }
-        for key, value in {**about, "declaration": declaration, "mlflow_run": parent_run}.items():
+        for key, value in attributes.items():
             if known.get(key) != value:
                 made.set_user_attr(key, value)
         if not known:
