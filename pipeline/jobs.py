@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -14,6 +14,8 @@ from typing import Any
 from rich.console import Console
 
 from pipeline.babysitting.checks import check
+from pipeline.babysitting.diagnosis import GOOD
+from pipeline.babysitting.summary import summary
 from pipeline.data import fingerprint
 from pipeline.errors import Failed
 from pipeline.nn.activations import ACTIVATIONS
@@ -31,6 +33,9 @@ from pipeline.stores import Stores, redact
 from pipeline.task import NETWORK_VERSION, run_task
 from pipeline.tracking import Tracker
 from pipeline.trial import PlannedTrial
+
+COMPLAINTS = 5
+"""So many of the commonest complaints are said."""
 
 MANUAL = Arm("manual")
 """The arm of the trials that a person chooses one by one, with ``train``."""
@@ -109,12 +114,14 @@ class Job:
         self.report()
 
     def check(self) -> None:
-        """Print what the checks find; raise :class:`Failed` at the first that is not passed."""
+        """Print what the checks see; raise :class:`Failed` if one is not passed."""
         self.say(f"check: can the network of {self.study.name} learn at all?")
-        for finding in check(self.study):
-            self.say(f"  {'ok    ' if finding.passed else 'FAILED'}  {finding.name}: {finding.message}")
-            if not finding.passed:
-                raise Failed(f"check {finding.name!r} failed: {finding.message}")
+        for result in check(self.study):
+            self.say(f"  {result.word:6}  {result.name}: {result.message}")
+            if result.advice:
+                self.say(f"          {result.advice}")
+            if not result.passed:
+                raise Failed(f"check {result.name!r} failed: {result.message}")
 
     def search(self, workers: int) -> None:
         """Train and record what is missing of the plan."""
@@ -145,7 +152,9 @@ class Job:
     def report(self) -> None:
         """Write the report from the recorded trials, log it to the study's run, and say where to look."""
         folder = self.stores.folder / "reports" / self.study.name
-        table = TrialsTable(self.ledger.table(), self.study, self.provenance())
+        trials = self.ledger.table()
+        self.diagnose(trials.to_dict("records"))
+        table = TrialsTable(trials, self.study, self.provenance())
         write_table(table, folder)
         report = write_report(table, folder)
         self.tracker.log_metrics(report.metrics)
@@ -156,6 +165,13 @@ class Job:
         self.say(f"  MLflow UI         {self._mlflow_command()}")
         self.say(f"    then open       {self.tracker.charts_link()}")
         self.say(f"  Optuna Dashboard  optuna-dashboard {redact(self.stores.storage)}")
+
+    def diagnose(self, trials: Sequence[Mapping[str, Any]]) -> None:
+        """Say how many trials are well, and where in the space the complaints gather."""
+        well = sum(trial["health"] == GOOD for trial in trials)
+        self.say(f"diagnosis: {well:,} of {len(trials):,} trials have nothing wrong")
+        for tally in summary(trials, self.study.space)[:COMPLAINTS]:
+            self.say(f"  {tally.sentence}")
 
     def train(self) -> None:
         """Train the configuration that a person chose on the first block's data; record it as the next trial of their arm."""
@@ -171,6 +187,7 @@ class Job:
             self.say(f"  epoch {step + 1:3d}  {shown}")
         scores = "  ".join(f"{key} {value:.4g}" for key, value in trial.metrics.items())
         self.say(f"  {'diverged' if trial.result.diverged else 'checkpoint'}: {scores}")
+        self.say(f"  {trial.diagnosis['health']}: {trial.diagnosis['diagnosis'] or 'nothing wrong'}")
 
     def provenance(self) -> dict[str, str]:
         """The versions that the numbers were made with."""

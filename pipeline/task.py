@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from threadpoolctl import threadpool_limits
 
+from pipeline.babysitting.diagnosis import diagnose
+from pipeline.babysitting.facts import Facts
 from pipeline.data import load_block
 from pipeline.hparams import TrainConfig
 from pipeline.training import train
@@ -28,11 +30,22 @@ class Task:
 
 
 def run_task(task: Task) -> list[FinishedTrial]:
-    """Train the trials of a task, on one BLAS thread: with more, the bits of a result could depend on the machine's load."""
+    """Train the trials of a task, and read their curves.
+
+    On one BLAS thread: with more, the bits of a result could depend on the machine's load.
+    """
     with threadpool_limits(1):
         data = load_block(task.dataset, task.config, task.split_seed)
         history = train([trial.hparams for trial in task.trials], data, task.config, order_seed=task.order_seed)
-    return [FinishedTrial(*pair) for pair in zip(task.trials, results(history, time.time()), strict=True)]
+    sizes = {"classes": data.classes, "train_rows": len(data.train), "val_rows": len(data.val)}
+    return [
+        FinishedTrial(
+            plan,
+            result,
+            diagnose(result.curves, Facts.of(plan.hparams, task.config, diverged=result.diverged, **sizes)),
+        )
+        for plan, result in zip(task.trials, results(history, time.time()), strict=True)
+    ]
 
 
 def run_task_in_worker(task: Task) -> list[FinishedTrial]:

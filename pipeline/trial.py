@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.babysitting.diagnosis import health
+from pipeline.babysitting.facts import Finding
 from pipeline.hparams import HyperParams
 from pipeline.training import History
 
@@ -62,10 +64,11 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class FinishedTrial:
-    """A planned trial and its result; how it is recorded, the same words in every store."""
+    """A planned trial, its result, and what its curves say; how it is recorded, the same words in every store."""
 
     plan: PlannedTrial
     result: TrialResult
+    findings: tuple[Finding, ...] = ()
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -86,11 +89,23 @@ class FinishedTrial:
         }
 
     @property
+    def diagnosis(self) -> dict[str, Plain]:
+        """How it is, in a word, and what its curves show, in sentences."""
+        return {"health": health(self.findings), "diagnosis": " ".join(f"{f.sentence}." for f in self.findings)}
+
+    @property
     def attributes(self) -> dict[str, Plain]:
         """All of it but the point and the curves, as plain values."""
         r = self.result
         costs = {"diverged": r.diverged, "epochs": r.epochs, "seconds": r.seconds, "n_val": r.n_val, "n_test": r.n_test}
-        return {**self.identity, **self.metrics, **costs, "val_correct": r.val_correct, "test_correct": r.test_correct}
+        return {
+            **self.identity,
+            **self.metrics,
+            **self.diagnosis,
+            **costs,
+            "val_correct": r.val_correct,
+            "test_correct": r.test_correct,
+        }
 
 
 def results(history: History, ended: float) -> list[TrialResult]:

@@ -47,3 +47,12 @@ def test_a_result_is_plain(finished):
     for trial in finished:
         plain = [*trial.attributes.values(), *trial.result.curves["val/loss"]]
         assert {type(value) for value in plain} <= {str, int, float, bool}
+
+
+def test_each_trial_is_read_out_in_words():
+    """A learning rate far too high is told in a sentence and a code; its metrics say no more than a guess."""
+    plan = PlannedTrial("s", "a", "a", 0, 0, {"learning_rate": 1e4}, HyperParams(learning_rate=1e4))
+    (trial,) = run_task(Task((plan,), "digits", TrainConfig(epochs=5), split_seed=1, order_seed=2))
+    assert trial.attributes["health"] == "diverged"
+    assert "learning rate 1e+04 far too high" in trial.attributes["diagnosis"]
+    assert trial.metrics["test/accuracy"] == 0.1

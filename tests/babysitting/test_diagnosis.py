@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.babysitting.diagnosis import diagnose, health, summary
+from pipeline.babysitting.diagnosis import diagnose, health
 from pipeline.babysitting.facts import Facts, Finding
 from pipeline.babysitting.rules import RULES
+from pipeline.babysitting.summary import summary
 from pipeline.data import Dataset, Split, load_block
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.nn.network import Architecture, init_network

@@ -26,7 +26,7 @@ def record_one(tracker, study, trial):
 
 
 def test_a_run_says_what_the_trial_is(either, study, finish):
-    """Its tags are the trial's identity and whether it diverged, and it is a child of the study's run."""
+    """Its tags are the trial's identity, whether it diverged and how it is, and it is a child of the study's run."""
     trial = finish(3)
     tags = record_one(either, study, trial).data.tags
     expected = {
@@ -38,6 +38,7 @@ def test_a_run_says_what_the_trial_is(either, study, finish):
         "trial": "3",
         "seed": str(trial.plan.hparams.seed),
         "diverged": "False",
+        "health": "good",
         "mlflow.parentRunId": either.run_id,
         "mlflow.runName": "random-b02-0003",
         "mlflow.source.name": "babysit",
