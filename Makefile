@@ -23,13 +23,14 @@ install: $(READY)  ## set up .venv from uv.lock (the other verbs do so too)
 $(READY): pyproject.toml uv.lock
 	test -x "$(UV)" || { "$(PYTHON)" -m venv .venv && $(BIN)/python -m pip install --quiet "uv==$(UV_VERSION)"; }
 	"$(UV)" sync --frozen
+	"$(UV)" pip install --quiet --python .venv --no-deps --no-build-isolation --editable .
 	touch $@
 
 run: $(READY)  ## run the main job through `mlflow run`; make run P="-e check -P seed=1"
 	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . --env-manager local $(P)
 
 test: $(READY)  ## run the tests that take seconds, and show their coverage
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest --cov --numprocesses auto
 
 test-slow: $(READY)  ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow || test $$? -eq 5  # 5: no test has the mark
