@@ -109,7 +109,7 @@ def is_sequential(pool: Pool) -> bool:
 
 def notes(table: TrialsTable, pools: list[Pool]) -> list[str]:
     """What a reader should know that does not stand in the way of the verdict."""
-    return [*_declared(table), *_missing(table, pools), *_grids(table, pools), *_coupling(pools)]
+    return [*_declared(table), *_missing(table, pools), *_grids(pools), *_coupling(pools)]
 
 
 def _declared(table: TrialsTable) -> Iterator[str]:
@@ -130,7 +130,7 @@ def _missing(table: TrialsTable, pools: list[Pool]) -> Iterator[str]:
             yield f"Arm {arm.name!r} has {_range(sizes[arm.name])} of {table.study.trials} declared trials in a block."
 
 
-def _grids(table: TrialsTable, pools: list[Pool]) -> Iterator[str]:
+def _grids(pools: list[Pool]) -> Iterator[str]:
     for arm, found in _by_arm(pools):
         if arm.sampler not in GRIDS:
             continue

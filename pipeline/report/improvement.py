@@ -20,18 +20,17 @@ SIZES = ((0.56, "negligible"), (0.64, "small"), (0.71, "medium"))
 class Improvement:
     """P(first beats second) in each block: by test accuracy of the choice and by its validation accuracy, (K, budgets).
 
-    Equals count half. ``single`` says that both arms are single paths, so that each block is one win, loss or draw.
+    Equals count half.
     """
 
     budgets: NDArray[np.int64]
     test: Array
     validation: Array
-    single: bool
 
     @property
     def interval(self) -> Interval:
         """The probability at N* and its interval."""
-        return improvement_interval(self.test[:, -1], single=self.single)
+        return improvement_interval(self.test[:, -1])
 
     @property
     def size(self) -> str:
@@ -47,8 +46,7 @@ def improvement(first: Sequence[Pool], second: Sequence[Pool], budgets: NDArray[
     """The probability in each common block, exact within the block; the pools are those of the common blocks, in order."""
     pairs = [_block(a, b, budgets) for a, b in zip(first, second, strict=True)]
     test, validation = np.swapaxes(pairs, 0, 1)
-    single = not (first[0].arm.exchangeable or second[0].arm.exchangeable)
-    return Improvement(budgets, test, validation, single)
+    return Improvement(budgets, test, validation)
 
 
 def _block(first: Pool, second: Pool, budgets: NDArray[np.int64]) -> Array:
@@ -66,26 +64,25 @@ def _wins(x: Array, y: Array, x_chosen: Array, y_chosen: Array) -> Array:
     return wins
 
 
-def improvement_interval(chances: Array, *, single: bool = False) -> Interval:
+def improvement_interval(chances: Array) -> Interval:
     """The mean of K probabilities with a 95 % interval that stays within 0 and 1.
 
-    Over blocks by t below 20 blocks and by BCa bootstrap from there; exact (Clopper-Pearson) where all blocks agree or
-    each is a single pair. A draw then counts as a loss for the low end and as a win for the high one.
+    Where each block is a plain win, loss or draw, as after all trials of a pool, the interval is Clopper and Pearson's,
+    exact for K pairs; a draw counts as a loss for its low end and as a win for its high one. Otherwise it is a t-interval
+    over blocks, and from 20 blocks on a BCa bootstrap.
     """
     K, mean = len(chances), float(np.mean(chances))
-    if single or np.all(chances == 0) or np.all(chances == 1):
-        low, high = (stats.binomtest(int(wins), K).proportion_ci(0.95, "exact") for wins in _bounds(chances))
+    if np.isin(chances, (0, 0.5, 1)).all():
+        won, not_lost = int(np.sum(chances == 1)), int(np.sum(chances > 0))
+        low, high = (stats.binomtest(wins, K).proportion_ci(0.95, "exact") for wins in (won, not_lost))
         return Interval(mean, float(low.low), float(high.high))
     if K >= BOOTSTRAP_BLOCKS and np.ptp(chances) > 0:
-        low, high = bootstrap_interval(chances)
+        ends = bootstrap_interval(chances)
     else:
         interval = mean_interval(chances)
-        low, high = interval.low, interval.high
-    return Interval(mean, float(np.clip(low, 0, 1)), float(np.clip(high, 0, 1)))
-
-
-def _bounds(chances: Array) -> tuple[int, int]:
-    return int(np.sum(chances == 1)), int(np.sum(chances >= 0.5))
+        ends = interval.low, interval.high
+    low_end, high_end = np.clip(ends, 0, 1)
+    return Interval(mean, float(low_end), float(high_end))
 
 
 def bootstrap_interval(x: Array) -> tuple[float, float]:

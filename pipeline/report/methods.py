@@ -32,8 +32,8 @@ def methods(findings: Findings) -> Iterator[str]:
         "the budget (Kaplan and Meier). Over blocks it is the median, with SciPy's distribution-free interval."
     )
     yield (
-        "Probability of a win: exact within a block from the weights above; over blocks by t below 20 blocks, by BCa "
-        "bootstrap from there, and by Clopper and Pearson's interval where all blocks agree."
+        "Probability of a win: exact within a block from the weights above. After all trials of a pool a block is a plain "
+        "win, loss or draw, and the interval is Clopper and Pearson's; before, it is a t-interval over blocks."
     )
     yield (
         f"Importances: Optuna's PED-ANOVA and fANOVA on random search's trials alone, raw, log scales made straight; noise is "

@@ -79,7 +79,7 @@ class Plot:
         return self.svg.replace(IDENTIFIER, f"{page}-{self.name}-")
 
 
-def canvas(width: float = 6.0, height: float = 3.8, panels: int = 1, **options: Any) -> tuple[Figure, Sequence[Axes]]:
+def canvas(width: float = 5.6, height: float = 3.6, panels: int = 1, **options: Any) -> tuple[Figure, Sequence[Axes]]:
     """A figure, in inches, with its axes side by side; made without pyplot, so nothing is shared or left open."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, list(np.atleast_1d(figure.subplots(1, panels, **options)).flat)

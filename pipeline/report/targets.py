@@ -104,11 +104,11 @@ def draws(p: float, q: float) -> float:
 
 
 def _homogeneous(reached: Sequence[NDArray[np.bool_]]) -> bool:
-    """Whether the blocks' hit rates can be one: a chi-square test does not reject it at 0.05."""
+    """Whether the blocks' hit rates can be one: a chi-square test does not reject it, or hits are too few for the test."""
     counts = np.array([[r.sum(), (~r).sum()] for r in reached])
-    if len(counts) < 2 or np.any(counts.sum(axis=0) == 0):
+    if len(counts) < 2 or counts.mean(axis=0).min() < 5:
         return True
-    return bool(stats.chi2_contingency(counts).pvalue >= 0.05)
+    return bool(stats.chi2_contingency(counts).pvalue >= 0.01)
 
 
 def _by_grid(reached: Sequence[NDArray[np.bool_]]) -> Estimate:

@@ -1,0 +1,191 @@
+# ruff: noqa: T201  run as a script, it prints
+"""What the report's statistics hold to when the truth is known; ``python tests/report/simulations.py`` prints the tables.
+
+A world is a closed-form accuracy on the unit square, with noise on top; the rest of a configuration does not matter in
+it. Blocks are drawn by the hundred, and the truth is the mean over very many of them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from pipeline.report.comparison import Comparison
+from pipeline.report.curves import Pool
+from pipeline.report.improvement import improvement, improvement_interval
+from pipeline.report.targets import Target, draws, trials_needed
+from pipeline.report.verdict import decide
+from pipeline.spec import Arm
+
+M = 108
+RANDOM, SHIFTED, GRID = Arm("random"), Arm("shifted_grid"), Arm("grid")
+EMPTY = pd.DataFrame()
+
+
+@dataclass(frozen=True)
+class World:
+    """Where the optimum lies, how much each of two hyperparameters matters, and the noise of validation and of test."""
+
+    optimum: tuple[float, float] = (0.63, 0.3)
+    weights: tuple[float, float] = (1.2, 0.12)
+    noise: float = 0.006
+    best: float = 0.97
+
+    def score(self, x):
+        """The true accuracy at points x (..., 2)."""
+        return self.best - ((x - self.optimum) ** 2) @ np.array(self.weights)
+
+
+LOW, FULL, ON_GRID = World(), World(weights=(0.6, 0.6)), World(optimum=(0.5, 0.5))
+
+
+def points(arm, blocks, rng, trials=M):
+    """Positions that an arm visits, (blocks, trials, 2); a grid has three levels of each and repeats of the rest."""
+    if arm.sampler == "random":
+        return rng.uniform(size=(blocks, trials, 2))
+    nine = np.array([(i, j) for i in range(3) for j in range(3)], float)
+    shift = rng.uniform(size=(blocks, 1, 2)) if arm.sampler == "shifted_grid" else None
+    grid = (nine + shift) / 3 if shift is not None else np.broadcast_to(nine / 2, (blocks, 9, 2))
+    return np.tile(grid, (1, trials // 9, 1))
+
+
+def scores(world, arm, blocks, rng, trials=M):
+    """Validation and test accuracies of blocks, (blocks, trials) each."""
+    truth = world.score(points(arm, blocks, rng, trials))
+    return truth + world.noise * rng.normal(size=truth.shape), truth + world.noise * rng.normal(size=truth.shape)
+
+
+def pools(world, arm, blocks, rng, trials=M):
+    """The pools of an arm."""
+    drawn = zip(*scores(world, arm, blocks, rng, trials), strict=True)
+    return [Pool(arm, block, validation, test, EMPTY, ()) for block, (validation, test) in enumerate(drawn)]
+
+
+def comparison(world, arms, blocks, rng):
+    """A comparison of two arms after all trials, quickly: of a whole pool, validation chooses the best."""
+    ends = []
+    for arm in arms:
+        validation, test = scores(world, arm, blocks, rng)
+        chosen = validation.argmax(axis=1)[:, None]
+        ends.append([np.take_along_axis(x, chosen, axis=1) for x in (test, validation)])
+    test, validation = (a - b for a, b in zip(*ends, strict=True))
+    return Comparison(*arms, tuple(range(blocks)), np.array([M]), test, validation)
+
+
+def true_difference(world, arms, blocks=50_000):
+    """The mean difference over very many blocks."""
+    return float(comparison(world, arms, blocks, np.random.default_rng(99)).test.mean())
+
+
+def coverage_of_difference(world, blocks, runs=1000):
+    """How often the t-interval of the mean difference, random search minus the shifted grid, holds the truth."""
+    truth, rng = true_difference(world, (RANDOM, SHIFTED)), np.random.default_rng(blocks)
+    found = [comparison(world, (RANDOM, SHIFTED), blocks, rng).evidence.interval for _ in range(runs)]
+    return float(np.mean([i.low <= truth <= i.high for i in found]))
+
+
+def coverage_of_win(world, opponent, blocks, runs=1000):
+    """How often the interval of the probability that random search wins holds the truth."""
+    rng = np.random.default_rng(blocks)
+    many = improvement(*(pools(world, arm, 2000, rng) for arm in (RANDOM, opponent)), np.array([M])).test[:, 0]
+    found = [improvement_interval(rng.choice(many, blocks)) for _ in range(runs)]
+    return float(np.mean([i.low <= many.mean() <= i.high for i in found]))
+
+
+def coverage_of_trials_needed(p, blocks, runs=500):
+    """How often the interval of random search's trials for an even chance holds ln ½ / ln(1 - p)."""
+    rng, truth, target = np.random.default_rng(blocks), draws(p, 0.5), Target("hit", (1.0,) * blocks)
+    held = []
+    for _ in range(runs):
+        hits = (rng.uniform(size=(blocks, M)) < p).astype(float)
+        needed = trials_needed([Pool(RANDOM, b, x, x, EMPTY, ()) for b, x in enumerate(hits)], target)
+        held.append(needed.low <= truth <= needed.high)
+    return float(np.mean(held))
+
+
+def coverage_of_median_grid(world, share, blocks, runs=500):
+    """How often the interval over blocks holds the shifted grid's median trials for an even chance of a target."""
+    rng = np.random.default_rng(blocks)
+    value = np.quantile(scores(world, RANDOM, 2000, rng)[0], 1 - share)
+    target = Target("share", (value,) * 4001)
+    truth = trials_needed(pools(world, SHIFTED, 4001, rng), target).median
+    held = []
+    for _ in range(runs):
+        needed = trials_needed(pools(world, SHIFTED, blocks, rng), target)
+        held.append(needed.low <= truth <= needed.high)
+    return float(np.mean(held))
+
+
+def null_rates(world, first, second, blocks, runs=1000):
+    """Two arms of one kind: the share of reports that name a leader, and the p-values."""
+    rng = np.random.default_rng(blocks)
+    found = [comparison(world, (first, second), blocks, rng) for _ in range(runs)]
+    led = [decide(c, delta=0.0).leader is not None for c in found]
+    return float(np.mean(led)), [c.evidence.p for c in found]
+
+
+def power(blocks, runs=1000):
+    """The share of reports that see a difference as large as the detectable one, by t alone and by the whole verdict."""
+    rng, spread = np.random.default_rng(blocks), 0.01
+    t = stats.t(blocks - 1)
+    size = (t.ppf(0.975) + t.ppf(0.8)) * spread / np.sqrt(blocks)
+    interval, verdict = [], []
+    for _ in range(runs):
+        d = rng.normal(size, spread, size=(blocks, 1))
+        seen = Comparison(RANDOM, SHIFTED, tuple(range(blocks)), np.array([M]), d, d)
+        interval.append(seen.evidence.interval.low > 0)
+        verdict.append(decide(seen, delta=0.0).leader == "random")
+    return float(np.mean(interval)), float(np.mean(verdict))
+
+
+def leaders(world, second, blocks=10, runs=200):
+    """Which arm the reports name when random search meets another arm: the share for random, for the other, for none."""
+    rng = np.random.default_rng(blocks)
+    named = [decide(comparison(world, (RANDOM, second), blocks, rng), delta=0.005).leader for _ in range(runs)]
+    return {name: named.count(name) / runs for name in ("random", second.name, None)}
+
+
+SIZES = (6, 10, 20)
+COVERAGES = {
+    "mean difference, one hyperparameter matters (t)": lambda K: coverage_of_difference(LOW, K),
+    "mean difference, both matter (t)": lambda K: coverage_of_difference(FULL, K),
+    "probability of a win over the shifted grid (exact)": lambda K: coverage_of_win(LOW, SHIFTED, K),
+    "probability of a win over a grid with the optimum on it (exact)": lambda K: coverage_of_win(ON_GRID, GRID, K),
+    "trials needed by random search, p = 0.02 (exact)": lambda K: coverage_of_trials_needed(0.02, K),
+    "trials needed by random search, p = 0.1 (exact)": lambda K: coverage_of_trials_needed(0.1, K),
+    "trials needed by the shifted grid, median (quantile test)": lambda K: coverage_of_median_grid(LOW, 0.1, K),
+}
+NULLS = {
+    "random against random": (RANDOM, Arm("random_again", "random")),
+    "shifted grid against shifted grid": (SHIFTED, Arm("shifted_again", "shifted_grid")),
+    "grid against the same grid, trained anew": (GRID, Arm("grid_again", "grid")),
+}
+
+
+def row(name, values):
+    """A row of a Markdown table."""
+    return f"| {name} | " + " | ".join(f"{value:.3f}" for value in values) + " |"
+
+
+def main():
+    """Print every rate that docs/report-statistics.md shows."""
+    print("| | " + " | ".join(f"{K} blocks" for K in SIZES) + " |\n| --- |" + " --- |" * len(SIZES))
+    for name, coverage in COVERAGES.items():
+        print(row(name, map(coverage, SIZES)), flush=True)
+    for name, arms in NULLS.items():
+        print(row(f"a leader named: {name}", [null_rates(LOW, *arms, K)[0] for K in SIZES]), flush=True)
+    powers = [power(K) for K in SIZES]
+    print(row("one detectable difference found, interval", [p[0] for p in powers]))
+    print(row("one detectable difference found, verdict", [p[1] for p in powers]))
+    for name, world, second in (
+        ("optimum on a node, textbook grid", ON_GRID, GRID),
+        ("optimum off the nodes, textbook grid", LOW, GRID),
+        ("one matters, shifted grid", LOW, SHIFTED),
+        ("both matter, shifted grid", FULL, SHIFTED),
+    ):
+        print(row(name, leaders(world, second).values()), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""What stands in the way of a verdict, and what is noted beside it: each broken table has its sentence."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic import SPACE, bowl, make_frame, make_study, make_table
+
+from pipeline.report import TrialsTable
+from pipeline.report.findings import Findings
+from pipeline.report.sentences import sentences
+from pipeline.spec import Arm
+
+TWO = (Arm("random"), Arm("shifted_grid"))
+
+
+def findings(frame=None, study=None, provenance=None):
+    """What a frame says."""
+    study = study or make_study(arms=TWO)
+    return Findings(TrialsTable(make_frame(study) if frame is None else frame, study, provenance or {}))
+
+
+def changed(change, **options):
+    """Findings of a good frame that something was done to."""
+    study = make_study(**{"arms": TWO, **options})
+    return findings(change(make_frame(study)), study)
+
+
+def test_a_sound_table_has_nothing_in_its_way():
+    """No obstacle and no note where nothing is wrong."""
+    sound = findings()
+    assert (sound.obstacles, sound.notes) == ([], [])
+
+
+def half_the_grid(frame):
+    """The grid has half of its trials."""
+    return frame[(frame["arm"] == "random") | (frame["trial"] < 18)]
+
+
+def diverged(frame):
+    """A third of random search's trials diverged."""
+    lost = (frame["arm"] == "random") & (frame["trial"] % 3 == 0)
+    return frame.assign(diverged=lost, **{"best/val_accuracy": frame["best/val_accuracy"].where(~lost, 0.1)})
+
+
+def constant(frame):
+    """Every trial scores the same."""
+    return frame.assign(**{"best/val_accuracy": 0.9, "test/accuracy": 0.9})
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (half_the_grid, "the budgets are unequal: random search 36 and the shifted grid 18 trials in a block"),
+        (lambda f: f[f["trial"] < 20], "20 of 36 declared trials are recorded"),
+        (lambda f: f[(f["arm"] == "random") | (f["block"] < 8)], "8 of 10 declared blocks have both arms"),
+        (diverged, "the shares of diverged trials differ by more than 20 points: 33.3% and 0.0%"),
+        (constant, "every trial scored the same (90.0%)"),
+    ],
+)
+def test_what_spoils_a_comparison_withholds_the_verdict(change, reason):
+    """Each reason is named, and none of them leaves a claim."""
+    found = changed(change)
+    assert found.verdict.rule == 1
+    assert found.verdict.leader is None
+    assert reason in found.verdict.sentence
+
+
+def test_a_missing_arm_is_named():
+    """Without trials of one arm the verdict is withheld, and an arm outside of the contrast is noted."""
+    alone = changed(lambda f: f[f["arm"] == "random"])
+    assert alone.verdict.sentence == ("Verdict withheld: the shifted grid has no trials.")
+    third = changed(lambda f: f[f["arm"] != "grid"], arms=(*TWO, Arm("grid")))
+    assert third.verdict.rule > 1
+    assert third.notes == ["Arm 'grid' was declared but has no trials."]
+
+
+def test_arms_without_a_common_block_cannot_be_compared():
+    """Blocks 0 to 4 of one arm and 5 to 9 of the other make no pairs."""
+    apart = changed(lambda f: f[(f["arm"] == "random") == (f["block"] < 5)])
+    assert "0 of 10 declared blocks have both arms" in apart.verdict.sentence
+
+
+@pytest.mark.parametrize("blocks", [1, 3, 5])
+def test_too_few_blocks_have_no_verdict(blocks):
+    """Below six blocks the sentence says so before anything else, and everything after it can still be said."""
+    few = findings(study=make_study(arms=TWO, blocks=blocks))
+    assert few.verdict.label == "too few repeats"
+    assert all("nan" not in sentence for sentence in sentences(few))
+
+
+def test_one_arm_is_reported_alone():
+    """A study of one arm says what it found, and that there is nothing to compare."""
+    alone = findings(study=make_study(arms=(Arm("random"),)))
+    assert alone.verdict.label == "nothing to compare"
+    assert "One arm, so there is nothing to compare: after 36 trials" in alone.verdict.sentence
+
+
+def test_trials_of_another_declaration_are_no_evidence():
+    """A hash that differs, or a budget, a delta or a contrast changed after the declaration, withholds the verdict."""
+    study = make_study(arms=TWO)
+    other = findings(provenance={"declared_hash": "0123456789ab"})
+    assert f"the trials belong to declaration 0123456789ab, not to {study.hash}" in other.verdict.sentence
+    before = study.to_json() | {"delta": 0.05, "arms": [{"name": "grid"}, {"name": "random"}]}
+    moved = findings(provenance={"declared_hash": study.hash, "declared_study": before}).verdict.sentence
+    assert "delta was changed from 0.05 to 0.005 after the declaration" in moved
+    assert "the contrast was changed from grid against random to random against shifted_grid" in moved
+
+
+def test_more_blocks_and_a_late_declaration_are_noted():
+    """What bends the declaration without breaking it is said, and the verdict stands."""
+    study = make_study(arms=TWO)
+    before = study.to_json() | {"blocks": 6}
+    late = {"declared": "2026-02-02", "started": "2026-01-01", "declared_study": before}
+    found = findings(provenance=late)
+    assert found.verdict.rule > 1
+    assert found.notes == [
+        "The study was declared at 2026-02-02, after its first trial at 2026-01-01.",
+        "Deviation: blocks was changed from 6 to 10 after the declaration.",
+    ]
+
+
+def test_identical_configurations_are_no_comparison():
+    """Two samplers that were given one seed and walk in step have nothing to compare: no test is made of it."""
+    arms = (Arm("random"), Arm("tpe"))
+    study = make_study(arms=arms, trials=10)
+    one = make_frame(make_study(arms=arms[:1], trials=10))
+    frame = pd.concat([one, one.assign(arm="tpe")], ignore_index=True)
+    found = findings(frame, study)
+    assert "both arms tried identical configurations" in found.verdict.sentence
+    assert found.notes == [
+        "Coupled seeds: the first 10 configurations of random search and TPE are equal in 10 blocks."
+    ]
+
+
+def sequential(study, nesting, trials=None):
+    """A frame whose grid is walked in the order of its product, nested in the given order of hyperparameters."""
+    frame = make_frame(study)
+    grid = study.space.grid()
+    walk = pd.DataFrame(itertools.product(*(grid[name] for name in nesting)), columns=list(nesting))
+    rows = frame["arm"] == "grid"
+    for name in nesting:
+        frame.loc[rows, name] = np.tile(walk[name].to_numpy()[: study.trials], study.blocks)
+    return frame
+
+
+@pytest.mark.parametrize("nesting", [tuple(SPACE), tuple(reversed(tuple(SPACE))), tuple(sorted(SPACE))])
+def test_a_grid_in_sequence_is_flagged(nesting):
+    """Whatever the nesting, a walk in order is seen: noted when it is whole, refused as a sample when it is cut short."""
+    arms = (Arm("random"), Arm("grid"))
+    whole = findings(sequential(make_study(arms=arms), nesting), make_study(arms=arms))
+    assert whole.verdict.rule > 1
+    assert "The textbook grid was visited in sequence" in whole.notes[0]
+    cut = make_study(arms=arms, trials=20)
+    assert "visited in sequence and not to its end" in findings(sequential(cut, nesting), cut).verdict.sentence
+
+
+def test_a_repeated_grid_point_is_no_census():
+    """Points of a grid that were visited twice are counted and said."""
+
+    def repeat(frame):
+        frame = frame.copy()
+        twice = frame.index[(frame["arm"] == "shifted_grid") & (frame["trial"] == 1)]
+        frame.loc[twice, list(SPACE)] = frame.loc[twice - 1, list(SPACE)].to_numpy()
+        return frame
+
+    assert changed(repeat).notes == ["10 trials of the shifted grid repeated a point of it: its curve is not a census."]
+
+
+def test_a_win_in_every_block_is_no_certainty():
+    """Ten wins of ten give a probability of 1 whose interval reaches down to 0.69."""
+    table = make_table(lambda f, s, r: bowl(f, s, r) - 0.2 * (len(set(f["l2"])) < 5), arms=TWO)
+    interval = Findings(table).improvement.interval
+    assert (interval.estimate, interval.high) == (1, 1)
+    assert interval.low == pytest.approx(0.6915, abs=1e-4)

@@ -1,0 +1,102 @@
+"""Trials needed: the numbers that can be worked out by hand, and the methods that each sampler allows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from simulations import EMPTY, GRID, RANDOM
+
+from pipeline.report.curves import Pool
+from pipeline.report.sentences import needs
+from pipeline.report.targets import Target, draws, ladder, share_reached, trials_needed, visits
+from pipeline.spec import Arm
+
+
+def pool(arm, hits, size, block=0, order=None):
+    """A pool in which so many trials score 1 and the rest 0."""
+    scores = np.zeros(size)
+    scores[order if order is not None else range(hits)] = 1.0
+    return Pool(arm, block, scores, scores, EMPTY, ())
+
+
+def needed(arm, *pools):
+    """What an arm needs to score 1."""
+    return trials_needed([pool(arm, *p, block=b) for b, p in enumerate(pools)], Target("hit", (1.0,) * len(pools)))
+
+
+@pytest.mark.parametrize(("hits", "median", "low", "high"), [(10, 9, 5, 18), (3, 30, 11, 143), (0, np.inf, 25, np.inf)])
+def test_random_search_needs_what_its_hit_rate_says(hits, median, low, high):
+    """Hits among 128 independent trials give ln ½ / ln(1 - p), and its ends from Clopper and Pearson's."""
+    found = needed(RANDOM, (hits, 128))
+    assert (found.median, found.low, found.high) == (median, low, high)
+
+
+def test_draws_are_those_of_a_geometric_distribution():
+    """After N draws the chance of a hit is at least q, and after N - 1 it is not."""
+    for p in (0.001, 0.02, 0.3, 0.9):
+        for q in (0.5, 0.95):
+            n = draws(p, q)
+            assert 1 - (1 - p) ** n >= q
+            assert 1 - (1 - p) ** (n - 1) < q
+
+
+def test_a_grid_needs_what_its_census_says():
+    """4 of 108 points in random order: an even chance after 17 trials, by counting."""
+    found = needed(GRID, (4, 108))
+    missed = np.cumprod([(104 - i) / (108 - i) for i in range(17)])  # after 1, 2, ... trials
+    assert found.median == 17
+    assert 1 - missed[16] >= 0.5 > 1 - missed[15]
+    assert visits(np.zeros(108, bool), 0.5) == np.inf
+
+
+def test_unequal_blocks_are_not_pooled():
+    """Hit rates that cannot be one are summarised block by block, by their median."""
+    assert needed(RANDOM, (5, 100), (6, 100)).method == "binomial, blocks pooled"
+    apart = needed(RANDOM, (50, 100), (5, 100), (6, 100), (50, 100), (7, 100), (40, 100))
+    assert apart.method == "binomial in each block"
+    assert 1 < apart.median < 14
+
+
+def test_single_paths_are_censored():
+    """An adaptive arm's median is over the first hits of its blocks, those without a hit counting as later than all."""
+    pools = [pool(Arm("tpe"), 1, 50, block, [first]) for block, first in enumerate((4, 9, 19))]
+    pools += [pool(Arm("tpe"), 0, 50, 3)]
+    found = trials_needed(pools, Target("hit", (1.0,) * 4))
+    assert (found.median, found.n95) == (10, np.inf)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (needed(RANDOM, (10, 128)), "random search needs 9 (95% CI 5\u201318)"),
+        (needed(RANDOM, (0, 128)), "random search did not reach it in 128 trials: more than 25 are needed (95%)"),
+        (needed(GRID, (0, 108)), "the textbook grid never reaches it"),
+        (needed(Arm("tpe"), (0, 50)), "TPE did not reach it in 50 trials"),
+    ],
+)
+def test_what_is_needed_is_said(found, said):
+    """A number has its interval; what was never reached is said to be so."""
+    assert needs(found) == said
+
+
+def test_the_ladder_is_between_a_guess_and_the_best():
+    """Targets are 90 to 99 percent of the way from a guess to the best, and what the grid found in each block."""
+    pools = [pool(RANDOM, 1, 20, block) for block in (0, 1)] + [pool(GRID, 1, 20, block) for block in (0, 1)]
+    targets = ladder(pools, 0.1)
+    assert [round(t.value, 3) for t in targets] == [0.91, 0.955, 0.982, 0.991, 1.0]
+    assert targets[-1].name == "what the full grid found"
+
+
+def test_the_share_reached_is_the_chance_of_a_hit():
+    """For one pool and one target it is 1 - C(M - k, n) / C(M, n), and for a path a step at the first hit."""
+    budgets, target = np.arange(1, 6), [Target("hit", (1.0,))]
+    missed = np.cumprod([(5 - 2 - i) / (5 - i) for i in range(5)]).clip(0)
+    np.testing.assert_allclose(share_reached([pool(RANDOM, 2, 5)], target, budgets), 1 - missed)
+    path = share_reached([pool(Arm("tpe"), 1, 5, 0, [2])], target, budgets)
+    np.testing.assert_array_equal(path, [0, 0, 1, 1, 1])
+
+
+def test_a_sure_hit_takes_one_trial():
+    """If every trial reaches the target, one is enough, and the frame's numbers stay finite."""
+    found = needed(RANDOM, (30, 30))
+    assert (found.median, found.n95) == (1, 1)
+    assert pd.notna([found.low, found.high]).all()
