@@ -8,16 +8,26 @@ from typing import Any
 
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.initializers import INITIALIZERS
+from pipeline.nn.optimizers import OPTIMIZERS
+from pipeline.nn.schedules import SCHEDULES, Schedule
 
 
 @dataclass(frozen=True)
 class HyperParams:
-    """One trial's point: everything that may be searched, and the seed of its weights.
+    """One trial's point: everything that may be searched, and the seed of its weights and of its dropout.
 
-    ``learning_rate``, ``l2`` and ``momentum`` are numeric, so networks that differ in them train in one lockstep group;
-    ``hidden``, ``activation`` and ``batch_norm`` are structural and decide which group that is (:attr:`structure`).
-    ``init`` is a name of ``INITIALIZERS`` or a number, the standard deviation of the weights.
-    ``l2`` scales ½·l2·ΣW² over the weights; biases and batch norm's parameters are left out.
+    Networks that differ in numbers train in one lockstep group; which group that is depends on their :attr:`structure`.
+    A regulariser, a clip or a warm-up of 0 is none.
+
+    - ``init`` is a name of ``INITIALIZERS`` or a number, the standard deviation of the weights.
+    - ``l2`` scales ½·l2·ΣW², ``l1`` l1·Σ|W|, both over the weights; biases and norms' parameters are left out.
+      With ``adamw``, ``l2`` is its decoupled weight decay.
+    - ``max_norm`` is the greatest norm of the weights into a unit, ``clip`` that of the gradient.
+    - ``dropout`` is the share of hidden units that is silenced, ``label_smoothing`` that of a target given to all classes.
+    - ``momentum`` is of ``sgd`` and ``nesterov``, ``rho`` of ``rmsprop``, ``beta1`` and ``beta2`` of ``adam`` and
+      ``adamw``, ``epsilon`` of all that divide.
+    - ``step_factor`` and ``step_epochs`` are of the ``step`` schedule, ``decay_rate``, an epoch, of ``exponential`` and
+      ``inverse_time``; ``warmup`` counts epochs.
     """
 
     learning_rate: float = 0.1
@@ -28,25 +38,60 @@ class HyperParams:
     batch_norm: bool = False
     hidden: tuple[int, ...] = (50,)
     seed: int = 0
+    layer_norm: bool = False
+    dropout: float = 0.0
+    l1: float = 0.0
+    max_norm: float = 0.0
+    label_smoothing: float = 0.0
+    optimizer: str = "sgd"
+    beta1: float = 0.9
+    beta2: float = 0.999
+    rho: float = 0.99
+    epsilon: float = 1e-8
+    clip: float = 0.0
+    schedule: str = "constant"
+    warmup: int = 0
+    step_factor: float = 0.5
+    step_epochs: int = 5
+    decay_rate: float = 0.1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", parse_hidden(self.hidden))
-        check_number("learning_rate", self.learning_rate, low=0.0)
-        check_number("l2", self.l2, low=0.0)
-        check_number("momentum", self.momentum, low=0.0, below=1.0)
-        check_choice("activation", self.activation, ACTIVATIONS)
+        for name in ("learning_rate", "l2", "l1", "max_norm", "clip", "decay_rate"):
+            check_number(name, getattr(self, name), low=0.0)
+        for name in ("momentum", "dropout", "label_smoothing", "beta1", "beta2", "rho"):
+            check_number(name, getattr(self, name), low=0.0, below=1.0)
+        check_number("epsilon", self.epsilon, low=1e-30)
+        check_number("step_factor", self.step_factor, low=0.0)
+        for name, known in (("activation", ACTIVATIONS), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            check_choice(name, getattr(self, name), known)
         if isinstance(self.init, str):
             check_choice("init", self.init, INITIALIZERS)
         else:
             check_number("init", self.init, low=0.0)
-        if not isinstance(self.batch_norm, bool):
-            raise ValueError(f"batch_norm: got {self.batch_norm!r}; expected True or False")
-        check_integer("seed", self.seed, low=0)
+        for name in ("batch_norm", "layer_norm"):
+            check_flag(name, getattr(self, name))
+        for name, low in (("seed", 0), ("warmup", 0), ("step_epochs", 1)):
+            check_integer(name, getattr(self, name), low=low)
 
     @property
     def structure(self) -> tuple[object, ...]:
         """What networks must have in common to be trained in one lockstep group."""
-        return (self.hidden, self.activation, self.batch_norm)
+        switches = ("momentum", "dropout", "l1", "max_norm", "label_smoothing", "clip")
+        used = tuple(name for name in switches if getattr(self, name))
+        return (self.hidden, self.activation, self.batch_norm, self.layer_norm, self.optimizer, used)
+
+    @property
+    def optimizer_memories(self) -> int:
+        """How many arrays like the parameters the optimizer keeps."""
+        return (
+            OPTIMIZERS[self.optimizer].memories if self.optimizer not in ("sgd", "nesterov") else int(self.momentum > 0)
+        )
+
+    def rate_factor(self, epoch: int, epochs: int) -> float:
+        """The learning rate of an epoch, counted from 0, as a factor of :attr:`learning_rate`."""
+        schedule = Schedule(self.schedule, self.warmup, self.step_factor, self.step_epochs, self.decay_rate)
+        return schedule.factor(epoch, epochs)
 
 
 @dataclass(frozen=True)
@@ -85,6 +130,8 @@ def parse_hidden(value: Any) -> tuple[int, ...]:
         value = [int(size) if size.isdecimal() else size for size in value.split("x")] if value else []
     elif isinstance(value, int):
         value = [value]
+    elif not isinstance(value, (list, tuple)):
+        raise ValueError(f"hidden: got {value!r}; expected sizes, or text like 100x50")
     for size in value:
         check_integer("hidden", size, low=1)
     return tuple(int(size) for size in value)
@@ -102,6 +149,12 @@ def check_integer(name: str, value: Any, *, low: int) -> None:
     """Raise ``ValueError``, naming the value, unless it is an integer of at least ``low``."""
     if not isinstance(value, int) or isinstance(value, bool) or value < low:
         raise ValueError(f"{name}: got {value!r}; expected a whole number of at least {low}")
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Raise ``ValueError``, naming the value, unless it is True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}: got {value!r}; expected True or False")
 
 
 def check_choice(name: str, value: Any, known: Any) -> None:

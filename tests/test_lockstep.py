@@ -1,11 +1,16 @@
 """A trial's numbers never depend on its company."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from pipeline.data import load_block
+from pipeline.data import Dataset, Split, load_block
 from pipeline.hparams import HyperParams, TrainConfig
-from pipeline.training import History, train
+from pipeline.nn.activations import ACTIVATIONS
+from pipeline.nn.optimizers import OPTIMIZERS
+from pipeline.nn.schedules import SCHEDULES
+from pipeline.training import History, memory, train
 
 CONFIG = TrainConfig(epochs=3, batch_size=50)
 
@@ -37,6 +42,13 @@ def values(history: History):
 def data():
     """The digits in one block's splits."""
     return load_block("digits", CONFIG, 0)
+
+
+@pytest.fixture(scope="module")
+def few(data):
+    """A few of the digits: 181 rows to train on, so that minibatches of 60 leave a last one of a single row."""
+    parts = {name: getattr(data, name) for name in ("train", "val", "test")}
+    return Dataset(**{name: Split(rows.inputs[:181], rows.labels[:181]) for name, rows in parts.items()}, classes=10)
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +89,71 @@ def test_a_diverged_trial_scores_as_a_guess_and_keeps_its_finite_curve(together)
         for curve in history.curves.values():
             assert np.isfinite(curve[k, : history.epochs[k]]).all()
             assert np.isnan(curve[k, history.epochs[k] :]).all()
+
+
+KINDS = {
+    **{name: {"activation": name} for name in ACTIVATIONS},
+    **{f"{name} with norm": {"activation": name, "batch_norm": True} for name in ("prelu", "maxout", "gelu")},
+    **{name: {"optimizer": name, "momentum": 0.5} for name in OPTIMIZERS},
+    **{f"{name} schedule": {"schedule": name, "warmup": 1} for name in SCHEDULES},
+    "layer norm": {"layer_norm": True},
+    "both norms": {"batch_norm": True, "layer_norm": True},
+    "dropout": {"dropout": 0.4},
+    "dropout of maxout": {"dropout": 0.2, "activation": "maxout", "layer_norm": True},
+    "elastic net": {"l1": 1e-3, "l2": 1e-3},
+    "max norm": {"max_norm": 1.0},
+    "clip": {"clip": 0.5, "momentum": 0.9},
+    "label smoothing": {"label_smoothing": 0.1},
+    "orthogonal": {"init": "orthogonal"},
+    "deep": {"hidden": (20, 7, 13, 5), "batch_norm": True},
+    "no hidden layer": {"hidden": ()},
+    "everything": {
+        "batch_norm": True, "layer_norm": True, "dropout": 0.3, "l1": 1e-4, "l2": 1e-4, "max_norm": 2.0, "clip": 1.0,
+        "label_smoothing": 0.1, "optimizer": "adamw", "schedule": "cosine", "warmup": 1, "activation": "silu",
+    },
+}  # fmt: skip
+NUMBERS = ("learning_rate", "l2", "momentum", "dropout", "l1", "max_norm", "label_smoothing", "clip")
+
+
+def relatives(kind, count):
+    """Trials of one structure whose numbers all differ; the learning rate of the last is one to diverge with."""
+    base = HyperParams(**{"learning_rate": 0.02, "hidden": (17, 9), **kind})
+    scaled = [{name: getattr(base, name) * (1 - 0.1 * k) for name in NUMBERS} for k in range(count)]
+    scaled[-1]["learning_rate"] = 1e9
+    return [replace(base, **numbers, seed=k) for k, numbers in enumerate(scaled)]
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_every_kind_of_trial_is_its_own(kind, few, monkeypatch):
+    """Each activation, norm, optimizer, schedule and regulariser gives a trial the same bits in a group as alone.
+
+    The group is worked in tiles of two, its minibatches are of 60 rows and one of a single row, and a member diverges.
+    """
+    config, trials = replace(CONFIG, batch_size=60), relatives(kind, 5)
+    assert len({trial.structure for trial in trials}) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, "LARGEST_TILE", 2)
+        group = train(trials, few, config)
+    assert not group.diverged[:-1].any()
+    for k in (0, 1, 3, 4):
+        assert_same(group, train([trials[k]], few, config), [k])
+    assert_same(group, train(trials, few, config), range(5))
+
+
+@pytest.mark.parametrize("name", ["dropout", "label_smoothing", "l1", "max_norm", "clip", "momentum", "l2"])
+def test_every_number_matters(name, few):
+    """A trial with another value of a number ends elsewhere: nothing is declared and then left out."""
+    one = HyperParams(hidden=(9,), seed=1)
+    value = 0.3 if name in ("dropout", "label_smoothing", "momentum", "clip") else 0.1
+    history = train([one, replace(one, **{name: value})], few, CONFIG)
+    assert history.curves["val/loss"][0, -1] != history.curves["val/loss"][1, -1]
+
+
+def test_float64_is_its_own_too(few):
+    """In double precision the bits do not depend on company either, and differ from single precision's."""
+    double = replace(CONFIG, dtype="float64")
+    trials = relatives({"batch_norm": True, "dropout": 0.2}, 4)
+    group = train(trials, few, double)
+    for k in range(4):
+        assert_same(group, train([trials[k]], few, double), [k])
+    assert group.curves["val/loss"][0, -1] != train(trials, few, CONFIG).curves["val/loss"][0, -1]

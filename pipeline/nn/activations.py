@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,60 +10,99 @@ import numpy as np
 
 Array = np.ndarray
 
+LEAK = 0.01
+"""What a leaky ReLU lets through of a negative input."""
+
+
+def scale_by_slope(upstream: Array, slope: Array) -> None:
+    """Turn dL/dh into dL/dz = f'(z)·dL/dh, in its place."""
+    upstream *= slope
+
 
 @dataclass(frozen=True)
 class Activation:
-    """A nonlinearity that works in place, its slope a function of its own output.
+    """A nonlinearity on arrays of any shape: ``forward(z, slope)`` replaces z by f(z), and ``slope`` by f'(z).
 
-    ``forward(z)`` replaces the pre-activations z by h = f(z). ``backward(h, dh, scratch)`` replaces dL/dh by
-    dL/dz = f'(z)·dL/dh, where ``scratch`` is an array of the same shape to work in. Any shape will do.
+    ``backward(upstream, slope)`` makes use of the slope. One that is ``binary``, 0 or 1, is an array of booleans.
     """
 
-    forward: Callable[[Array], None]
-    backward: Callable[[Array, Array, Array], None]
+    forward: Callable[[Array, Array], None]
+    backward: Callable[[Array, Array], None] = scale_by_slope
+    binary: bool = False
 
 
-def sigmoid(z: Array) -> None:
-    """Replace z by 1 / (1 + e^-z), written as ½ + ½·tanh(z/2), which cannot overflow."""
+def sigmoid(z: Array, slope: Array) -> None:
+    """f = 1 / (1 + e^-z), written as ½ + ½·tanh(z/2), which cannot overflow; f' = f·(1 - f)."""
     z *= 0.5
     np.tanh(z, out=z)
     z += 1
     z *= 0.5
+    np.subtract(1, z, out=slope)
+    slope *= z
 
 
-def sigmoid_backward(h: Array, dh: Array, scratch: Array) -> None:
-    """f' = h·(1 - h)."""
-    np.subtract(1, h, out=scratch)
-    scratch *= h
-    dh *= scratch
-
-
-def tanh(z: Array) -> None:
-    """Replace z by tanh(z)."""
+def tanh(z: Array, slope: Array) -> None:
+    """f = tanh(z); f' = 1 - f²."""
     np.tanh(z, out=z)
+    np.multiply(z, z, out=slope)
+    np.subtract(1, slope, out=slope)
 
 
-def tanh_backward(h: Array, dh: Array, scratch: Array) -> None:
-    """f' = 1 - h²."""
-    np.multiply(h, h, out=scratch)
-    np.subtract(1, scratch, out=scratch)
-    dh *= scratch
-
-
-def relu(z: Array) -> None:
-    """Replace z by max(0, z)."""
+def relu(z: Array, slope: Array) -> None:
+    """f = max(0, z); f' = 1 where the unit is on, else 0; at the kink 0."""
     np.maximum(z, 0, out=z)
+    np.greater(z, 0, out=slope)
 
 
-def relu_backward(h: Array, dh: Array, scratch: Array) -> None:
-    """f' = 1 where the unit is on, else 0; at the kink 0."""
-    np.sign(h, out=scratch)
-    dh *= scratch
+def leaky_relu(z: Array, slope: Array) -> None:
+    """f = max(0.01·z, z) (Maas, Hannun and Ng 2013); f' = 1 where the unit is on, else 0.01."""
+    np.greater(z, 0, out=slope)
+    np.maximum(slope, LEAK, out=slope)
+    z *= slope
 
 
-ACTIVATIONS: dict[str, Activation] = {
-    "relu": Activation(relu, relu_backward),
-    "tanh": Activation(tanh, tanh_backward),
-    "sigmoid": Activation(sigmoid, sigmoid_backward),
+def elu(z: Array, slope: Array) -> None:
+    """f = z if z > 0, else e^z - 1 (Clevert, Unterthiner and Hochreiter 2015); f' = 1, or e^z."""
+    np.expm1(np.minimum(z, 0, out=slope), out=slope)
+    np.maximum(z, 0, out=z)
+    z += slope
+    slope += 1
+
+
+def silu(z: Array, slope: Array) -> None:
+    """f = z·σ(z), also called swish (Elfwing, Uchibe and Doya 2017); f' = σ + f·(1 - σ)."""
+    sigma = z.copy(order="K")
+    sigmoid(sigma, slope)
+    z *= sigma
+    np.subtract(1, sigma, out=slope)
+    slope *= z
+    slope += sigma
+
+
+def gelu(z: Array, slope: Array) -> None:
+    """f = ½z·(1 + t) with t = tanh(√(2/π)·(z + 0.044715·z³)), the tanh form of Hendrycks and Gimpel (2016).
+
+    f' = ½(1 + t) + ½z·(1 - t²)·√(2/π)·(1 + 3·0.044715·z²).
+    """
+    c, d = math.sqrt(2 / math.pi), 0.044715
+    square = z * z
+    t = np.tanh(c * z * (1 + d * square))
+    np.multiply(0.5 * c * z * (1 - t * t), 1 + 3 * d * square, out=slope)
+    t += 1
+    t *= 0.5
+    slope += t
+    z *= t
+
+
+ACTIVATIONS: dict[str, Activation | None] = {
+    "relu": Activation(relu, binary=True),
+    "tanh": Activation(tanh),
+    "sigmoid": Activation(sigmoid),
+    "leaky_relu": Activation(leaky_relu),
+    "elu": Activation(elu),
+    "gelu": Activation(gelu),
+    "silu": Activation(silu),
+    "prelu": None,
+    "maxout": None,
 }
-"""Every activation by the name that studies call it."""
+"""Every activation by the name that studies call it; those that learn their shape are layers of their own."""

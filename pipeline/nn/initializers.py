@@ -14,11 +14,29 @@ INITIALIZERS: dict[str, Callable[[int, int], float]] = {
     "xavier": lambda fan_in, fan_out: math.sqrt(1 / fan_in),  # noqa: ARG005  LeCun 1998; the lecture's "Xavier"
     "glorot": lambda fan_in, fan_out: math.sqrt(2 / (fan_in + fan_out)),  # Glorot and Bengio 2010
     "he": lambda fan_in, fan_out: math.sqrt(2 / fan_in),  # noqa: ARG005  He et al. 2015
+    "orthogonal": lambda fan_in, fan_out: math.sqrt(1 / max(fan_in, fan_out)),  # Saxe, McClelland and Ganguli 2013
 }
-"""The standard deviation of a layer's normal weights, from its fan-in and fan-out, by the name that studies call it."""
+"""The standard deviation of a layer's weights, from its fan-in and fan-out, by the name that studies call it.
+
+The weights are normal, but for ``orthogonal``, whose rows or columns, the fewer of the two, are orthonormal.
+"""
 
 
 def draw_weights(rng: np.random.Generator, init: str | float, fan_in: int, fan_out: int) -> np.ndarray:
-    """Draw one trial's weights (fan_in, fan_out) in float64: normal, with the scale of ``init``, a name or a number."""
+    """Draw one trial's weights (fan_in, fan_out) in float64, with the scale of ``init``, a name or a number."""
+    normal = rng.standard_normal((fan_in, fan_out))
+    if init == "orthogonal":
+        return orthonormal(normal)
     scale = INITIALIZERS[init](fan_in, fan_out) if isinstance(init, str) else init
-    return scale * rng.standard_normal((fan_in, fan_out))
+    return scale * normal
+
+
+def orthonormal(normal: np.ndarray) -> np.ndarray:
+    """A uniformly random matrix with orthonormal rows or columns, from a normal one of its shape.
+
+    QR gives it once the signs of R's diagonal are made positive (Mezzadri 2007).
+    """
+    tall = normal if normal.shape[0] >= normal.shape[1] else normal.T
+    q, r = np.linalg.qr(tall)
+    q *= np.sign(np.diag(r))
+    return q if tall is normal else q.T

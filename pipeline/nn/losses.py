@@ -1,4 +1,7 @@
-"""A loss measures how wrong the logits are, and says in which direction they should move."""
+"""A loss measures how wrong the logits are, and says in which direction they should move.
+
+Softmax works across classes, so in here the class is outermost in memory, and a pass over all trials is one loop.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +13,56 @@ Array = np.ndarray
 def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array, Array]:
     """The loss of every row, whether it is classified right, and its softmax probabilities.
 
-    ``logits`` (K, B, C) are overwritten by the probabilities; ``labels`` (B,) are shared by the trials. The loss
-    (K, B) is -log softmax(logits)[label], shifted by the greatest logit so that nothing overflows.
+    ``logits`` (K, B, C) may be overwritten; ``labels`` (B,) are shared by the trials. The loss (K, B) is
+    -log softmax(logits)[label], shifted by the greatest logit so that nothing overflows.
     """
-    predicted = logits.argmax(axis=-1)[..., None]
-    logits -= np.take_along_axis(logits, predicted, axis=-1)
-    picked = _pick(logits, labels)
-    np.exp(logits, out=logits)
-    totals = np.matmul(logits, np.ones((logits.shape[-1], 1), logits.dtype))
-    logits /= totals
-    return np.log(totals[..., 0]) - picked, predicted[..., 0] == labels, logits
+    shifted = np.ascontiguousarray(logits.transpose(2, 0, 1))
+    greatest = shifted.max(axis=0)
+    shifted -= greatest
+    picked = _pick(shifted, labels)
+    right = _first_greatest_is(labels, shifted, picked, finite=bool(np.isfinite(greatest).all()))
+    exps = np.exp(shifted, out=shifted)
+    totals = _sum_over_classes(exps)
+    exps /= totals
+    return np.log(totals) - picked, right, exps.transpose(1, 2, 0)
 
 
-def softmax_cross_entropy_gradient(probabilities: Array, one_hot: Array) -> Array:
-    """Turn the probabilities (K, B, C) into the gradient of the mean loss, (p - y) / B, in their place."""
-    probabilities -= one_hot
-    probabilities /= len(one_hot)
-    return probabilities
+def smooth(one_hot: Array, smoothing: Array) -> Array:
+    """One-hot targets (B, C) that leave a share (K, 1, 1) to all classes alike (Szegedy et al. 2016): (K, B, C)."""
+    return np.asarray(one_hot * (1 - smoothing) + smoothing / one_hot.shape[-1])
 
 
-def _pick(logits: Array, labels: Array) -> Array:
-    """Each row's logit of its own label, (K, B) and contiguous, so that sums over it do not depend on K."""
-    trials, rows, classes = logits.shape
-    picked: Array = logits.reshape(trials, rows * classes).take(np.arange(rows) * classes + labels, axis=1)
-    return picked
+def softmax_cross_entropy_gradient(probabilities: Array, targets: Array, scale: Array | float = 1.0) -> Array:
+    """The gradient of the mean loss, (p - y) / B, from the probabilities (K, B, C), which are overwritten.
+
+    ``targets`` y are (B, C) or (K, B, C), rows of sum 1; ``scale`` is a factor for each trial, (K, 1).
+    """
+    trials, rows, classes = probabilities.shape
+    probabilities -= targets
+    factors = np.asarray(scale, probabilities.dtype).reshape(-1, 1, 1) / rows
+    gradient = np.empty((trials, classes, rows), probabilities.dtype).swapaxes(1, 2)
+    np.multiply(probabilities, factors, out=gradient)
+    return gradient
+
+
+def _sum_over_classes(exps: Array) -> Array:
+    """Sum (C, K, B), one class after the other; the order that ``sum`` takes would depend on K and B."""
+    totals: Array = exps[0].copy()
+    for one in exps[1:]:
+        totals += one
+    return totals
+
+
+def _pick(shifted: Array, labels: Array) -> Array:
+    """Each row's logit of its own label, (K, B); fancy indexing is slower."""
+    _, trials, rows = shifted.shape
+    places = labels * (trials * rows) + np.arange(trials * rows).reshape(trials, rows)
+    return np.asarray(shifted.reshape(-1).take(places))
+
+
+def _first_greatest_is(labels: Array, shifted: Array, picked: Array, *, finite: bool) -> Array:
+    """Whether the first of a row's greatest logits, which are 0 by now, is that of its label."""
+    greatest = shifted == 0
+    if finite and np.count_nonzero(greatest) == picked.size:  # nearly always: each row has one
+        return np.asarray(picked == 0)
+    return np.asarray(greatest.argmax(axis=0) == labels)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.initializers import draw_weights
-from pipeline.nn.layers import Array, Arrays, BatchNorm, Dense, Layer, Nonlinearity, Shapes, Workspace
+from pipeline.nn.layers import Array, BatchNorm, Dense, Dropout, Layer, LayerNorm, Maxout, Nonlinearity, PReLU
+from pipeline.nn.parameters import Parameters
+from pipeline.nn.regularisers import l2_penalty
+from pipeline.nn.workspace import Workspace
+
+__all__ = ["Architecture", "Network", "Parameters", "backward", "forward", "init_network", "l2_penalty", "with_ones"]
 
 
 @dataclass(frozen=True)
@@ -19,106 +23,111 @@ class Architecture:
 
     sizes: tuple[int, ...]
     activation: str
-    batch_norm: bool
+    batch_norm: bool = False
+    layer_norm: bool = False
+    dropout: bool = False
 
     def layers(self) -> tuple[Layer, ...]:
-        """Dense, batch norm if any, and the activation for each hidden layer; a dense layer of logits at the end."""
+        """Dense, norms if any, the activation and dropout for each hidden layer; a dense layer of logits at the end."""
         stack: list[Layer] = []
-        for i, (fan_in, fan_out) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
-            stack.append(Dense(fan_in, fan_out, i, first=i == 0))
-            if i < len(self.sizes) - 2:
-                stack += [BatchNorm(fan_out, i)] if self.batch_norm else []
-                stack.append(Nonlinearity(ACTIVATIONS[self.activation], fan_out))
-        return tuple(stack)
+        fan_in, *hidden, classes = self.sizes
+        for width in hidden:
+            stack += self._hidden(len(stack), fan_in, width)
+            fan_in = width
+        return (*stack, Dense(len(stack), fan_in, classes, first=not stack))
 
+    def _hidden(self, start: int, fan_in: int, width: int) -> list[Layer]:
+        sums = 2 * width if self.activation == "maxout" else width
+        stack: list[Layer] = [Dense(start, fan_in, sums, first=start == 0)]
+        if self.batch_norm:
+            stack.append(BatchNorm(start + len(stack), sums))
+        if self.layer_norm:
+            stack.append(LayerNorm(start + len(stack), sums))
+        stack.append(self._nonlinearity(start + len(stack), width))
+        if self.dropout:
+            stack.append(Dropout(start + len(stack), width))
+        return stack
 
-Names = tuple[tuple[int, str, tuple[int, ...]], ...]
-"""The layer, name and shape of every array of a trial, in the order in which they lie."""
-
-
-class Parameters:
-    """Named arrays of K trials that live in one flat array ``values`` (K, P), so that an update is a few calls.
-
-    ``layers[i][name]`` is a view of it, (K, ...). The first ``decayed`` columns are the weights, which L2 decays.
-    """
-
-    def __init__(self, values: Array, names: Names, layers: int, decayed: int = 0) -> None:
-        self.values, self.names, self.decayed = values, names, decayed
-        self.layers: list[Arrays] = [{} for _ in range(layers)]
-        start = 0
-        for layer, name, shape in names:
-            stop = start + math.prod(shape)
-            self.layers[layer][name] = values[:, start:stop].reshape(-1, *shape)
-            start = stop
-
-    @classmethod
-    def zeros(cls, layers: Sequence[Layer], trials: int, dtype: str) -> Parameters:
-        """What the layers train, all zero."""
-        weights = _names([layer.weights for layer in layers])
-        names = weights + _names([layer.offsets for layer in layers])
-        return cls(np.zeros((trials, _size(names)), dtype), names, len(layers), decayed=_size(weights))
-
-    def with_values(self, values: Array) -> Parameters:
-        """The same names over other values (K', P)."""
-        return Parameters(values, self.names, len(self.layers), self.decayed)
-
-    def select(self, members: Array) -> Parameters:
-        """A copy of some of the trials, chosen by an index or a mask over K."""
-        return self.with_values(self.values[members])
-
-
-def _names(shapes: Sequence[Shapes]) -> Names:
-    return tuple((i, name, shape) for i, named in enumerate(shapes) for name, shape in named.items())
-
-
-def _size(names: Names) -> int:
-    return sum(math.prod(shape) for _, _, shape in names)
+    def _nonlinearity(self, index: int, width: int) -> Layer:
+        activation = ACTIVATIONS[self.activation]
+        if activation is None:
+            return {"prelu": PReLU, "maxout": Maxout}[self.activation](index, width)
+        return Nonlinearity(index, activation, width)
 
 
 @dataclass
 class Network:
-    """K trials' parameters and running statistics, on the layers that they share."""
+    """K trials' parameters and running statistics, on the layers that they share.
+
+    ``generators``, one for each trial, are what dropout draws from.
+    """
 
     layers: tuple[Layer, ...]
     params: Parameters
     stats: Parameters
+    generators: Sequence[np.random.Generator] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
-        self.arrays = [trained | kept for trained, kept in zip(self.params.layers, self.stats.layers, strict=True)]
+        pairs = zip(self.params.layers, self.stats.layers, strict=True)
+        self.arrays = [{**trained, **kept} for trained, kept in pairs]
 
-    def select(self, members: Array) -> Network:
-        """A copy of some of the trials, chosen by an index or a mask over K."""
-        return Network(self.layers, self.params.select(members), self.stats.select(members))
+    def select(self, members: Array | slice) -> Network:
+        """Some of the trials: a copy of those that an index or a mask over K chooses, a view of a slice."""
+        generators = [self.generators[k] for k in np.arange(len(self))[members]] if self.generators else ()
+        return Network(self.layers, self.params.select(members), self.stats.select(members), generators)
+
+    def __len__(self) -> int:
+        """K."""
+        return len(self.params)
 
 
 def init_network(
-    architecture: Architecture, inits: Sequence[str | float], seeds: Sequence[int], dtype: str = "float32"
+    architecture: Architecture,
+    inits: Sequence[str | float],
+    seeds: Sequence[int],
+    dtype: str = "float32",
+    dropout: Sequence[float] = (),
 ) -> Network:
     """Draw K networks, each from its own scheme and seed, so that none depends on its company.
 
-    Biases start at 0, batch norm at γ = 1, β = 0, and its running statistics at mean 0, variance 1.
+    Biases start at 0, norms at γ = 1, β = 0, and running statistics at mean 0, variance 1. ``dropout`` gives the share
+    of units that each trial silences, and is needed if the architecture has dropout.
     """
     layers = architecture.layers()
-    params = Parameters.zeros(layers, len(seeds), dtype)
-    names = _names([layer.statistics for layer in layers])
-    stats = Parameters(np.zeros((len(seeds), _size(names)), dtype), names, len(layers))
+    params = Parameters.zeros([(layer.trained, layer.joined) for layer in layers], len(seeds), dtype)
+    stats = Parameters.zeros([(layer.kept, {}) for layer in layers], len(seeds), dtype)
+    generators = [np.random.default_rng([seed, 1]) for seed in seeds] if architecture.dropout else []
+    network = Network(layers, params, stats, generators)
     for k, (init, seed) in enumerate(zip(inits, seeds, strict=True)):
         rng = np.random.default_rng(seed)
-        for layer, views in zip(layers, params.layers, strict=True):
+        for layer, arrays in zip(layers, params.layers, strict=True):
             if isinstance(layer, Dense):
-                views["W"][k] = draw_weights(rng, init, layer.fan_in, layer.fan_out)
-    for views, kept in zip(params.layers, stats.layers, strict=True):
-        if "gamma" in views:
-            views["gamma"][:] = 1
-            kept["variance"][:] = 1
-    return Network(layers, params, stats)
+                arrays["W"][k] = draw_weights(rng, init, layer.fan_in, layer.fan_out)
+    for layer, arrays in zip(layers, network.arrays, strict=True):
+        for name, value in layer.initial.items():
+            arrays[name][:] = value
+        if isinstance(layer, Dropout):
+            arrays["keep"][:, 0, 0] = 1 - np.asarray(dropout)
+    return network
+
+
+def with_ones(inputs: Array, dtype: str) -> Array:
+    """Rows (B, D) as the first layer reads them: (B, D + 1), the last feature of ones, in memory the minibatch innermost."""
+    rows, features = inputs.shape
+    columns = np.ones((features + 1, rows), dtype)
+    columns[:features] = inputs.T
+    return columns.T
 
 
 def forward(network: Network, inputs: Array, space: Workspace, *, training: bool) -> list[Array]:
-    """Every layer's inputs, and the logits (K, B, C) at the end, for inputs (B, D) shared by the trials or (K, B, D).
+    """Every layer's inputs, and the logits (K, B, C) at the end, for inputs (B, D) shared by the trials.
 
-    Layers work in place where they can: an entry may hold what a later layer made of it.
+    Inputs that went through :func:`with_ones` are taken as they are. Layers work in place where they can: an entry may
+    hold what a later layer made of it.
     """
+    if inputs.shape[-1] == network.layers[0].trained["W"][0]:
+        inputs = with_ones(inputs, space.dtype)
+    space.generators = network.generators
     signals = [inputs]
     for layer, arrays in zip(network.layers, network.arrays, strict=True):
         signals.append(layer.forward(arrays, signals[-1], space, training=training))
@@ -126,13 +135,6 @@ def forward(network: Network, inputs: Array, space: Workspace, *, training: bool
 
 
 def backward(network: Network, grads: Parameters, signals: Sequence[Array], upstream: Array, space: Workspace) -> None:
-    """Fill ``grads`` from the signals of a training-mode :func:`forward` and dL/d(logits), which is overwritten."""
+    """Fill ``grads`` from the signals of a training-mode :func:`forward` and dL/d(logits); all of these are overwritten."""
     for i in reversed(range(len(network.layers))):
         upstream = network.layers[i].backward(network.arrays[i], grads.layers[i], signals[i], upstream, space)
-
-
-def l2_penalty(params: Parameters, l2: Array) -> Array:
-    """½·l2·ΣW² of each trial (K,), over the weights; biases and batch norm's parameters are left out."""
-    weights = params.values[:, : params.decayed]
-    penalty: Array = 0.5 * l2 * np.square(weights).sum(axis=1)
-    return penalty

@@ -1,46 +1,185 @@
-"""Gradients, checked along random directions in float64."""
+"""Gradients, checked along random directions in float64: every layer, for one trial and for several at once."""
 
 import numpy as np
 import pytest
 
-from pipeline.nn.layers import Workspace
-from pipeline.nn.losses import softmax_cross_entropy, softmax_cross_entropy_gradient
+from pipeline.nn import regularisers
+from pipeline.nn.activations import ACTIVATIONS, Activation
+from pipeline.nn.layers import BatchNorm, Dense, Workspace
+from pipeline.nn.losses import smooth, softmax_cross_entropy, softmax_cross_entropy_gradient
 from pipeline.nn.network import Architecture, Network, backward, forward, init_network
+from pipeline.nn.optimizers import add_decay
 
-STEP = 1e-5
+STEP, DIRECTIONS = 1e-6, 5
 ROWS, CLASSES, FEATURES = 12, 5, 7
+RIGHT, WRONG = 1e-6, 1e-3
+"""Relative errors (CS231n): a right float64 gradient is below the first, a fault above the second."""
+RNG = np.random.default_rng(1)
+INPUTS, LABELS = RNG.standard_normal((ROWS, FEATURES)), RNG.integers(0, CLASSES, ROWS)
 
 
-def losses_and_gradient(network, inputs, labels):
-    """The mean loss of each trial, and its gradient over all parameters (K, P)."""
-    space = Workspace(len(network.params.values), len(labels), "float64")
-    signals = forward(network, inputs, space, training=True)
-    losses, _, probabilities = softmax_cross_entropy(signals[-1], labels)
+def draw(trials, activation="tanh", **structure):
+    """Networks with nothing left at 0 or 1, where faults could hide; running statistics among it."""
+    architecture = Architecture((FEATURES, 9, 8, CLASSES), activation, **structure)
+    dropout = [0.3, 0.5, 0.1][:trials]
+    network = init_network(architecture, ["he", "xavier", 0.5][:trials], range(trials), "float64", dropout)
+    network.params.values += 0.1 * np.random.default_rng(2).standard_normal(network.params.values.shape)
+    return network
+
+
+def objective(network, smoothing):
+    """The mean loss (K,) with smoothed labels, and its gradient over all parameters (K, P)."""
+    space = Workspace(len(network), ROWS, "float64")
+    network.generators = [np.random.default_rng(k) for k in range(len(network))]  # the same dropout every time
+    signals = forward(network, INPUTS, space, training=True)
+    by_class = [softmax_cross_entropy(signals[-1].copy(), np.full(ROWS, c))[0].mean(axis=1) for c in range(CLASSES)]
+    losses, _, probabilities = softmax_cross_entropy(signals[-1], LABELS)
+    share = np.full((len(network), 1, 1), smoothing)
+    upstream = softmax_cross_entropy_gradient(probabilities, smooth(np.eye(CLASSES)[LABELS], share))
     grads = network.params.with_values(np.zeros_like(network.params.values))
-    upstream = softmax_cross_entropy_gradient(probabilities, np.eye(CLASSES)[labels])
     backward(network, grads, signals, upstream, space)
-    return losses.mean(axis=1), grads.values
+    return (1 - smoothing) * losses.mean(axis=1) + smoothing * np.mean(by_class, axis=0), grads.values
 
 
-def moved(network, direction):
-    """The same networks with their parameters moved."""
-    return Network(network.layers, network.params.with_values(network.params.values + direction), network.stats)
+def moved(network, step):
+    """The same networks with their parameters moved, and statistics of their own, since forward moves those."""
+    return Network(
+        network.layers,
+        network.params.with_values(network.params.values + step),
+        network.stats.select([*range(len(network))]),
+    )
+
+
+def slopes(network, smoothing=0.0):
+    """Of the objective along random directions, as backward has them and as differences have them: (DIRECTIONS, K) each.
+
+    The step is small enough for kinks to be crossed hardly ever; of the few directions the median is judged.
+    """
+    rng = np.random.default_rng(3)
+    directions = rng.standard_normal((DIRECTIONS, *network.params.values.shape))
+    _, gradient = objective(moved(network, 0), smoothing)
+    ends = [[objective(moved(network, sign * STEP * d), smoothing)[0] for sign in (1, -1)] for d in directions]
+    return (gradient * directions).sum(axis=-1), np.array([ahead - behind for ahead, behind in ends]) / (2 * STEP)
+
+
+def relative_error(analytic, numeric):
+    """|a - n| / (|a| + |n|) of each trial, of lengths over the directions."""
+    error = np.median(np.abs(analytic - numeric), axis=0) / np.median(np.abs(analytic) + np.abs(numeric), axis=0)
+    assert np.all(np.median(np.abs(numeric), axis=0) > 1e-3)  # there is a slope to be right about
+    return error
+
+
+def error_of(trials=2, smoothing=0.0, **structure):
+    """The greatest relative error of any trial."""
+    return relative_error(*slopes(draw(trials, **structure), smoothing)).max()
 
 
 @pytest.mark.parametrize("trials", [1, 3])
-@pytest.mark.parametrize("batch_norm", [False, True])
-@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
-def test_backward_agrees_with_central_differences(activation, batch_norm, trials):
-    """The slope of the loss along a random direction is the gradient's, for every trial, to 1e-6."""
-    rng = np.random.default_rng(1)
-    architecture = Architecture((FEATURES, 9, 8, CLASSES), activation, batch_norm)
-    network = init_network(architecture, ["he", "xavier", 0.5][:trials], range(trials), "float64")
-    network.params.values += 0.1 * rng.standard_normal(network.params.values.shape)
-    inputs, labels = rng.standard_normal((ROWS, FEATURES)), rng.integers(0, CLASSES, ROWS)
-    _, gradient = losses_and_gradient(network, inputs, labels)
-    direction = rng.standard_normal(gradient.shape)
+@pytest.mark.parametrize("norm", [{}, {"batch_norm": True}, {"layer_norm": True}])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_backward_agrees_with_differences(activation, norm, trials):
+    """Along random directions the gradient is the slope of the loss, for every activation, every norm and every trial."""
+    assert error_of(trials, activation=activation, **norm) < RIGHT
+
+
+@pytest.mark.parametrize("structure", [{"dropout": True}, {"dropout": True, "batch_norm": True, "layer_norm": True}])
+@pytest.mark.parametrize("activation", ["relu", "maxout"])
+def test_dropout_and_all_norms_together_agree(activation, structure):
+    """Dropout's gradient is that of the mask that was drawn, beside both norms too."""
+    assert error_of(3, activation=activation, **structure) < RIGHT
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 0.9])
+def test_the_gradient_is_that_of_the_smoothed_loss(smoothing):
+    """With smoothed labels the objective is their cross-entropy: (1 - s) of the label's and s of the mean over classes."""
+    assert error_of(smoothing=smoothing) < RIGHT
+
+
+def test_no_hidden_layer_is_a_linear_classifier():
+    """A network without hidden layers is a dense layer of logits, and its gradient agrees too."""
+    network = init_network(Architecture((FEATURES, CLASSES), "relu"), [0.5], [0], "float64")
+    assert relative_error(*slopes(network)).max() < RIGHT
+
+
+@pytest.mark.parametrize(("penalty", "gradient"), [("l2_penalty", "l2"), ("l1_penalty", "l1")])
+def test_penalties_have_the_slope_that_is_added(penalty, gradient):
+    """½·l2·ΣW² rises by l2·W and l1·Σ|W| by l1·sign(W), whatever the trial's number; biases and norms count for nothing."""
+    network, strength = draw(3, batch_norm=True), np.array([0.1, 0.0, 2.0])
+    grads = network.params.with_values(np.zeros_like(network.params.values))
+    {"l2": add_decay, "l1": regularisers.add_l1}[gradient](network.params, grads, strength[:, None])
+    direction = np.random.default_rng(0).standard_normal(network.params.values.shape)
     ahead, behind = (
-        losses_and_gradient(moved(network, sign * STEP * direction), inputs, labels)[0] for sign in (1, -1)
+        getattr(regularisers, penalty)(moved(network, s * STEP * direction).params, strength) for s in (1, -1)
     )
-    numeric, analytic = (ahead - behind) / (2 * STEP), (gradient * direction).sum(axis=1)
-    assert np.all(np.abs(numeric - analytic) <= 1e-6 * (np.abs(numeric) + np.abs(analytic)))
+    np.testing.assert_allclose(
+        (ahead - behind) / (2 * STEP), (grads.values * direction).sum(axis=1), rtol=1e-6, atol=1e-9
+    )
+
+
+def test_the_penalty_is_half_l2_times_the_squared_weights():
+    """The convention is ½·l2·ΣW², so that l2 = 1000 on the lecture's network adds half of 1000 times its ΣW² to its loss."""
+    network = init_network(Architecture((3072, 50, 10), "relu"), [1e-4] * 2, [0, 1], "float64")
+    network.params.layers[0]["b"][:] = 7  # a bias is no weight
+    squares = [sum((W[k] ** 2).sum() for W in network.params.weights) for k in range(2)]
+    penalty = regularisers.l2_penalty(network.params, np.array([1e3, 1e3]))
+    np.testing.assert_allclose(penalty, 500 * np.array(squares), rtol=1e-12)
+    assert np.all(np.abs(np.log(10) + penalty - 3.0731) < 0.012)
+
+
+def missing_division(monkeypatch):  # noqa: D103  its name says the fault
+    right = softmax_cross_entropy_gradient
+    monkeypatch.setitem(globals(), "softmax_cross_entropy_gradient", lambda p, y: right(p, y, ROWS))
+
+
+def biases_one_per_cent_off(monkeypatch):  # noqa: D103  its name says the fault
+    right = Dense.backward
+
+    def backward(self, params, grads, *rest):
+        result = right(self, params, grads, *rest)
+        grads["b"] *= 1.01
+        return result
+
+    monkeypatch.setattr(Dense, "backward", backward)
+
+
+def slope_missing(monkeypatch):  # noqa: D103  its name says the fault
+    monkeypatch.setitem(ACTIVATIONS, "tanh", Activation(ACTIVATIONS["tanh"].forward, lambda *_: None))
+
+
+def batch_norm_without_its_mean(monkeypatch):  # noqa: D103  its name says the fault
+    monkeypatch.setattr(BatchNorm, "backward", lambda *arguments: arguments[4])
+
+
+@pytest.mark.parametrize(
+    "fault", [missing_division, biases_one_per_cent_off, slope_missing, batch_norm_without_its_mean]
+)
+def test_an_injected_fault_shows(fault, monkeypatch):
+    """Each of the classical faults is an error above 1e-3, so the check can fail."""
+    structure = {"batch_norm": fault is batch_norm_without_its_mean}
+    assert error_of(**structure) < RIGHT
+    fault(monkeypatch)
+    assert error_of(**structure) > WRONG
+
+
+@pytest.mark.parametrize("factor", [0.0, 2.0])
+def test_a_wrong_l2_gradient_shows(factor):
+    """With L2 left out of the gradient, or counted double, the slope of loss + ½·l2·ΣW² is off by more than 1e-3."""
+    network, l2 = draw(1), np.array([0.1])
+    direction = np.random.default_rng(0).standard_normal(network.params.values.shape)
+
+    def total(step):
+        at = moved(network, step * direction)
+        return objective(at, 0.0)[0] + regularisers.l2_penalty(at.params, l2)
+
+    def analytic(times):
+        grads = network.params.with_values(objective(moved(network, 0), 0.0)[1])
+        add_decay(network.params, grads, times * l2[:, None])
+        return (grads.values * direction).sum(axis=1)
+
+    numeric = (total(STEP) - total(-STEP)) / (2 * STEP)
+
+    def error(times):
+        return (np.abs(analytic(times) - numeric) / (np.abs(analytic(times)) + np.abs(numeric))).item()
+
+    assert error(1.0) < RIGHT
+    assert error(factor) > WRONG

@@ -1,0 +1,50 @@
+"""A dense layer gives every unit a weight for each input, and a bias."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.nn.layer import Array, Arrays, Layer, Shapes, Workspace
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """Outputs = inputs·W + b, as one product of the inputs and a feature of ones with W and b, which lie side by side.
+
+    The ``first`` layer owes nobody the gradient of its inputs, which come with their ones, (B, D + 1), and are shared by
+    the trials.
+    """
+
+    fan_in: int
+    fan_out: int
+    first: bool = False
+
+    @property
+    def trained(self) -> Shapes:
+        return {"W": (self.fan_in, self.fan_out), "b": (1, self.fan_out)}
+
+    @property
+    def joined(self) -> Shapes:
+        return {"Wb": (self.fan_in + 1, self.fan_out)}
+
+    @property
+    def per_row(self) -> int:
+        return self.fan_out + 1
+
+    def forward(self, params: Arrays, inputs: Array, space: Workspace, *, training: bool) -> Array:
+        """Z = X·W + b."""
+        outputs = space.signal(self.index, self.fan_out)
+        np.matmul(self._with_ones(inputs, space), params["Wb"], out=outputs)
+        return outputs
+
+    def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, space: Workspace) -> Array:
+        """From Z = X·W + b: dW = Xᵀ·dZ, db = Σ over rows of dZ, dX = dZ·Wᵀ, in the place of X."""
+        np.matmul(self._with_ones(inputs, space).swapaxes(-1, -2), upstream, out=grads["Wb"])
+        if not self.first:
+            np.matmul(upstream, params["W"].swapaxes(-1, -2), out=inputs)
+        return inputs
+
+    def _with_ones(self, inputs: Array, space: Workspace) -> Array:
+        return inputs if self.first else space.with_ones(inputs)

@@ -1,0 +1,57 @@
+"""The parameters of K networks are one flat array, with a view for each layer's share of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.nn.layer import Array, Arrays, Shapes
+
+Share = tuple[Shapes, Shapes]
+"""The shapes of a layer's arrays, and those of all of them as one."""
+
+
+class Parameters:
+    """Named arrays of K trials that live in one flat array ``values`` (K, P), so that an update is a few calls.
+
+    ``layers[i][name]`` is a view of it, (K, ...); ``weights`` are the views called W, which regularisers act on.
+    """
+
+    def __init__(self, values: Array, shares: Sequence[Share]) -> None:
+        self.values, self.shares = values, shares
+        self.layers: list[Arrays] = []
+        start = 0
+        for shapes, joined in shares:
+            begin, views = start, {}
+            for name, shape in shapes.items():
+                stop = start + math.prod(shape)
+                views[name] = values[:, start:stop].reshape(-1, *shape)
+                start = stop
+            views.update({name: values[:, begin:start].reshape(-1, *shape) for name, shape in joined.items()})
+            self.layers.append(views)
+        self.weights = [views["W"] for views in self.layers if "W" in views]
+
+    @classmethod
+    def zeros(cls, shares: Sequence[Share], trials: int, dtype: str) -> Parameters:
+        """Arrays of these shapes, all zero."""
+        size = sum(math.prod(shape) for shapes, _ in shares for shape in shapes.values())
+        return cls(np.zeros((trials, size), dtype), shares)
+
+    @property
+    def names(self) -> tuple[tuple[int, str, tuple[int, int]], ...]:
+        """The layer, name and shape of every array of a trial, in the order in which they lie."""
+        return tuple((i, name, shape) for i, (shapes, _) in enumerate(self.shares) for name, shape in shapes.items())
+
+    def with_values(self, values: Array) -> Parameters:
+        """The same names over other values (K', P)."""
+        return Parameters(values, self.shares)
+
+    def select(self, members: Array | slice) -> Parameters:
+        """Some of the trials: a copy of those that an index or a mask over K chooses, a view of a slice."""
+        return self.with_values(self.values[members])
+
+    def __len__(self) -> int:
+        """K."""
+        return len(self.values)

@@ -1,0 +1,44 @@
+"""What data must be for a network to train on it; anything else is refused before training starts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.data import Dataset, Split
+from pipeline.hparams import TrainConfig
+
+
+def check_data(data: Dataset, config: TrainConfig) -> None:
+    """Raise ``ValueError``, naming what and where, for data that cannot be trained on as configured."""
+    for name in ("train", "val", "test"):
+        check_split(name, getattr(data, name), data.features, data.classes)
+    if config.batch_size > len(data.train):
+        raise ValueError(f"batch_size: got {config.batch_size}; the training split has {len(data.train)} rows")
+
+
+def check_split(name: str, rows: Split, features: int, classes: int) -> None:
+    """Raise ``ValueError`` unless the rows are finite numbers (N, D), each with a label from 0 to C - 1."""
+    check_inputs(name, rows.inputs, features)
+    labels = np.asarray(rows.labels)
+    if labels.shape != (len(rows.inputs),) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"{name} labels: got {labels.dtype} of shape {labels.shape}; expected {len(rows.inputs)} whole numbers"
+        )
+    outside = labels[(labels < 0) | (labels >= classes)]
+    if outside.size:
+        raise ValueError(f"{name} labels: got {outside[0]}; expected classes from 0 to {classes - 1}")
+
+
+def check_inputs(name: str, inputs: np.ndarray, features: int) -> None:
+    """Raise ``ValueError`` unless they are rows of finite numbers, (N, D) with N > 0."""
+    inputs = np.asarray(inputs)
+    if inputs.dtype.kind not in "fiu":
+        raise ValueError(f"{name} inputs: got dtype {inputs.dtype}; expected numbers")
+    if inputs.ndim != 2 or inputs.shape[1] != features or not len(inputs):
+        raise ValueError(f"{name} inputs: got shape {inputs.shape}; expected (N, {features}) with N at least 1")
+    wrong = ~np.isfinite(inputs)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise ValueError(
+            f"{name} inputs: got {inputs[row, column]} in row {row}, column {column}; expected finite numbers"
+        )

@@ -1,0 +1,179 @@
+"""A lockstep group is K networks of one structure that take every step together, a tile of them at a time.
+
+A tile is as many networks as work in the processor's cache; it takes all of the minibatches at hand before the next
+tile has its turn. Which tile a network is in changes nothing in its numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+
+from pipeline.data import Split
+from pipeline.hparams import HyperParams, TrainConfig
+from pipeline.nn.layers import Array, Workspace
+from pipeline.nn.losses import smooth, softmax_cross_entropy, softmax_cross_entropy_gradient
+from pipeline.nn.network import Network, Parameters, backward, forward, init_network
+from pipeline.nn.optimizers import Optimizer, make_optimizer
+from pipeline.nn.regularisers import Regularisers
+from pipeline.training.memory import architecture, trials_per_tile
+from pipeline.training.minibatches import Minibatch, minibatches
+
+EVALUATION_ROWS = 128
+NUMBERS = tuple(f.name for f in fields(HyperParams) if f.type == "float")
+"""The hyperparameters that are arrays over the trials of a group."""
+
+
+@dataclass
+class Bench:
+    """The buffers that tiles share, since only one of them works at a time."""
+
+    grads: dict[int, Parameters] = field(default_factory=dict)
+    spaces: dict[tuple[int, int], Workspace] = field(default_factory=dict)
+
+    def space(self, network: Network, rows: int) -> Workspace:
+        """A workspace for the networks and B rows."""
+        key = (len(network), rows)
+        if key not in self.spaces:
+            self.spaces[key] = Workspace(*key, network.params.values.dtype.name)
+        return self.spaces[key]
+
+    def gradients(self, network: Network) -> Parameters:
+        """An array for the gradients of the networks."""
+        if len(network) not in self.grads:
+            self.grads[len(network)] = network.params.with_values(np.zeros_like(network.params.values))
+        return self.grads[len(network)]
+
+
+@dataclass
+class Tile:
+    """Some networks of a group in training; ``smoothing`` of their labels is (K, 1, 1), if there is any."""
+
+    trials: Sequence[HyperParams]
+    network: Network
+    optimizer: Optimizer
+    regularisers: Regularisers
+    smoothing: Array | None
+    bench: Bench
+
+    @classmethod
+    def of(cls, trials: Sequence[HyperParams], features: int, classes: int, dtype: str, bench: Bench) -> Tile:
+        """The freshly drawn networks of trials of one structure."""
+        one = trials[0]
+        numbers = {name: np.array([getattr(t, name) for t in trials]) for name in NUMBERS}
+        network = init_network(
+            architecture(one, features, classes),
+            [t.init for t in trials],
+            [t.seed for t in trials],
+            dtype,
+            dropout=[t.dropout for t in trials],
+        )
+        used = {name: numbers[name][:, None].astype(dtype) for name in ("clip", "l1", "max_norm") if getattr(one, name)}
+        smoothing = numbers["label_smoothing"][:, None, None].astype(dtype) if one.label_smoothing else None
+        optimizer = make_optimizer(one.optimizer, network.params, numbers)
+        return cls(trials, network, optimizer, Regularisers(**used), smoothing, bench)
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    def select(self, members: Array) -> Tile:
+        """Some of its networks, chosen by a mask over K: a copy, unless all are."""
+        if members.all():
+            return self
+        return Tile(
+            [trial for trial, chosen in zip(self.trials, members, strict=True) if chosen],
+            self.network.select(members),
+            self.optimizer.select(members),
+            self.regularisers.select(members),
+            None if self.smoothing is None else self.smoothing[members],
+            self.bench,
+        )
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """Set the learning rates of an epoch, counted from 0."""
+        self.optimizer.anneal(np.array([trial.rate_factor(epoch, epochs) for trial in self.trials]))
+
+    def fit(self, batches: Sequence[Minibatch]) -> tuple[Array, Array]:
+        """Take a step for each minibatch; the losses (K, n) and the rows classified right (K, n) before each."""
+        return _along_rows([self.step(batch) for batch in batches])
+
+    def step(self, batch: Minibatch) -> tuple[Array, Array]:
+        """One update; the losses (K, B) and the rows classified right (K, B) before it."""
+        space, grads, scale = (
+            self.bench.space(self.network, len(batch)),
+            self.bench.gradients(self.network),
+            self.optimizer.scale,
+        )
+        signals = forward(self.network, batch.inputs, space, training=True)
+        losses, right, probabilities = softmax_cross_entropy(signals[-1], batch.labels)
+        targets = batch.targets if self.smoothing is None else smooth(batch.targets, self.smoothing)
+        upstream = softmax_cross_entropy_gradient(probabilities, targets, scale)
+        backward(self.network, grads, signals, upstream, space)
+        self.regularisers.before(self.network.params, grads, scale)
+        self.optimizer.update(self.network.params, grads)
+        self.regularisers.after(self.network.params)
+        return losses, right
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Rows that are evaluated again and again: laid out once, and with the buffers to go with them."""
+
+    batches: Sequence[Minibatch]
+    bench: Bench = field(default_factory=Bench)
+
+
+def make_tiles(trials: Sequence[HyperParams], features: int, classes: int, config: TrainConfig) -> list[Tile]:
+    """The freshly drawn networks of K trials of one structure, ready to be trained."""
+    one, bench = trials[0], Bench()
+    layers = architecture(one, features, classes).layers()
+    length = trials_per_tile(layers, config.batch_size, config.dtype, one.optimizer_memories)
+    parts = [trials[start : start + length] for start in range(0, len(trials), length)]
+    return [Tile.of(part, features, classes, config.dtype, bench) for part in parts]
+
+
+def fit(tiles: Sequence[Tile], blocks: Iterable[Sequence[Minibatch]]) -> tuple[Array, Array]:
+    """Take every tile through all minibatches; the sums of the losses (K,) and of the rows classified right (K,)."""
+    loss = correct = np.zeros(sum(map(len, tiles)))
+    for batches in blocks:
+        losses, right = zip(*[tile.fit(batches) for tile in tiles], strict=True)
+        loss = loss + np.concatenate([values.sum(axis=1) for values in losses])
+        correct = correct + np.concatenate([values.sum(axis=1) for values in right])
+    return loss, correct
+
+
+def prepare(rows: Split, network: Network) -> Prepared:
+    """Lay rows out for :func:`evaluate`."""
+    classes, dtype = network.layers[-1].trained["W"][1], network.params.values.dtype.name
+    return Prepared(list(minibatches(rows, classes, EVALUATION_ROWS, dtype)))
+
+
+def evaluate(network: Network, rows: Split | Prepared) -> tuple[Array, Array]:
+    """The mean data loss (K,) and the rows classified right (K, N), in test mode."""
+    rows = prepare(rows, network) if isinstance(rows, Split) else rows
+    length = trials_per_tile(network.layers, EVALUATION_ROWS, network.params.values.dtype.name)
+    parts = [network.select(slice(start, start + length)) for start in range(0, len(network), length)]
+    losses, right = together(
+        [_along_rows([_test(part, batch, rows.bench) for batch in rows.batches]) for part in parts]
+    )
+    return losses.mean(axis=1), right
+
+
+def together(results: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """Pairs of arrays (K, ...) of several tiles as those of the group."""
+    first, second = (np.concatenate(arrays) for arrays in zip(*results, strict=True))
+    return first, second
+
+
+def _test(network: Network, batch: Minibatch, bench: Bench) -> tuple[Array, Array]:
+    space = bench.space(network, len(batch))
+    logits = forward(network, batch.inputs, space, training=False)[-1]
+    return softmax_cross_entropy(logits, batch.labels)[:2]
+
+
+def _along_rows(results: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """Losses and verdicts (K, B) of minibatches as (K, N), each trial's in a row of its own, which sums run along."""
+    losses, right = (np.ascontiguousarray(np.concatenate(arrays, axis=1)) for arrays in zip(*results, strict=True))
+    return losses, right

@@ -1,0 +1,37 @@
+"""Dropout: right on average, silent in testing, and each trial's own."""
+
+import numpy as np
+
+from pipeline.nn.layers import Dropout, Workspace
+
+ROWS, WIDTH = 400, 500
+
+
+def run(keep, seeds, *, training=True):
+    """What dropout makes of ones, (K, B, H)."""
+    space = Workspace(len(seeds), ROWS, "float64")
+    space.generators = [np.random.default_rng(seed) for seed in seeds]
+    params = {"keep": np.reshape(keep, (-1, 1, 1))}
+    return Dropout(0, WIDTH).forward(params, np.ones((len(seeds), ROWS, WIDTH)), space, training=training)
+
+
+def test_the_expected_output_is_the_input():
+    """Of ones, a share of 1 - keep is 0 and the rest 1/keep: the mean is 1 within three standard errors."""
+    keep = np.array([0.5, 0.8])
+    outputs = run(keep, [0, 1])
+    for k in range(2):
+        assert set(np.unique(outputs[k])) == {0.0, 1 / keep[k]}
+        error = np.sqrt((1 - keep[k]) / keep[k] / (ROWS * WIDTH))
+        assert abs(outputs[k].mean() - 1) < 3 * error
+
+
+def test_testing_changes_nothing():
+    """In test mode every unit speaks, and nothing is drawn."""
+    np.testing.assert_array_equal(run([0.5], [0], training=False), 1)
+
+
+def test_each_trial_draws_its_own_mask():
+    """Its mask comes from its own generator: the same alone and in company, another for another seed."""
+    together, alone = run([0.5, 0.5], [7, 8]), run([0.5], [8])
+    np.testing.assert_array_equal(together[1], alone[0])
+    assert (together[0] != together[1]).mean() > 0.4
