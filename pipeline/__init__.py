@@ -10,3 +10,5 @@ F4  ``search``                              plan, train, record, resume
 F5  ``report``                              the verdict, its figures and its page
 F6  ``cli``                                 the verbs
 """
+
+__version__ = "0.1.0"

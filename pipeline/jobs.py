@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
+from pipeline import __version__
 from pipeline.babysitting.checks import check
 from pipeline.babysitting.diagnosis import GOOD
 from pipeline.babysitting.summary import summary
@@ -191,7 +192,8 @@ class Job:
 
     def provenance(self) -> dict[str, str]:
         """The versions that the numbers were made with."""
-        return {name: version(name) for name in ("babysit", "numpy", "optuna", "scikit-learn", "scipy", "mlflow")}
+        packages = ("numpy", "optuna", "scikit-learn", "scipy", "mlflow")
+        return {"babysit": __version__} | {name: version(name) for name in packages}
 
     def say(self, line: str) -> None:
         """Print a line, as it is."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline import __version__
 from pipeline.cli import parser
 
 ROOT = Path(__file__).parent.parent
@@ -53,7 +54,7 @@ def test_the_lock_was_made_from_this_pyproject():
     assert sorted(locked) == sorted(PINS)
     dev = [entry["name"] + entry.get("specifier", "") for entry in project["metadata"]["requires-dev"]["dev"]]
     assert sorted(dev) == sorted(name.lower() for name in PYPROJECT["dependency-groups"]["dev"])
-    assert project["version"] == PYPROJECT["project"]["version"]
+    assert project["version"] == PYPROJECT["project"]["version"] == __version__
 
 
 def test_the_lock_names_only_the_public_index():
