@@ -67,12 +67,12 @@ def _wins(x: Array, y: Array, x_chosen: Array, y_chosen: Array) -> Array:
 def improvement_interval(chances: Array) -> Interval:
     """The mean of K probabilities with a 95 % interval that stays within 0 and 1.
 
-    Where each block is a plain win, loss or draw, as after all trials of a pool, the interval is Clopper and Pearson's,
-    exact for K pairs; a draw counts as a loss for its low end and as a win for its high one. Otherwise it is a t-interval
-    over blocks, and from 20 blocks on a BCa bootstrap.
+    Where most blocks are a plain win, loss or draw, as after all trials of a pool, the interval is Clopper and Pearson's,
+    exact for K pairs; less than a win counts as a loss for its low end, more than a loss as a win for its high one.
+    Otherwise it is a t-interval over blocks, and from 20 blocks on a BCa bootstrap.
     """
     K, mean = len(chances), float(np.mean(chances))
-    if np.isin(chances, (0, 0.5, 1)).all():
+    if np.isin(chances, (0, 0.5, 1)).mean() >= 0.5:
         won, not_lost = int(np.sum(chances == 1)), int(np.sum(chances > 0))
         low, high = (stats.binomtest(wins, K).proportion_ci(0.95, "exact") for wins in (won, not_lost))
         return Interval(mean, float(low.low), float(high.high))

@@ -26,8 +26,10 @@ def _contradiction(findings: Findings) -> Iterator[str]:
     comparison, delta = findings.comparison, findings.study.delta
     if comparison and findings.verdict.rule >= 2:
         test, validation = judge(comparison, comparison.evidence, delta), validation_verdict(comparison, delta)
-        if test.claim != validation.claim:
+        if None not in (test.claim, validation.claim) and test.claim != validation.claim:
             yield f"Test and validation disagree. By test accuracy: {test.sentence} By validation accuracy: {validation.sentence}"
+        elif test.claim != validation.claim:
+            yield f"By validation accuracy, which decides nothing here: {validation.sentence}"
 
 
 def _speed(findings: Findings) -> Iterator[str]:

@@ -57,7 +57,7 @@ def write_table(table: TrialsTable, folder: Path | str) -> tuple[Path, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     facts = {"version": VERSION, "study": table.study.to_json(), "provenance": dict(table.provenance)}
     arrow = pa.Table.from_pandas(_encoded(table.frame, table.study), preserve_index=False)
-    metadata = {KEY: json.dumps(facts, sort_keys=True).encode()}
+    metadata = {KEY: json.dumps(facts).encode()}  # unsorted: the order of a search space is its author's
     pq.write_table(arrow.replace_schema_metadata(metadata), folder / "trials.parquet")
     write_csv(table.frame.drop(columns=list(BITS)), folder / "trials.csv")
     return folder / "trials.parquet", folder / "trials.csv"

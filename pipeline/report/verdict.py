@@ -29,14 +29,14 @@ class Verdict:
 
 
 def decide(comparison: Comparison, delta: float, obstacles: Sequence[str] = ()) -> Verdict:
-    """The verdict on held-out test accuracy at N*, unless validation accuracy makes another claim."""
+    """The verdict on held-out test accuracy at N*, unless validation accuracy claims something that contradicts it."""
     seen, blocks = comparison.evidence, len(comparison.blocks)
     if blocks < MINIMUM_BLOCKS:
         return _verdict(0, _too_few(comparison, seen))
     if obstacles:
         return _verdict(1, f"Verdict withheld: {'; '.join(obstacles)}.")
     verdict = judge(comparison, seen, delta)
-    return verdict if verdict.claim == validation_verdict(comparison, delta).claim else _undetected(seen)
+    return verdict if validation_verdict(comparison, delta).claim in (None, verdict.claim) else _undetected(seen)
 
 
 def validation_verdict(comparison: Comparison, delta: float) -> Verdict:

@@ -58,6 +58,7 @@ def test_single_paths_are_compared_as_they_went():
         ([0] * 10, (0, 0, 0.3085)),
         ([1] * 7 + [0] * 3, (0.7, 0.3475, 0.9333)),
         ([1] * 5 + [0.5] * 2 + [0] * 3, (0.6, 0.1871, 0.9333)),
+        ([1] * 5 + [0.75], (0.9583, 0.3588, 1)),
     ],
 )
 def test_wins_have_an_exact_interval(chances, expected):

@@ -85,11 +85,16 @@ def test_swapped_arms_give_the_mirrored_sentence():
     assert there == back
 
 
-def test_validation_must_make_the_same_claim():
-    """If test and validation claim different things, the wording is that of no difference detected."""
+def test_validation_must_not_contradict():
+    """If test and validation claim things that exclude each other, the wording is that of no difference detected."""
     ahead, behind = 0.01 + 0.005 * SPREAD, -0.01 + 0.005 * SPREAD
     assert decide(comparison(ahead, behind), 0.005).rule == 5
     assert decide(comparison(ahead, ahead), 0.005).rule == 2
+
+
+def test_validation_that_claims_nothing_contradicts_nothing():
+    """A difference that test accuracy establishes stands where validation accuracy detects none."""
+    assert decide(comparison(0.01 + 0.005 * SPREAD, 0.002 + 0.01 * SPREAD), 0.005).rule == 2
 
 
 def test_no_sentence_says_that_there_is_no_difference():

@@ -1,0 +1,194 @@
+"""The report as a whole: its files, what they share, and that the table alone makes them again."""
+
+import html
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from synthetic import make_table
+
+from pipeline.report import TrialsTable, read_table, write_report
+from pipeline.spec import Arm, Categorical, SearchSpace
+
+GOLDEN = Path(__file__).parent / "golden_verdict.json"
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """The report of a study with a random, a gridded and an adaptive arm."""
+    arms = (Arm("random"), Arm("shifted_grid"), Arm("tpe"))
+    return write_report(make_table(arms=arms, test_noise=0.004, blocks=6), tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def page(report):
+    """Its page."""
+    return report.page.read_text()
+
+
+def test_the_table_alone_makes_the_report_again(report, tmp_path):
+    """From trials.parquet and nothing else every file comes out the same, byte for byte."""
+    again = write_report(read_table(report.page.parent), tmp_path)
+    assert {p.relative_to(tmp_path) for p in again.paths} == {p.relative_to(report.page.parent) for p in report.paths}
+    for path in again.paths:
+        assert path.read_bytes() == (report.page.parent / path.relative_to(tmp_path)).read_bytes(), path.name
+
+
+def test_every_file_is_there(report):
+    """All paths exist, and what people look for is among them."""
+    names = {path.name for path in report.paths}
+    assert all(path.stat().st_size > 0 for path in report.paths)
+    expected = {"trials.parquet", "trials.csv", "report.html", "report.md", "explore.html", "verdict.json"}
+    assert expected | {"best_after_n.png", "difference.csv", "trials_needed.csv"} <= names
+
+
+def test_the_page_needs_nothing_else(page):
+    """No script, no style sheet, no image and no font comes from anywhere: it is one file."""
+    assert "<script" not in page
+    assert "@import" not in page
+    assert re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', page) == []
+    assert re.findall(r"url\((?!#)", page) == []
+
+
+class Outline(HTMLParser):
+    """The tags of a page as they open, and whether each one that must be closed is."""
+
+    VOID = frozenset({"meta", "path", "use", "rect", "br", "link", "line", "circle", "image", "stop"})
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.ids, self.labels, self.balanced = [], [], [], True
+
+    def handle_starttag(self, tag, attrs):
+        """Note the tag, its identifier and its label."""
+        named = dict(attrs)
+        self.ids += [named["id"]] if "id" in named else []
+        self.labels += [named.get("aria-label", "")] if tag == "svg" else []
+        self.open += [] if tag in self.VOID else [tag]
+
+    def handle_endtag(self, tag):
+        """Close the tag that was opened last."""
+        if tag not in self.VOID:
+            self.balanced &= bool(self.open) and self.open.pop() == tag
+
+
+def test_the_page_is_well_formed_and_every_figure_speaks(page):
+    """Tags close in order, identifiers are unique, and each figure has words with numbers in them and its table."""
+    outline = Outline()
+    outline.feed(page)
+    assert outline.balanced
+    assert outline.open == []
+    assert len(outline.ids) == len(set(outline.ids))
+    assert len(outline.labels) >= 9
+    assert all(re.search(r"\d", words) for words in outline.labels)
+    assert page.count("<figcaption>") == page.count("<figure>") == len(outline.labels)
+    assert all("<details>" in figure for figure in page.split("<figure>")[1:])
+
+
+def test_figures_take_their_ink_from_the_page(page):
+    """Text and axes are drawn in the page's colours, so that dark mode turns them too; text stays text."""
+    for colour in ("#1b1b1b", "#666667", "#d9d9da", "#fffffe"):
+        assert f": {colour}" not in re.sub(r"<style>.*?</style>", "", page, count=1, flags=re.DOTALL)
+    assert "fill: var(--ink)" in page
+    assert re.search(r"<text[^>]*>random search</text>", page)
+
+
+def test_the_numbers_agree_everywhere(report, page):
+    """The page, its figures' words, verdict.json, the metrics and the tables all say the same numbers."""
+    verdict = json.loads((report.page.parent / "verdict.json").read_text())
+    text = html.unescape(page)
+    assert verdict["metrics"] == report.metrics
+    assert verdict["sentences"] == list(report.verdict)
+    assert all(sentence in text for sentence in report.verdict)
+    difference = pd.read_csv(report.page.parent / "tables" / "difference.csv").iloc[-1]
+    for end, column in (("", "difference"), ("_low", "low"), ("_high", "high")):
+        assert difference[column] == pytest.approx(report.metrics[f"report/difference{end}"], rel=1e-12)
+    curve = pd.read_csv(report.page.parent / "tables" / "best_after_n.csv").groupby("arm").last()
+    for arm, ends in verdict["ends"].items():
+        assert curve.loc[arm, "test"] == pytest.approx(ends["test_accuracy"], rel=1e-12)
+        assert f"{100 * ends['test_accuracy']:.1f}% test accuracy" in text
+
+
+def test_metrics_and_tags_are_plain(report):
+    """What the study's run is given are finite floats and short texts, under names that MLflow takes."""
+    assert all(isinstance(value, float) and abs(value) < float("inf") for value in report.metrics.values())
+    assert all(re.fullmatch(r"[\w./ -]+", key) for key in (*report.metrics, *report.tags))
+    assert report.tags["report/verdict"] == report.sentence
+    assert {"report/difference", "report/win_probability", "report/random/trials_needed"} <= set(report.metrics)
+
+
+def test_the_verdict_of_a_frozen_table_is_golden(report):
+    """Every word and number of verdict.json, from a table that never changes, is what was read and agreed to."""
+    found, golden = json.loads((report.page.parent / "verdict.json").read_text()), json.loads(GOLDEN.read_text())
+    numbers, agreed = found.pop("metrics"), golden.pop("metrics")
+    assert numbers == pytest.approx(agreed, rel=1e-9)
+    ends, agreed_ends = found.pop("ends"), golden.pop("ends")
+    assert ends.keys() == agreed_ends.keys()
+    assert all(ends[arm] == pytest.approx(agreed_ends[arm], rel=1e-9) for arm in ends)
+    assert found == golden
+
+
+def test_explore_brings_its_script_once(report):
+    """Optuna's figures, of each kind, share one plotly.js, and its identifiers do not change from run to run."""
+    text = (report.page.parent / "explore.html").read_text()
+    assert text.count("plotly.js v") == 1
+    assert re.findall(r'id="(view-\d)"', text) == [f"view-{i}" for i in range(5)]
+
+
+def test_an_adaptive_arm_is_drawn_as_it_went(page):
+    """The page says that the adaptive line is of single paths, and leaves that arm out of the distribution of scores."""
+    assert "The line of TPE is the mean of the paths that were walked" in page
+    assert "Median validation accuracy of a trial: random search" in page
+    assert "Median validation accuracy of a trial: TPE" not in page
+
+
+def noise(frame, _study, rng):
+    """Accuracies that nothing decides."""
+    return 0.9 + 0.02 * rng.normal(size=len(frame))
+
+
+def test_several_studies_are_reported_together(tmp_path):
+    """One page for all with their differences side by side, and each one's own report in its folder."""
+    space = SearchSpace(activation=Categorical("relu", "tanh"), init=Categorical("he", 0.01))
+    options = {"arms": (Arm("random"), Arm("grid")), "blocks": 6, "space": space, "n_val": 0}
+    tables = [make_table(noise, name=name, seed=seed, **options) for seed, name in enumerate("ab")]
+    both = write_report(tables, tmp_path)
+    page = both.page.read_text()
+    outline = Outline()
+    outline.feed(page)
+    assert len(outline.ids) == len(set(outline.ids))
+    assert both.sentence.startswith("2 studies: ")
+    assert "interquartile mean of the blocks' differences" in both.verdict[1]
+    assert {path.parent.name for path in both.paths if path.name == "verdict.json"} == {"a", "b", tmp_path.name}
+    assert both.metrics.keys() >= {"report/a/difference", "report/b/difference"}
+    alone = json.loads((tmp_path / "a" / "verdict.json").read_text())
+    assert alone == json.loads((tmp_path / "verdict.json").read_text())["studies"]["a"]
+
+
+def test_a_study_is_given_once(table):
+    """The same study on the same data set twice, or no table at all, is refused in one line."""
+    with pytest.raises(ValueError, match="got 2 tables of study 'toy-digits'"):
+        write_report([table, TrialsTable(table.frame, table.study)], "unused")
+    with pytest.raises(ValueError, match="expected at least one"):
+        write_report([], "unused")
+
+
+def test_one_arm_in_one_block_still_has_its_report(tmp_path):
+    """The smallest study there is has its page, without an interval, and its numbers are those that exist."""
+    small = write_report(make_table(arms=(Arm("random"),), blocks=1, trials=3), tmp_path)
+    assert "nothing to compare" in small.sentence
+    assert "nan" not in re.sub(r"<svg.*?</svg>", "", small.page.read_text(), flags=re.DOTALL)
+    assert "report/difference" not in small.metrics
+
+
+def test_importing_the_report_is_light():
+    """The command line can name the report without loading what draws it."""
+    heavy = "{'matplotlib', 'plotly', 'scipy.stats', 'pandas', 'sklearn'}"
+    code = f"import sys, pipeline.report; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
