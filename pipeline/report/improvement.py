@@ -67,14 +67,14 @@ def _wins(x: Array, y: Array, x_chosen: Array, y_chosen: Array) -> Array:
 def improvement_interval(chances: Array) -> Interval:
     """The mean of K probabilities with a 95 % interval that stays within 0 and 1.
 
-    Where most blocks are a plain win, loss or draw, as after all trials of a pool, the interval is Clopper and Pearson's,
-    exact for K pairs; less than a win counts as a loss for its low end, more than a loss as a win for its high one.
-    Otherwise it is a t-interval over blocks, and from 20 blocks on a BCa bootstrap.
+    Where most blocks are a plain win, loss or draw, as after all trials of a pool, the interval is Clopper and Pearson's
+    for K pairs, exact if all are wins or losses; a sum of wins that is not whole is rounded down for the low end and up
+    for the high one. Otherwise it is a t-interval over blocks, and from 20 blocks on a BCa bootstrap.
     """
     K, mean = len(chances), float(np.mean(chances))
     if np.isin(chances, (0, 0.5, 1)).mean() >= 0.5:
-        won, not_lost = int(np.sum(chances == 1)), int(np.sum(chances > 0))
-        low, high = (stats.binomtest(wins, K).proportion_ci(0.95, "exact") for wins in (won, not_lost))
+        wins = [int(whole(np.round(np.sum(chances), 9))) for whole in (np.floor, np.ceil)]
+        low, high = (stats.binomtest(k, K).proportion_ci(0.95, "exact") for k in wins)
         return Interval(mean, float(low.low), float(high.high))
     if K >= BOOTSTRAP_BLOCKS and np.ptp(chances) > 0:
         ends = bootstrap_interval(chances)

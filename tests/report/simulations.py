@@ -31,6 +31,7 @@ class World:
     weights: tuple[float, float] = (1.2, 0.12)
     noise: float = 0.006
     best: float = 0.97
+    examples: int = 0  # that an accuracy is a share of; 0 leaves it unrounded
 
     def score(self, x):
         """The true accuracy at points x (..., 2)."""
@@ -38,6 +39,7 @@ class World:
 
 
 LOW, FULL, ON_GRID = World(), World(weights=(0.6, 0.6)), World(optimum=(0.5, 0.5))
+TIED = World(examples=360)
 
 
 def points(arm, blocks, rng, trials=M):
@@ -53,7 +55,8 @@ def points(arm, blocks, rng, trials=M):
 def scores(world, arm, blocks, rng, trials=M):
     """Validation and test accuracies of blocks, (blocks, trials) each."""
     truth = world.score(points(arm, blocks, rng, trials))
-    return truth + world.noise * rng.normal(size=truth.shape), truth + world.noise * rng.normal(size=truth.shape)
+    measured = [truth + world.noise * rng.normal(size=truth.shape) for _ in range(2)]
+    return [np.round(x * world.examples) / world.examples if world.examples else x for x in measured]
 
 
 def pools(world, arm, blocks, rng, trials=M):
@@ -78,7 +81,7 @@ def true_difference(world, arms, blocks=50_000):
     return float(comparison(world, arms, blocks, np.random.default_rng(99)).test.mean())
 
 
-def coverage_of_difference(world, blocks, runs=1000):
+def coverage_of_difference(world, blocks, runs=2000):
     """How often the t-interval of the mean difference, random search minus the shifted grid, holds the truth."""
     truth, rng = true_difference(world, (RANDOM, SHIFTED)), np.random.default_rng(blocks)
     found = [comparison(world, (RANDOM, SHIFTED), blocks, rng).evidence.interval for _ in range(runs)]
@@ -117,7 +120,7 @@ def coverage_of_median_grid(world, share, blocks, runs=500):
     return float(np.mean(held))
 
 
-def null_rates(world, first, second, blocks, runs=1000):
+def null_rates(world, first, second, blocks, runs=500):
     """Two arms of one kind: the share of reports that name a leader, and the p-values."""
     rng = np.random.default_rng(blocks)
     found = [comparison(world, (first, second), blocks, rng) for _ in range(runs)]
@@ -125,7 +128,7 @@ def null_rates(world, first, second, blocks, runs=1000):
     return float(np.mean(led)), [c.evidence.p for c in found]
 
 
-def power(blocks, runs=1000):
+def power(blocks, runs=500):
     """The share of reports that see a difference as large as the detectable one, by t alone and by the whole verdict."""
     rng, spread = np.random.default_rng(blocks), 0.01
     t = stats.t(blocks - 1)
@@ -152,6 +155,7 @@ COVERAGES = {
     "mean difference, both matter (t)": lambda K: coverage_of_difference(FULL, K),
     "probability of a win over the shifted grid (exact)": lambda K: coverage_of_win(LOW, SHIFTED, K),
     "probability of a win over a grid with the optimum on it (exact)": lambda K: coverage_of_win(ON_GRID, GRID, K),
+    "probability of a win, accuracies of 360 examples, with ties (exact)": lambda K: coverage_of_win(TIED, SHIFTED, K),
     "trials needed by random search, p = 0.02 (exact)": lambda K: coverage_of_trials_needed(0.02, K),
     "trials needed by random search, p = 0.1 (exact)": lambda K: coverage_of_trials_needed(0.1, K),
     "trials needed by the shifted grid, median (quantile test)": lambda K: coverage_of_median_grid(LOW, 0.1, K),
