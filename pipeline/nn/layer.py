@@ -40,6 +40,11 @@ class Layer:
         return {}
 
     @property
+    def kept_joined(self) -> Shapes:
+        """Names for all that it remembers as one array."""
+        return {}
+
+    @property
     def initial(self) -> Mapping[str, float]:
         """What parameters and statistics start as, where it is neither 0 nor random."""
         return {}

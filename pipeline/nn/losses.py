@@ -46,10 +46,8 @@ def softmax_cross_entropy_gradient(probabilities: Array, targets: Array, scale: 
 
 
 def _sum_over_classes(exps: Array) -> Array:
-    """Sum (C, K, B), one class after the other; the order that ``sum`` takes would depend on K and B."""
-    totals: Array = exps[0].copy()
-    for one in exps[1:]:
-        totals += one
+    """Sum (C, K, B) one class after the other. For a single row of a single trial, ``sum`` would take another order."""
+    totals: Array = exps.sum(axis=0) if exps[0].size > 1 else exps.cumsum(axis=0)[-1]
     return totals
 
 

@@ -95,7 +95,7 @@ def init_network(
     """
     layers = architecture.layers()
     params = Parameters.zeros([(layer.trained, layer.joined) for layer in layers], len(seeds), dtype)
-    stats = Parameters.zeros([(layer.kept, {}) for layer in layers], len(seeds), dtype)
+    stats = Parameters.zeros([(layer.kept, layer.kept_joined) for layer in layers], len(seeds), dtype)
     generators = [np.random.default_rng([seed, 1]) for seed in seeds] if architecture.dropout else []
     network = Network(layers, params, stats, generators)
     for k, (init, seed) in enumerate(zip(inits, seeds, strict=True)):

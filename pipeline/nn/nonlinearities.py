@@ -65,7 +65,7 @@ class PReLU(Layer):
     def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, space: Workspace) -> Array:
         """da = Σ over rows of dh·min(0, z); dz = dh where the unit is on, else a·dh."""
         negative = self._negative(space)
-        grads["a"][:] = space.dot_over_rows(upstream, negative)
+        space.dot_over_rows(upstream, negative, out=grads["a"])
         upstream *= np.where(negative < 0, params["a"], 1)
         return upstream
 

@@ -26,7 +26,7 @@ class _Norm(Layer):
         return self.width + 1
 
     def _row(self, space: Workspace, name: str) -> Array:
-        return space.row(self.index, name, self.width)
+        return space.rows_of(self.index, name, 1, self.width)
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,20 @@ class BatchNorm(_Norm):
         return {"mean": (1, self.width), "variance": (1, self.width)}
 
     @property
+    def kept_joined(self) -> Shapes:
+        return {"moments": (2, self.width)}
+
+    @property
     def initial(self) -> Mapping[str, float]:
         return {"gamma": 1, "variance": 1}
 
     def forward(self, params: Arrays, inputs: Array, space: Workspace, *, training: bool) -> Array:
         """y = γ·x̂ + β with x̂ = (x - mean) / sqrt(variance + ε); x - mean is left where the inputs were."""
-        inputs -= self._mean(params, inputs, space) if training else params["mean"]
-        variance = self._variance(params, inputs) if training else params["variance"]
+        if training:
+            variance = self._centre(params["moments"], inputs, space)
+        else:
+            inputs -= params["mean"]
+            variance = params["variance"]
         scale, inverse_std = self._saved(space)
         np.add(variance, self.epsilon, out=inverse_std)
         np.reciprocal(np.sqrt(inverse_std, out=inverse_std), out=inverse_std)
@@ -60,30 +67,30 @@ class BatchNorm(_Norm):
         outputs += params["beta"]
         return outputs
 
-    def _mean(self, params: Arrays, x: Array, space: Workspace) -> Array:
-        mean = space.sum_over_rows(x, out=self._row(space, "mean"))
-        mean /= space.rows
-        return self._remember(params["mean"], mean)
-
-    def _variance(self, params: Arrays, centred: Array) -> Array:
-        variance = Workspace.dot_over_rows(centred, centred)
-        variance /= centred.shape[1]
-        return self._remember(params["variance"], variance)
-
-    def _remember(self, running: Array, value: Array) -> Array:
+    def _centre(self, running: Array, inputs: Array, space: Workspace) -> Array:
+        """Take the minibatch's mean off the inputs, move the running moments; the minibatch's variance (K, 1, H)."""
+        moments = space.rows_of(self.index, "moments", 2, self.width)
+        mean, variance = moments[:, :1], moments[:, 1:]
+        space.mean_over_rows(inputs, out=mean)
+        inputs -= mean
+        space.dot_over_rows(inputs, inputs, out=variance)
+        variance /= space.rows
         running *= self.momentum
-        running += (1 - self.momentum) * value
-        return value
+        running += (1 - self.momentum) * moments
+        return variance
 
     def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, space: Workspace) -> Array:
         """dγ = Σ dy·x̂, dβ = Σ dy, dx = γ/std · (dy - dβ/B - x̂·dγ/B), the sums over the minibatch."""
         centred, (scale, inverse_std) = inputs, self._saved(space)
-        np.multiply(space.dot_over_rows(upstream, centred), inverse_std, out=grads["gamma"])
-        space.sum_over_rows(upstream, out=grads["beta"])
+        gamma, beta = grads["gamma"], grads["beta"]
+        space.dot_over_rows(upstream, centred, out=gamma)
+        gamma *= inverse_std
+        space.sum_over_rows(upstream, out=beta)
+        inverse_std *= gamma
         inverse_std /= space.rows
-        centred *= np.multiply(inverse_std, grads["gamma"], out=inverse_std)
+        centred *= inverse_std
         upstream -= centred
-        upstream -= np.divide(grads["beta"], space.rows, out=inverse_std)
+        upstream -= np.divide(beta, space.rows, out=inverse_std)
         upstream *= scale
         return upstream
 
@@ -117,7 +124,7 @@ class LayerNorm(_Norm):
 
     def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, space: Workspace) -> Array:
         """dγ = Σ dy·x̂ and dβ = Σ dy over the rows; with g = γ·dy, dx = (g - mean(g) - x̂·mean(g·x̂)) / std over features."""
-        grads["gamma"][:] = space.dot_over_rows(upstream, inputs)
+        space.dot_over_rows(upstream, inputs, out=grads["gamma"])
         space.sum_over_rows(upstream, out=grads["beta"])
         upstream *= params["gamma"]
         along = self._mean_over_features(upstream * inputs)

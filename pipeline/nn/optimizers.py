@@ -24,7 +24,7 @@ class Optimizer:
     def __init__(self, params: Parameters, learning_rate: Array, l2: Array, *numbers: Array) -> None:
         self.dtype = params.values.dtype
         self.learning_rate = self.initial_rate = self._column(learning_rate)
-        self.l2 = self._column(l2)
+        self.l2, self.decays = self._column(l2), bool(np.any(l2))
         for name, value in zip(self.numbers, numbers, strict=True):
             setattr(self, name, self._column(value))
 
@@ -53,9 +53,8 @@ class Optimizer:
 
 def add_decay(params: Parameters, grads: Parameters, l2: Array) -> None:
     """Add the gradient of ½·l2·ΣW², l2·W, for l2 (K, 1)."""
-    if l2.any():
-        for weights, gradient in zip(params.weights, grads.weights, strict=True):
-            np.add(gradient, l2[:, None] * weights, out=gradient)
+    for weights, gradient in zip(params.weights, grads.weights, strict=True):
+        np.add(gradient, l2[:, None] * weights, out=gradient)
 
 
 class SGD(Optimizer):
@@ -78,7 +77,8 @@ class SGD(Optimizer):
 
     def update(self, params: Parameters, grads: Parameters) -> None:
         """One step, in place; ``grads``, the gradients times :attr:`scale`, are overwritten."""
-        add_decay(params, grads, self.learning_rate * self.l2)
+        if self.decays:
+            add_decay(params, grads, self.learning_rate * self.l2)
         if self.velocity is None:
             params.values -= grads.values
             return
@@ -111,7 +111,8 @@ class Adagrad(Optimizer):
 
     def update(self, params: Parameters, grads: Parameters) -> None:
         """One step, in place; ``grads`` are overwritten."""
-        add_decay(params, grads, self.l2)
+        if self.decays:
+            add_decay(params, grads, self.l2)
         g = grads.values
         self._accumulate(g * g)
         root = np.sqrt(self.squares)
@@ -180,7 +181,8 @@ class Adam(Optimizer):
         params.values -= step
 
     def _decay(self, params: Parameters, grads: Parameters) -> None:
-        add_decay(params, grads, self.l2)
+        if self.decays:
+            add_decay(params, grads, self.l2)
 
 
 class AdamW(Adam):

@@ -24,7 +24,7 @@ class Workspace:
     def __init__(self, trials: int, rows: int, dtype: str) -> None:
         self.trials, self.rows, self.dtype = trials, rows, dtype
         self.generators: Sequence[np.random.Generator] = ()
-        self._row_of_ones = np.ones((1, rows), dtype)
+        self._ones, self._shares = np.ones((1, rows), dtype), np.full((1, rows), 1 / rows, dtype)
         self._buffers: dict[tuple[int, str], Array] = {}
         self._with_ones: dict[int, Array] = {}
 
@@ -48,23 +48,25 @@ class Workspace:
             self._buffers[key] = self._memory(self.trials, features, self.rows, dtype=dtype).swapaxes(1, 2)
         return self._buffers[key]
 
-    def row(self, layer: int, name: str, features: int) -> Array:
-        """A number of that name for each feature, (K, 1, H)."""
+    def rows_of(self, layer: int, name: str, count: int, features: int) -> Array:
+        """So many numbers of that name for each feature, (K, count, H)."""
         key = (layer, name)
         if key not in self._buffers:
-            self._buffers[key] = self._memory(self.trials, 1, features)
+            self._buffers[key] = self._memory(self.trials, count, features)
         return self._buffers[key]
 
-    def sum_over_rows(self, values: Array, out: Array) -> Array:
+    def sum_over_rows(self, values: Array, out: Array) -> None:
         """Sum (K, B, H) over the minibatch into ``out`` (K, 1, H): a product with ones, the same bits whatever K is."""
-        np.matmul(self._row_of_ones, values, out=out)
-        return out
+        np.matmul(self._ones, values, out=out)
+
+    def mean_over_rows(self, values: Array, out: Array) -> None:
+        """Average (K, B, H) over the minibatch into ``out`` (K, 1, H)."""
+        np.matmul(self._shares, values, out=out)
 
     @staticmethod
-    def dot_over_rows(a: Array, b: Array) -> Array:
-        """Sum the products of two (K, B, H) over the minibatch: (K, 1, H)."""
-        products: Array = np.vecdot(a.swapaxes(1, 2), b.swapaxes(1, 2))
-        return products[:, None]
+    def dot_over_rows(a: Array, b: Array, out: Array) -> None:
+        """Sum the products of two (K, B, H) over the minibatch into ``out`` (K, 1, H)."""
+        np.vecdot(a.swapaxes(1, 2), b.swapaxes(1, 2), out=out[:, 0])
 
     def _memory(self, *shape: int, dtype: str = "") -> Array:
         """An array of ones that starts at a cache line, which arithmetic on short rows is a quarter faster for."""

@@ -35,7 +35,7 @@ def minibatches(rows: Split, classes: int, size: int, dtype: str, order: Array |
     for start in range(0, len(order), size):
         part = order[start : start + size]
         labels = rows.labels[part]
-        yield Minibatch(with_ones(rows.inputs[part], dtype), labels, one_hot[:, labels].T)
+        yield Minibatch(with_ones(rows.inputs[part], dtype), labels, one_hot.take(labels, axis=1).T)
 
 
 def blocks(rows: Split, classes: int, config: TrainConfig, order: Array) -> Iterator[Sequence[Minibatch]]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.nn.layers import BatchNorm, LayerNorm, Workspace
+from pipeline.nn.parameters import Parameters
 
 ROWS, WIDTH, TRIALS = 200, 6, 3
 EPSILON = 1e-5
@@ -17,8 +18,12 @@ def inputs():
 
 def params_of(layer, gamma=1.0, beta=0.0):
     """γ and β, one of each for every trial and feature, and statistics as they start."""
-    start = {"gamma": gamma, "beta": beta, "mean": 0.0, "variance": 1.0}
-    return {name: np.full((TRIALS, 1, WIDTH), start[name]) for name in (*layer.trained, *layer.kept)}
+    shares = [(layer.trained, layer.joined)], [(layer.kept, layer.kept_joined)]
+    trained, kept = (Parameters.zeros(share, TRIALS, "float64").layers[0] for share in shares)
+    params = {**trained, **kept}
+    for name, value in {**layer.initial, "gamma": gamma, "beta": beta}.items():
+        params[name][:] = value
+    return params
 
 
 def run(layer, params, inputs, *, training=True):
