@@ -1,9 +1,12 @@
 """The floors of the house: what each module may import, read from the imports themselves."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
+
+import pipeline
 
 ROOT = Path(__file__).parent.parent
 FLOORS = (
@@ -15,6 +18,7 @@ FLOORS = (
         "pipeline.task",
         "pipeline.babysitting",
         "pipeline.samplers",
+        "pipeline.pruners",
         "pipeline.stores",
         "pipeline.tracking",
     ),
@@ -24,7 +28,7 @@ FLOORS = (
 )
 ROOMS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 ALLOWED = {
-    "optuna": {"pipeline.spec", "pipeline.samplers", "pipeline.search", "pipeline.report"},
+    "optuna": {"pipeline.spec", "pipeline.samplers", "pipeline.pruners", "pipeline.search", "pipeline.report"},
     "mlflow": {"pipeline.tracking"},
     "matplotlib": {"pipeline.report"},
 }
@@ -118,3 +122,11 @@ def test_no_room_imports_in_a_circle():
 def test_a_climb_is_seen(module, source):
     """The reader of imports sees a climb, a stranger's library, and an import inside a function."""
     assert wrongs(module, imports_of(source)) != []
+
+
+def test_the_package_lists_its_rooms():
+    """The docstring of ``pipeline`` names every room on its own floor."""
+    lists = re.split(r"^F\d  ", pipeline.__doc__, flags=re.MULTILINE)[1:]
+    for rooms, text in zip(FLOORS, lists, strict=True):
+        expected = {room.removeprefix("pipeline.") for room in rooms} - {"__main__"}
+        assert set(re.findall(r"``(\w+)``", text)) == expected
