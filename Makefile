@@ -13,7 +13,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 unexport PYTHONDONTWRITEBYTECODE  # without bytecode every import of MLflow takes three times as long
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test test-slow test-all bench run clean
+.PHONY: help install check test coverage test-slow test-all bench run clean
 
 help:  ## list these verbs
 	@sed -n 's/^\([a-z-]*\):.*  ## /make \1#/p' Makefile | while IFS='#' read -r verb says; do printf '%-16s %s\n' "$$verb" "$$says"; done
@@ -29,8 +29,11 @@ $(READY): pyproject.toml uv.lock
 run: $(READY)  ## run the main job through `mlflow run`; make run P="-e check -P seed=1"
 	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . --env-manager local $(P)
 
-test: $(READY)  ## run the tests that take seconds, and show their coverage
-	$(BIN)/python -m pytest --cov --numprocesses auto
+test: $(READY)  ## run the tests that take seconds
+	$(BIN)/python -m pytest --numprocesses auto
+
+coverage: $(READY)  ## the same, and show what they cover; tracing takes as long again
+	$(BIN)/python -m pytest --numprocesses auto --cov
 
 test-slow: $(READY)  ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow || test $$? -eq 5  # 5: no test has the mark
