@@ -26,7 +26,7 @@ from pipeline.report import TrialsTable, write_report, write_table
 from pipeline.search import reconcile, search
 from pipeline.search.agenda import Agenda, draw_agenda
 from pipeline.search.interrupts import Interrupts, Stopped
-from pipeline.search.ledger import Ledger, mend_journal
+from pipeline.search.ledger import SCORE, Ledger, mend_journal
 from pipeline.search.ownership import owned
 from pipeline.search.plan import make_task, plan, planned_trial
 from pipeline.spec import Arm, Categorical, Dimension, Float, SearchSpace, Study
@@ -137,7 +137,8 @@ class Job:
             return
         self.say(f"search: {pending:,} of {planned:,} trials to train, {workers} worker{'s' if workers > 1 else ''}")
         before = [
-            (arm, trial.value or 0.0, trial.user_attrs["diverged"]) for (arm, *_), trial in self.agenda.done.items()
+            (arm, trial.user_attrs[SCORE], trial.user_attrs["diverged"])
+            for (arm, *_), trial in self.agenda.done.items()
         ]
         with Progress(study, before, self.console) as progress:
             search(
@@ -224,6 +225,7 @@ def manual_study(study: Study, chosen: Mapping[str, Any], epochs: int) -> Study:
         fixed=fixed,
         config=replace(study.config, epochs=epochs or study.config.epochs),
         arms=(MANUAL,),
+        pruner=None,
         blocks=1,
         trials=1,
     )

@@ -22,6 +22,7 @@ import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
+from optuna.trial import TrialState
 
 from pipeline.seeds import derive_seed
 from pipeline.spec import Arm, Float, Point, Study
@@ -101,12 +102,16 @@ class Trajectory:
                 self._asked = self._study.ask(self._distributions)
         return self._asked.params
 
-    def tell(self, score: float) -> None:
-        """The score of the point that was asked for last."""
+    def tell(self, score: float, pruned_at: int | None = None) -> None:
+        """The score of the point that was asked for last; if it was pruned, the last one, and the epoch of it."""
         if self._asked is None:
             raise RuntimeError("nothing was asked for")
         with _experimental():
-            self._study.tell(self._asked, score)
+            if pruned_at is None:
+                self._study.tell(self._asked, score)
+            else:
+                self._asked.report(score, pruned_at)
+                self._study.tell(self._asked, state=TrialState.PRUNED)
         self._asked = None
         self.told += 1
 

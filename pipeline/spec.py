@@ -159,6 +159,21 @@ class Arm:
         return self.sampler in ("random", "grid", "shifted_grid")
 
 
+@dataclass(frozen=True)
+class Pruner:
+    """Which trials are stopped early: ``median``, ``successive_halving``, ``hyperband`` or ``threshold``, with arguments.
+
+    A trial is held against those of the waves before its own, ``wave`` trials each (``pipeline.pruners``).
+    """
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    wave: int = 16
+
+    def __post_init__(self) -> None:
+        check_integer("wave", self.wave, low=1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Study:
     """One question, and everything that decides the trials that answer it.
@@ -166,6 +181,7 @@ class Study:
     ``trials`` is the budget of each arm in each block; left out, it is the size of the grid.
     A block has its own data split and seeds, shared by the arms. ``delta`` is the smallest difference of held-out
     accuracy that matters, declared before the first trial. ``fixed`` gives the hyperparameters that are not searched.
+    ``pruner`` stops trials early, in a study of one arm: arms are compared by trials that were all trained to the end.
     """
 
     name: str
@@ -179,6 +195,7 @@ class Study:
     trials: int = 0
     delta: float = 0.005
     seed: int = 0
+    pruner: Pruner | None = None
 
     def __post_init__(self) -> None:
         check_name("study", self.name)
@@ -186,6 +203,10 @@ class Study:
         names = [arm.name for arm in self.arms]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"arms: got {names}; expected at least one, each with a name of its own")
+        if self.pruner and len(names) > 1:
+            raise ValueError(
+                f"pruner: got arms {names}; a comparison trains every trial to the end. Give one arm, or no pruner"
+            )
         check_integer("blocks", self.blocks, low=1)
         check_integer("trials", self.trials, low=1)
         check_integer("seed", self.seed, low=0)
@@ -219,8 +240,11 @@ class Study:
     def to_json(self) -> dict[str, Any]:
         """The whole declaration as plain values; :meth:`from_json` turns it back."""
         record = {f.name: getattr(self, f.name) for f in fields(self)}
-        plain = {"space": self.space.to_json(), "fixed": asdict(self.fixed), "config": asdict(self.config)}
-        result: dict[str, Any] = json.loads(json.dumps({**record, **plain, "arms": [asdict(arm) for arm in self.arms]}))
+        plain: dict[str, Any] = {"space": self.space.to_json(), "fixed": asdict(self.fixed), "config": asdict(self.config)}
+        plain |= {"arms": [asdict(arm) for arm in self.arms], "pruner": asdict(self.pruner) if self.pruner else None}
+        result: dict[str, Any] = json.loads(json.dumps({**record, **plain}))
+        if self.pruner is None:
+            del result["pruner"]  # a study without one is written as it was before there were any
         return result
 
     @classmethod
@@ -230,6 +254,7 @@ class Study:
             "fixed": HyperParams(**record["fixed"]),
             "config": TrainConfig(**record["config"]),
             "arms": tuple(Arm(**arm) for arm in record["arms"]),
+            "pruner": Pruner(**record["pruner"]) if "pruner" in record else None,
         }
         return cls(**{**record, **parsed})
 
@@ -239,7 +264,7 @@ class Study:
         return {
             key: value
             for key, value in self.to_json().items()
-            if key in ("dataset", "space", "fixed", "config", "seed")
+            if key in ("dataset", "space", "fixed", "config", "seed", "pruner")
         }
 
     @property

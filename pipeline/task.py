@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
 from pipeline.babysitting.diagnosis import diagnose
 from pipeline.babysitting.facts import Facts
-from pipeline.data import load_block
+from pipeline.data import Dataset, load_block
 from pipeline.hparams import TrainConfig
 from pipeline.training import train
-from pipeline.trial import FinishedTrial, PlannedTrial, results
+from pipeline.trial import FinishedTrial, PlannedTrial, TrialResult, results
+
+if TYPE_CHECKING:
+    from pipeline.pruners import Pruning  # which a worker imports only for a task that has one: it brings Optuna along
 
 NETWORK_VERSION = 1
 """Raised whenever a trial would get other numbers than before, so that recorded and new trials are never mixed."""
@@ -20,13 +24,14 @@ NETWORK_VERSION = 1
 
 @dataclass(frozen=True)
 class Task:
-    """Trials of one block and one structure, and the seeds of the block's splits and of its minibatches' order."""
+    """Trials of one block and one structure, the seeds of the block's splits and of its minibatches' order, and what prunes."""
 
     trials: tuple[PlannedTrial, ...]
     dataset: str
     config: TrainConfig
     split_seed: int
     order_seed: int
+    pruning: Pruning | None = None
 
 
 def run_task(task: Task) -> list[FinishedTrial]:
@@ -36,7 +41,7 @@ def run_task(task: Task) -> list[FinishedTrial]:
     """
     with threadpool_limits(1):
         data = load_block(task.dataset, task.config, task.split_seed)
-        history = train([trial.hparams for trial in task.trials], data, task.config, order_seed=task.order_seed)
+        trained = _train(task, data)
     sizes = {"classes": data.classes, "train_rows": len(data.train), "val_rows": len(data.val)}
     return [
         FinishedTrial(
@@ -44,7 +49,20 @@ def run_task(task: Task) -> list[FinishedTrial]:
             result,
             diagnose(result.curves, Facts.of(plan.hparams, task.config, diverged=result.diverged, **sizes)),
         )
-        for plan, result in zip(task.trials, results(history, time.time()), strict=True)
+        for plan, result in zip(task.trials, trained, strict=True)
+    ]
+
+
+def _train(task: Task, data: Dataset) -> list[TrialResult]:
+    """What became of the trials, of which a pruner may have stopped some."""
+    hparams = [trial.hparams for trial in task.trials]
+    if task.pruning is None:
+        return results(train(hparams, data, task.config, order_seed=task.order_seed), time.time())
+    judge = task.pruning.judge([trial.number for trial in task.trials])
+    history = train(hparams, data, task.config, order_seed=task.order_seed, watch=judge)
+    return [
+        replace(result, pruned=judge.pruned[k], rungs=judge.rungs(k))
+        for k, result in enumerate(results(history, time.time()))
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,8 @@ class TrialResult:
 
     ``val_correct`` and ``test_correct`` are the rows that the checkpoint classifies right, packed eight to a byte and
     written in base64; ``n_val`` and ``n_test`` count the rows. ``ended`` is in seconds since 1970, ``seconds`` the
-    trial's share of its group's training time.
+    trial's share of its group's training time. ``pruned`` trials were stopped early; ``rungs`` are what their pruner
+    noted about them.
     """
 
     curves: Mapping[str, Sequence[float]]
@@ -60,6 +61,8 @@ class TrialResult:
     n_test: int
     val_correct: str
     test_correct: str
+    pruned: bool = False
+    rungs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

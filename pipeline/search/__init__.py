@@ -8,8 +8,7 @@ from contextlib import closing
 from pipeline.search.agenda import Agenda
 from pipeline.search.executor import execute
 from pipeline.search.interrupts import Interrupts
-from pipeline.search.ledger import SCORE, Key, Ledger
-from pipeline.search.plan import tasks
+from pipeline.search.ledger import Key, Ledger, value_of
 from pipeline.tracking import Tracker
 from pipeline.trial import FinishedTrial, PlannedTrial
 
@@ -53,19 +52,22 @@ def reconcile(agenda: Agenda, tracker: Tracker) -> str:
 
 def trained(agenda: Agenda, workers: int) -> Generator[Sequence[FinishedTrial]]:
     """Finished trials, in batches fit to be recorded: first those of the planned arms, then the adaptive arms' in rounds."""
-    in_order = InOrder(agenda.planned)
-    for finished in execute(tasks(agenda.study, agenda.planned), workers):
-        yield from _batches(in_order.release(finished))
+    for wave in agenda.waves():
+        in_order = InOrder(wave)
+        for finished in execute(agenda.tasks(wave), workers):
+            agenda.precedents.add(finished)
+            yield from _batches(in_order.release(finished))
     yield from rounds(agenda, workers)
 
 
 def rounds(agenda: Agenda, workers: int) -> Iterator[Sequence[FinishedTrial]]:
     """One trial of every adaptive arm in every block at a time: in order within a block, blocks side by side."""
     while asked := agenda.ask():
-        for finished in execute(tasks(agenda.study, [trial for _, trial in asked.values()]), workers):
+        for finished in execute(agenda.tasks([trial for _, trial in asked.values()]), workers):
+            agenda.precedents.add(finished)
             for trial in finished:
                 trajectory, _ = asked[trial.plan.key]
-                trajectory.tell(trial.result.scores[SCORE])
+                trajectory.tell(value_of(trial), trial.result.epochs if trial.result.pruned else None)
             yield finished
 
 

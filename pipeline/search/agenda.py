@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.samplers import Trajectory, is_planned
 from pipeline.search.ledger import Key
-from pipeline.search.plan import planned_trial
+from pipeline.search.plan import planned_trial, tasks
+from pipeline.search.precedents import Precedents
 from pipeline.spec import Point, Study
+from pipeline.task import Task
 from pipeline.trial import PlannedTrial
 
 
 @dataclass(frozen=True)
 class Agenda:
-    """The trials of the plan that are not recorded, and the adaptive arms, told all that is recorded of them."""
+    """The trials of the plan that are not recorded, and the adaptive arms, told all that is recorded of them.
+
+    ``precedents`` are what the study's pruner, if it has one, holds trials against.
+    """
 
     study: Study
     planned: list[PlannedTrial]
     trajectories: list[Trajectory]
     recorded: Mapping[Key, FrozenTrial]
+    precedents: Precedents
 
     def __len__(self) -> int:
         return len(self.planned) + sum(self.study.trials - trajectory.told for trajectory in self.trajectories)
@@ -30,6 +37,15 @@ class Agenda:
     def done(self) -> dict[Key, FrozenTrial]:
         """What is recorded of the declared budget; more may be, from a larger one."""
         return {key: trial for key, trial in self.recorded.items() if self.study.budgets(*key)}
+
+    def waves(self) -> Iterator[list[PlannedTrial]]:
+        """The planned trials, all those that may train side by side at a time."""
+        in_waves = sorted(self.planned, key=self.precedents.wave)  # and as planned within a wave
+        return (list(wave) for _, wave in groupby(in_waves, key=self.precedents.wave))
+
+    def tasks(self, trials: Collection[PlannedTrial]) -> list[Task]:
+        """The tasks that train these trials, of one wave."""
+        return tasks(self.study, trials, self.precedents)
 
     def ask(self) -> dict[Key, tuple[Trajectory, PlannedTrial]]:
         """The next trial of every adaptive arm in every block that has one left."""
@@ -50,7 +66,7 @@ def draw_agenda(study: Study, planned: Sequence[PlannedTrial], recorded: Mapping
         _replay(Trajectory(arm, study, block), study, recorded) for block in range(study.blocks) for arm in adaptive
     ]
     pending = [replace(trial, study=study.name) for trial in planned if trial.key not in recorded]
-    return Agenda(study, pending, trajectories, recorded)
+    return Agenda(study, pending, trajectories, recorded, Precedents(study, recorded))
 
 
 def _replay(trajectory: Trajectory, study: Study, recorded: Mapping[Key, FrozenTrial]) -> Trajectory:
@@ -62,7 +78,7 @@ def _replay(trajectory: Trajectory, study: Study, recorded: Mapping[Key, FrozenT
         _check_place(
             f"{trajectory.arm.name}, block {trajectory.block}, trial {trajectory.told}", trajectory.ask(), found
         )
-        trajectory.tell(found.value)
+        trajectory.tell(found.value, found.last_step if found.state == TrialState.PRUNED else None)
     return trajectory
 
 

@@ -24,7 +24,7 @@ from pipeline.spec import Arm, Study
 from pipeline.stores import is_url
 from pipeline.trial import FinishedTrial
 
-SCORE = "best/val_accuracy"
+SCORE, CURVE = "best/val_accuracy", "val/accuracy"
 STALE_LOCK_SECONDS = 3
 LONGEST_LINE = 1 << 20
 Key = tuple[str, int, int]
@@ -111,20 +111,21 @@ class Ledger:
             (attributes, trial)
             for name, attributes in self._own().items()
             for trial in optuna.load_study(study_name=name, storage=self.storage).get_trials(
-                deepcopy=False, states=(TrialState.COMPLETE,)
+                deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)
             )
         )
         return {(a["arm"], a["block"], t.user_attrs["trial"]): t for a, t in trials}
 
     def add(self, trial: FinishedTrial, run_id: str) -> None:
         """Record a finished trial whole, in one write: with its point, score, validation curve and attributes."""
-        accuracy = trial.result.curves["val/accuracy"]
         frozen = optuna.trial.create_trial(
+            state=TrialState.PRUNED if trial.result.pruned else TrialState.COMPLETE,
             params=trial.plan.point,
             distributions=self.study.space.distributions,
-            value=trial.result.scores[SCORE],
-            intermediate_values=dict(enumerate(accuracy, start=1)),
+            value=value_of(trial),
+            intermediate_values=dict(enumerate(trial.result.curves[CURVE], start=1)),
             user_attrs={**trial.attributes, "run_id": run_id},
+            system_attrs=dict(trial.result.rungs),
         )
         self._studies[trial.plan.arm, trial.plan.block].add_trial(frozen)
 
@@ -132,7 +133,12 @@ class Ledger:
         """One row for each trial of the declared budget, in the order of arms, blocks and numbers."""
         arms = [arm.name for arm in self.study.arms]
         rows = [
-            {**{k: v for k, v in trial.user_attrs.items() if k != SCORE}, **trial.params, SCORE: trial.value}
+            {
+                **{k: v for k, v in trial.user_attrs.items() if k != SCORE},
+                **trial.params,
+                SCORE: trial.user_attrs[SCORE],
+            }
+            | ({"pruned": trial.state == TrialState.PRUNED} if self.study.pruner else {})
             for key, trial in self.recorded().items()
             if self.study.budgets(*key)
         ]
@@ -152,6 +158,11 @@ class Ledger:
     def _known(self) -> dict[str, Mapping[str, Any]]:
         summaries = optuna.get_all_study_summaries(self.storage, include_best_trial=False)
         return {summary.study_name: summary.user_attrs for summary in summaries}
+
+
+def value_of(trial: FinishedTrial) -> float:
+    """A trial's value in Optuna: its score or, if it was pruned, the last value it had, as Optuna would have it."""
+    return trial.result.curves[CURVE][-1] if trial.result.pruned else trial.result.scores[SCORE]
 
 
 def open_storage(address: str) -> BaseStorage:

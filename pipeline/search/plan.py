@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby, pairwise
 
+from pipeline.pruners import Pruning, make_pruner
 from pipeline.samplers import is_planned, points
+from pipeline.search.precedents import Precedents
 from pipeline.seeds import derive_seed
 from pipeline.spec import Arm, Point, Study
 from pipeline.task import Task
@@ -21,8 +23,10 @@ GROUP_SIZE = 32
 def plan(study: Study) -> list[PlannedTrial]:
     """Every trial of the planned arms, block by block: the same for any number of workers, and after any number of crashes.
 
-    Raises ``ValueError`` for arms that repeat one another, or themselves.
+    Raises ``ValueError`` for arms that repeat one another, or themselves, and for a pruner that cannot be made.
     """
+    if study.pruner:
+        make_pruner(study.pruner, study.config.epochs)
     drawn = {
         (arm.name, block): points(arm, study, block)
         for block in range(study.blocks)
@@ -61,21 +65,22 @@ def planned_trial(study: Study, arm: Arm, block: int, number: int, point: Point)
     return PlannedTrial(study.name, arm.name, arm.sampler, block, number, point, hparams)
 
 
-def tasks(study: Study, trials: Collection[PlannedTrial]) -> list[Task]:
-    """Cut trials into tasks, block by block, each of one structure and at most ``GROUP_SIZE`` trials."""
+def tasks(study: Study, trials: Collection[PlannedTrial], precedents: Precedents) -> list[Task]:
+    """Cut trials of one wave into tasks, block by block, each of one structure and at most ``GROUP_SIZE`` trials."""
 
     def structure(trial: PlannedTrial) -> tuple[int, str]:
         return trial.block, repr(trial.hparams.structure)
 
     groups = (list(group) for _, group in groupby(sorted(trials, key=structure), key=structure))
-    return [make_task(study, part) for group in groups for part in _even_parts(group)]
+    parts = (part for group in groups for part in _even_parts(group))
+    return [make_task(study, part, precedents.pruning(part)) for part in parts]
 
 
-def make_task(study: Study, trials: Sequence[PlannedTrial]) -> Task:
-    """The task that trains these trials of one block."""
+def make_task(study: Study, trials: Sequence[PlannedTrial], pruning: Pruning | None = None) -> Task:
+    """The task that trains these trials of one block, and prunes them if something decides which."""
     block = trials[0].block
-    seeds = (derive_seed(study.seed, word, block) for word in ("split", "order"))
-    return Task(tuple(trials), study.dataset, study.config, *seeds)
+    split_seed, order_seed = (derive_seed(study.seed, word, block) for word in ("split", "order"))
+    return Task(tuple(trials), study.dataset, study.config, split_seed, order_seed, pruning)
 
 
 def _even_parts(trials: Sequence[PlannedTrial]) -> list[Sequence[PlannedTrial]]:

@@ -1,7 +1,8 @@
 """Training takes a group of trials through the same minibatches in lockstep, and returns their curves.
 
 A trial's numbers never depend on its company: trained alone, among 31 others or on another worker, they are the same
-bits (with one BLAS thread). A trial that diverges leaves its group at the end of the epoch; the rest go on undisturbed.
+bits (with one BLAS thread). A trial that diverges, or that a watch stops, leaves its group at the end of the epoch; the
+rest go on undisturbed.
 """
 
 from __future__ import annotations
@@ -14,35 +15,53 @@ import numpy as np
 
 from pipeline.data import Dataset
 from pipeline.hparams import HyperParams, TrainConfig
-from pipeline.training.history import CURVES, History, Record, split
+from pipeline.training.history import CURVES, History, Record, Watch, all_go_on, split
 from pipeline.training.inputs import check_data
 from pipeline.training.lockstep import evaluate, fit, make_tiles, prepare, together
 from pipeline.training.memory import trials_per_group
 from pipeline.training.minibatches import blocks
 
-__all__ = ["CURVES", "History", "evaluate", "train", "train_group", "trials_per_group"]
+__all__ = ["CURVES", "History", "Watch", "evaluate", "train", "train_group", "trials_per_group"]
 
 
-def train(trials: Sequence[HyperParams], data: Dataset, config: TrainConfig, *, order_seed: int = 0) -> History:
+def train(
+    trials: Sequence[HyperParams],
+    data: Dataset,
+    config: TrainConfig,
+    *,
+    order_seed: int = 0,
+    watch: Watch = all_go_on,
+) -> History:
     """Train trials of any structures, in lockstep those that share one; K = 1 is a group like any other.
 
-    ``order_seed`` decides the order of the minibatches, the same for all trials. Raises ``ValueError`` for data that
-    cannot be trained on, and for a batch larger than the training split.
+    ``order_seed`` decides the order of the minibatches, the same for all trials; ``watch`` may stop some early. Raises
+    ``ValueError`` for data that cannot be trained on, and for a batch larger than the training split.
     """
     check_data(data, config)
     ranked = sorted(range(len(trials)), key=lambda k: repr(trials[k].structure))
     groups = [list(members) for _, members in groupby(ranked, key=lambda k: trials[k].structure)]
-    histories = [train_group([trials[k] for k in members], data, config, order_seed) for members in groups]
+    histories = [
+        train_group([trials[k] for k in members], data, config, order_seed, _placed(watch, members))
+        for members in groups
+    ]
     return History.join(histories, [k for members in groups for k in members])
 
 
-def train_group(trials: Sequence[HyperParams], data: Dataset, config: TrainConfig, order_seed: int) -> History:
+def _placed(watch: Watch, members: Sequence[int]) -> Watch:
+    """The watch over all trials as one over these members of theirs."""
+    places = np.asarray(members)
+    return lambda within, epoch, accuracy: watch(places[within], epoch, accuracy)
+
+
+def train_group(
+    trials: Sequence[HyperParams], data: Dataset, config: TrainConfig, order_seed: int, watch: Watch = all_go_on
+) -> History:
     """Train K trials of one structure: this loop is the algorithm."""
     start = time.perf_counter()
     rng = np.random.default_rng(order_seed)
     with np.errstate(all="ignore"):  # a diverging trial overflows; it is told by its losses, not by warnings
         tiles = make_tiles(trials, data.features, data.classes, config)
-        record = Record(tiles, data, config.epochs)
+        record = Record(tiles, data, config.epochs, watch)
         val = prepare(data.val, tiles[0].network)
         for epoch in range(1, config.epochs + 1):
             for tile in tiles:
@@ -51,9 +70,9 @@ def train_group(trials: Sequence[HyperParams], data: Dataset, config: TrainConfi
             train_loss, train_accuracy = fit(tiles, blocks(data.train, data.classes, config, order))
             val_loss, val_correct = together([evaluate(tile.network, val) for tile in tiles])
             values = (train_loss / len(order), val_loss, train_accuracy / len(order), val_correct.mean(axis=1))
-            finite = record.add(epoch, tiles, values, val_correct)
-            if not finite.any():
+            stay = record.add(epoch, tiles, values, val_correct)
+            if not stay.any():
                 break
-            tiles = [tile.select(stay) for tile, stay in zip(tiles, split(finite, tiles), strict=True) if stay.any()]
+            tiles = [tile.select(part) for tile, part in zip(tiles, split(stay, tiles), strict=True) if part.any()]
         test = evaluate(record.checkpoint, data.test)
     return record.history(*test, seconds=time.perf_counter() - start)

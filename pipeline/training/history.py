@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -14,6 +14,15 @@ from pipeline.nn.network import Network
 from pipeline.training.lockstep import Tile
 
 CURVES = ("train/loss", "val/loss", "train/accuracy", "val/accuracy")
+
+Watch = Callable[[Array, int, Array], Array]
+"""Called after each epoch but the last with trials (n,), by their places, the epoch, from 1, and their validation
+accuracies (n,); says which of them (n,) go on."""
+
+
+def all_go_on(members: Array, *_: Any) -> Array:
+    """The watch that stops nobody."""
+    return np.ones(len(members), bool)
 
 
 @dataclass(frozen=True)
@@ -56,22 +65,23 @@ class History:
 class Record:
     """The curves of K trials so far, and a checkpoint of each at its best epoch."""
 
-    def __init__(self, tiles: Sequence[Tile], data: Dataset, epochs: int) -> None:
+    def __init__(self, tiles: Sequence[Tile], data: Dataset, epochs: int, watch: Watch = all_go_on) -> None:
         trials, one = sum(map(len, tiles)), tiles[0].network
-        self.chance = data.chance
+        self.chance, self.epochs, self.watch = data.chance, epochs, watch
         self.checkpoint = Network(
             one.layers,
             one.params.with_values(np.concatenate([tile.network.params.values for tile in tiles])),
             one.stats.with_values(np.concatenate([tile.network.stats.values for tile in tiles])),
         )
         self.alive = np.arange(trials)
+        self.diverged = np.zeros(trials, bool)
         self.curves = {key: np.full((trials, epochs), np.nan) for key in CURVES}
         self.val_correct = np.zeros((trials, len(data.val)), bool)
         self.best_epoch = np.zeros(trials, int)
         self.best = np.full(trials, -np.inf)
 
     def add(self, epoch: int, tiles: Sequence[Tile], values: Sequence[Array], val_correct: Array) -> Array:
-        """Take down what the trials still in training did in an epoch, from 1; which of them are finite, and stay."""
+        """Take down what the trials still in training did in an epoch, from 1; which of them go on: finite, and wanted."""
         finite: Array = np.isfinite(values[0]) & np.isfinite(values[1])
         for key, value in zip(CURVES, values, strict=True):
             self.curves[key][self.alive[finite], epoch - 1] = value[finite]
@@ -80,8 +90,12 @@ class Record:
         self.best[members], self.best_epoch[members] = values[-1][better], epoch
         self.val_correct[members] = val_correct[better]
         self._save(tiles, better)
-        self.alive = self.alive[finite]
-        return finite
+        self.diverged[self.alive[~finite]] = True
+        stay = finite.copy()
+        if epoch < self.epochs and finite.any():
+            stay[finite] = self.watch(self.alive[finite], epoch, values[-1][finite])
+        self.alive = self.alive[stay]
+        return stay
 
     def _save(self, tiles: Sequence[Tile], better: Array) -> None:
         for tile, chosen, place in zip(tiles, split(better, tiles), split(self.alive, tiles), strict=True):
@@ -91,17 +105,16 @@ class Record:
     def history(self, test_loss: Array, test_correct: Array, seconds: float) -> History:
         """The record with the test scores of the checkpoints; a diverged trial scores as a guess."""
         trials = len(self.best)
-        diverged = ~np.isin(np.arange(trials), self.alive)
         scores = {key: self.curves[key][np.arange(trials), self.best_epoch - 1] for key in CURVES}
         scores["best/val_accuracy"] = scores.pop("val/accuracy")
         scores |= {"test/accuracy": test_correct.mean(axis=1), "test/loss": test_loss.astype(float)}
         for key, value in scores.items():
-            value[diverged] = np.nan if key.endswith("loss") else self.chance
+            value[self.diverged] = np.nan if key.endswith("loss") else self.chance
         scores["gap"] = scores["train/accuracy"] - scores["best/val_accuracy"]
-        scores["best/epoch"] = np.where(diverged, 0, self.best_epoch)
+        scores["best/epoch"] = np.where(self.diverged, 0, self.best_epoch)
         epochs = np.isfinite(self.curves["val/loss"]).sum(axis=1)
         shares = np.full(trials, seconds / trials)
-        return History(self.curves, scores, self.val_correct, test_correct, diverged, epochs, shares)
+        return History(self.curves, scores, self.val_correct, test_correct, self.diverged, epochs, shares)
 
 
 def split(values: Array, tiles: Sequence[Tile]) -> list[Array]:
