@@ -11,6 +11,9 @@ from pipeline.nn.initializers import INITIALIZERS
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import SCHEDULES, Schedule
 
+PREPROCESSING_NAMES = ("none", "centre", "standardise", "min_max", "mean_image", "channel_mean", "pca", "whiten")
+"""What can be done to the inputs; ``pipeline.data.preprocessing`` says what each of them is."""
+
 
 @dataclass(frozen=True)
 class HyperParams:
@@ -112,6 +115,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         check_integer("epochs", self.epochs, low=1)
         check_integer("batch_size", self.batch_size, low=1)
+        check_choice("preprocessing", self.preprocessing, PREPROCESSING_NAMES)
         check_choice("dtype", self.dtype, ("float32", "float64"))
         for name in ("validation", "test"):
             check_number(name, getattr(self, name), low=0.0, below=1.0)

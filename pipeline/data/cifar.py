@@ -8,6 +8,7 @@ SHA-256; the ones below are of the files of those MD5s, and widely published.
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import tarfile
 import zlib
@@ -22,7 +23,8 @@ from pipeline.data.files import Published, obtain
 from pipeline.data.folder import MIB, data_folder, say, workshop
 from pipeline.data.rows import DataError, Rows
 
-PIXELS = 32 * 32 * 3
+IMAGE = (3, 32, 32)
+PIXELS = math.prod(IMAGE)
 """The red, the green and the blue plane of an image, each by rows."""
 SMALL = MIB
 """The most bytes of a member that is not read: a list of names, a page about the data."""
@@ -119,7 +121,7 @@ def _bytes(archive: Archive) -> int:
 
 def _rows(records: np.ndarray, archive: Archive) -> Rows:
     labels = records[:, archive.label_bytes - 1].astype(np.intp)
-    return Rows(records[:, archive.label_bytes :], labels, archive.class_names, test=archive.test[1])
+    return Rows(records[:, archive.label_bytes :], labels, archive.class_names, test=archive.test[1], shape=IMAGE)
 
 
 def open_records(path: Path, archive: Archive) -> np.ndarray:

@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from pipeline.data.cifar import load_cifar
-from pipeline.data.preprocessing import PREPROCESSING
+from pipeline.data.preprocessing import learn
 from pipeline.data.rows import DataError, Loader, Rows, chunks, digest
 from pipeline.data.tables import DOORS, is_table, load_table
 from pipeline.hparams import TrainConfig, check_choice
@@ -31,13 +31,17 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The splits of one block; ``train`` is learned from, ``val`` chosen by, and ``test`` scored once at the end."""
+    """The splits of one block; ``train`` is learned from, ``val`` chosen by, and ``test`` scored once at the end.
+
+    ``shape`` is that of a row before it was flattened, if it is known.
+    """
 
     train: Split
     val: Split
     test: Split
     classes: int
     class_names: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
 
     @property
     def features(self) -> int:
@@ -60,7 +64,7 @@ def load_digits() -> Rows:
     from sklearn.datasets import load_digits as load
 
     inputs, labels = load(return_X_y=True)
-    return Rows(inputs, labels.astype(np.intp), tuple("0123456789"))
+    return Rows(inputs, labels.astype(np.intp), tuple("0123456789"), shape=(8, 8))
 
 
 DATASETS: dict[str, Loader] = {
@@ -152,13 +156,12 @@ def split(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
     train, val = part(rest, config.validation)
     part_of = {"train": train, "val": val, "test": test}
     parts = {name: Split(rows.inputs[indices], rows.labels[indices]) for name, indices in part_of.items()}
-    return Dataset(**parts, classes=rows.classes, class_names=rows.class_names)
+    return Dataset(**parts, classes=rows.classes, class_names=rows.class_names, shape=rows.shape)
 
 
 def preprocess(data: Dataset, config: TrainConfig) -> Dataset:
     """Transform all splits by what the training rows say, some rows at a time, and freeze them."""
-    check_choice("preprocessing", config.preprocessing, PREPROCESSING)
-    transform = PREPROCESSING[config.preprocessing](data.train.inputs)
+    transform = learn(config.preprocessing, data.train.inputs, data.shape)
 
     def apply(rows: Split) -> Split:
         inputs = np.empty((len(rows), transform(rows.inputs[:1]).shape[1]), config.dtype)

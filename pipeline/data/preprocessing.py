@@ -2,35 +2,147 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-Transform = Callable[[np.ndarray], np.ndarray]
-"""From rows (N, D) to rows of the same kind."""
+from pipeline.data.rows import DataError, by_columns, chunks
+from pipeline.hparams import PREPROCESSING_NAMES, check_choice
+
+EPSILON = 1e-5
+"""Added to the variances that whitening divides by, so that a direction of none does not blow up (CS231n, notes 2)."""
+MOST_COLUMNS = 8192
+"""Beyond it, the covariances of the columns would take more than 512 MiB."""
+CHANNELS = (1, 3, 4)
+"""How many an image has: grey, colours, colours and opacity."""
 
 
-def none(train: np.ndarray) -> Transform:  # noqa: ARG001  every preprocessing is made from the training rows
+@dataclass(frozen=True)
+class Transform:
+    """From rows (N, D) to rows (N, M): less ``offset`` (D,), divided by ``scale`` (D,), turned by ``basis`` (D, M).
+
+    Each is learned from training rows, and left out where it is ``None``. A row's result does not depend on the others.
+    """
+
+    offset: np.ndarray | None = None
+    scale: np.ndarray | None = None
+    basis: np.ndarray | None = None
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        if self.offset is not None:
+            rows = rows - self.offset
+        if self.scale is not None:
+            rows = rows / self.scale
+        return rows if self.basis is None else rows @ self.basis
+
+
+Shape = tuple[int, ...]
+"""Of a row before it was flattened: (D,) of a table, (3, 32, 32) or (32, 32, 3) of an image."""
+
+
+def none(train: np.ndarray, shape: Shape = ()) -> Transform:  # noqa: ARG001  every preprocessing is made from both
     """The rows as they are."""
-    return lambda rows: rows
+    return Transform()
 
 
-def centre(train: np.ndarray) -> Transform:
-    """Subtract each feature's mean over the training rows (N, D)."""
-    mean = train.mean(axis=0)
-    return lambda rows: rows - mean
+def centre(train: np.ndarray, shape: Shape = ()) -> Transform:  # noqa: ARG001
+    """Subtract each feature's mean over the training rows (N, D); of images, the mean image (Krizhevsky et al. 2012)."""
+    return Transform(by_columns(np.mean, train))
 
 
-def standardise(train: np.ndarray) -> Transform:
+def channel_mean(train: np.ndarray, shape: Shape = ()) -> Transform:
+    """Subtract the mean of each colour over all pixels of the training images (Simonyan and Zisserman 2014).
+
+    Raises :class:`DataError` where the rows are no images.
+    """
+    axis = channel_axis(shape)
+    pixels = tuple(i for i in range(len(shape)) if i != axis)
+    means = by_columns(np.mean, train).reshape(shape).mean(axis=pixels, keepdims=True)
+    return Transform(np.broadcast_to(means, shape).reshape(-1))
+
+
+def channel_axis(shape: Shape) -> int | None:
+    """Which axis of an image's shape counts its channels, the last if several could; ``None`` of a grey one (H, W)."""
+    axes = [axis for axis in (len(shape) - 1, 0) if len(shape) == 3 and shape[axis] in CHANNELS]
+    if not axes and len(shape) != 2:
+        raise DataError(
+            f"preprocessing: got 'channel_mean', and rows of shape {shape}, which are no images; "
+            "expected (height, width), (height, width, channels) or (channels, height, width). Take 'centre'"
+        )
+    return axes[0] if axes else None
+
+
+def standardise(train: np.ndarray, shape: Shape = ()) -> Transform:  # noqa: ARG001
     """To mean 0 and standard deviation 1 over the training rows (N, D); a constant feature becomes 0."""
-    mean, std = train.mean(axis=0), train.std(axis=0)
-    scale = np.where(std > 0, std, 1)
-    return lambda rows: (rows - mean) / scale
+    mean, std = by_columns(np.mean, train), by_columns(np.std, train)
+    varies = (by_columns(np.min, train) < by_columns(np.max, train)) & (
+        std > 0
+    )  # rounding gives 0.1, 0.1, 0.1 a deviation
+    return Transform(mean, np.where(varies, std, 1))
 
 
-PREPROCESSING: dict[str, Callable[[np.ndarray], Transform]] = {
+def min_max(train: np.ndarray, shape: Shape = ()) -> Transform:  # noqa: ARG001
+    """To the range from -1 to 1 over the training rows (N, D); a constant feature becomes 0, other rows may lie outside."""
+    low, high = (by_columns(extreme, train).astype("float64") for extreme in (np.min, np.max))
+    half = (high - low) / 2
+    return Transform(low + half, np.where(half > 0, half, 1))
+
+
+def pca(train: np.ndarray, shape: Shape = ()) -> Transform:  # noqa: ARG001
+    """Centre, and turn onto the principal axes of the training rows (N, D), in falling order of their variances."""
+    mean, _, axes = principal_axes(train)
+    return Transform(mean, basis=axes)
+
+
+def whiten(train: np.ndarray, shape: Shape = ()) -> Transform:  # noqa: ARG001
+    """Like :func:`pca`, and divide by √(variance + ε), so that the covariance of the training rows (N, D) becomes I."""
+    mean, variances, axes = principal_axes(train)
+    return Transform(mean, basis=axes / np.sqrt(variances + EPSILON))
+
+
+def principal_axes(train: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The mean (D,) of rows (N, D), and the variances (D,) along their principal axes, the columns of (D, D).
+
+    The greatest entry of an axis is positive. Raises :class:`DataError` where (D, D) would be too large.
+    """
+    mean = by_columns(partial(np.ndarray.mean, dtype="float64"), train)
+    variances, axes = np.linalg.eigh(covariance(train, mean))
+    greatest = np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0)
+    return mean, np.maximum(variances[::-1], 0), (axes * np.where(greatest < 0, -1, 1))[:, ::-1]
+
+
+def covariance(train: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """The (population) covariances (D, D) of rows (N, D), some rows at a time."""
+    features = train.shape[1]
+    if features > MOST_COLUMNS:
+        raise DataError(f"preprocessing: PCA and whitening take at most {MOST_COLUMNS:,} columns; got {features:,}")
+    total = np.zeros((features, features))
+    for part in chunks(len(train)):
+        centred = train[part] - mean
+        total += centred.T @ centred
+    return total / len(train)
+
+
+PREPROCESSING: dict[str, Callable[[np.ndarray, Shape], Transform]] = {
     "none": none,
     "centre": centre,
     "standardise": standardise,
+    "min_max": min_max,
+    "mean_image": centre,
+    "channel_mean": channel_mean,
+    "pca": pca,
+    "whiten": whiten,
 }
-"""Every preprocessing by the name that studies call it: from the training rows to a transform of any rows."""
+"""Every preprocessing by the name that studies call it: from the training rows and their shape to a transform of any rows."""
+
+
+def learn(name: str, train: np.ndarray, shape: Shape = ()) -> Transform:
+    """The preprocessing of that name, learned from training rows (N, D) that had ``shape`` each before they were flattened.
+
+    Raises ``ValueError`` for an unknown name, and :class:`DataError` for rows that it is not made for.
+    """
+    check_choice("preprocessing", name, PREPROCESSING_NAMES)
+    return PREPROCESSING[name](train, shape or (math.prod(train.shape[1:]),))

@@ -28,12 +28,14 @@ class Rows:
     """Inputs (N, D) of any real type, and their labels (N,), integers from 0 to C - 1.
 
     ``class_names`` are the C classes by their own names. The last ``test`` rows are the published test split, if there is one.
+    ``shape`` is that of a row before it was flattened, (3, 32, 32) for one, if it is known.
     """
 
     inputs: np.ndarray
     labels: np.ndarray
     class_names: tuple[str, ...]
     test: int = 0
+    shape: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -50,7 +52,7 @@ def chunks(count: int) -> list[slice]:
 
 
 def by_columns(statistic: Callable[..., np.ndarray], inputs: np.ndarray) -> np.ndarray:
-    """NumPy's mean or standard deviation of each column (D,), bit for bit, taken a few columns at a time.
+    """NumPy's mean, extreme or standard deviation of each column (D,), bit for bit, taken a few columns at a time.
 
     On its own, ``np.std`` makes a float64 copy of all that it is given: 1 GB for the training rows of CIFAR-10.
     """
@@ -82,10 +84,11 @@ def labelled(where: str, inputs: Any, labels: Any, columns: Sequence[str] = ()) 
         raise DataError(
             f"{where}: {len(inputs):,} rows of inputs, and labels of shape {labels.shape}; expected one each"
         )
+    shape = inputs.shape[1:]
     inputs = check_inputs(where, inputs.reshape(len(inputs), -1), columns)
     names, codes = np.unique(check_labels(where, labels), return_inverse=True)
     check_classes(where, names, np.bincount(codes))
-    return Rows(inputs, codes.astype(np.intp), tuple(str(name) for name in names.tolist()))
+    return Rows(inputs, codes.astype(np.intp), tuple(str(name) for name in names.tolist()), shape=shape)
 
 
 def check_inputs(where: str, inputs: np.ndarray, columns: Sequence[str] = ()) -> np.ndarray:

@@ -120,12 +120,12 @@ def test_statistics_know_nothing_of_the_held_out_rows():
 @pytest.mark.parametrize("name", ["none", "centre", "standardise"])
 def test_chunks_change_no_bit(name):
     """Transforming some rows at a time gives the bits of transforming them at once."""
-    from pipeline.data.preprocessing import PREPROCESSING
+    from pipeline.data.preprocessing import learn
 
     rows = rows_of(5 * CHUNK // 2 * 2, features=5)
     config = TrainConfig(preprocessing=name)
     block = split(rows, config, 0)
-    whole = np.asarray(PREPROCESSING[name](block.train.inputs)(block.train.inputs), dtype=np.float32)
+    whole = np.asarray(learn(name, block.train.inputs)(block.train.inputs), dtype=np.float32)
     assert len(whole) > CHUNK
     np.testing.assert_array_equal(preprocess(block, config).train.inputs, whole)
 
