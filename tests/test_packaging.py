@@ -48,10 +48,11 @@ def test_the_lock_has_each_pin(pin):
 
 
 def test_the_lock_was_made_from_this_pyproject():
-    """uv.lock records the requirements of pyproject.toml as they stand, those of the dev group too."""
+    """uv.lock records the requirements of pyproject.toml as they stand, those of the extras and the dev group too."""
     project = LOCK[PYPROJECT["project"]["name"]]
     locked = [entry["name"] + entry.get("specifier", "") for entry in project["metadata"]["requires-dist"]]
-    assert sorted(locked) == sorted(PINS)
+    extras = [pin for pins in PYPROJECT["project"]["optional-dependencies"].values() for pin in pins]
+    assert sorted(locked) == sorted([*PINS, *extras])
     dev = [entry["name"] + entry.get("specifier", "") for entry in project["metadata"]["requires-dev"]["dev"]]
     assert sorted(dev) == sorted(name.lower() for name in PYPROJECT["dependency-groups"]["dev"])
     assert project["version"] == PYPROJECT["project"]["version"] == __version__
