@@ -20,6 +20,11 @@ def win_probability(comparison: Comparison, found: Improvement) -> Plot:
     ax.plot(found.budgets, mean, color=INK, drawstyle="steps-post")
     promised = found.validation.mean(axis=0)
     ax.plot(found.budgets, promised, color=INK, linestyle=":", linewidth=1, drawstyle="steps-post")
+    end = found.interval
+    reach = [[end.estimate - end.low], [end.high - end.estimate]]
+    ax.errorbar(
+        [comparison.trials], [end.estimate], yerr=reach, color=INK, fmt="o", markersize=5, capsize=4, clip_on=False
+    )
     trial_axis(ax, comparison.trials)
     ax.set_ylim(-0.02, 1.02)
     ax.set_ylabel(f"P({label(comparison.first)} wins)")
@@ -29,7 +34,8 @@ def win_probability(comparison: Comparison, found: Improvement) -> Plot:
         title="Pick one search of each kind: which wins?",
         aid=f"The line is the probability that one {label(comparison.first)} has chosen a model with a higher test "
         f"accuracy than one of {title(comparison.second)} after n trials, draws counting half; the band is its 95% "
-        "interval over blocks, the dotted line the same for validation accuracy, and at one half neither is better.",
+        "interval over blocks, the dotted line the same for validation accuracy, and at one half neither is better. "
+        f"The whisker after {count(comparison.trials, 'trial')} is the interval that is quoted.",
         alt=f"After {count(comparison.trials, 'trial')} {title(comparison.first)} wins with probability "
         f"{chance(found.interval)}.",
         table=pd.DataFrame({"trials": found.budgets, "p": mean, "low": low, "high": high, "p_validation": promised}),
