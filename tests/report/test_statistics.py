@@ -1,0 +1,42 @@
+"""The report's statistics where the truth is known: what its intervals cover, how often it is wrong, and what it finds."""
+
+import pytest
+from scipy import stats
+from simulations import COVERAGES, GRID, LOW, NULLS, ON_GRID, SHIFTED, leaders, null_rates, power
+
+pytestmark = pytest.mark.slow
+BLOCKS = 10
+
+
+@pytest.mark.parametrize("quantity", COVERAGES)
+def test_intervals_hold_the_truth(quantity):
+    """Of nominal 95 % intervals over ten blocks at least 92 % hold the true value."""
+    assert COVERAGES[quantity](BLOCKS) >= 0.92
+
+
+@pytest.mark.parametrize("arms", NULLS.values(), ids=NULLS)
+def test_equal_arms_have_no_leader(arms):
+    """Two arms of one kind: a leader is named in at most 5 % of reports, but for chance, and p is uniform."""
+    runs = 500
+    rate, p = null_rates(LOW, *arms, BLOCKS, runs)
+    assert stats.binomtest(round(rate * runs), runs, 0.05, alternative="greater").pvalue > 0.001
+    assert stats.kstest(p, "uniform").pvalue > 0.001
+
+
+def test_one_detectable_difference_is_found_four_times_out_of_five():
+    """A difference as large as the report calls detectable is seen in 80 ± 5 % of experiments."""
+    interval, _ = power(BLOCKS, runs=1000)
+    assert interval == pytest.approx(0.8, abs=0.05)
+
+
+def test_the_grid_wins_where_it_must():
+    """With the optimum on one of its nodes the textbook grid is named the leader, and random search never is."""
+    named = leaders(ON_GRID, GRID)
+    assert named["grid"] > 0.9
+    assert named["random"] == 0
+
+
+def test_random_search_leads_where_one_hyperparameter_matters():
+    """With the optimum off the nodes random search is named against the textbook grid; no shifted grid is ever ahead."""
+    assert leaders(LOW, GRID)["random"] > 0.9
+    assert leaders(LOW, SHIFTED)["shifted_grid"] <= 0.05
