@@ -5,13 +5,15 @@ The floors, from the ground up; imports only go down (``tests/test_floors.py`` h
 F0  ``hparams``, ``nn``                     what one network is, and the arithmetic of training it (NumPy only)
     ``seeds``, ``errors``                   where randomness comes from; a job that failed
 F1  ``spec``, ``data``                      the words a study is written in; the rows it trains on
+    ``experiment``                          the declaration of one of the lecture's demonstrations
 F2  ``training``                            a lockstep group of trials in, their curves out
 F3  ``trial``, ``task``                     one trial from plan to record; what a worker does
     ``babysitting``, ``samplers``, ``pruners``  checks and diagnoses; Optuna's samplers and pruners
     ``tracking``, ``stores``                MLflow; where the two stores are
 F4  ``search``, ``progress``                plan, train, record, resume; and what is shown meanwhile
 F5  ``report``                              the verdict, its figures and its page
-F6  ``lookup``, ``jobs``, ``cli``           studies by name, the jobs, the verbs
+F6  ``lecture``                             the lecture's demonstrations, held against its numbers
+F7  ``lookup``, ``jobs``, ``cli``           studies by name, the jobs, the verbs
 """
 
 __version__ = "0.1.0"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from threadpoolctl import threadpool_limits
 
 from pipeline.babysitting.diagnosis import diagnose
 from pipeline.babysitting.facts import Facts
 from pipeline.data import Dataset, load_block
-from pipeline.hparams import TrainConfig
+from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.training import train
 from pipeline.trial import FinishedTrial, PlannedTrial, TrialResult, results
 
@@ -44,13 +45,15 @@ def run_task(task: Task) -> list[FinishedTrial]:
         trained = _train(task, data)
     sizes = {"classes": data.classes, "train_rows": len(data.train), "val_rows": len(data.val)}
     return [
-        FinishedTrial(
-            plan,
-            result,
-            diagnose(result.curves, Facts.of(plan.hparams, task.config, diverged=result.diverged, **sizes)),
-        )
+        FinishedTrial(plan, result, diagnose(result.curves, facts_of(plan.hparams, result, task.config, sizes)))
         for plan, result in zip(task.trials, trained, strict=True)
     ]
+
+
+def facts_of(hparams: HyperParams, result: TrialResult, config: TrainConfig, sizes: Mapping[str, Any]) -> Facts:
+    """What diagnosis is told of a trial: its point, and what was measured while it trained; ``sizes`` are of its data."""
+    measured: dict[str, Any] = {"diverged": result.diverged, "curves": result.curves, "scores": result.scores}
+    return Facts.of(hparams, config, **measured, **sizes)
 
 
 def _train(task: Task, data: Dataset) -> list[TrialResult]:

@@ -120,8 +120,8 @@ def _result(history: History, k: int, ended: float) -> TrialResult:
     epochs = int(history.epochs[k])
     val, test = history.val_correct[k], history.test_correct[k]
     return TrialResult(
-        curves={key: curve[k, :epochs].tolist() for key, curve in history.curves.items()},
-        scores={key: float(values[k]) for key, values in history.scores.items()},
+        curves={key: curve[k, :epochs].tolist() for key, curve in history.curves.items()} | _ratios(history, k, epochs),
+        scores={key: float(values[k]) for key, values in history.scores.items()} | _measured(history, k, epochs),
         diverged=bool(history.diverged[k]),
         epochs=epochs,
         seconds=float(history.seconds[k]),
@@ -131,6 +131,26 @@ def _result(history: History, k: int, ended: float) -> TrialResult:
         val_correct="" if history.diverged[k] else pack_bits(val),
         test_correct="" if history.diverged[k] else pack_bits(test),
     )
+
+
+def _ratios(history: History, k: int, epochs: int) -> dict[str, list[float]]:
+    """``update_ratio/layer1`` and so on by epoch: the one statistic that is worth a curve."""
+    ratios = history.layers["update_ratio"][k, :epochs]
+    return {
+        f"update_ratio/layer{i}": ratio.tolist()
+        for i, ratio in enumerate(ratios.T, start=1)
+        if np.isfinite(ratio).any()
+    }
+
+
+def _measured(history: History, k: int, epochs: int) -> dict[str, float]:
+    """The other statistics as single numbers: of the last epoch, and of the layer that is worst off; NaN if there is none."""
+    last = {key: values[k, epochs - 1] if epochs else np.full(1, np.nan) for key, values in history.layers.items()}
+    norms = {f"gradient_norm/layer{i}": float(norm) for i, norm in enumerate(last["gradient_norm"], start=1)}
+    worst = {key: float(np.nanmax(last[key], initial=-1)) for key in ("dead", "saturated")}
+    units = {f"{key}_units": share if share >= 0 else math.nan for key, share in worst.items()}
+    first = {"initial/loss": float(history.first_loss[k]), "batch_mode/accuracy": float(history.batch_accuracy[k])}
+    return first | units | norms
 
 
 def pack_bits(correct: np.ndarray) -> str:

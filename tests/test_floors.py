@@ -11,7 +11,7 @@ import pipeline
 ROOT = Path(__file__).parent.parent
 FLOORS = (
     ("pipeline.errors", "pipeline.hparams", "pipeline.nn", "pipeline.seeds"),
-    ("pipeline.spec", "pipeline.data"),
+    ("pipeline.spec", "pipeline.data", "pipeline.experiment"),
     ("pipeline.training",),
     (
         "pipeline.trial",
@@ -24,6 +24,7 @@ FLOORS = (
     ),
     ("pipeline.search", "pipeline.progress"),
     ("pipeline.report",),
+    ("pipeline.lecture",),
     ("pipeline.lookup", "pipeline.jobs", "pipeline.cli", "pipeline.__main__"),
 )
 ROOMS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -32,7 +33,7 @@ ALLOWED = {
     "mlflow": {"pipeline.tracking"},
     "matplotlib": {"pipeline.report"},
 }
-STUDIES_MAY = {"pipeline.spec", "pipeline.hparams"}
+STUDIES_MAY = {"pipeline.spec", "pipeline.hparams", "pipeline.experiment"}
 
 
 def name_of(path):

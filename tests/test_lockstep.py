@@ -35,7 +35,8 @@ def mixed_trials(count):
 def values(history: History):
     """Everything a history says, except the time it took."""
     arrays = {**history.curves, **history.scores, "val": history.val_correct, "test": history.test_correct}
-    return {**arrays, "diverged": history.diverged, "epochs": history.epochs}
+    measured = {**history.layers, "first loss": history.first_loss, "in batches": history.batch_accuracy}
+    return {**arrays, **measured, "diverged": history.diverged, "epochs": history.epochs}
 
 
 @pytest.fixture(scope="module")

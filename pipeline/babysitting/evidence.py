@@ -81,6 +81,11 @@ class Evidence(Shape):
         return self.at_chance and self.shrunk >= 1 and abs(self.final - self.guess) <= 0.01 * self.guess
 
     @cached_property
+    def fits(self) -> bool:
+        """Whether training took away four fifths of the first loss: then no layer can be as ill as it looks."""
+        return self.settled and self.drop >= 0.8
+
+    @cached_property
     def settled(self) -> bool:
         """Whether there is a shape to speak of: three epochs or more, which neither exploded nor stood still."""
         thrown = (self.spiked and not self.came_back) or self.lost or (self.thrown and self.at_chance)

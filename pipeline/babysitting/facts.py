@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import median
+from typing import Any
 
 from pipeline.hparams import HyperParams, TrainConfig
+
+RATIO = "update_ratio/layer"
+SCORES = {
+    "initial_loss": "initial/loss",
+    "dead": "dead_units",
+    "saturated": "saturated_units",
+    "batch_accuracy": "batch_mode/accuracy",
+    "best_accuracy": "best/val_accuracy",
+}
+"""The facts that are among a trial's recorded scores, by their keys."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +38,8 @@ class Facts:
     unknown). ``initial_loss`` is the loss before the first step, where it was recorded. ``update_ratios`` is the
     median of |update|/|W| of each layer, first to last; ``dead`` and ``saturated`` are the greatest share of dead or
     saturated units in a layer; ``rival_loss`` is the final training loss of the best trial with a smaller learning
-    rate. All four may be absent.
+    rate; ``batch_accuracy`` is the checkpoint's validation accuracy where batch norm goes by each batch's own
+    statistics, and ``best_accuracy`` where it goes by the running ones. All of these may be absent.
     """
 
     classes: int
@@ -39,6 +53,8 @@ class Facts:
     dead: float | None = None
     saturated: float | None = None
     rival_loss: float | None = None
+    batch_accuracy: float | None = None
+    best_accuracy: float | None = None
 
     @classmethod
     def of(
@@ -50,7 +66,21 @@ class Facts:
         train_rows: int,
         val_rows: int = 0,
         diverged: bool = False,
+        curves: Mapping[str, Sequence[float]] | None = None,
+        scores: Mapping[str, float] | None = None,
     ) -> Facts:
-        """The facts of a trial, from its point, the settings of its study and the size of its data."""
+        """The facts of a trial, from its point, the settings of its study and the size of its data.
+
+        ``curves`` and ``scores`` are as they are recorded, with what was measured while it trained.
+        """
         steps = -(-train_rows // config.batch_size)
-        return cls(classes, hparams, config.epochs, steps, val_rows, diverged)
+        facts = cls(classes, hparams, config.epochs, steps, val_rows, diverged)
+        return replace(facts, **_measured(curves or {}, scores or {}))
+
+
+def _measured(curves: Mapping[str, Sequence[float]], scores: Mapping[str, float]) -> dict[str, Any]:
+    """The measurements among recorded curves and scores; those that are missing or not finite are absent."""
+    ratios = {key: [r for r in values if math.isfinite(r)] for key, values in curves.items() if key.startswith(RATIO)}
+    known = {name: scores[key] for name, key in SCORES.items() if math.isfinite(scores.get(key, math.nan))}
+    layers = sorted(ratios, key=lambda key: int(key.removeprefix(RATIO)))
+    return {"update_ratios": tuple(median(ratios[key]) for key in layers if ratios[key]), **known}

@@ -23,6 +23,7 @@ from pipeline.babysitting.facts import Finding
 from pipeline.babysitting.fit import (
     dead_units,
     overfitting,
+    running_statistics,
     saturated,
     underfitting,
     update_ratio,
@@ -63,6 +64,7 @@ RULES: list[Rule] = [
     wiggly,
     dead_units,
     saturated,
+    running_statistics,
     update_ratio,
     wrong_first_loss,
     val_above_train,

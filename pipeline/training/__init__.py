@@ -13,13 +13,16 @@ from itertools import groupby
 
 import numpy as np
 
-from pipeline.data import Dataset
+from pipeline.data import Dataset, Split
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.training.history import CURVES, History, Record, Watch, all_go_on, split
 from pipeline.training.inputs import check_data
-from pipeline.training.lockstep import evaluate, fit, make_tiles, prepare, together
+from pipeline.training.lockstep import evaluate, evaluate_in_batches, fit, make_tiles, prepare, together
 from pipeline.training.memory import trials_per_group
 from pipeline.training.minibatches import blocks
+
+FIRST_ROWS = 512
+"""Rows that the loss before the first step is taken over: enough for two digits, and cheap."""
 
 __all__ = ["CURVES", "History", "Watch", "evaluate", "train", "train_group", "trials_per_group"]
 
@@ -61,18 +64,23 @@ def train_group(
     rng = np.random.default_rng(order_seed)
     with np.errstate(all="ignore"):  # a diverging trial overflows; it is told by its losses, not by warnings
         tiles = make_tiles(trials, data.features, data.classes, config)
-        record = Record(tiles, data, config.epochs, watch)
+        first_rows = Split(data.train.inputs[:FIRST_ROWS], data.train.labels[:FIRST_ROWS])
+        first_loss = np.concatenate([evaluate(tile.network, first_rows)[0] for tile in tiles])
+        record = Record(tiles, data, config.epochs, first_loss, watch)
         val = prepare(data.val, tiles[0].network)
         for epoch in range(1, config.epochs + 1):
             for tile in tiles:
                 tile.begin_epoch(epoch - 1, config.epochs)
             order = rng.permutation(len(data.train))
             train_loss, train_accuracy = fit(tiles, blocks(data.train, data.classes, config, order))
-            val_loss, val_correct = together([evaluate(tile.network, val) for tile in tiles])
+            val_loss, val_correct = together([tile.score(val) for tile in tiles])
             values = (train_loss / len(order), val_loss, train_accuracy / len(order), val_correct.mean(axis=1))
             stay = record.add(epoch, tiles, values, val_correct)
             if not stay.any():
                 break
             tiles = [tile.select(part) for tile, part in zip(tiles, split(stay, tiles), strict=True) if part.any()]
         test = evaluate(record.checkpoint, data.test)
-    return record.history(*test, seconds=time.perf_counter() - start)
+        in_batches = (
+            evaluate_in_batches(record.checkpoint, data.val) if trials[0].batch_norm else np.full(len(trials), np.nan)
+        )
+    return record.history(*test, in_batches, seconds=time.perf_counter() - start)

@@ -13,13 +13,14 @@ import numpy as np
 
 from pipeline.data import Split
 from pipeline.hparams import HyperParams, TrainConfig
-from pipeline.nn.layers import Array, Workspace
+from pipeline.nn.layers import Array, BatchNorm, Workspace
 from pipeline.nn.losses import smooth, softmax_cross_entropy, softmax_cross_entropy_gradient
 from pipeline.nn.network import Network, Parameters, backward, forward, init_network
 from pipeline.nn.optimizers import Optimizer, make_optimizer
 from pipeline.nn.regularisers import Regularisers
 from pipeline.training.memory import architecture, trials_per_tile
 from pipeline.training.minibatches import Minibatch, minibatches
+from pipeline.training.statistics import Gauge, Units
 
 EVALUATION_ROWS = 128
 NUMBERS = tuple(f.name for f in fields(HyperParams) if f.type == "float")
@@ -49,7 +50,10 @@ class Bench:
 
 @dataclass
 class Tile:
-    """Some networks of a group in training; ``smoothing`` of their labels is (K, 1, 1), if there is any."""
+    """Some networks of a group in training; ``smoothing`` of their labels is (K, 1, 1), if there is any.
+
+    ``statistics`` are those of their layers in the epoch that was last trained and scored, each (K, L).
+    """
 
     trials: Sequence[HyperParams]
     network: Network
@@ -57,6 +61,7 @@ class Tile:
     regularisers: Regularisers
     smoothing: Array | None
     bench: Bench
+    statistics: dict[str, Array] = field(default_factory=dict)
 
     @classmethod
     def of(cls, trials: Sequence[HyperParams], features: int, classes: int, dtype: str, bench: Bench) -> Tile:
@@ -97,9 +102,17 @@ class Tile:
 
     def fit(self, batches: Sequence[Minibatch]) -> tuple[Array, Array]:
         """Take a step for each minibatch; the losses (K, n) and the rows classified right (K, n) before each."""
-        return _along_rows([self.step(batch) for batch in batches])
+        measured = max(range(len(batches)), key=lambda i: (len(batches[i]), i))  # the last whole one
+        return _along_rows([self.step(batch, measure=i == measured) for i, batch in enumerate(batches)])
 
-    def step(self, batch: Minibatch) -> tuple[Array, Array]:
+    def score(self, val: Prepared) -> tuple[Array, Array]:
+        """The validation losses (K,) and the rows classified right (K, N), with an eye on the hidden units."""
+        units = Units(self.network.layers, len(self))
+        scores = evaluate(self.network, val, units)
+        self.statistics |= units.read()
+        return scores
+
+    def step(self, batch: Minibatch, *, measure: bool = False) -> tuple[Array, Array]:
         """One update; the losses (K, B) and the rows classified right (K, B) before it."""
         space, grads, scale = (
             self.bench.space(self.network, len(batch)),
@@ -111,9 +124,12 @@ class Tile:
         targets = batch.targets if self.smoothing is None else smooth(batch.targets, self.smoothing)
         upstream = softmax_cross_entropy_gradient(probabilities, targets, scale)
         backward(self.network, grads, signals, upstream, space)
+        gauge = Gauge(self.network.params, grads, scale) if measure else None
         self.regularisers.before(self.network.params, grads, scale)
         self.optimizer.update(self.network.params, grads)
         self.regularisers.after(self.network.params)
+        if gauge:
+            self.statistics |= gauge.read(self.network.params)
         return losses, right
 
 
@@ -150,15 +166,38 @@ def prepare(rows: Split, network: Network) -> Prepared:
     return Prepared(list(minibatches(rows, classes, EVALUATION_ROWS, dtype)))
 
 
-def evaluate(network: Network, rows: Split | Prepared) -> tuple[Array, Array]:
-    """The mean data loss (K,) and the rows classified right (K, N), in test mode."""
+def evaluate(network: Network, rows: Split | Prepared, units: Units | None = None) -> tuple[Array, Array]:
+    """The mean data loss (K,) and the rows classified right (K, N), in test mode; ``units`` look on."""
     rows = prepare(rows, network) if isinstance(rows, Split) else rows
     length = trials_per_tile(network.layers, EVALUATION_ROWS, network.params.values.dtype.name)
-    parts = [network.select(slice(start, start + length)) for start in range(0, len(network), length)]
+    parts = [(start, network.select(slice(start, start + length))) for start in range(0, len(network), length)]
     losses, right = together(
-        [_along_rows([_test(part, batch, rows.bench) for batch in rows.batches]) for part in parts]
+        [_along_rows([_test(part, batch, rows.bench, start, units) for batch in rows.batches]) for start, part in parts]
     )
     return losses.mean(axis=1), right
+
+
+def evaluate_in_batches(network: Network, rows: Split) -> Array:
+    """The accuracy (K,) where batch norm goes by the statistics of batches of :data:`EVALUATION_ROWS`, not by running ones."""
+    length, prepared = (
+        trials_per_tile(network.layers, EVALUATION_ROWS, network.params.values.dtype.name),
+        prepare(rows, network),
+    )
+    right = []
+    for start in range(0, len(network), length):
+        part = network.select(
+            np.arange(start, min(start + length, len(network)))
+        )  # a copy: its running statistics move
+        batches = [_right_in_batch(part, batch, prepared.bench) for batch in prepared.batches]
+        right.append(np.concatenate(batches, axis=1).mean(axis=1))
+    return np.concatenate(right)
+
+
+def _right_in_batch(network: Network, batch: Minibatch, bench: Bench) -> Array:
+    space, signal = bench.space(network, len(batch)), batch.inputs
+    for layer, arrays in zip(network.layers, network.arrays, strict=True):
+        signal = layer.forward(arrays, signal, space, training=isinstance(layer, BatchNorm))
+    return softmax_cross_entropy(signal, batch.labels)[1]
 
 
 def together(results: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
@@ -167,9 +206,11 @@ def together(results: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
     return first, second
 
 
-def _test(network: Network, batch: Minibatch, bench: Bench) -> tuple[Array, Array]:
+def _test(network: Network, batch: Minibatch, bench: Bench, start: int, units: Units | None) -> tuple[Array, Array]:
     space = bench.space(network, len(batch))
     logits = forward(network, batch.inputs, space, training=False)[-1]
+    if units:
+        units.see(start, space)
     return softmax_cross_entropy(logits, batch.labels)[:2]
 
 

@@ -19,9 +19,11 @@ from pipeline.data import Dataset, Split, load_block
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.nn.network import Architecture, init_network
 from pipeline.search.plan import plan, tasks
+from pipeline.search.precedents import Precedents
 from pipeline.spec import Arm, Categorical, Float, SearchSpace
-from pipeline.task import run_task
+from pipeline.task import facts_of, run_task
 from pipeline.training import CURVES, evaluate, train
+from pipeline.trial import results
 from studies.random_vs_grid import STUDY
 
 PACKAGE = Path(__file__).parents[2] / "pipeline" / "babysitting"
@@ -172,16 +174,10 @@ def test_the_best_trials_of_two_whole_blocks_have_no_complaint():
 
 
 def _complaints_in_the_best_tenth(study):
-    data = load_block(study.dataset, study.config, 0)
-    sizes = {"classes": data.classes, "train_rows": len(data.train), "val_rows": len(data.val)}
-    trials = [trial for task in tasks(study, plan(study)) for trial in run_task(task)]
+    planned = tasks(study, plan(study), Precedents(study, {}))
+    trials = [trial for task in planned for trial in run_task(task)]
     trials.sort(key=lambda trial: -trial.result.scores["best/val_accuracy"])
-    found = [
-        diagnose(
-            trial.result.curves, Facts.of(trial.plan.hparams, study.config, diverged=trial.result.diverged, **sizes)
-        )
-        for trial in trials
-    ]
+    found = [trial.findings for trial in trials]
     assert sum(map(bool, found)) > len(found) / 4  # the rules are awake
     best = found[: len(found) // 10]
     return sum(map(bool, best)) / len(best)
@@ -250,7 +246,10 @@ MEASURED = {
     "updates-high": {"update_ratios": (1e-3, 5e-2)},
     "wrong-first-loss": {"initial_loss": 1.8},
     "high-plateau": {"rival_loss": 0.1},
+    "running-statistics": {"batch_accuracy": 0.9, "best_accuracy": 0.8},
 }
+UNFIT = ("dead-units", "saturated", "updates-high")
+"""What is a complaint only about a network that does not fit."""
 
 
 @pytest.mark.parametrize("code", MEASURED)
@@ -261,7 +260,28 @@ def test_what_was_measured_is_used(code):
         **(vars(FACTS) | {"dead": 0.05, "saturated": 0.3, "update_ratios": (1e-3,), "initial_loss": 2.4}),
     )
     assert codes(diagnose(curves(loss), replace(healthy, rival_loss=0.25))) == []
-    assert code in codes(diagnose(curves(loss), replace(healthy, **MEASURED[code])))
+    unfit = 0.6 * GOOD_LOSS + 1.0
+    assert code in codes(diagnose(curves(unfit if code in UNFIT else loss), replace(healthy, **MEASURED[code])))
+    assert code not in UNFIT or diagnose(curves(loss), replace(healthy, **MEASURED[code])) == ()
+
+
+def test_far_too_many_dead_units_are_always_told():
+    """Over 40 % of a layer is a complaint about any network, however well it fits."""
+    assert codes(diagnose(curves(GOOD_LOSS), replace(FACTS, dead=0.41))) == ["dead-units"]
+    assert codes(diagnose(curves(GOOD_LOSS), replace(FACTS, dead=0.39))) == []
+
+
+def test_running_statistics_that_lag_are_told():
+    """Two epochs of three large batches leave batch norm's running statistics near their start: P24, on a real network."""
+    config = replace(CONFIG, epochs=2, batch_size=400, preprocessing="none")
+    trials = [HyperParams(learning_rate=0.1, batch_norm=True, hidden=(50, 50), seed=seed) for seed in SEEDS]
+    data = load_block("digits", config, 0)
+    history = train(trials, data, config)
+    for trial, result in zip(trials, results(history, 0.0), strict=True):
+        facts = facts_of(
+            trial, result, config, {"classes": 10, "train_rows": len(data.train), "val_rows": len(data.val)}
+        )
+        assert "running-statistics" in codes(diagnose(result.curves, facts))
 
 
 def test_full_batch_descent_may_not_rise():

@@ -1,0 +1,42 @@
+"""The declaration of an experiment: a question that one of the lecture's demonstrations answers, rather than a search."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pipeline.hparams import check_integer
+from pipeline.spec import check_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One demonstration, by its name in ``pipeline.lecture``, with settings of its own.
+
+    A file in ``studies/`` that ends in ``STUDY = Experiment(...)`` is run like any study.
+    """
+
+    name: str
+    question: str
+    demonstration: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_name("experiment", self.name)
+        check_integer("seed", self.seed, low=0)
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole declaration as plain values."""
+        record: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return record
+
+    @property
+    def hash(self) -> str:
+        """Twelve hex digits of the SHA-256 of what decides its numbers."""
+        identity = {key: value for key, value in self.to_json().items() if key not in ("name", "question")}
+        canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
