@@ -20,6 +20,7 @@ VERBS = {
     "search": "train and record every trial of the plan that is not recorded yet",
     "report": "write the report from the recorded trials",
     "train": "train one configuration and record it",
+    "ui": "open MLflow UI and Optuna Dashboard on what is recorded, until Ctrl-C",
 }
 EXAMPLES = {
     "run": "babysit run random_vs_grid --workers 2",
@@ -27,6 +28,7 @@ EXAMPLES = {
     "search": "babysit search random_vs_grid --blocks 2 --trials 20",
     "report": "babysit report random_vs_grid",
     "train": "babysit train random_vs_grid --learning-rate 0.3 --activation tanh",
+    "ui": "babysit ui",
 }
 
 
@@ -91,21 +93,35 @@ def parser() -> Parser:
             "description": f"{says[0].upper()}{says[1:]}.",
             "epilog": f"example: {EXAMPLES[verb]}",
         }
-        sub = verbs.add_parser(verb, usage=f"babysit {verb} [STUDY] [OPTIONS]", formatter_class=_compact, **about)
-        sub.add_argument(
-            "study",
-            nargs="?",
-            default=DEFAULT_STUDY,
-            metavar="STUDY",
-            help="a name in studies/, or a file (%(default)s)",
-        )
-        if verb != "report":
+        sub = verbs.add_parser(verb, usage=usage(verb), formatter_class=_compact, **about)
+        if verb != "ui":
+            sub.add_argument(
+                "study",
+                nargs="?",
+                default=DEFAULT_STUDY,
+                metavar="STUDY",
+                help="a name in studies/, or a file (%(default)s)",
+            )
+        if verb not in ("report", "ui"):
             sub.add_argument(
                 "--seed", metavar="N", type=whole(0), help="what all randomness derives from (the study's own)"
             )
         if verb in ("run", "search"):
             sub.add_argument(
                 "--workers", metavar="N", type=whole(1), help="processes that train (one for each processor)"
+            )
+            sub.add_argument(
+                "--backend",
+                metavar="NAME",
+                choices=("", "loky", "dask"),
+                default="",
+                help="loky: this machine's workers; dask: a cluster's",
+            )
+            sub.add_argument(
+                "--scheduler",
+                metavar="ADDRESS",
+                default="",
+                help="the cluster's scheduler: tcp://HOST:PORT",
             )
             sub.add_argument(
                 "--trials", metavar="N", type=whole(1), help="trials of each arm in each block (the study's own)"
@@ -134,6 +150,11 @@ def parser() -> Parser:
             )
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return top
+
+
+def usage(verb: str) -> str:
+    """How a verb is called, in a line."""
+    return f"babysit {verb} [OPTIONS]" if verb == "ui" else f"babysit {verb} [STUDY] [OPTIONS]"
 
 
 def _add_hyperparameters(sub: argparse.ArgumentParser) -> None:
@@ -171,13 +192,22 @@ def dispatch(args: argparse.Namespace, interrupts: Any) -> int:
 
     from pipeline.errors import Failed
 
-    job = _job(args, Console(), interrupts)
     try:
-        _call(args, job)
+        if args.verb == "ui":
+            _show(args, interrupts)
+        else:
+            _call(args, _job(args, Console(), interrupts))
     except Failed as failure:
         _complain(str(failure))
         return EXIT_FAILED
     return 0
+
+
+def _show(args: argparse.Namespace, interrupts: Any) -> None:
+    from pipeline.stores import resolve_stores
+    from pipeline.ui import show
+
+    show(resolve_stores(args.tracking_uri, args.storage), lambda line: print(line, flush=True), interrupts)  # noqa: T201
 
 
 def _job(args: argparse.Namespace, console: Any, interrupts: Any) -> Job:
@@ -196,19 +226,26 @@ def _job(args: argparse.Namespace, console: Any, interrupts: Any) -> Job:
 
 def _call(args: argparse.Namespace, job: Job) -> None:
     from pipeline.jobs import default_workers
+    from pipeline.search.executor import engine
 
     if args.verb == "check":
         job.check()
         return
-    workers = getattr(args, "workers", None) or default_workers()
-    calls = {
-        "run": lambda: job.run(workers),
-        "search": lambda: job.search(workers),
-        "report": job.report,
-        "train": job.train,
-    }
-    with job.searching() if args.verb in ("run", "search") else job.recorded():
-        calls[args.verb]()
+    if args.verb in ("run", "search"):
+        with engine(args.workers or default_workers(), _scheduler(args)) as workers, job.searching():
+            job.run(workers) if args.verb == "run" else job.search(workers)
+        return
+    with job.recorded():
+        job.report() if args.verb == "report" else job.train()
+
+
+def _scheduler(args: argparse.Namespace) -> str:
+    """The address of the scheduler of the cluster that trains; empty, for workers on this machine."""
+    if args.backend == "dask" and not args.scheduler:
+        raise ValueError("--backend: dask needs the --scheduler of a cluster, like tcp://HOST:8786")
+    if args.backend == "loky" and args.scheduler:
+        raise ValueError("--backend: loky is this machine's workers, and has no --scheduler")
+    return str(args.scheduler)
 
 
 def _given(args: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from pipeline.progress import Progress
 from pipeline.report import TrialsTable, write_report, write_table
 from pipeline.search import reconcile, search
 from pipeline.search.agenda import Agenda, draw_agenda
+from pipeline.search.executor import Engine
 from pipeline.search.interrupts import Interrupts, Stopped
 from pipeline.search.ledger import SCORE, Ledger, mend_journal
 from pipeline.search.ownership import owned
@@ -108,10 +109,10 @@ class Job:
         finally:
             self.tracker.finish(status)
 
-    def run(self, workers: int) -> None:
+    def run(self, engine: Engine) -> None:
         """Check, search, report: the main job."""
         self.check()
-        self.search(workers)
+        self.search(engine)
         self.report()
 
     def check(self) -> None:
@@ -124,7 +125,7 @@ class Job:
             if not result.passed:
                 raise Failed(f"check {result.name!r} failed: {result.message}")
 
-    def search(self, workers: int) -> None:
+    def search(self, engine: Engine) -> None:
         """Train and record what is missing of the plan."""
         study = self.study
         if mended := reconcile(self.agenda, self.tracker):
@@ -135,7 +136,8 @@ class Job:
         if not pending:
             self.say(f"search: nothing to train, all {planned:,} trials are recorded")
             return
-        self.say(f"search: {pending:,} of {planned:,} trials to train, {workers} worker{'s' if workers > 1 else ''}")
+        self.say(f"search: {pending:,} of {planned:,} trials to train, {engine.words}")
+        self.say(f"  recorded in MLflow {self.tracker.route}")
         before = [
             (arm, trial.user_attrs[SCORE], trial.user_attrs["diverged"])
             for (arm, *_), trial in self.agenda.done.items()
@@ -145,7 +147,7 @@ class Job:
                 self.agenda,
                 self.ledger,
                 self.tracker,
-                workers=workers,
+                execute=engine.execute,
                 interrupts=self.interrupts,
                 on_record=progress.recorded,
             )

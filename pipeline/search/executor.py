@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -14,6 +16,32 @@ from pipeline.trial import FinishedTrial
 
 DEATHS = 3
 """So many times a search goes on when a worker dies; then what kills them is taken for the tasks' own doing."""
+GO_ON = "What is recorded stays, and the same command goes on from there"
+
+Execute = Callable[[Sequence[Task]], Iterator[list[FinishedTrial]]]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Who trains, in words, and how tasks get there: the finished trials of each task come back in any order."""
+
+    words: str
+    execute: Execute
+
+
+@contextmanager
+def engine(workers: int, scheduler: str = "") -> Iterator[Engine]:
+    """The engine of a search: workers on this machine or, where a scheduler is named, those of its cluster.
+
+    Raises ``ValueError`` for a cluster that cannot be used.
+    """
+    if not scheduler:
+        yield Engine(f"{workers} worker{'s' if workers > 1 else ''}", lambda tasks: execute(tasks, workers))
+        return
+    from pipeline.search.cluster import cluster
+
+    with cluster(scheduler) as there:
+        yield there
 
 
 def execute(tasks: Sequence[Task], workers: int) -> Iterator[list[FinishedTrial]]:
@@ -23,16 +51,21 @@ def execute(tasks: Sequence[Task], workers: int) -> Iterator[list[FinishedTrial]
     A worker that dies, killed or out of memory, takes the others with it: what is left is given to new ones.
     Raises ``Failed`` if they die again and again.
     """
+    return persistently(lambda left: _stream(left, workers), tasks, TerminatedWorkerError)
+
+
+def persistently(stream: Execute, tasks: Sequence[Task], loss: type[Exception]) -> Iterator[list[FinishedTrial]]:
+    """Stream the tasks' trials; what is left when workers are lost is streamed anew, a few times. Then raises ``Failed``."""
     left = {task.trials[0].key: task for task in tasks}
     for _ in range(DEATHS):
         try:
-            for finished in _stream(list(left.values()), workers):
+            for finished in stream(list(left.values())):
                 del left[finished[0].plan.key]
                 yield finished
-        except TerminatedWorkerError:
+        except loss:
             continue
         return
-    raise Failed(f"workers died {DEATHS} times, killed or out of memory. What is recorded stays; try fewer --workers")
+    raise Failed(f"workers died {DEATHS} times, killed or out of memory. {GO_ON}; try it with fewer --workers")
 
 
 def _stream(tasks: Sequence[Task], workers: int) -> Iterator[list[FinishedTrial]]:

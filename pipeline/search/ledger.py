@@ -176,6 +176,16 @@ def open_storage(address: str) -> BaseStorage:
     )
 
 
+def study_ids(address: str, parent_run: str) -> list[int]:
+    """The ids, in Optuna Dashboard's links, of the arms' studies in the first block of the study with that MLflow run."""
+    found = open_storage(address).get_all_studies()
+    return [
+        study._study_id  # noqa: SLF001  Optuna has no other way to it
+        for study in found
+        if study.user_attrs.get("mlflow_run") == parent_run and study.user_attrs.get("block") == 0
+    ]
+
+
 def mend_journal(address: str) -> None:
     """Cut off the last line of a journal file if it has no end, as a crash in the middle of a write leaves it.
 
