@@ -8,12 +8,14 @@ F1  ``spec``, ``data``                      the words a study is written in; the
     ``experiment``                          the declaration of one of the lecture's demonstrations
 F2  ``training``                            a lockstep group of trials in, their curves out
 F3  ``trial``, ``task``                     one trial from plan to record; what a worker does
+    ``estimator``                           a scikit-learn classifier over the same core
     ``babysitting``, ``samplers``, ``pruners``  checks and diagnoses; Optuna's samplers and pruners
     ``tracking``, ``stores``                MLflow; where the two stores are
 F4  ``search``, ``progress``                plan, train, record, resume; and what is shown meanwhile
 F5  ``report``                              the verdict, its figures and its page
 F6  ``lecture``                             the lecture's demonstrations, held against its numbers
 F7  ``lookup``, ``jobs``, ``cli``           studies by name, the jobs, the verbs
+    ``ui``                                  MLflow UI and Optuna Dashboard, opened and closed together
 """
 
 __version__ = "0.1.0"

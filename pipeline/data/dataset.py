@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 
 import numpy as np
 
 from pipeline.data.cifar import load_cifar
-from pipeline.data.preprocessing import learn
+from pipeline.data.preprocessing import Transform, learn
 from pipeline.data.rows import DataError, Loader, Rows, chunks, digest
 from pipeline.data.tables import DOORS, is_table, load_table
 from pipeline.hparams import TrainConfig, check_choice
@@ -28,12 +28,17 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def none(self) -> Split:
+        """No rows of these."""
+        return Split(self.inputs[:0], self.labels[:0])
+
 
 @dataclass(frozen=True)
 class Dataset:
     """The splits of one block; ``train`` is learned from, ``val`` chosen by, and ``test`` scored once at the end.
 
-    ``shape`` is that of a row before it was flattened, if it is known.
+    ``shape`` is that of a row before it was flattened, if it is known, and ``transform`` what the rows have been through.
     """
 
     train: Split
@@ -42,6 +47,7 @@ class Dataset:
     classes: int
     class_names: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
+    transform: Transform = field(default_factory=Transform)
 
     @property
     def features(self) -> int:
@@ -154,20 +160,24 @@ def split(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
     if not rows.test:
         rest, test = part(rest, config.test)
     train, val = part(rest, config.validation)
-    part_of = {"train": train, "val": val, "test": test}
-    parts = {name: Split(rows.inputs[indices], rows.labels[indices]) for name, indices in part_of.items()}
-    return Dataset(**parts, classes=rows.classes, class_names=rows.class_names, shape=rows.shape)
+    train_rows, val_rows, test_rows = (
+        Split(rows.inputs[indices], rows.labels[indices]) for indices in (train, val, test)
+    )
+    return Dataset(train_rows, val_rows, test_rows, rows.classes, rows.class_names, rows.shape)
 
 
 def preprocess(data: Dataset, config: TrainConfig) -> Dataset:
     """Transform all splits by what the training rows say, some rows at a time, and freeze them."""
     transform = learn(config.preprocessing, data.train.inputs, data.shape)
+    train, val, test = (transformed(rows, transform, config.dtype) for rows in (data.train, data.val, data.test))
+    for rows in (train, val, test):
+        rows.inputs.flags.writeable = rows.labels.flags.writeable = False
+    return replace(data, train=train, val=val, test=test, transform=transform)
 
-    def apply(rows: Split) -> Split:
-        inputs = np.empty((len(rows), transform(rows.inputs[:1]).shape[1]), config.dtype)
-        for some in chunks(len(rows)):
-            inputs[some] = transform(rows.inputs[some])
-        inputs.flags.writeable = rows.labels.flags.writeable = False
-        return Split(inputs, rows.labels)
 
-    return replace(data, train=apply(data.train), val=apply(data.val), test=apply(data.test))
+def transformed(rows: Split, transform: Transform, dtype: str) -> Split:
+    """The rows after preprocessing, in the precision of the network."""
+    inputs = np.empty((len(rows), transform(rows.inputs[:1]).shape[1]), dtype)
+    for some in chunks(len(rows)):
+        inputs[some] = transform(rows.inputs[some])
+    return Split(inputs, rows.labels)

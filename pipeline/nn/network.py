@@ -14,7 +14,17 @@ from pipeline.nn.parameters import Parameters
 from pipeline.nn.regularisers import l2_penalty
 from pipeline.nn.workspace import Workspace
 
-__all__ = ["Architecture", "Network", "Parameters", "backward", "forward", "init_network", "l2_penalty", "with_ones"]
+__all__ = [
+    "Architecture",
+    "Network",
+    "Parameters",
+    "backward",
+    "forward",
+    "init_network",
+    "l2_penalty",
+    "make_network",
+    "with_ones",
+]
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,18 @@ class Network:
         return len(self.params)
 
 
+def make_network(architecture: Architecture, trials: int, dtype: str = "float32") -> Network:
+    """K networks whose weights and biases are 0, norms γ = 1, β = 0, and running statistics mean 0, variance 1."""
+    layers = architecture.layers()
+    params = Parameters.zeros([(layer.trained, layer.joined) for layer in layers], trials, dtype)
+    stats = Parameters.zeros([(layer.kept, layer.kept_joined) for layer in layers], trials, dtype)
+    network = Network(layers, params, stats)
+    for layer, arrays in zip(layers, network.arrays, strict=True):
+        for name, value in layer.initial.items():
+            arrays[name][:] = value
+    return network
+
+
 def init_network(
     architecture: Architecture,
     inits: Sequence[str | float],
@@ -88,26 +110,21 @@ def init_network(
     dtype: str = "float32",
     dropout: Sequence[float] = (),
 ) -> Network:
-    """Draw K networks, each from its own scheme and seed, so that none depends on its company.
+    """Draw the weights of K networks, each from its own scheme and seed, so that none depends on its company.
 
-    Biases start at 0, norms at γ = 1, β = 0, and running statistics at mean 0, variance 1. ``dropout`` gives the share
-    of units that each trial silences, and is needed if the architecture has dropout.
+    ``dropout`` gives the share of units that each trial silences, and is needed if the architecture has dropout.
     """
-    layers = architecture.layers()
-    params = Parameters.zeros([(layer.trained, layer.joined) for layer in layers], len(seeds), dtype)
-    stats = Parameters.zeros([(layer.kept, layer.kept_joined) for layer in layers], len(seeds), dtype)
-    generators = [np.random.default_rng([seed, 1]) for seed in seeds] if architecture.dropout else []
-    network = Network(layers, params, stats, generators)
+    network = make_network(architecture, len(seeds), dtype)
     for k, (init, seed) in enumerate(zip(inits, seeds, strict=True)):
         rng = np.random.default_rng(seed)
-        for layer, arrays in zip(layers, params.layers, strict=True):
+        for layer, arrays in zip(network.layers, network.arrays, strict=True):
             if isinstance(layer, Dense):
                 arrays["W"][k] = draw_weights(rng, init, layer.fan_in, layer.fan_out)
-    for layer, arrays in zip(layers, network.arrays, strict=True):
-        for name, value in layer.initial.items():
-            arrays[name][:] = value
-        if isinstance(layer, Dropout):
-            arrays["keep"][:, 0, 0] = 1 - np.asarray(dropout)
+    if architecture.dropout:
+        network.generators = [np.random.default_rng([seed, 1]) for seed in seeds]
+        for layer, arrays in zip(network.layers, network.arrays, strict=True):
+            if isinstance(layer, Dropout):
+                arrays["keep"][:, 0, 0] = 1 - np.asarray(dropout)
     return network
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -15,11 +15,12 @@ class Optimizer:
     """An update rule. Its arrays all have K first: numbers are (K, 1), one for each trial, memories (K, P).
 
     Beside ``learning_rate`` and ``l2`` it is made from its ``numbers``, arrays (K,) in this order. ``memories`` counts
-    the arrays like the parameters that it keeps. L2 is of the loss + ½·l2·ΣW²: l2·W is added to the gradient.
+    the arrays like the parameters that it keeps; ``remembers`` names all that a step leaves for the next. L2 is of the loss + ½·l2·ΣW²: l2·W is added to the gradient.
     """
 
     numbers: ClassVar[tuple[str, ...]] = ()
     memories: ClassVar[int] = 0
+    remembers: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, params: Parameters, learning_rate: Array, l2: Array, *numbers: Array) -> None:
         self.dtype = params.values.dtype
@@ -35,6 +36,15 @@ class Optimizer:
     def scale(self) -> Array:
         """What the gradients that it is given are to be multiplied by, (K, 1)."""
         return np.ones_like(self.learning_rate)
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """What it remembers of the steps so far, by name; given to another optimizer of its kind, that goes on from there."""
+        return {name: getattr(self, name) for name in self.remembers}
+
+    @memory.setter
+    def memory(self, memory: Mapping[str, Any]) -> None:
+        vars(self).update(memory)
 
     def anneal(self, factors: Array) -> None:
         """Let the learning rates be those of the start times the factors (K,)."""
@@ -65,6 +75,7 @@ class SGD(Optimizer):
     """
 
     numbers: ClassVar[tuple[str, ...]] = ("momentum",)
+    remembers: ClassVar[tuple[str, ...]] = ("velocity",)
     momentum: Array
 
     def __init__(self, params: Parameters, learning_rate: Array, l2: Array, momentum: Array) -> None:
@@ -103,6 +114,7 @@ class Adagrad(Optimizer):
 
     numbers: ClassVar[tuple[str, ...]] = ("epsilon",)
     memories = 1
+    remembers: ClassVar[tuple[str, ...]] = ("squares",)
     epsilon: Array
 
     def __init__(self, params: Parameters, learning_rate: Array, l2: Array, *numbers: Array) -> None:
@@ -149,6 +161,7 @@ class Adam(Optimizer):
 
     numbers: ClassVar[tuple[str, ...]] = ("beta1", "beta2", "epsilon")
     memories = 2
+    remembers: ClassVar[tuple[str, ...]] = ("mean", "square", "steps")
     beta1: Array
     beta2: Array
     epsilon: Array

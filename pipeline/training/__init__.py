@@ -17,14 +17,25 @@ from pipeline.data import Dataset, Split
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.training.history import CURVES, History, Record, Watch, all_go_on, split
 from pipeline.training.inputs import check_data
-from pipeline.training.lockstep import evaluate, evaluate_in_batches, fit, make_tiles, prepare, together
+from pipeline.training.lockstep import Tile, evaluate, evaluate_in_batches, fit, make_tiles, prepare, together
 from pipeline.training.memory import trials_per_group
 from pipeline.training.minibatches import blocks
 
 FIRST_ROWS = 512
 """Rows that the loss before the first step is taken over: enough for two digits, and cheap."""
 
-__all__ = ["CURVES", "History", "Watch", "evaluate", "train", "train_group", "trials_per_group"]
+__all__ = [
+    "CURVES",
+    "History",
+    "Record",
+    "Watch",
+    "all_go_on",
+    "evaluate",
+    "run",
+    "train",
+    "train_group",
+    "trials_per_group",
+]
 
 
 def train(
@@ -56,31 +67,52 @@ def _placed(watch: Watch, members: Sequence[int]) -> Watch:
     return lambda within, epoch, accuracy: watch(places[within], epoch, accuracy)
 
 
+@np.errstate(all="ignore")  # a diverging trial overflows; it is told by its losses, not by warnings
 def train_group(
     trials: Sequence[HyperParams], data: Dataset, config: TrainConfig, order_seed: int, watch: Watch = all_go_on
 ) -> History:
-    """Train K trials of one structure: this loop is the algorithm."""
+    """Train K trials of one structure, and score the checkpoint of each."""
     start = time.perf_counter()
-    rng = np.random.default_rng(order_seed)
-    with np.errstate(all="ignore"):  # a diverging trial overflows; it is told by its losses, not by warnings
-        tiles = make_tiles(trials, data.features, data.classes, config)
-        first_rows = Split(data.train.inputs[:FIRST_ROWS], data.train.labels[:FIRST_ROWS])
-        first_loss = np.concatenate([evaluate(tile.network, first_rows)[0] for tile in tiles])
-        record = Record(tiles, data, config.epochs, first_loss, watch)
-        val = prepare(data.val, tiles[0].network)
-        for epoch in range(1, config.epochs + 1):
-            for tile in tiles:
-                tile.begin_epoch(epoch - 1, config.epochs)
-            order = rng.permutation(len(data.train))
-            train_loss, train_accuracy = fit(tiles, blocks(data.train, data.classes, config, order))
-            val_loss, val_correct = together([tile.score(val) for tile in tiles])
-            values = (train_loss / len(order), val_loss, train_accuracy / len(order), val_correct.mean(axis=1))
-            stay = record.add(epoch, tiles, values, val_correct)
-            if not stay.any():
-                break
-            tiles = [tile.select(part) for tile, part in zip(tiles, split(stay, tiles), strict=True) if part.any()]
-        test = evaluate(record.checkpoint, data.test)
-        in_batches = (
-            evaluate_in_batches(record.checkpoint, data.val) if trials[0].batch_norm else np.full(len(trials), np.nan)
-        )
+    tiles = make_tiles(trials, data.features, data.classes, config)
+    record = run(tiles, data, config, np.random.default_rng(order_seed), watch=watch)
+    test = evaluate(record.checkpoint, data.test)
+    in_batches = (
+        evaluate_in_batches(record.checkpoint, data.val) if trials[0].batch_norm else np.full(len(trials), np.nan)
+    )
     return record.history(*test, in_batches, seconds=time.perf_counter() - start)
+
+
+@np.errstate(all="ignore")
+def run(
+    tiles: Sequence[Tile],
+    data: Dataset,
+    config: TrainConfig,
+    rng: np.random.Generator,
+    *,
+    watch: Watch = all_go_on,
+    epochs: range | None = None,
+) -> Record:
+    """Take K networks of one structure through the epochs, all from 1 on or those given: this loop is the algorithm.
+
+    Where the data have no validation rows, the scores of training stand in for theirs.
+    """
+    epochs = epochs or range(1, config.epochs + 1)
+    first_rows = Split(data.train.inputs[:FIRST_ROWS], data.train.labels[:FIRST_ROWS])
+    first_loss = np.concatenate([evaluate(tile.network, first_rows)[0] for tile in tiles])
+    record = Record(tiles, data, epochs[-1], first_loss, watch)
+    val = prepare(data.val, tiles[0].network)
+    for epoch in epochs:
+        for tile in tiles:
+            tile.begin_epoch(epoch - 1, max(config.epochs, epochs[-1]))
+        order = rng.permutation(len(data.train))
+        sums = fit(tiles, blocks(data.train, data.classes, config, order))
+        train_loss, train_accuracy = (total / len(order) for total in sums)
+        val_loss, val_accuracy, val_correct = train_loss, train_accuracy, np.zeros((len(train_loss), 0), bool)
+        if len(data.val):
+            val_loss, val_correct = together([tile.score(val) for tile in tiles])
+            val_accuracy = val_correct.mean(axis=1)
+        stay = record.add(epoch, tiles, (train_loss, val_loss, train_accuracy, val_accuracy), val_correct)
+        if not stay.any():
+            break
+        tiles = [tile.select(part) for tile, part in zip(tiles, split(stay, tiles), strict=True) if part.any()]
+    return record

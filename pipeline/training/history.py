@@ -12,7 +12,6 @@ from pipeline.data import Dataset
 from pipeline.nn.layers import Array
 from pipeline.nn.network import Network
 from pipeline.training.lockstep import Tile
-from pipeline.training.statistics import STATISTICS
 
 CURVES = ("train/loss", "val/loss", "train/accuracy", "val/accuracy")
 
@@ -119,7 +118,7 @@ class Record:
         return stay
 
     def _note_layers(self, epoch: int, tiles: Sequence[Tile], finite: Array) -> None:
-        for key in STATISTICS:
+        for key in tiles[0].statistics:  # of hidden units there are none without validation rows
             values = np.concatenate([tile.statistics[key] for tile in tiles])
             if key not in self.layers:
                 self.layers[key] = np.full((len(self.best), self.epochs, values.shape[1]), np.nan)

@@ -1,0 +1,349 @@
+"""A scikit-learn classifier over the same core: one network, trained by the loop that studies train with."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
+
+from pipeline.data import Dataset, Split
+from pipeline.data.dataset import transformed
+from pipeline.data.preprocessing import Transform, learn
+from pipeline.hparams import HyperParams, TrainConfig, check_flag, check_integer, check_number
+from pipeline.nn.layers import Array, Workspace
+from pipeline.nn.network import Network, forward, make_network
+from pipeline.training import CURVES, Record, Watch, all_go_on, run
+from pipeline.training.lockstep import EVALUATION_ROWS, Tile, make_tiles
+from pipeline.training.memory import architecture
+
+HYPERPARAMETERS = tuple(f.name for f in fields(HyperParams) if f.name != "seed")
+NUMBERS = ("float64", "float32")
+NO_CURVES: Mapping[str, Sequence[float]] = {}
+LARGEST_BATCH = 64
+"""What ``batch_size="auto"`` takes of larger data."""
+
+
+@dataclass(repr=False, eq=False)
+class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """A neural network of dense layers, trained by minibatches on the softmax cross-entropy.
+
+    The parameters down to ``decay_rate`` are those of :class:`pipeline.hparams.HyperParams`, by the names that they have
+    in studies and records, so that the best point of a search can be given as it is.
+
+    - ``max_iter`` counts the epochs that :meth:`fit` takes, and those that schedules run over.
+    - ``batch_size`` is a number of rows, or ``"auto"``: 64, or all rows where there are fewer.
+    - ``preprocessing`` is learned from the training rows, or from those of the first :meth:`partial_fit`; ``image_shape``,
+      (3, 32, 32) for one, is what ``channel_mean`` needs.
+    - ``early_stopping`` holds out ``validation_fraction`` of the rows, stratified, stops when their accuracy has not risen
+      by ``tol`` for ``n_iter_no_change`` epochs, and keeps the weights of the best epoch.
+    - ``random_state`` decides the weights, dropout, the order of the rows, and which are held out.
+
+    Fitted, it has ``classes_``, ``n_iter_``, ``loss_curve_`` (the mean training loss of each epoch) and, with
+    early stopping, ``validation_loss_curve_`` and ``validation_scores_``, the accuracies (else ``None``). All that it
+    remembers is plain: numbers, text, lists, arrays and NumPy's generators. A fit that fails leaves it as it was.
+    """
+
+    hidden: Any = (50,)
+    learning_rate: float = 0.1
+    l2: float = 0.0
+    momentum: float = 0.0
+    activation: str = "relu"
+    init: str | float = "he"
+    batch_norm: bool = False
+    layer_norm: bool = False
+    dropout: float = 0.0
+    l1: float = 0.0
+    max_norm: float = 0.0
+    label_smoothing: float = 0.0
+    optimizer: str = "sgd"
+    beta1: float = 0.9
+    beta2: float = 0.999
+    rho: float = 0.99
+    epsilon: float = 1e-8
+    clip: float = 0.0
+    schedule: str = "constant"
+    warmup: int = 0
+    step_factor: float = 0.5
+    step_epochs: int = 5
+    decay_rate: float = 0.1
+    max_iter: int = 20
+    batch_size: int | str = "auto"
+    preprocessing: str = "standardise"
+    image_shape: tuple[int, ...] = ()
+    dtype: str = "float32"
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 10
+    tol: float = 1e-4
+    random_state: Any = 0
+
+    @classmethod
+    def from_trained(
+        cls,
+        hparams: HyperParams,
+        config: TrainConfig,
+        network: Network,
+        transform: Transform,
+        *,
+        classes: Sequence[Any] | Array,
+        curves: Mapping[str, Sequence[float]] = NO_CURVES,
+        image_shape: tuple[int, ...] = (),
+    ) -> Self:
+        """A fitted estimator of one trained network (K = 1), what its inputs go through, and its C classes.
+
+        ``curves`` are those of the trial, by their metric keys; without them, ``loss_curve_`` is empty.
+        """
+        settings = {name: getattr(hparams, name) for name in HYPERPARAMETERS}
+        settings |= {name: getattr(config, name) for name in ("batch_size", "preprocessing", "dtype")}
+        made = cls(**settings, max_iter=config.epochs, image_shape=image_shape, random_state=hparams.seed)
+        made.classes_ = np.asarray(classes)
+        made.n_features_in_ = len(network.params.layers[0]["W"][0] if transform.basis is None else transform.basis)
+        made._begin(transform)
+        made._keep_network(network)
+        made._keep_curves(curves or dict.fromkeys(CURVES, ()), validated=bool(curves))
+        made.n_iter_ = made.n_iter_ or config.epochs
+        return made
+
+    @classmethod
+    def of_trial(cls, hparams: HyperParams, data: Dataset, config: TrainConfig, order_seed: int = 0) -> Self:
+        """A fitted estimator of a trial's checkpoint, whose network is trained once more, to the same bits.
+
+        ``data`` is a block of :func:`pipeline.data.load_block`. Raises ``ValueError`` for a trial that diverges.
+        """
+        with threadpool_limits(1):
+            tiles = make_tiles([hparams], data.features, data.classes, config)
+            record = run(tiles, data, config, np.random.default_rng(order_seed))
+        check_finite(record, hparams)
+        names = labels_of(data.class_names or [str(label) for label in range(data.classes)])
+        return cls.from_trained(
+            hparams,
+            config,
+            record.checkpoint,
+            data.transform,
+            classes=names,
+            curves=curves_of(record),
+            image_shape=data.shape,
+        )
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train a new network on rows X (N, D) with labels y (N,)."""
+        with all_or_nothing(self):
+            X, y = self._read(X, y, reset=True)
+            self.classes_, codes = np.unique(y, return_inverse=True)
+            train, val = self._hold_out(Split(X, codes))
+            self._begin(learn(self.preprocessing, train.inputs, tuple(self.image_shape)))
+            watch = Patience(self.n_iter_no_change, self.tol) if self.early_stopping else all_go_on
+            self._train(train, val, self.max_iter, watch)
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+        """Train for one epoch over these rows. The first call needs all ``classes`` that there will ever be.
+
+        Called ``max_iter`` times with the same rows, it does what :meth:`fit` does, to the bit. It does not stop early.
+        """
+        if self.early_stopping:
+            raise ValueError("early_stopping: got True; partial_fit trains for one epoch. Call fit, or leave it out")
+        first = not hasattr(self, "parameters_")
+        with all_or_nothing(self):
+            X, y = self._read(X, y, reset=first)
+            self._name_classes(classes, first=first)
+            rows = Split(X, encode(y, self.classes_))
+            if first:
+                self._begin(learn(self.preprocessing, X, tuple(self.image_shape)))
+            self._train(rows, rows.none, 1, all_go_on)
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """The most probable class of each row, (N,)."""
+        places = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[places])
+
+    def predict_proba(self, X: Any) -> Array:
+        """The probability of each class for each row, (N, C), in the order of ``classes_``."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=NUMBERS, reset=False)
+        network = self._network()
+        starts = range(0, len(X), EVALUATION_ROWS)
+        logits = [logits_of(network, self._transform(X[start : start + EVALUATION_ROWS])) for start in starts]
+        return np.asarray(softmax(np.concatenate(logits).astype("float64"), axis=1))
+
+    def _read(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Array]:
+        """Rows and labels of types that can be learned from, or scikit-learn's words on what is wrong with them."""
+        X, y = validate_data(self, X, y, dtype=NUMBERS, reset=reset)
+        check_classification_targets(y)
+        return X, y
+
+    def _name_classes(self, classes: Any, *, first: bool) -> None:
+        if first and classes is None:
+            raise ValueError("classes: got None; the first call to partial_fit needs all that there will ever be")
+        if first:
+            self.classes_ = np.unique(classes)
+        elif classes is not None and not np.array_equal(np.unique(classes), np.unique(self.classes_)):
+            raise ValueError(f"classes: got {classes!r}; expected those of the first call, {self.classes_.tolist()!r}")
+
+    def _hold_out(self, rows: Split) -> tuple[Split, Split]:
+        """The rows to train on, and those to stop by, which are none without early stopping."""
+        check_flag("early_stopping", plain(self.early_stopping))
+        if not self.early_stopping:
+            return rows, rows.none
+        check_number("validation_fraction", plain(self.validation_fraction), low=0.0, below=1.0)
+        places = np.arange(len(rows))
+        parts = train_test_split(
+            places, test_size=self.validation_fraction, stratify=rows.labels, random_state=self.random_state
+        )
+        train, val = (Split(rows.inputs[part], rows.labels[part]) for part in map(np.sort, parts))
+        return train, val
+
+    def _begin(self, transform: Transform) -> None:
+        """Forget all but the classes and the columns."""
+        given = isinstance(self.random_state, (int, np.integer))
+        self.seed_ = int(self.random_state if given else check_random_state(self.random_state).randint(2**31 - 1))
+        self.order_ = np.random.default_rng(self.seed_)
+        self.offset_, self.scale_, self.basis_ = transform.offset, transform.scale, transform.basis
+        self.parameters_: Array | None = None
+        self.statistics_: Array | None = None
+        self.memory_: dict[str, Any] | None = None
+        self.generators_: Sequence[np.random.Generator] = ()
+        self.n_iter_, self.loss_curve_ = 0, list[float]()
+        self.validation_loss_curve_: list[float] | None = None
+        self.validation_scores_: list[float] | None = None
+
+    def _train(self, train: Split, val: Split, epochs: int, watch: Watch) -> None:
+        """Take the network that there is, or a new one, through so many epochs more."""
+        hparams, config = self._hyperparams(), self._config(len(train))
+        ready = [transformed(rows, self._transform, config.dtype) for rows in (train, val, train.none)]
+        data = Dataset(ready[0], ready[1], ready[2], len(self.classes_))
+        tile, order = self._tile(hparams, config), copy.deepcopy(self.order_)
+        with threadpool_limits(1):
+            start = self.n_iter_ + 1
+            record = run([tile], data, config, order, watch=watch, epochs=range(start, start + epochs))
+        check_finite(record, hparams)
+        self._keep_curves(curves_of(record), validated=len(val) > 0)
+        self._keep_network(record.checkpoint if len(val) else tile.network)
+        self.order_, self.memory_, self.generators_ = order, tile.optimizer.memory, tile.network.generators
+
+    def _hyperparams(self) -> HyperParams:
+        return HyperParams(**{name: plain(getattr(self, name)) for name in HYPERPARAMETERS}, seed=self.seed_)
+
+    def _config(self, rows: int) -> TrainConfig:
+        """The settings for so many rows; ``ValueError`` names the one that is wrong."""
+        check_integer("max_iter", plain(self.max_iter), low=1)
+        size = min(LARGEST_BATCH, rows) if self.batch_size == "auto" else plain(self.batch_size)
+        config = TrainConfig(plain(self.max_iter), size, self.preprocessing, dtype=self.dtype)
+        if size > rows:
+            raise ValueError(f"batch_size: got {size}; there are {rows} rows to train on. Give fewer, or 'auto'")
+        return config
+
+    def _tile(self, hparams: HyperParams, config: TrainConfig) -> Tile:
+        """The network in training: freshly drawn, or with all that it remembers."""
+        (tile,) = make_tiles([hparams], self._width, len(self.classes_), config)
+        if self.parameters_ is not None:
+            tile.network.params.values[0], tile.network.stats.values[0] = self.parameters_, self.statistics_
+        if self.memory_ is not None:
+            tile.optimizer.memory = copy.deepcopy(self.memory_)
+            tile.network.generators = copy.deepcopy(self.generators_)
+        return tile
+
+    def _network(self) -> Network:
+        """The trained network, K = 1."""
+        network = make_network(architecture(self._hyperparams(), self._width, len(self.classes_)), 1, self.dtype)
+        network.params.values[0], network.stats.values[0] = self.parameters_, self.statistics_
+        return network
+
+    def _keep_network(self, network: Network) -> None:
+        self.parameters_, self.statistics_ = network.params.values[0].copy(), network.stats.values[0].copy()
+
+    def _keep_curves(self, curves: Mapping[str, Sequence[float]], *, validated: bool) -> None:
+        """Add the losses of the last epochs; those of validation rows are those of all epochs."""
+        self.loss_curve_ = [*self.loss_curve_, *curves["train/loss"]]
+        self.n_iter_ = len(self.loss_curve_)
+        if validated:
+            self.validation_loss_curve_, self.validation_scores_ = (
+                list(curves["val/loss"]),
+                list(curves["val/accuracy"]),
+            )
+
+    @property
+    def _transform(self) -> Transform:
+        return Transform(self.offset_, self.scale_, self.basis_)
+
+    @property
+    def _width(self) -> int:
+        """How many inputs the network has, after preprocessing."""
+        return int(self.n_features_in_ if self.basis_ is None else self.basis_.shape[1])
+
+
+class Patience:
+    """The watch that stops a trial whose validation accuracy has not risen by ``tol`` for so many epochs."""
+
+    def __init__(self, epochs: int, tol: float) -> None:
+        self.epochs, self.tol, self.best, self.waited = epochs, tol, -np.inf, 0
+
+    def __call__(self, members: Array, epoch: int, accuracies: Array) -> Array:
+        """Whether the one trial goes on, (1,)."""
+        self.waited = 0 if accuracies[0] > self.best + self.tol else self.waited + 1
+        self.best = max(self.best, accuracies[0])
+        return np.array([self.waited < self.epochs])
+
+
+@contextmanager
+def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
+    """Give an estimator back what it had, if what is done to it fails."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def check_finite(record: Record, hparams: HyperParams) -> None:
+    """Raise ``ValueError`` if the one trial of a record has diverged."""
+    if record.diverged[0]:
+        raise ValueError(f"learning_rate: got {hparams.learning_rate!r}; training diverges. Give a lower one")
+
+
+def curves_of(record: Record) -> dict[str, list[float]]:
+    """The curves of the one trial of a record, over the epochs that it was trained for."""
+    return {key: curve[0][np.isfinite(curve[0])].tolist() for key, curve in record.curves.items()}
+
+
+def encode(y: Array, classes: Array) -> Array:
+    """Labels (N,) as their places among the classes (C,)."""
+    unknown = y[~np.isin(y, classes)]
+    if len(unknown):
+        raise ValueError(f"y: got {plain(unknown[0])!r}; expected one of the classes {classes.tolist()!r}")
+    order = np.argsort(classes)
+    return np.asarray(order[np.searchsorted(classes, y, sorter=order)])
+
+
+def labels_of(names: Sequence[str]) -> Array:
+    """The labels that classes of these names have: numbers, if all of them are."""
+    return np.array([int(name) for name in names] if all(name.isdecimal() for name in names) else list(names))
+
+
+def logits_of(network: Network, rows: Array) -> Array:
+    """The logits (B, C) of at most ``EVALUATION_ROWS`` rows (B, D), always computed among so many, to the same bits."""
+    inputs = np.zeros((EVALUATION_ROWS, rows.shape[1]), network.params.values.dtype)
+    inputs[: len(rows)] = rows
+    space = Workspace(1, EVALUATION_ROWS, inputs.dtype.name)
+    return np.array(forward(network, inputs, space, training=False)[-1][0, : len(rows)])
+
+
+def plain(value: Any) -> Any:
+    """A value of NumPy's as one of Python's."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(plain(item) for item in value)
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
