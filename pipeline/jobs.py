@@ -147,7 +147,7 @@ class Job:
                 self.agenda,
                 self.ledger,
                 self.tracker,
-                execute=engine.execute,
+                engine=engine,
                 interrupts=self.interrupts,
                 on_record=progress.recorded,
             )

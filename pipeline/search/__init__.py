@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 
 from pipeline.search.agenda import Agenda
-from pipeline.search.executor import Execute
+from pipeline.search.executor import Engine
 from pipeline.search.interrupts import Interrupts
 from pipeline.search.ledger import Key, Ledger, value_of
 from pipeline.tracking import Tracker
@@ -19,14 +19,14 @@ OnRecord = Callable[[FinishedTrial], None]
 
 
 def search(
-    agenda: Agenda, ledger: Ledger, tracker: Tracker, *, execute: Execute, interrupts: Interrupts, on_record: OnRecord
+    agenda: Agenda, ledger: Ledger, tracker: Tracker, *, engine: Engine, interrupts: Interrupts, on_record: OnRecord
 ) -> None:
     """Train and record every trial of the agenda.
 
-    The workers that ``execute`` reaches compute; this process alone writes. A trial is in the ledger once its MLflow run is whole, so a crash
+    The workers of the engine compute; this process alone writes. A trial is in the ledger once its MLflow run is whole, so a crash
     leaves at most runs that the ledger does not know, which :func:`reconcile` discards.
     """
-    with closing(trained(agenda, execute)) as batches:
+    with closing(trained(agenda, engine)) as batches:
         for batch in batches:
             with interrupts.deferred():
                 for trial, run_id in zip(batch, tracker.record(agenda.study, batch), strict=True):
@@ -50,20 +50,21 @@ def reconcile(agenda: Agenda, tracker: Tracker) -> str:
     return ", ".join(words for words, count in found.items() if count)
 
 
-def trained(agenda: Agenda, execute: Execute) -> Generator[Sequence[FinishedTrial]]:
+def trained(agenda: Agenda, engine: Engine) -> Generator[Sequence[FinishedTrial]]:
     """Finished trials, in batches fit to be recorded: first those of the planned arms, then the adaptive arms' in rounds."""
     for wave in agenda.waves():
         in_order = InOrder(wave)
-        for finished in execute(agenda.tasks(wave)):
+        for finished in engine.execute(agenda.tasks(wave, engine.budget_bytes)):
             agenda.precedents.add(finished)
             yield from _batches(in_order.release(finished))
-    yield from rounds(agenda, execute)
+    yield from rounds(agenda, engine)
 
 
-def rounds(agenda: Agenda, execute: Execute) -> Iterator[Sequence[FinishedTrial]]:
+def rounds(agenda: Agenda, engine: Engine) -> Iterator[Sequence[FinishedTrial]]:
     """One trial of every adaptive arm in every block at a time: in order within a block, blocks side by side."""
     while asked := agenda.ask():
-        for finished in execute(agenda.tasks([trial for _, trial in asked.values()])):
+        tasks = agenda.tasks([trial for _, trial in asked.values()], engine.budget_bytes)
+        for finished in engine.execute(tasks):
             agenda.precedents.add(finished)
             for trial in finished:
                 trajectory, _ = asked[trial.plan.key]

@@ -43,9 +43,9 @@ class Agenda:
         in_waves = sorted(self.planned, key=self.precedents.wave)  # and as planned within a wave
         return (list(wave) for _, wave in groupby(in_waves, key=self.precedents.wave))
 
-    def tasks(self, trials: Collection[PlannedTrial]) -> list[Task]:
-        """The tasks that train these trials, of one wave."""
-        return tasks(self.study, trials, self.precedents)
+    def tasks(self, trials: Collection[PlannedTrial], budget_bytes: int) -> list[Task]:
+        """The tasks that train these trials, of one wave, each within a budget of memory."""
+        return tasks(self.study, trials, self.precedents, budget_bytes)
 
     def ask(self) -> dict[Key, tuple[Trajectory, PlannedTrial]]:
         """The next trial of every adaptive arm in every block that has one left."""

@@ -18,6 +18,7 @@ from typing import Any
 import joblib
 
 from pipeline.errors import Failed
+from pipeline.search.budget import FOR_TRIALS, bytes_per_worker
 from pipeline.search.executor import GO_ON, Engine, persistently
 from pipeline.task import NETWORK_VERSION, Task, run_task
 from pipeline.trial import FinishedTrial
@@ -45,7 +46,9 @@ def cluster(scheduler: str) -> Iterator[Engine]:
         _check_workers(client, scheduler)
         count = len(client.ncores())
         words = f"{count} worker{'s' if count > 1 else ''} of {scheduler}"
-        yield Engine(words, lambda tasks: persistently(lambda left: _stream(left, client), tasks, Lost))
+        yield Engine(
+            words, lambda tasks: persistently(lambda left: _stream(left, client), tasks, Lost), _budget(client)
+        )
     finally:
         client.close()
 
@@ -76,6 +79,12 @@ def _check_workers(client: Any, scheduler: str) -> None:
         raise ValueError(
             f"--scheduler: workers of {scheduler} have version {versions} of the network; it is {NETWORK_VERSION} here"
         )
+
+
+def _budget(client: Any) -> int:
+    """What a task may take on the worker with the least memory."""
+    limits = [worker["memory_limit"] / worker["nthreads"] for worker in client.scheduler_info()["workers"].values()]
+    return max(1, int(min(limits, default=0) * FOR_TRIALS)) if all(limits) else bytes_per_worker(1)
 
 
 def _version() -> int:

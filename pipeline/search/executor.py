@@ -11,6 +11,7 @@ import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from pipeline.errors import Failed
+from pipeline.search.budget import bytes_per_worker
 from pipeline.task import Task, run_task, run_task_in_worker
 from pipeline.trial import FinishedTrial
 
@@ -23,10 +24,14 @@ Execute = Callable[[Sequence[Task]], Iterator[list[FinishedTrial]]]
 
 @dataclass(frozen=True)
 class Engine:
-    """Who trains, in words, and how tasks get there: the finished trials of each task come back in any order."""
+    """Who trains, in words, how tasks get there, and what a task may take of a worker's memory.
+
+    The finished trials of each task come back in any order.
+    """
 
     words: str
     execute: Execute
+    budget_bytes: int
 
 
 @contextmanager
@@ -36,7 +41,8 @@ def engine(workers: int, scheduler: str = "") -> Iterator[Engine]:
     Raises ``ValueError`` for a cluster that cannot be used.
     """
     if not scheduler:
-        yield Engine(f"{workers} worker{'s' if workers > 1 else ''}", lambda tasks: execute(tasks, workers))
+        words = f"{workers} worker{'s' if workers > 1 else ''}"
+        yield Engine(words, lambda tasks: execute(tasks, workers), bytes_per_worker(workers))
         return
     from pipeline.search.cluster import cluster
 

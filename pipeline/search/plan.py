@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby, pairwise
 
+from pipeline.data.dataset import load_rows
 from pipeline.pruners import Pruning, make_pruner
 from pipeline.samplers import is_planned, points
 from pipeline.search.precedents import Precedents
 from pipeline.seeds import derive_seed
 from pipeline.spec import Arm, Point, Study
 from pipeline.task import Task
+from pipeline.training import trials_per_group
 from pipeline.trial import PlannedTrial
 
 REPEATED = 5
 """So many equal points in a row are no accident, but on a tiny grid."""
 
 GROUP_SIZE = 32
-"""The most trials that train in lockstep: past it, a group's arrays outgrow the processor's caches."""
+"""The most trials that train in lockstep: past it, more of them together are no faster."""
 
 
 def plan(study: Study) -> list[PlannedTrial]:
@@ -65,15 +67,25 @@ def planned_trial(study: Study, arm: Arm, block: int, number: int, point: Point)
     return PlannedTrial(study.name, arm.name, arm.sampler, block, number, point, hparams)
 
 
-def tasks(study: Study, trials: Collection[PlannedTrial], precedents: Precedents) -> list[Task]:
-    """Cut trials of one wave into tasks, block by block, each of one structure and at most ``GROUP_SIZE`` trials."""
+def tasks(study: Study, trials: Collection[PlannedTrial], precedents: Precedents, budget_bytes: int) -> list[Task]:
+    """Cut trials of one wave into tasks, block by block, each of one structure.
+
+    A task has at most ``GROUP_SIZE`` trials, and no more of them than fit into a budget of memory.
+    """
 
     def structure(trial: PlannedTrial) -> tuple[int, str]:
         return trial.block, repr(trial.hparams.structure)
 
     groups = (list(group) for _, group in groupby(sorted(trials, key=structure), key=structure))
-    parts = (part for group in groups for part in _even_parts(group))
+    parts = (part for group in groups for part in _even_parts(group, group_limit(study, group[0], budget_bytes)))
     return [make_task(study, part, precedents.pruning(part)) for part in parts]
+
+
+def group_limit(study: Study, trial: PlannedTrial, budget_bytes: int) -> int:
+    """How many trials of one structure may train together."""
+    rows = load_rows(study.dataset)
+    fits = trials_per_group(trial.hparams, rows.inputs.shape[1], rows.classes, study.config, budget_bytes)
+    return min(GROUP_SIZE, fits)
 
 
 def make_task(study: Study, trials: Sequence[PlannedTrial], pruning: Pruning | None = None) -> Task:
@@ -83,7 +95,7 @@ def make_task(study: Study, trials: Sequence[PlannedTrial], pruning: Pruning | N
     return Task(tuple(trials), study.dataset, study.config, split_seed, order_seed, pruning)
 
 
-def _even_parts(trials: Sequence[PlannedTrial]) -> list[Sequence[PlannedTrial]]:
-    count = -(-len(trials) // GROUP_SIZE)
+def _even_parts(trials: Sequence[PlannedTrial], most: int) -> list[Sequence[PlannedTrial]]:
+    count = -(-len(trials) // most)
     bounds = [len(trials) * i // count for i in range(count + 1)]
     return [trials[start:stop] for start, stop in pairwise(bounds)]
