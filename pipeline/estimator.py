@@ -140,8 +140,8 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         """Train a new network on rows X (N, D) with labels y (N,)."""
         with all_or_nothing(self):
             X, y = self._read(X, y, reset=True)
-            self.classes_, codes = np.unique(y, return_inverse=True)
-            train, val = self._hold_out(Split(X, codes))
+            self._name_classes(y, first=True)
+            train, val = self._hold_out(Split(X, encode(y, self.classes_)))
             self._begin(learn(self.preprocessing, train.inputs, tuple(self.image_shape)))
             watch = Patience(self.n_iter_no_change, self.tol) if self.early_stopping else all_go_on
             self._train(train, val, self.max_iter, watch)
@@ -189,6 +189,8 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
             raise ValueError("classes: got None; the first call to partial_fit needs all that there will ever be")
         if first:
             self.classes_ = np.unique(classes)
+            if len(self.classes_) < 2:
+                raise ValueError(f"y: got one class, {plain(self.classes_[0])!r}; expected at least two")
         elif classes is not None and not np.array_equal(np.unique(classes), np.unique(self.classes_)):
             raise ValueError(f"classes: got {classes!r}; expected those of the first call, {self.classes_.tolist()!r}")
 
@@ -198,6 +200,8 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         if not self.early_stopping:
             return rows, rows.none
         check_number("validation_fraction", plain(self.validation_fraction), low=0.0, below=1.0)
+        check_integer("n_iter_no_change", plain(self.n_iter_no_change), low=1)
+        check_number("tol", plain(self.tol), low=0.0)
         places = np.arange(len(rows))
         parts = train_test_split(
             places, test_size=self.validation_fraction, stratify=rows.labels, random_state=self.random_state

@@ -6,13 +6,18 @@ import pickle
 import numpy as np
 import pytest
 import skops.io
+from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_limits
 
 from pipeline.data import load_block
 from pipeline.data.dataset import load_rows, split
-from pipeline.estimator import NumpyNetworkClassifier
+from pipeline.estimator import NumpyNetworkClassifier, encode, labels_of
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.training import train
 
@@ -73,3 +78,165 @@ def test_an_estimator_is_stored(of_trial, digits, through):
     np.testing.assert_array_equal(other.predict_proba(X), of_trial.predict_proba(X))
     first, second = (copy.deepcopy(one).partial_fit(X[:200], y[:200]) for one in (other, of_trial))
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"optimizer": "adam", "learning_rate": 0.01, "batch_size": 50},
+        {"momentum": 0.9, "batch_norm": True, "dropout": 0.2, "schedule": "cosine", "warmup": 1},
+        {"optimizer": "adagrad", "preprocessing": "whiten", "dtype": "float64", "activation": "prelu"},
+    ],
+)
+def test_partial_fits_are_a_fit(digits, settings):
+    """As many of them over the same rows as epochs give the network and the losses of one fit, to the bit."""
+    X, y = digits[0][:400], digits[1][:400]
+    whole = NumpyNetworkClassifier(max_iter=3, **settings).fit(X, y)
+    parts = NumpyNetworkClassifier(max_iter=3, **settings)
+    for _ in range(3):
+        parts.partial_fit(X, y, classes=range(10))
+    np.testing.assert_array_equal(parts.parameters_, whole.parameters_)
+    np.testing.assert_array_equal(parts.predict_proba(X), whole.predict_proba(X))
+    assert parts.loss_curve_ == whole.loss_curve_
+    assert parts.n_iter_ == whole.n_iter_ == 3
+
+
+def test_early_stopping_keeps_the_best_epoch(digits):
+    """It stops so many epochs after the last rise of the accuracy on held-out rows, and keeps that epoch's network."""
+    X, y = digits[0][:600], digits[1][:600]
+    settings = {"learning_rate": 1.0, "random_state": 1, "validation_fraction": 0.2}
+    stopped = NumpyNetworkClassifier(early_stopping=True, max_iter=60, n_iter_no_change=4, **settings).fit(X, y)
+    scores = stopped.validation_scores_
+    best = scores.index(max(scores)) + 1
+    assert len(scores) == len(stopped.loss_curve_) == len(stopped.validation_loss_curve_) == stopped.n_iter_ == best + 4
+    shorter = NumpyNetworkClassifier(early_stopping=True, max_iter=best, n_iter_no_change=60, **settings).fit(X, y)
+    np.testing.assert_array_equal(shorter.parameters_, stopped.parameters_)
+    _, held_out = train_test_split(np.arange(600), test_size=0.2, stratify=y, random_state=1)
+    assert stopped.score(X[held_out], y[held_out]) == max(scores)
+
+
+def test_without_early_stopping_all_rows_are_learned_from(digits):
+    """There are no validation curves, and the network is that of the last epoch."""
+    X, y = digits[0][:300], digits[1][:300]
+    fitted = NumpyNetworkClassifier(max_iter=30).fit(X, y)
+    assert fitted.validation_loss_curve_ is fitted.validation_scores_ is None
+    assert len(fitted.loss_curve_) == fitted.n_iter_ == 30
+    assert fitted.score(X, y) == 1
+
+
+def test_a_grid_search_in_a_pipeline(digits):
+    """It is cloned, given other parameters, and searched behind scikit-learn's own scaler, NumPy's numbers among them."""
+    X, y = digits[0][:300], digits[1][:300]
+    steps = make_pipeline(StandardScaler(), NumpyNetworkClassifier(preprocessing="none"))
+    grid = {"numpynetworkclassifier__learning_rate": np.logspace(-4, -1, 2)}
+    grid["numpynetworkclassifier__hidden"] = [(np.int64(20),), "20x10"]
+    found = GridSearchCV(steps, grid, cv=2).fit(X, y)
+    assert found.best_params_["numpynetworkclassifier__learning_rate"] == 0.1
+    assert found.best_score_ > 0.7
+
+
+def test_a_copy_of_a_trial_trains_anew(of_trial, digits):
+    """Its clone is not fitted, and has the trial's settings."""
+    other = clone(of_trial)
+    with pytest.raises(NotFittedError):
+        other.predict(digits[0])
+    assert (other.hidden, other.dropout, other.random_state, other.max_iter) == ((20, 10), 0.1, 3, 5)
+    assert other.fit(*digits).score(*digits) > 0.9
+
+
+def test_labels_of_any_kind(digits):
+    """Text comes back as text, unequal numbers as themselves, and names in no order in the order that they were given in."""
+    X, y = digits
+    names = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
+    assert NumpyNetworkClassifier().fit(X, names[y]).score(X, names[y]) > 0.95
+    assert set(NumpyNetworkClassifier(max_iter=1).fit(X, y * 7 - 3).predict(X)) <= set(range(-3, 61, 7))
+    np.testing.assert_array_equal(encode(np.array(["two", "zero"]), names), [2, 0])
+
+
+def test_numbers_are_told_from_names():
+    """Classes of numbers have numbers for labels; any other name makes text of all."""
+    assert labels_of(("0", "1", "10")).tolist() == [0, 1, 10]
+    assert labels_of(("1", "two")).tolist() == ["1", "two"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hidden": (5, 0)}, "hidden: got 0; expected a whole number of at least 1"),
+        ({"learning_rate": -0.1}, "learning_rate: got -0.1; expected a finite number"),
+        ({"learning_rate": 1e9, "preprocessing": "none"}, "learning_rate: got 1000000000.0; training diverges"),
+        ({"dtype": "object"}, "dtype: got 'object'; expected one of float32, float64"),
+        ({"dtype": object}, "dtype: got <class 'object'>; expected one of"),
+        ({"batch_size": 101}, "batch_size: got 101; there are 100 rows"),
+        ({"batch_size": "all"}, "batch_size: got 'all'; expected a whole number"),
+        ({"max_iter": 0}, "max_iter: got 0; expected a whole number"),
+        ({"activation": "cos"}, "activation: got 'cos'; expected one of relu"),
+        ({"preprocessing": "zca"}, "preprocessing: got 'zca'; expected one of none"),
+        ({"preprocessing": "channel_mean"}, r"'channel_mean', and rows of shape \(64,\), which are no images"),
+        ({"early_stopping": "yes"}, "early_stopping: got 'yes'; expected True or False"),
+        (
+            {"early_stopping": True, "validation_fraction": 1.5},
+            "validation_fraction: got 1.5; expected a finite number",
+        ),
+        ({"early_stopping": True, "n_iter_no_change": 0}, "n_iter_no_change: got 0; expected a whole number"),
+        ({"early_stopping": True, "tol": -1.0}, "tol: got -1.0; expected a finite number"),
+    ],
+)
+def test_a_wrong_setting_leaves_nothing_behind(digits, settings, message):
+    """The error names it with its value; a new estimator stays unfitted, and a fitted one as it was."""
+    X, y = digits[0][:100], digits[1][:100]
+    new = NumpyNetworkClassifier(**settings)
+    with pytest.raises(ValueError, match=message):
+        new.fit(X, y)
+    assert vars(new) == vars(NumpyNetworkClassifier(**settings))
+    fitted = NumpyNetworkClassifier(max_iter=2).fit(X[:, :30], y)
+    before = fitted.predict_proba(X[:, :30])
+    state = {name: value for name, value in vars(fitted).items() if name.endswith("_")}
+    with pytest.raises(ValueError, match=message):
+        fitted.set_params(**settings).fit(X, y)
+    assert all(vars(fitted)[name] is value for name, value in state.items())
+    np.testing.assert_array_equal(
+        fitted.set_params(**NumpyNetworkClassifier().get_params()).predict_proba(X[:, :30]), before
+    )
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        (np.eye(4), [0, 1, 0.5, 2], "Unknown label type: continuous"),
+        (np.eye(4), [0, 1, 2, np.nan], "NaN"),
+        (np.where(np.eye(4), np.nan, 0), [0, 1, 0, 1], "NaN"),
+        (np.eye(4), [3, 3, 3, 3], r"y: got one class, 3; expected at least two"),
+        (np.array([["a", "b"]] * 4, dtype=object), [0, 1, 0, 1], "could not convert string to float: 'a'"),
+    ],
+)
+def test_bad_rows_are_refused(X, y, message):
+    """Labels that are no classes, a missing number, a single class, or text among the numbers; nothing is left behind."""
+    new = NumpyNetworkClassifier()
+    with pytest.raises(ValueError, match=message):
+        new.fit(X, y)
+    assert vars(new) == vars(NumpyNetworkClassifier())
+
+
+def test_a_partial_fit_knows_its_classes(digits):
+    """The first call must name them, a later one may not name others, and no label may be another."""
+    X, y = digits[0][:50], digits[1][:50]
+    new = NumpyNetworkClassifier()
+    with pytest.raises(ValueError, match="classes: got None; the first call"):
+        new.partial_fit(X, y)
+    with pytest.raises(ValueError, match=r"y: got 8; expected one of the classes \[0, 1\]"):
+        new.partial_fit(X[8:], y[8:], classes=[0, 1])
+    assert vars(new) == vars(NumpyNetworkClassifier())
+    new.partial_fit(X, y, classes=range(10))
+    with pytest.raises(ValueError, match=r"classes: got \[0, 1\]; expected those of the first call"):
+        new.partial_fit(X, y, classes=[0, 1])
+    with pytest.raises(ValueError, match="early_stopping: got True"):
+        new.set_params(early_stopping=True).partial_fit(X, y)
+    assert new.n_iter_ == 1
+
+
+def test_a_trial_that_diverges_is_no_estimator(block):
+    """There is no network to make it of."""
+    with pytest.raises(ValueError, match=r"learning_rate: got 100000.0; training diverges"):
+        NumpyNetworkClassifier.of_trial(HyperParams(learning_rate=1e5), block, CONFIG)
