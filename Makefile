@@ -13,7 +13,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 unexport PYTHONDONTWRITEBYTECODE  # without bytecode every import of MLflow takes three times as long
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test coverage test-slow test-all bench run clean
+.PHONY: help install check test coverage test-slow test-all bench run ui clean
 
 help:  ## list these verbs
 	@sed -n 's/^\([a-z-]*\):.*  ## /make \1#/p' Makefile | while IFS='#' read -r verb says; do printf '%-16s %s\n' "$$verb" "$$says"; done
@@ -28,6 +28,9 @@ $(READY): pyproject.toml uv.lock
 
 run: $(READY)  ## run the main job through `mlflow run`; make run P="-e check -P seed=1"
 	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . --env-manager local $(P)
+
+ui: $(READY)  ## open MLflow UI and Optuna Dashboard on what is recorded, until Ctrl-C
+	$(BIN)/python -m pipeline ui
 
 test: $(READY)  ## run the tests that take seconds
 	$(BIN)/python -m pytest --numprocesses auto

@@ -26,6 +26,8 @@ from pipeline.trial import FinishedTrial
 
 SCORE, CURVE = "best/val_accuracy", "val/accuracy"
 STALE_LOCK_SECONDS = 3
+LOCKED_SECONDS = 20
+"""So long others may lock a SQLite database; MLflow waits as long for its own."""
 LONGEST_LINE = 1 << 20
 Key = tuple[str, int, int]
 
@@ -168,7 +170,10 @@ def value_of(trial: FinishedTrial) -> float:
 def open_storage(address: str) -> BaseStorage:
     """Optuna's storage at a database URL, or in a journal file."""
     if is_url(address):
-        return RDBStorage(address, engine_kwargs={"pool_pre_ping": True} if not address.startswith("sqlite") else None)
+        waits = (
+            {"connect_args": {"timeout": LOCKED_SECONDS}} if address.startswith("sqlite") else {"pool_pre_ping": True}
+        )
+        return RDBStorage(address, engine_kwargs=waits)
     path = str(Path(address).absolute())
     # A process that dies while it writes leaves its lock behind; seconds are ample, since a write takes milliseconds.
     return JournalStorage(

@@ -10,10 +10,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-# Said before mlflow is imported: no telemetry; a server that is down is told within seconds; no links printed by
+# Said before mlflow is imported: no telemetry; a server may be away for half a minute; no links printed by
 # MLflow at the end of every run, for which it would ask the server once more.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 from mlflow.entities import Metric, Run, RunTag
@@ -27,7 +27,9 @@ from pipeline.tracking.words import run_record, source_tags
 from pipeline.trial import FinishedTrial
 
 EXPERIMENT = "babysit"
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # a new database is no news
+logging.getLogger("mlflow.store.db.utils").setLevel(
+    logging.CRITICAL
+)  # a new database is no news; errors are raised too
 LOCAL_UI = "http://127.0.0.1:5000"
 logger = logging.getLogger(__name__)
 NOTE = "mlflow.note.content"
@@ -67,6 +69,11 @@ class Tracker:
         if given and given.info.run_id != self.run_id:
             self.visitor = str(given.info.run_id)
             self._tag(self.visitor, self._pointer(study))
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a run may be made twice: a request to a server is sent again when its answer is lost."""
+        return self.uri.startswith("http")
 
     @property
     def run_id(self) -> str:
@@ -182,6 +189,20 @@ class Tracker:
             "compareRunsMode": "CHART",
         }
         return f"{server}/#/experiments/{self.experiment_id}/runs?{urlencode(query, quote_via=quote)}"
+
+    def run_link(self, server: str) -> str:
+        """Where MLflow UI shows the study's own run: the verdict, and the report among its artifacts."""
+        return f"{server}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+
+    def find_latest(self) -> str | None:
+        """Turn to the run of the study that was started last; its id, or None where no study is recorded."""
+        experiments = [experiment.experiment_id for experiment in self.client.search_experiments()]
+        order = ["attributes.start_time DESC"]
+        found = self.client.search_runs(experiments, "tags.kind = 'study'", max_results=1, order_by=order)
+        if not found:
+            return None
+        self.parent = found[0]
+        return self.run_id
 
     def finish(self, status: str) -> None:
         """End the study's run: FINISHED, FAILED or KILLED."""

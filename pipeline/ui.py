@@ -1,0 +1,211 @@
+"""The two user interfaces, MLflow UI and Optuna Dashboard, side by side on this machine alone, until they are asked to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import IO, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from pipeline.errors import Failed
+from pipeline.search.interrupts import Interrupts, Stopped
+from pipeline.stores import Stores, is_url, redact, sqlite_file
+
+HOST = "127.0.0.1"
+MLFLOW_PORT, DASHBOARD_PORT = 5000, 8080
+"""The ports that people know; others are taken where these are in use."""
+START_SECONDS, STOP_SECONDS = 90, 5
+
+
+@dataclass(frozen=True)
+class Interfaces:
+    """The addresses of both; ``process`` is the MLflow server that was started here, if one was."""
+
+    mlflow: str
+    dashboard: str
+    process: subprocess.Popen[bytes] | None
+
+
+def show(stores: Stores, say: Callable[[str], None], interrupts: Interrupts) -> None:
+    """Open both interfaces, say where they are and what to look at first, and wait for Ctrl-C or SIGTERM.
+
+    Raises ``ValueError`` if a store is missing, and :class:`Failed` if MLflow's server does not start or does not stay.
+    """
+    check_recorded(stores)
+    with suppress(Stopped), interfaces(stores, interrupts) as opened:
+        for line in directions(stores, opened):
+            say(line)
+        while opened.process is None or opened.process.poll() is None:
+            time.sleep(0.2)
+        raise Failed(f"MLflow UI ended by itself, with exit code {opened.process.returncode}")
+    say("both stopped")
+
+
+def check_recorded(stores: Stores) -> None:
+    """Raise ``ValueError`` unless both stores are there: a server would make a missing one, and show an empty page."""
+    mlflow_file = sqlite_file(stores.tracking)
+    storage_file = sqlite_file(stores.storage) or (None if is_url(stores.storage) else Path(stores.storage))
+    for path, flag in ((mlflow_file, "--tracking-uri"), (storage_file, "--storage")):
+        if path and not path.is_file():
+            raise ValueError(
+                f"nothing is recorded at {path}. Run a study first (babysit run), or say where with {flag}"
+            )
+
+
+@contextmanager
+def interfaces(stores: Stores, interrupts: Interrupts) -> Iterator[Interfaces]:
+    """Both, ready to be looked at, for as long as the body takes; a tracking server that already runs is left as it is."""
+    with ExitStack() as stack:
+        dashboard = stack.enter_context(optuna_dashboard(stores.storage))
+        if stores.tracking.startswith("http"):
+            yield Interfaces(redact(stores.tracking).rstrip("/"), dashboard, None)
+        else:
+            address, process = stack.enter_context(mlflow_ui(stores.tracking, interrupts))
+            yield Interfaces(address, dashboard, process)
+
+
+def directions(stores: Stores, opened: Interfaces) -> Iterator[str]:
+    """The addresses, and of each what to look at first: the study that ran last."""
+    from pipeline.search.ledger import study_ids
+    from pipeline.tracking import Tracker
+
+    yield f"MLflow UI         {opened.mlflow}"
+    tracker = Tracker(stores.tracking)
+    latest = tracker.find_latest()
+    if latest:
+        yield f"  all trials      {tracker.charts_link(opened.mlflow)}"
+        yield f"  the verdict     {tracker.run_link(opened.mlflow)}"
+    yield f"Optuna Dashboard  {opened.dashboard}"
+    ids = study_ids(stores.storage, latest) if latest else []
+    if ids:
+        yield f"  arms compared   {opened.dashboard}/dashboard/compare-studies?ids={','.join(map(str, ids))}"
+    yield "Ctrl-C stops both."
+
+
+@contextmanager
+def mlflow_ui(uri: str, interrupts: Interrupts) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """MLflow's server on a database, in a process group of its own; its address and process.
+
+    It takes requests for its own address alone, which is stricter than MLflow's default, and its jobs, which are not
+    for looking, stay off. The database's address goes by the environment, where no list of processes shows it.
+    """
+    port = free_port(MLFLOW_PORT)
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port), "--workers", "1"]
+    settings = {
+        "MLFLOW_BACKEND_STORE_URI": uri,
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(hosts(port)),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(  # noqa: S603  our own interpreter and words
+            command, env=os.environ | settings, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            await_health(f"http://{HOST}:{port}", process, log)
+            yield f"http://{HOST}:{port}", process
+        finally:
+            with interrupts.deferred():
+                end(process)
+
+
+def await_health(address: str, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+    """Wait until the server answers. Raises :class:`Failed` with its last words if it ends first or takes too long."""
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        with suppress(OSError), urllib.request.urlopen(f"{address}/health", timeout=1):  # noqa: S310  our own server
+            return
+        time.sleep(0.1)
+    log.seek(0)
+    words = log.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
+    raise Failed(f"MLflow UI did not start: {redact(words[-1])}")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a server and all that it started: asked first, then made to."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@contextmanager
+def optuna_dashboard(storage: str) -> Iterator[str]:
+    """Optuna Dashboard on a storage, in threads of this process; its address."""
+    from optuna_dashboard import wsgi
+
+    from pipeline.search.ledger import open_storage
+
+    port = free_port(DASHBOARD_PORT)
+    guarded = Guard(wsgi(open_storage(storage)), port)
+    with make_server(HOST, port, guarded, server_class=ThreadedServer, handler_class=QuietHandler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://{HOST}:{port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class ThreadedServer(ThreadingMixIn, WSGIServer):
+    """A thread for each request; none keeps the process from ending."""
+
+    daemon_threads = True
+
+
+class QuietHandler(WSGIRequestHandler):
+    """Requests are not listed on the terminal."""
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Lets a WSGI application answer only to its own address.
+
+    The dashboard asks nobody who they are: without this, any page that the user opens could read and change studies,
+    by its scripts or by a name that leads to this machine.
+    """
+
+    app: Callable[..., Iterable[bytes]]
+    port: int
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        own = hosts(self.port)
+        origin = environ.get("HTTP_ORIGIN", "")
+        if environ.get("HTTP_HOST") in own and (not origin or origin.removeprefix("http://") in own):
+            return self.app(environ, start_response)
+        start_response("403 Forbidden", [("Content-Type", "text/plain")])
+        return [b"This dashboard answers only to its own address.\n"]
+
+
+def hosts(port: int) -> tuple[str, ...]:
+    """What the address of a server here is written as."""
+    return f"{HOST}:{port}", f"localhost:{port}"
+
+
+def free_port(wanted: int) -> int:
+    """The port that is wanted, if nobody listens there, or else any that is free."""
+    for port in (wanted, 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+            return int(probe.getsockname()[1])
+    raise Failed("no port is free on this machine")  # pragma: no cover

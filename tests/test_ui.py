@@ -1,0 +1,175 @@
+"""``babysit ui``: both user interfaces on a study's stores, for this machine alone, and nothing left when they are stopped."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from pipeline.cli import main
+from pipeline.errors import Failed
+from pipeline.lookup import find_study
+from pipeline.search.interrupts import Interrupts
+from pipeline.search.ledger import Ledger
+from pipeline.stores import Stores
+from pipeline.ui import HOST, Guard, await_health, check_recorded, end, free_port, optuna_dashboard
+
+
+def ask(address, path, *, method="GET", body=None, **headers):
+    """The status of a request, and its answer."""
+    with closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)) as connection:
+        connection.request(method, path, body=body, headers={name.replace("_", "-"): v for name, v in headers.items()})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+def group_of(process_group):
+    """The processes of a group that have not ended, by what /proc says."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, group = stat.read_text().rpartition(") ")[2].split()[:3]
+        except OSError:
+            continue
+        found += [stat.parent.name] if int(group) == process_group and state != "Z" else []
+    return found
+
+
+@pytest.fixture
+def recorded(tiny_study, tmp_path):
+    """The stores of a study whose trials are recorded."""
+    assert main(["search", str(tiny_study), "--workers", "1"]) == 0
+    return Stores(f"sqlite:///{tmp_path}/mlflow.db", str(tmp_path / "optuna.log"), tmp_path)
+
+
+@pytest.fixture
+def storage(tmp_path):
+    """Optuna's record of three arms in two blocks, without trials."""
+    study = find_study("random_vs_grid", {"blocks": 2})
+    Ledger(study, str(tmp_path / "optuna.log")).open("0" * 32, {})
+    return str(tmp_path / "optuna.log")
+
+
+@pytest.mark.parametrize("missing", ["mlflow.db", "optuna.log"])
+def test_a_missing_store_is_named_and_not_made(missing, tmp_path, monkeypatch, capsys):
+    """Where nothing is recorded yet, one line says which file is missing and what to do, and no empty store is made."""
+    monkeypatch.chdir(tmp_path)
+    other = {"mlflow.db": "optuna.log", "optuna.log": "mlflow.db"}[missing]
+    (tmp_path / other).touch()
+    assert main(["ui"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: nothing is recorded at {tmp_path / missing}. Run a study first")
+    assert [path.name for path in tmp_path.iterdir()] == [other]
+
+
+def test_stores_on_servers_are_not_looked_for_on_the_disk(tmp_path):
+    """A tracking server and a database server are no files that could be missing."""
+    check_recorded(Stores("http://127.0.0.1:5000", "postgresql://user@host/db", tmp_path))
+
+
+def test_the_dashboard_shows_the_study_to_its_own_address_alone(storage):
+    """It lists the arms' studies in order; a foreign name or a foreign page's request is refused, and changes nothing."""
+    with optuna_dashboard(storage) as address:
+        status, body = ask(address, "/api/studies")
+        names = [study["study_name"] for study in json.loads(body)["study_summaries"]]
+        assert status == 200
+        assert sorted(names) == [
+            f"random_vs_grid/{arm}/b0{b}" for arm in ("grid", "random", "shifted_grid") for b in (0, 1)
+        ]
+        assert ask(address, "/api/studies", Host="10.evil.com")[0] == 403
+        forged = {"method": "DELETE", "Origin": "http://evil.com"}
+        assert ask(address, "/api/studies/0", **forged)[0] == 403
+        assert ask(address, "/api/studies")[1] == body
+        page = ask(address, "/dashboard", Origin=address)
+        assert page[0] == 200
+        assert b"Optuna Dashboard" in page[1]
+    with pytest.raises(ConnectionRefusedError):
+        ask(address, "/api/studies")
+
+
+def test_the_guard_lets_its_own_page_write():
+    """A request of the dashboard's own page, by either name of this machine, reaches the application."""
+    reached = []
+    guard = Guard(lambda environ, _: reached.append(environ["HTTP_HOST"]) or [], 8080)
+    for host in ("127.0.0.1:8080", "localhost:8080"):
+        guard({"HTTP_HOST": host, "HTTP_ORIGIN": f"http://{host}"}, None)
+    assert reached == ["127.0.0.1:8080", "localhost:8080"]
+
+
+def test_another_port_is_taken_where_one_is_in_use(storage):
+    """Two dashboards stand side by side, and each address is of this machine alone."""
+    with optuna_dashboard(storage) as first, optuna_dashboard(storage) as second:
+        assert first != second
+        assert urlsplit(first).hostname == urlsplit(second).hostname == HOST
+        assert ask(second, "/api/studies")[0] == 200
+        assert free_port(urlsplit(first).port) != urlsplit(first).port
+
+
+def test_a_server_that_ends_at_once_is_told_with_its_last_words(tmp_path):
+    """What a server said before it ended is the reason that is given, without a password."""
+    with (tmp_path / "log").open("w+b") as log:
+        words = "import sys; sys.exit('cannot open sqlite://user:secret@host')"
+        process = subprocess.Popen([sys.executable, "-c", words], stderr=log)
+        with pytest.raises(Failed, match=r"did not start: cannot open sqlite://user:\*\*\*@host"):
+            await_health(f"http://{HOST}:{free_port(0)}", process, log)
+
+
+def test_a_server_that_does_not_listen_is_made_to_end(monkeypatch):
+    """A server, and what it has started, is gone after the end, even one that ignores that it is asked to."""
+    monkeypatch.setattr("pipeline.ui.STOP_SECONDS", 0.2)
+    deaf = "import signal, subprocess, sys; signal.signal(15, signal.SIG_IGN); subprocess.Popen(['sleep', '60']); print(flush=True); signal.pause()"
+    process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE, start_new_session=True)
+    process.stdout.readline()
+    assert len(group_of(process.pid)) == 2
+    end(process)
+    process.stdout.close()
+    assert group_of(process.pid) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_ui_opens_both_and_leaves_nothing(recorded, tmp_path, signum):
+    """The command prints addresses that answer, with MLflow's host check on, and a link to the trials; stopped, nothing is left."""
+    words = [sys.executable, "-m", "pipeline", "ui"]
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    lines = []
+    while not lines or "Ctrl-C" not in lines[-1]:
+        lines.append(process.stdout.readline())
+        assert lines[-1], process.stderr.read()
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    said = "".join(lines)
+    mlflow = re.search(r"MLflow UI +(\S+)", said)[1]
+    dashboard = re.search(r"Optuna Dashboard +(\S+)", said)[1]
+    assert ask(dashboard, "/api/studies")[0] == 200
+    query = "/ajax-api/2.0/mlflow/experiments/search?max_results=1"
+    assert ask(mlflow, query)[0] == 200
+    assert ask(mlflow, query, Host="10.evil.com")[0] == 403
+    parent = re.search(r"parentRunId` = '(\w+)'", unquote(said))[1]
+    assert f"{mlflow}/#/experiments/" in said
+    assert f"/runs/{parent}" in said
+    assert re.search(r"compare-studies\?ids=0,2,4\n", said)
+    process.send_signal(signum)
+    rest, errors = process.communicate(timeout=30)
+    assert (process.returncode, rest, errors) == (0, "both stopped\n", "")
+    assert [group_of(int(child)) for child in children] == [[]]
+
+
+def test_show_waits_for_no_server_of_its_own(storage, tmp_path, monkeypatch):
+    """With a tracking server that already runs none is started, and a signal ends the wait."""
+    from pipeline import ui
+
+    said = []
+    monkeypatch.setattr(ui, "directions", lambda _, opened: [opened.mlflow, opened.dashboard, opened.process])
+    monkeypatch.setattr(ui.time, "sleep", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    server = Stores("http://user:secret@tracking:5000/", storage, tmp_path)
+    with Interrupts().handled() as interrupts:
+        ui.show(server, said.append, interrupts)
+    assert said[0] == "http://user:***@tracking:5000"
+    assert said[2:] == [None, "both stopped"]
