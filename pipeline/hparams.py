@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
 import math
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from pipeline.nn.activations import ACTIVATIONS
+from pipeline.nn.blocks import parse_conv
 from pipeline.nn.initializers import INITIALIZERS
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import SCHEDULES, Schedule
 
 PREPROCESSING_NAMES = ("none", "centre", "standardise", "min_max", "mean_image", "channel_mean", "pca", "whiten")
 """What can be done to the inputs; ``pipeline.data.preprocessing`` says what each of them is."""
+
+LATER = {"later": True}
+"""Marks a field that came after studies had been recorded; see :func:`recorded`."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,9 @@ class HyperParams:
       ``adamw``, ``epsilon`` of all that divide.
     - ``step_factor`` and ``step_epochs`` are of the ``step`` schedule, ``decay_rate``, an epoch, of ``exponential`` and
       ``inverse_time``; ``warmup`` counts epochs.
+    - ``conv``, such as ``32x32px64s``, are 3x3 convolutions before the hidden layers, with so many filters each; ``s`` is
+      for a stride of 2, ``p`` for 2x2 max pooling. Each has the activation and batch norm, if any; layer norm and
+      dropout are of the hidden layers. The mean of each map goes on.
     """
 
     learning_rate: float = 0.1
@@ -57,9 +66,11 @@ class HyperParams:
     step_factor: float = 0.5
     step_epochs: int = 5
     decay_rate: float = 0.1
+    conv: tuple[str, ...] = field(default=(), metadata=LATER)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", parse_hidden(self.hidden))
+        object.__setattr__(self, "conv", parse_conv(self.conv))
         for name in ("learning_rate", "l2", "l1", "max_norm", "clip", "decay_rate"):
             check_number(name, getattr(self, name), low=0.0)
         for name in ("momentum", "dropout", "label_smoothing", "beta1", "beta2", "rho"):
@@ -82,7 +93,8 @@ class HyperParams:
         """What networks must have in common to be trained in one lockstep group."""
         switches = ("momentum", "dropout", "l1", "max_norm", "label_smoothing", "clip")
         used = tuple(name for name in switches if getattr(self, name))
-        return (self.hidden, self.activation, self.batch_norm, self.layer_norm, self.optimizer, used)
+        common = (self.hidden, self.activation, self.batch_norm, self.layer_norm, self.optimizer, used)
+        return (*common, self.conv) if self.conv else common
 
     @property
     def optimizer_memories(self) -> int:
@@ -125,6 +137,12 @@ class TrainConfig:
             )
 
 
+def recorded(values: HyperParams | TrainConfig) -> dict[str, Any]:
+    """The fields as they are recorded: later ones only where they are used, so that older studies keep their identity."""
+    left_out = {f.name for f in fields(values) if f.metadata == LATER and getattr(values, f.name) == f.default}
+    return {name: value for name, value in asdict(values).items() if name not in left_out}
+
+
 def parse_hidden(value: Any) -> tuple[int, ...]:
     """Read a list of hidden sizes, given as integers or as text like ``100x50``.
 
@@ -145,14 +163,16 @@ def check_number(name: str, value: Any, *, low: float, below: float = math.inf) 
     """Raise ``ValueError``, naming the value, unless it is a finite number with low <= value < below."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     if not (number and low <= value < below):
-        limit = f" and below {below:g}" if math.isfinite(below) else ""
-        raise ValueError(f"{name}: got {value!r}; expected a finite number of at least {low:g}{limit}")
+        limits = [f"of at least {low:g}"] if math.isfinite(low) else []
+        limits += [f"below {below:g}"] if math.isfinite(below) else []
+        raise ValueError(f"{name}: got {value!r}; expected a finite number {' and '.join(limits)}".rstrip())
 
 
-def check_integer(name: str, value: Any, *, low: int) -> None:
-    """Raise ``ValueError``, naming the value, unless it is an integer of at least ``low``."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < low:
-        raise ValueError(f"{name}: got {value!r}; expected a whole number of at least {low}")
+def check_integer(name: str, value: Any, *, low: int, high: float = math.inf) -> None:
+    """Raise ``ValueError``, naming the value, unless it is an integer with low <= value <= high."""
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        limit = f" and at most {high:,}" if math.isfinite(high) else ""
+        raise ValueError(f"{name}: got {value!r}; expected a whole number of at least {low}{limit}")
 
 
 def check_flag(name: str, value: Any) -> None:
@@ -161,7 +181,22 @@ def check_flag(name: str, value: Any) -> None:
         raise ValueError(f"{name}: got {value!r}; expected True or False")
 
 
-def check_choice(name: str, value: Any, known: Any) -> None:
-    """Raise ``ValueError``, naming the value and what is known, unless it is one of them."""
-    if value not in known:
-        raise ValueError(f"{name}: got {value!r}; expected one of {', '.join(known)}")
+def check_kind(name: str, value: Any, kind: type) -> None:
+    """Raise ``ValueError``, naming the value, unless it is of that kind."""
+    if not isinstance(value, kind):
+        words = {"str": "text", "tuple": "a tuple, as in (Arm(...), Arm(...))"}.get(
+            kind.__name__, f"{kind.__name__}(...)"
+        )
+        raise ValueError(f"{name}: got {value!r}; expected {words}")
+
+
+def check_choice(name: str, value: Any, known: Collection[str]) -> None:
+    """Raise ``ValueError``, naming the value and what is known, the nearest first, unless it is one of them."""
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{name}: got {value!r}; {did_you_mean(value, known)}expected one of {', '.join(known)}")
+
+
+def did_you_mean(value: Any, known: Collection[str]) -> str:
+    """``did you mean x? ``, if one that is known is near."""
+    close = difflib.get_close_matches(str(value), known, n=1, cutoff=0.7)
+    return f"did you mean {close[0]}? " if close else ""

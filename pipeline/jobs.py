@@ -24,6 +24,7 @@ from pipeline.nn.initializers import INITIALIZERS
 from pipeline.progress import Progress
 from pipeline.report import TrialsTable, write_report, write_table
 from pipeline.search import reconcile, search
+from pipeline.search.affordable import check_affordable
 from pipeline.search.agenda import Agenda, draw_agenda
 from pipeline.search.executor import Engine
 from pipeline.search.interrupts import Interrupts, Stopped
@@ -31,7 +32,7 @@ from pipeline.search.ledger import SCORE, Ledger, mend_journal
 from pipeline.search.ownership import owned
 from pipeline.search.plan import make_task, plan, planned_trial
 from pipeline.spec import Arm, Categorical, Dimension, Float, SearchSpace, Study
-from pipeline.stores import Stores, redact
+from pipeline.stores import Stores, opening, redact
 from pipeline.task import NETWORK_VERSION, run_task
 from pipeline.tracking import Tracker
 from pipeline.trial import PlannedTrial
@@ -66,12 +67,14 @@ class Job:
     @cached_property
     def ledger(self) -> Ledger:
         """Optuna's record."""
-        return Ledger(self.study, self.stores.storage, new=self.new)
+        with opening("--storage", self.stores.storage):
+            return Ledger(self.study, self.stores.storage, new=self.new)
 
     @cached_property
     def tracker(self) -> Tracker:
         """MLflow's record."""
-        return Tracker(self.stores.tracking)
+        with opening("--tracking-uri", self.stores.tracking):
+            return Tracker(self.stores.tracking)
 
     @cached_property
     def basis(self) -> dict[str, Any]:
@@ -88,6 +91,7 @@ class Job:
     def searching(self) -> Iterator[None]:
         """Do the body as the only process that records to the study; what can be refused is, before anything is written."""
         _ = self.planned, self.basis
+        check_affordable(self.study, self.planned)
         with owned(self.stores.storage, self.study.name):
             mend_journal(self.stores.storage)
             _ = self.agenda
@@ -99,15 +103,13 @@ class Job:
         """Do the body under the study's run in MLflow, whose status tells how it ended."""
         self.study = self.ledger.study
         self.tracker.open(self.study, None if self.manual else self.ledger.parent_run)
-        status = "FAILED"
         try:
             yield
-            status = "FINISHED"
-        except Stopped:
-            status = "KILLED"
+        except BaseException as error:
+            with contextlib.suppress(Exception):  # the store may be what failed; what is told is why
+                self.tracker.finish("KILLED" if isinstance(error, Stopped) else "FAILED")
             raise
-        finally:
-            self.tracker.finish(status)
+        self.tracker.finish("FINISHED")
 
     def run(self, engine: Engine) -> None:
         """Check, search, report: the main job."""
@@ -237,7 +239,8 @@ def recorded_study(study: Study, stores: Stores) -> Study:
     """The study as it was declared when it last ran. Raises ``ValueError`` if it is not recorded there."""
     if not (":" in stores.storage or Path(stores.storage).is_file()):
         raise ValueError(f"no study is recorded at {stores.storage}; run one first, or give the --storage of one")
-    ledger = Ledger(study, stores.storage)
+    with opening("--storage", stores.storage):
+        ledger = Ledger(study, stores.storage)
     if ledger.declaration is None:
         known = ", ".join(ledger.study_names) or "none"
         raise ValueError(f"study {study.name!r} is not recorded at {redact(stores.storage)}; recorded there: {known}")

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import re
 import traceback
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pipeline
-from pipeline.spec import Study
+from pipeline.hparams import HyperParams, TrainConfig, did_you_mean
+from pipeline.spec import Arm, Float, Pruner, Study
 
 FOLDERS = (Path("studies"), Path(pipeline.__file__).parents[1] / "studies")
 """Where names are looked up: the current folder's studies first, then those that come with the pipeline."""
+
+
+DECLARATIONS = {kind.__name__: kind for kind in (Study, Arm, Float, Pruner, HyperParams, TrainConfig)}
+"""What a study file is made of, by name."""
 
 
 def find_study(name: str, overrides: Mapping[str, Any]) -> Study:
@@ -51,16 +57,29 @@ def _load(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        says = error.msg if isinstance(error, SyntaxError) else str(error) or type(error).__name__
-        raise ValueError(f"{path}{_line(error, path)}: {says}") from error
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{path}{_line(error, path)}: {_says(error)}") from error
     return module
 
 
-def _line(error: Exception, path: Path) -> str:
+def _says(error: BaseException) -> str:
+    """What a study file is told about its error, in one line."""
+    if isinstance(error, SyntaxError):
+        return error.msg
+    if isinstance(error, SystemExit):
+        return f"it left with {error}; a study only declares"
+    says = " ".join(str(error).split()) or type(error).__name__
+    if slip := re.match(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", says):
+        kind, word = slip.groups()
+        known = [field.name for field in fields(DECLARATIONS[kind])] if kind in DECLARATIONS else []
+        return f"{kind}: unknown {word!r}; {did_you_mean(word, known)}expected one of {', '.join(known)}"
+    return re.sub(r"^(\w+)\.__init__\(\) missing .*argument.?: ", r"\1: it needs ", says)
+
+
+def _line(error: BaseException, path: Path) -> str:
     """``:N``, the line of the study file that is to blame, if one is."""
     if isinstance(error, SyntaxError):
-        return f":{error.lineno}"
+        return f":{error.lineno}" if error.lineno else ""
     lines = [
         frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path.absolute()
     ]

@@ -24,6 +24,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
+from pipeline.hparams import did_you_mean
 from pipeline.seeds import derive_seed
 from pipeline.spec import Arm, Float, Point, Study
 
@@ -51,6 +52,16 @@ NEEDS = {"gp": "torch", "cmaes": "cmaes"}
 def is_planned(arm: Arm) -> bool:
     """Whether all of its points are known before the first trial."""
     return arm.sampler in (*GRIDS, *PLANNED)
+
+
+def check_sampler(arm: Arm, study: Study) -> None:
+    """Raise ``ValueError`` if there is no such sampler, a package it needs is missing, or its arguments do not fit."""
+    if arm.sampler not in GRIDS:
+        optuna_study(arm, study, 0)
+    elif arm.arguments:
+        raise ValueError(
+            f"arm {arm.name!r}: got {dict(arm.arguments)}; a grid takes no arguments, its levels are the space's"
+        )
 
 
 def points(arm: Arm, study: Study, block: int) -> list[Point]:
@@ -150,9 +161,10 @@ def _import(arm: Arm, path: str) -> Any:
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError):
-        words = ", ".join((*GRIDS, *PLANNED, *ADAPTIVE))
+        words = (*GRIDS, *PLANNED, *ADAPTIVE)
+        hint = did_you_mean(path, words)
         raise ValueError(
-            f"arm {arm.name!r}: unknown sampler {path!r}; expected one of {words}, or an import path"
+            f"arm {arm.name!r}: unknown sampler {path!r}; {hint}expected one of {', '.join(words)}, or an import path"
         ) from None
 
 

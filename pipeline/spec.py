@@ -8,18 +8,20 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
-from pipeline.hparams import HyperParams, TrainConfig, check_integer, check_number
+from pipeline.hparams import HyperParams, TrainConfig, check_integer, check_kind, check_number, did_you_mean, recorded
 
 Point = dict[str, Any]
 """One value for each searched hyperparameter."""
 
 SEARCHABLE = tuple(f.name for f in fields(HyperParams) if f.name != "seed")
 GRID_LIMIT = 100_000
+TRIALS_LIMIT = 1_000_000
+"""What a grid and a study may have; more is a slip of the pen."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,9 @@ class Categorical:
             raise ValueError("Categorical: needs at least one choice")
         for choice in choices:
             if not isinstance(choice, (str, int, float)):
-                raise ValueError(f"Categorical: got {choice!r}; expected text, a number, True or False")
+                raise ValueError(
+                    f"Categorical: got {choice!r}; expected text, a number, True or False. Hidden sizes are text: '64x32'"
+                )
         if len(set(choices)) < len(choices):
             raise ValueError(f"Categorical: a choice is given twice in {choices!r}")
 
@@ -94,8 +98,9 @@ class SearchSpace(Mapping[str, Dimension]):
             raise ValueError("SearchSpace: nothing to search; give at least one hyperparameter")
         for name, dimension in dimensions.items():
             if name not in SEARCHABLE:
+                hint = did_you_mean(name, SEARCHABLE)
                 raise ValueError(
-                    f"SearchSpace: unknown hyperparameter {name!r}; expected one of {', '.join(SEARCHABLE)}"
+                    f"SearchSpace: unknown hyperparameter {name!r}; {hint}expected one of {', '.join(SEARCHABLE)}"
                 )
             if not isinstance(dimension, Dimension):
                 raise ValueError(f"SearchSpace: {name}: got {dimension!r}; expected Float(...) or Categorical(...)")
@@ -192,14 +197,16 @@ class Study:
     config: TrainConfig = field(default_factory=TrainConfig)
     arms: tuple[Arm, ...] = field(default_factory=lambda: (Arm("random"), Arm("grid")))
     blocks: int = 10
-    trials: int = 0
+    trials: int = cast("int", None)  # which __post_init__ makes the size of the grid
     delta: float = 0.005
     seed: int = 0
     pruner: Pruner | None = None
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         check_name("study", self.name)
-        object.__setattr__(self, "trials", self.trials or self.space.grid_size)
+        if self.trials is None:
+            object.__setattr__(self, "trials", self.space.grid_size)
         names = [arm.name for arm in self.arms]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"arms: got {names}; expected at least one, each with a name of its own")
@@ -207,14 +214,24 @@ class Study:
             raise ValueError(
                 f"pruner: got arms {names}; a comparison trains every trial to the end. Give one arm, or no pruner"
             )
-        check_integer("blocks", self.blocks, low=1)
-        check_integer("trials", self.trials, low=1)
-        check_integer("seed", self.seed, low=0)
+        for word in ("blocks", "trials"):
+            check_integer(word, getattr(self, word), low=1, high=TRIALS_LIMIT)
+        check_integer("seed", self.seed, low=0, high=2**64 - 1)
+        if (total := self.blocks * self.trials * len(names)) > TRIALS_LIMIT:
+            raise ValueError(f"blocks x trials x arms: got {total:,}; a study has at most {TRIALS_LIMIT:,}")
         check_number("delta", self.delta, low=0.0, below=1.0)
         for name, dimension in self.space.items():
             for value in dimension.grid():
                 self.hyperparams({name: value})
         self._check_grids_suffice()
+
+    def _check_kinds(self) -> None:
+        kinds = {"question": str, "dataset": str, "space": SearchSpace, "fixed": HyperParams, "config": TrainConfig}
+        for name, kind in kinds.items():
+            check_kind(name, getattr(self, name), kind)
+        check_kind("arms", self.arms, tuple)
+        for arm in self.arms:
+            check_kind("arms", arm, Arm)
 
     def _check_grids_suffice(self) -> None:
         size = self.space.grid_size
@@ -240,7 +257,11 @@ class Study:
     def to_json(self) -> dict[str, Any]:
         """The whole declaration as plain values; :meth:`from_json` turns it back."""
         record = {f.name: getattr(self, f.name) for f in fields(self)}
-        plain: dict[str, Any] = {"space": self.space.to_json(), "fixed": asdict(self.fixed), "config": asdict(self.config)}
+        plain: dict[str, Any] = {
+            "space": self.space.to_json(),
+            "fixed": recorded(self.fixed),
+            "config": recorded(self.config),
+        }
         plain |= {"arms": [asdict(arm) for arm in self.arms], "pruner": asdict(self.pruner) if self.pruner else None}
         result: dict[str, Any] = json.loads(json.dumps({**record, **plain}))
         if self.pruner is None:
@@ -276,7 +297,7 @@ class Study:
 
 def check_name(kind: str, name: str) -> None:
     """Raise ``ValueError`` unless the name is fit for every store, URL and file name that it ends up in."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}", name):
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}", name):
         raise ValueError(
             f"{kind} name: got {name!r}; expected 1-80 letters, digits, _ . or -, the first a letter or digit"
         )

@@ -137,11 +137,11 @@ def _make_room(coming: int) -> None:
         del _blocks[next(iter(_blocks))]
 
 
-def split(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
-    """Stratified splits, the same for the same seed.
+def places(rows: Rows, config: TrainConfig, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which rows are trained on, chosen by and tested on: stratified, and the same for the same seed.
 
     A published test split is the test split, in every block; ``config.validation`` is then a share of the other rows, and
-    ``config.test`` is not used.
+    ``config.test`` is not used. Raises :class:`DataError` if a class has no room in one of them.
     """
     from sklearn.model_selection import train_test_split
 
@@ -160,10 +160,13 @@ def split(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
     if not rows.test:
         rest, test = part(rest, config.test)
     train, val = part(rest, config.validation)
-    train_rows, val_rows, test_rows = (
-        Split(rows.inputs[indices], rows.labels[indices]) for indices in (train, val, test)
-    )
-    return Dataset(train_rows, val_rows, test_rows, rows.classes, rows.class_names, rows.shape)
+    return train, val, test
+
+
+def split(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
+    """The splits that :func:`places` gives."""
+    train, val, test = (Split(rows.inputs[found], rows.labels[found]) for found in places(rows, config, seed))
+    return Dataset(train, val, test, rows.classes, rows.class_names, rows.shape)
 
 
 def preprocess(data: Dataset, config: TrainConfig) -> Dataset:

@@ -7,7 +7,7 @@ from itertools import groupby, pairwise
 
 from pipeline.data.dataset import load_rows
 from pipeline.pruners import Pruning, make_pruner
-from pipeline.samplers import is_planned, points
+from pipeline.samplers import check_sampler, is_planned, points
 from pipeline.search.precedents import Precedents
 from pipeline.seeds import derive_seed
 from pipeline.spec import Arm, Point, Study
@@ -25,8 +25,11 @@ GROUP_SIZE = 32
 def plan(study: Study) -> list[PlannedTrial]:
     """Every trial of the planned arms, block by block: the same for any number of workers, and after any number of crashes.
 
-    Raises ``ValueError`` for arms that repeat one another, or themselves, and for a pruner that cannot be made.
+    Raises ``ValueError`` for arms that repeat one another, or themselves, and for a sampler or a pruner that cannot be
+    made.
     """
+    for arm in study.arms:
+        check_sampler(arm, study)
     if study.pruner:
         make_pruner(study.pruner, study.config.epochs)
     drawn = {
@@ -84,7 +87,8 @@ def tasks(study: Study, trials: Collection[PlannedTrial], precedents: Precedents
 def group_limit(study: Study, trial: PlannedTrial, budget_bytes: int) -> int:
     """How many trials of one structure may train together."""
     rows = load_rows(study.dataset)
-    fits = trials_per_group(trial.hparams, rows.inputs.shape[1], rows.classes, study.config, budget_bytes)
+    sizes = rows.inputs.shape[1], rows.classes
+    fits = trials_per_group(trial.hparams, *sizes, study.config, budget_bytes, rows.shape)
     return min(GROUP_SIZE, fits)
 
 

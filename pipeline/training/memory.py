@@ -13,14 +13,17 @@ from pipeline.nn.network import Architecture
 
 CACHE_BYTES = 2 * 2**20
 """What the arrays of a tile may take: about the second-level cache of a core."""
+EVALUATION_ROWS = 128
+"""The size of a minibatch that is evaluated."""
 LARGEST_TILE = 32
 """Beyond it the cost of a NumPy call is shared well enough."""
 
 
-def architecture(trial: HyperParams, features: int, classes: int) -> Architecture:
-    """What the networks of a trial's structure have in common, on D features and C classes."""
+def architecture(trial: HyperParams, features: int, classes: int, shape: Sequence[int] = ()) -> Architecture:
+    """What the networks of a trial's structure have in common, on D features, of images of a shape, and C classes."""
     sizes = (features, *trial.hidden, classes)
-    return Architecture(sizes, trial.activation, trial.batch_norm, trial.layer_norm, trial.dropout > 0)
+    norms = trial.batch_norm, trial.layer_norm
+    return Architecture(sizes, trial.activation, *norms, trial.dropout > 0, trial.conv, tuple(shape))
 
 
 def trials_per_tile(layers: Sequence[Layer], rows: int, dtype: str, memories: int = 0) -> int:
@@ -29,18 +32,35 @@ def trials_per_tile(layers: Sequence[Layer], rows: int, dtype: str, memories: in
     return min(max(1, CACHE_BYTES // bytes_each), LARGEST_TILE)
 
 
-def trials_per_group(trial: HyperParams, features: int, classes: int, config: TrainConfig, budget_bytes: int) -> int:
+def trials_per_group(
+    trial: HyperParams,
+    features: int,
+    classes: int,
+    config: TrainConfig,
+    budget_bytes: int,
+    shape: Sequence[int] = (),
+) -> int:
     """The greatest K for which training K trials of this structure takes at most ``budget_bytes`` beside the data.
 
     Each takes its parameters, their checkpoint and what the optimizer remembers of them; gradients and signals are
     shared. It is 1 where even one trial takes more.
     """
     check_integer("budget_bytes", budget_bytes, low=1)
+    layers, size = architecture(trial, features, classes, shape).layers(), np.dtype(config.dtype).itemsize
+    shared = size * trials_per_tile(layers, EVALUATION_ROWS, config.dtype) * _parameters(layers)
+    for rows in (config.batch_size, EVALUATION_ROWS):
+        tile = trials_per_tile(layers, rows, config.dtype)
+        signals = size * tile * rows * _per_row(layers) + sum(layer.shared_bytes(rows, config.dtype) for layer in layers)
+        shared += 2 * signals  # the last minibatch is shorter, and has buffers of its own
+    each = size * _parameters(layers) * (2 + trial.optimizer_memories)
+    return int(max(1, (budget_bytes - shared) // each))
+
+
+def bytes_per_trial(trial: HyperParams, features: int, classes: int, config: TrainConfig) -> int:
+    """What training one trial takes beside the data: its parameters, gradients, checkpoint, memories and signals."""
     layers, size = architecture(trial, features, classes).layers(), np.dtype(config.dtype).itemsize
-    memories = trial.optimizer_memories
-    tile = trials_per_tile(layers, config.batch_size, config.dtype, memories)
-    shared = size * tile * (_parameters(layers) + config.batch_size * _per_row(layers))
-    return int(max(1, (budget_bytes - shared) // (size * _parameters(layers) * (2 + memories))))
+    arrays = (3 + trial.optimizer_memories) * _parameters(layers)
+    return int(size * (arrays + config.batch_size * _per_row(layers)))
 
 
 def _parameters(layers: Sequence[Layer]) -> int:

@@ -1,0 +1,159 @@
+"""Bad input: what is wrong is named in one line, the exit code is 2, and nothing is written."""
+
+import pytest
+
+from pipeline.cli import main
+
+HEAD = """\
+from pipeline.hparams import HyperParams, TrainConfig
+from pipeline.spec import Arm, Categorical, Float, Pruner, SearchSpace, Study
+"""
+SPACE = "learning_rate=Float(0.01, 1, log=True)"
+
+
+def study(space=SPACE, **given):
+    """The source of a study, sound but for what is given."""
+    given = {"name": "'bad'", "question": "'?'", "arms": "(Arm('random'),)", **given}
+    return f"{HEAD}STUDY = Study(space=SearchSpace({space}), {', '.join(f'{k}={v}' for k, v in given.items())})\n"
+
+
+def refused(source, tmp_path, capsys, verb="search"):
+    """The one line on standard error with which a study file is refused, nothing being written beside it."""
+    (tmp_path / "bad.py").write_bytes(source if isinstance(source, bytes) else source.encode())
+    assert main([verb, "bad.py", "--workers", "1"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert said.err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] == ["bad.py"]
+    return said.err
+
+
+FILES = {
+    "no UTF-8": (HEAD.encode("utf-16"), "null bytes"),
+    "a NUL": (b"STUDY = 1\0", "null bytes"),
+    "a missing import": ("import nosuch", "bad.py:1: No module named 'nosuch'"),
+    "an exit": ("raise SystemExit(3)", "bad.py:1: it left with 3; a study only declares"),
+    "an error of its own": ("x = 1 / 0", "bad.py:1: division by zero"),
+    "a key twice": (study(trials=3)[:-2] + ", trials=4)", "bad.py:3: keyword argument repeated: trials"),
+    "no space": (f"{HEAD}STUDY = Study(name='x', question='?')", "Study: it needs 'space'"),
+}
+KEYS = {
+    "of a study": (study(trails=3), "Study: unknown 'trails'; did you mean trials?"),
+    "of hyperparameters": (study(fixed="HyperParams(momentun=0.9)"), "unknown 'momentun'; did you mean momentum?"),
+    "of the settings": (study(config="TrainConfig(epoch=3)"), "TrainConfig: unknown 'epoch'; did you mean epochs?"),
+    "of a dimension": (study("l2=Float(0.1, 1, logg=True)"), "Float: unknown 'logg'; did you mean log?"),
+    "of an arm": (study(arms="(Arm('a', sampelr='random'),)"), "Arm: unknown 'sampelr'; did you mean sampler?"),
+    "of the space": (study("learning_rat=Float(0.1, 1)"), "'learning_rat'; did you mean learning_rate?"),
+    "kept for seeds": (study("seed=Categorical(1, 2)"), "unknown hyperparameter 'seed'"),
+}
+KINDS = {
+    "name": (study(name="3"), "study name: got 3"),
+    "question": (study(question="3"), "question: got 3; expected text"),
+    "dataset": (study(dataset="3"), "dataset: got 3; expected text"),
+    "space": (HEAD + "STUDY = Study(name='x', question='?', space={})", "space: got {}; expected SearchSpace(...)"),
+    "fixed": (study(fixed="{}"), "fixed: got {}; expected HyperParams(...)"),
+    "config": (study(config="{}"), "config: got {}; expected TrainConfig(...)"),
+    "arms": (study(arms="Arm('random')"), "expected a tuple, as in (Arm(...), Arm(...))"),
+    "an arm": (study(arms="('random',)"), "arms: got 'random'; expected Arm(...)"),
+    "a dimension": (study("l2=0.1"), "SearchSpace: l2: got 0.1; expected Float(...) or Categorical(...)"),
+    "an empty space": (study(""), "SearchSpace: nothing to search"),
+}
+BUDGETS = {
+    **{
+        f"trials={v}": (study(trials=v), f"trials: got {v.strip()}")
+        for v in ("0", "-5", "2.5", "'10'", "True", "2000000")
+    },
+    **{f"blocks={v}": (study(blocks=v), f"blocks: got {v}") for v in ("0", "-1", "1.5")},
+    "in all": (study(trials=10**5, blocks=100), "blocks x trials x arms: got 10,000,000"),
+    **{f"seed={v}": (study(seed=v), f"seed: got {v}") for v in ("-1", "2**64", "'abc'") if v != "2**64"},
+    "a seed of 65 bits": (study(seed="2**64"), "seed: got 18446744073709551616"),
+    **{f"delta={v}": (study(delta=v), "delta: got ") for v in ("float('nan')", "-1", "1", "'a'")},
+    "epochs": (study(config="TrainConfig(epochs=0)"), "epochs: got 0"),
+    "no batch": (study(config="TrainConfig(batch_size=0)"), "batch_size: got 0"),
+    "a batch beyond the data": (
+        study(config="TrainConfig(batch_size=5000)"),
+        "batch_size: got 5000; the training split has 1,079 rows",
+    ),
+    "more than the grid": (study(arms="(Arm('grid'),)", trials=4), "trials: got 4; the grid of 'grid' has 3 points"),
+}
+RANGES = {
+    "low above high": (study("l2=Float(1, 0.1)"), "low must be below high: got low=1.0, high=0.1"),
+    "low at high": (study("l2=Float(1, 1)"), "low must be below high"),
+    "a log scale from 0": (study("l2=Float(0, 1, log=True)"), "a log scale needs low > 0: got low=0.0"),
+    "a log scale from below": (study("l2=Float(-1, 1, log=True)"), "a log scale needs low > 0: got low=-1.0"),
+    "nan": (study("l2=Float(float('nan'), 1)"), "low: got nan; expected a finite number"),
+    "infinity": (study("l2=Float(0, float('inf'))"), "high: got inf; expected a finite number"),
+    "text": (study("l2=Float('a', 1)"), "low: got 'a'; expected a finite number"),
+    "no levels": (study("l2=Float(0, 1, levels=0)"), "levels: got 0"),
+    "half a level": (study("l2=Float(0, 1, levels=2.5)"), "levels: got 2.5"),
+    "a grid without end": (
+        study("learning_rate=Float(0.1, 1, levels=10**5), l2=Float(0, 1, levels=10**5)"),
+        "its grid has 10,000,000,000 points; the limit is 100,000",
+    ),
+    "a rate below 0": (study("learning_rate=Float(-1, 1)"), "learning_rate: got -1.0"),
+    "dropout of everything": (study("dropout=Float(0, 1)"), "dropout: got 1.0"),
+}
+CHOICES = {
+    "none": (study("activation=Categorical()"), "Categorical: needs at least one choice"),
+    "None": (study("activation=Categorical(None)"), "Categorical: got None"),
+    "a list": (study("hidden=Categorical([64], [64, 32])"), "Hidden sizes are text: '64x32'"),
+    "equal ones": (study("l2=Categorical(1, 1.0, True)"), "a choice is given twice"),
+    "an unknown one": (study("activation=Categorical('relu', 'rleu')"), "activation: got 'rleu'; did you mean relu?"),
+    "nan": (study("l2=Categorical(float('nan'))"), "l2: got nan"),
+    "hidden sizes misspelt": (study("hidden=Categorical('64xx')"), "hidden: got ''"),
+    "a hidden size of 0": (study(fixed="HyperParams(hidden=(0,))"), "hidden: got 0"),
+    "a hidden size below 0": (study(fixed="HyperParams(hidden=(-1,))"), "hidden: got -1"),
+    "a network beyond memory": (study(fixed="HyperParams(hidden=(10**6, 10**6))"), "GiB to train; there are"),
+    "dropout": (study(fixed="HyperParams(dropout=1.0)"), "dropout: got 1.0"),
+    "preprocessing": (study(config="TrainConfig(preprocessing='standardize')"), "did you mean standardise?"),
+    "precision": (study(config="TrainConfig(dtype='float16')"), "dtype: got 'float16'; did you mean float"),
+    "all rows to choose by": (study(config="TrainConfig(validation=1.0)"), "validation: got 1.0"),
+    "no rows to train on": (study(config="TrainConfig(validation=0.6, test=0.5)"), "validation + test: got 1.1"),
+    "data": (study(dataset="'cifar11'"), "dataset: got 'cifar11'"),
+    "a data file": (study(dataset="'rows.csv'"), "rows.csv: there is no such file"),
+}
+ARMS = {
+    "none": (study(arms="()"), "arms: got []; expected at least one"),
+    "two of one name": (study(arms="(Arm('random'), Arm('random'))"), "arms: got ['random', 'random']"),
+    "an unknown sampler": (study(arms="(Arm('rnadom'),)"), "unknown sampler 'rnadom'; did you mean random?"),
+    "an unknown path": (study(arms="(Arm('x', 'no.such.Sampler'),)"), "unknown sampler 'no.such.Sampler'"),
+    "no sampler": (study(arms="(Arm('x', 'collections.Counter'),)"), "collections.Counter makes no Optuna sampler"),
+    "unknown arguments": (study(arms="(Arm('tpe', arguments={'n_startup': 1}),)"), "does not take its arguments"),
+    "a seed": (study(arms="(Arm('tpe', arguments={'seed': 1}),)"), "a seed is no argument"),
+    "arguments of a grid": (study(arms="(Arm('grid', arguments={'levels': 9}),)"), "a grid takes no arguments"),
+    "a pruner in a comparison": (
+        study(arms="(Arm('random'), Arm('tpe'))", pruner="Pruner('median')"),
+        "a comparison trains every trial to the end",
+    ),
+}
+NAMES = {
+    name: (study(name=repr(name)), "study name: got ")
+    for name in ("", "x" * 513, "a\nb", "<img src=x onerror=alert(1)>", "../../x", " x", "x\0", "é")
+}
+CASES = {
+    f"{kind}: {case}": found
+    for kind, cases in (
+        ("file", FILES),
+        ("unknown key", KEYS),
+        ("kind", KINDS),
+        ("budget", BUDGETS),
+        ("range", RANGES),
+        ("choice", CHOICES),
+        ("arms", ARMS),
+        ("name", NAMES),
+    )
+    for case, found in cases.items()
+}
+
+
+@pytest.mark.parametrize(("source", "says"), CASES.values(), ids=[ascii(case)[1:41] for case in CASES])
+def test_a_bad_study_is_refused_whole(source, says, tmp_path, monkeypatch, capsys):
+    """A declaration with a mistake is refused before anything starts: the mistake in one line, and no file, run or study."""
+    monkeypatch.chdir(tmp_path)
+    assert says in refused(source, tmp_path, capsys)
+
+
+def test_there_are_more_than_sixty_cases():
+    """The table does not shrink unseen."""
+    assert len(CASES) > 60
