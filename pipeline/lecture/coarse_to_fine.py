@@ -1,0 +1,162 @@
+"""From coarse to fine (6.1 to 6.3): a wide search of few epochs, what it says, and where the next one should look."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline.babysitting.across import border_check
+from pipeline.babysitting.refine import SCORE, Proposal, position, propose
+from pipeline.data import Dataset
+from pipeline.hparams import HyperParams, TrainConfig
+from pipeline.lecture.digits import load_digits
+from pipeline.lecture.outcome import Claim, Outcome, Row, at_least, at_most, near, shown
+from pipeline.lecture.pictures import points
+from pipeline.samplers import points as sampled
+from pipeline.spec import Arm, Float, SearchSpace, Study
+from pipeline.training import train
+
+# Validation accuracy, learning rate, regularisation: the rows that the lecture prints of its coarse and its fine search.
+COARSE = (
+    (0.412, 1.41e-4, 4.79e-1), (0.214, 7.23e-6, 2.32e-4), (0.208, 2.12e-6, 8.01e1), (0.196, 1.55e-5, 4.37e-5),
+    (0.079, 1.75e-5, 1.20e3), (0.223, 4.22e-5, 4.20e1), (0.441, 1.75e-4, 2.11e-4), (0.241, 6.75e-5, 4.23e1),
+    (0.482, 4.30e-4, 6.64e-1), (0.079, 5.40e-6, 1.60e4), (0.154, 1.62e-6, 4.93e-1),
+)  # fmt: skip
+FINE = (
+    (0.527, 5.340517e-4, 4.097824e-1), (0.492, 2.279484e-4, 9.991345e-4), (0.512, 8.680827e-4, 1.349727e-2),
+    (0.461, 1.028377e-4, 1.220193e-2), (0.460, 1.113730e-4, 5.244309e-2), (0.498, 9.477776e-4, 2.001293e-3),
+    (0.469, 1.484369e-4, 4.328313e-1), (0.522, 5.586261e-4, 2.312685e-4), (0.530, 5.808183e-4, 8.259964e-2),
+    (0.489, 1.979168e-4, 1.010889e-4), (0.490, 2.036031e-4, 2.406271e-3), (0.475, 2.021162e-4, 2.287807e-1),
+    (0.460, 1.135527e-4, 3.905040e-2), (0.515, 6.947668e-4, 1.562808e-2), (0.531, 9.471549e-4, 1.433895e-3),
+    (0.509, 3.140888e-4, 2.857518e-1), (0.514, 6.438349e-4, 3.033781e-1), (0.502, 3.921784e-4, 2.707126e-4),
+    (0.509, 9.752279e-4, 2.850865e-3), (0.500, 2.412048e-4, 4.997821e-4), (0.466, 1.319314e-4, 1.189915e-2),
+    (0.516, 8.039527e-4, 1.528291e-2),
+)  # fmt: skip
+STUDY = Study(
+    name="coarse",
+    question="Where do the good learning rates and regularisations lie?",
+    # The lecture's rates, 1e-6 to 1e-3, are for pixels of 0 to 255; those of the digits lie a thousand times higher.
+    space=SearchSpace(learning_rate=Float(1e-6, 1, log=True), l2=Float(1e-5, 1e5, log=True)),
+    fixed=HyperParams(momentum=0.9, schedule="exponential", decay_rate=-math.log(0.9)),
+    config=TrainConfig(epochs=5, batch_size=100),
+    arms=(Arm("random"),),
+    trials=100,
+)
+
+
+def demonstrate(seed: int, *, trials: int = 100) -> Outcome:
+    """The lecture's own rows first, then a coarse and a fine stage of real trials."""
+    data, study = load_digits(seed), replace(STUDY, trials=trials, seed=seed)
+    coarse = _searched(study, data, seed)
+    proposal = propose(study, coarse)
+    fine_study = replace(proposal.study, trials=trials)
+    fine = _searched(fine_study, data, seed)
+    claims = [*_printed(), *_border(), *_coarse(study, coarse), *_fine(coarse, fine, proposal)]
+    rows = [{"stage": stage, **row} for stage, some in (("coarse", coarse), ("fine", fine)) for row in some]
+    stages, keys = {"coarse": coarse, "fine": fine}, ("learning_rate", "l2", SCORE)
+    panels = {stage: [np.array([row[key] for row in some]) for key in keys] for stage, some in stages.items()}
+    picture = points(
+        "stages", "From coarse to fine", panels, x="learning rate", y="L2", colour="validation accuracy", rows=rows
+    )
+    return Outcome(claims, rows, [picture], "the lecture's printed rows; digits less their mean, over 8")
+
+
+def _searched(study: Study, data: Dataset, seed: int) -> list[Row]:
+    drawn = sampled(study.arms[0], study, 0)
+    history = train(
+        [study.hyperparams(point, seed=k) for k, point in enumerate(drawn)], data, study.config, order_seed=seed
+    )
+    first, losses = history.first_loss, history.curves["train/loss"]
+    stopped = history.diverged | (np.nan_to_num(losses, nan=np.inf).max(axis=1) > 3 * first)
+    scores = history.scores[SCORE]
+    return [{**p, SCORE: float(s), "stopped": bool(x)} for p, s, x in zip(drawn, scores, stopped, strict=True)]
+
+
+def _printed() -> Iterator[Claim]:
+    """6.1: how the lecture reads its own rows."""
+    best = sorted(COARSE, reverse=True)[:3]
+    yield shown(
+        "6.1",
+        "the best three printed rows have a rate above 1e-4",
+        f"{min(b[1] for b in best):.3g}",
+        holds=min(b[1] for b in best) > 1e-4,
+    )
+    worst = max(accuracy for accuracy, _, l2 in COARSE if l2 > 1e3)
+    yield at_most("6.1", "printed rows with a regularisation above 1e3 are no better than a guess", worst, 0.15)
+    accuracy, rate, _ = map(np.array, zip(*FINE, strict=True))
+    yield near(
+        "6.2",
+        "the printed fine rows: rank correlation of accuracy with rate",
+        rank_correlation(accuracy, rate),
+        0.81,
+        0.005,
+    )
+
+
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's: the correlation of the ranks, ties sharing theirs."""
+    from scipy.stats import rankdata
+
+    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
+
+
+def _border() -> Iterator[Claim]:
+    """6.3: the lecture's fine rows flag the rate upwards, and nothing else."""
+    ranges = {"learning_rate": Float(1e-4, 1e-3, log=True), "l2": Float(1e-4, 1, log=True)}
+    ranked = sorted(FINE, reverse=True)
+    places = {name: [position(ranges[name], row[i]) for row in ranked] for i, name in enumerate(ranges, start=1)}
+    note = (
+        "The lecture shifts the rate down in words; its rows sample 1e-4 to 1e-3 and the best lies at the upper end, so the "
+        "range is to be extended upwards."
+    )
+    yield near("6.3", "the best rate's place in its range", places["learning_rate"][0], 0.976, 0.001, note=note)
+    flags = {name: border_check(found[0], found) for name, found in places.items()}
+    yield shown(
+        "6.3",
+        "flagged: the rate, upwards, and nothing else",
+        str(flags),
+        holds=flags == {"learning_rate": "high", "l2": None},
+        note=note,
+    )
+
+
+def _coarse(study: Study, rows: Sequence[Row]) -> Iterator[Claim]:
+    from scipy.stats import kstest
+
+    reals = {name: dimension for name, dimension in study.space.items() if isinstance(dimension, Float)}
+    for name, dimension in reals.items():
+        unit = [position(dimension, row[name]) for row in rows]
+        yield at_least(
+            "6.1",
+            f"log10 of {name} is uniform: Kolmogorov and Smirnov's p",
+            float(kstest(unit, "uniform").pvalue),
+            0.01,
+        )
+    lost = [row[SCORE] for row in rows if row["l2"] > 1e3]
+    yield at_most(
+        "6.1", "real trials: an L2 above 1e3 leaves the mean accuracy at a guess's", float(np.mean(lost)), 0.15
+    )
+    note = "The rule of three times the first cost never trips on NaN, which is no greater than anything: both are looked for."
+    stopped = [row for row in rows if row["stopped"]]
+    yield shown(
+        "6.1", "the rule of three stops hopeless trials", f"{len(stopped)} of {len(rows)}, the best of them {max((r[SCORE] for r in stopped), default=0):.2f}",
+        holds=0 < len(stopped) < len(rows) / 2, note=note,
+    )  # fmt: skip
+
+
+def _fine(coarse: Sequence[Row], fine: Sequence[Row], proposal: Proposal) -> Iterator[Claim]:
+    means = [float(np.mean([row[SCORE] for row in rows])) for rows in (coarse, fine)]
+    said = "; ".join(proposal.reasons)
+    yield at_least(
+        "6.2",
+        f"the mean accuracy rises from {means[0]:.2f} to that of the fine stage ({said})",
+        means[1],
+        means[0] + 0.2,
+    )
+    best = [max(row[SCORE] for row in rows) for rows in (coarse, fine)]
+    yield at_least(
+        "6.2", f"its best is no worse than the coarse stage's {best[0]:.3f}, but for luck", best[1], best[0] - 0.01
+    )

@@ -1,0 +1,142 @@
+"""Ten layers of 500 units: the lecture's stack of random layers, many seeds of it in lockstep, forwards and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline.nn.initializers import INITIALIZERS
+from pipeline.nn.layers import Array, Dense, Nonlinearity, Workspace
+from pipeline.nn.network import Architecture, Network, Parameters, forward, init_network
+
+EDGES = np.linspace(-1, 1, 31)
+AT_ONCE = 4
+"""Seeds that go together, so that their signals fit into memory."""
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """An activation and the standard deviation of the weights: a number, or a name of ``INITIALIZERS``."""
+
+    activation: str
+    init: str | float
+    batch_norm: bool = False
+
+    @property
+    def name(self) -> str:
+        """In words."""
+        return f"{self.activation}, {self.init}{', batch norm' if self.batch_norm else ''}"
+
+    def scale(self, units: int) -> float:
+        """The standard deviation of the weights between layers of so many units."""
+        return INITIALIZERS[self.init](units, units) if isinstance(self.init, str) else self.init
+
+
+@dataclass
+class Layers:
+    """What was seen in each layer, over all seeds: arrays (K, L), and the histograms (L, bins) of the first seed.
+
+    ``beyond`` is the share of outputs with |h| > 0.99, ``slope`` the median of 1 - h² (tanh's slope), ``zeros`` the share
+    of outputs at 0; ``dx`` and ``dw`` are the standard deviations of the gradients of a layer's inputs and weights for
+    a standard normal gradient of the last layer's outputs, and ``dead`` the share of units that are on for no row.
+    """
+
+    mean: list[Array] = field(default_factory=list)
+    std: list[Array] = field(default_factory=list)
+    beyond: list[Array] = field(default_factory=list)
+    slope: list[Array] = field(default_factory=list)
+    zeros: list[Array] = field(default_factory=list)
+    dead: list[Array] = field(default_factory=list)
+    dx: list[Array] = field(default_factory=list)
+    dw: list[Array] = field(default_factory=list)
+    counts: Array = field(default_factory=lambda: np.zeros(0))
+
+    def of(self, name: str) -> Array:
+        """One of the numbers over all seeds, (K, L)."""
+        return np.concatenate(getattr(self, name))
+
+
+def walk(
+    schemes: Sequence[Scheme], seed: int, *, seeds: int, rows: int = 1000, units: int = 500, depth: int = 10
+) -> dict[Scheme, Layers]:
+    """Send N(0, 1) inputs through every scheme's stack, each seed's own; all schemes scale the same draws of the weights.
+
+    Returns the statistics of each scheme, over all of its seeds.
+    """
+    found = {scheme: Layers() for scheme in schemes}
+    for start in range(0, seeds, AT_ONCE):
+        members = [seed * 1000 + k for k in range(start, min(seeds, start + AT_ONCE))]
+        inputs = np.random.default_rng([seed, start]).standard_normal((rows, units)).astype("float32")
+        for kind in dict.fromkeys((scheme.activation, scheme.batch_norm) for scheme in schemes):
+            network = init_network(Architecture((units, *[units] * depth, 1), *kind), [1.0] * len(members), members)
+            drawn = network.params.values.copy()
+            space = Workspace(len(members), rows, "float32")
+            for scheme in schemes:
+                if (scheme.activation, scheme.batch_norm) == kind:
+                    _scale(network, drawn, scheme.scale(units))
+                    _look(found[scheme], network, inputs, space, first=start == 0)
+    return found
+
+
+def _scale(network: Network, drawn: Array, scale: float) -> None:
+    """Make the standard normal weights those of a scheme; nothing else is scaled."""
+    network.params.values[:] = drawn
+    for weights in network.params.weights:
+        np.multiply(weights, np.float32(scale), out=weights)
+
+
+def _look(seen: Layers, network: Network, inputs: Array, space: Workspace, *, first: bool) -> None:
+    signals = forward(network, inputs, space, training=True)
+    hidden = [signals[i + 1] for i, layer in enumerate(network.layers) if isinstance(layer, Nonlinearity)]
+    for name, look in LOOKS.items():
+        getattr(seen, name).append(np.stack([look(outputs) for outputs in hidden], axis=1))
+    if first:
+        seen.counts = np.array([np.histogram(outputs[0], EDGES)[0] for outputs in hidden])
+        grads = network.params.with_values(np.zeros_like(network.params.values))
+        seen.dx.append(np.array(list(_backwards(network, grads, signals, space))[::-1]).T)
+        dense = [arrays["W"] for arrays in grads.layers if "W" in arrays][:-1]
+        seen.dw.append(np.stack([_std(w) for w in dense], axis=1))
+
+
+def _std(values: Array) -> Array:
+    """The standard deviation over all but the first axis, (K,)."""
+    return np.array([value.std(dtype="float64") for value in values])
+
+
+def _mean(values: Array) -> Array:
+    return np.asarray(values.mean(axis=(1, 2), dtype="float64"))
+
+
+def _median_slope(outputs: Array) -> Array:
+    """The median of 1 - h² over every tenth row."""
+    return np.asarray(np.median(1 - outputs[:, ::10].astype("float64") ** 2, axis=(1, 2)))
+
+
+LOOKS: dict[str, Callable[[Array], Array]] = {
+    "mean": _mean,
+    "std": _std,
+    "beyond": lambda outputs: (np.abs(outputs) > 0.99).mean(axis=(1, 2)),
+    "slope": _median_slope,
+    "zeros": lambda outputs: (outputs == 0).mean(axis=(1, 2)),
+    "dead": lambda outputs: (outputs <= 0).all(axis=1).mean(axis=1),
+}
+"""What is seen in a layer's outputs (K, B, H), one number for each trial, by its name in :class:`Layers`."""
+
+
+def _backwards(
+    network: Network, grads: Parameters, signals: Sequence[Array], space: Workspace
+) -> Iterator[list[float]]:
+    """The standard deviation of each layer's input gradient (K,), from the last hidden layer to the first."""
+    *hidden, _ = range(len(network.layers))
+    upstream = np.random.default_rng(0).standard_normal(signals[-2].shape).astype("float32")
+    for i in reversed(hidden):
+        layer, arrays = network.layers[i], network.arrays[i]
+        if isinstance(layer, Dense):
+            inner = upstream @ arrays["W"].swapaxes(-1, -2) if layer.first else None
+            upstream = layer.backward(arrays, grads.layers[i], signals[i], upstream, space)
+            passed = upstream if inner is None else inner
+            yield list(_std(passed))
+        else:
+            upstream = layer.backward(arrays, grads.layers[i], signals[i], upstream, space)
