@@ -54,7 +54,7 @@ def test_the_first_loss_is_that_before_the_first_step(data):
     """It is the mean over the first training rows, near ln 10 for He's weights."""
     trial = HyperParams(seed=3)
     history = train([trial], data, CONFIG)
-    _, _, loss = one_step(data, trial, np.arange(FIRST_ROWS))
+    _, _, loss = one_step(data, trial, np.arange(len(data.train))[:FIRST_ROWS])
     assert history.first_loss[0] == pytest.approx(loss, rel=1e-12)
 
 

@@ -21,8 +21,8 @@ from pipeline.training.lockstep import Tile, evaluate, evaluate_in_batches, fit,
 from pipeline.training.memory import trials_per_group
 from pipeline.training.minibatches import blocks
 
-FIRST_ROWS = 512
-"""Rows that the loss before the first step is taken over: enough for two digits, and cheap."""
+FIRST_ROWS = 2048
+"""Rows that the loss before the first step is taken over, at most: of a slow trial a hundredth decides what it is called."""
 
 __all__ = [
     "CURVES",
@@ -73,7 +73,7 @@ def train_group(
 ) -> History:
     """Train K trials of one structure, and score the checkpoint of each."""
     start = time.perf_counter()
-    tiles = make_tiles(trials, data.features, data.classes, config)
+    tiles = make_tiles(trials, data.features, data.classes, config, data.shape)
     record = run(tiles, data, config, np.random.default_rng(order_seed), watch=watch)
     test = evaluate(record.checkpoint, data.test)
     in_batches = (
