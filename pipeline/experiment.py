@@ -8,8 +8,21 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pipeline.hparams import check_integer
+from pipeline.hparams import check_choice, check_integer
 from pipeline.spec import check_name
+
+DEMONSTRATIONS = (
+    "activations",
+    "preprocessing",
+    "initialisation",
+    "batch_norm",
+    "babysitting",
+    "coarse_to_fine",
+    "random_against_grid",
+    "curves",
+    "spiral",
+)
+"""The modules of ``pipeline.lecture`` that have a ``demonstrate``, in the order of the lecture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +40,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         check_name("experiment", self.name)
+        check_choice("demonstration", self.demonstration, DEMONSTRATIONS)
         check_integer("seed", self.seed, low=0)
 
     def to_json(self) -> dict[str, Any]:

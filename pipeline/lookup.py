@@ -13,20 +13,51 @@ from types import ModuleType
 from typing import Any
 
 import pipeline
+from pipeline.experiment import DEMONSTRATIONS, Experiment
 from pipeline.hparams import HyperParams, TrainConfig, did_you_mean
-from pipeline.spec import Arm, Float, Pruner, Study
+from pipeline.spec import Arm, Float, Pruner, Stage, Study
+
+PREFIX = "lecture_"
+"""The files of the lecture's experiments begin with it."""
 
 FOLDERS = (Path("studies"), Path(pipeline.__file__).parents[1] / "studies")
 """Where names are looked up: the current folder's studies first, then those that come with the pipeline."""
 
 
-DECLARATIONS = {kind.__name__: kind for kind in (Study, Arm, Float, Pruner, HyperParams, TrainConfig)}
+DECLARATIONS = {
+    kind.__name__: kind for kind in (Study, Arm, Float, Pruner, Stage, HyperParams, TrainConfig, Experiment)
+}
 """What a study file is made of, by name."""
+
+
+def find_experiment(name: str, overrides: Mapping[str, Any]) -> Experiment:
+    """The experiment of that name, with ``lecture_`` before it or not. Raises ``ValueError`` if there is none."""
+    name = next((full for full in (name, f"{PREFIX}{name}") if full in study_names()), name)
+    declared = getattr(_load(_path(name)), "STUDY", None)
+    if not isinstance(declared, Experiment):
+        raise ValueError(f"{_path(name)}: is no experiment. Known: {', '.join(experiment_names())}")
+    return replace(declared, **overrides)
+
+
+def experiment_names() -> list[str]:
+    """The experiments of the lecture, in its order."""
+    order = [f"{PREFIX}{name}" for name in DEMONSTRATIONS]
+    known = [name for name in study_names() if name.startswith(PREFIX)]
+    return sorted(known, key=lambda name: (order.index(name) if name in order else len(order), name))
+
+
+def is_experiment(name: str) -> bool:
+    """Whether what the name stands for is an experiment, and no search."""
+    return isinstance(getattr(_load(_path(name)), "STUDY", None), Experiment)
 
 
 def find_study(name: str, overrides: Mapping[str, Any]) -> Study:
     """The study of that name or path, with the overrides that are given. Raises ``ValueError`` with one line if there is none."""
     study = getattr(_load(_path(name)), "STUDY", None)
+    if isinstance(study, Experiment):
+        raise ValueError(
+            f"{_path(name)}: is an experiment, and there is nothing to search. Run it: babysit lecture {name}"
+        )
     if not isinstance(study, Study):
         raise ValueError(f"{_path(name)}: it must end in STUDY = Study(...); got {type(study).__name__}")
     return replace(study, **overrides)

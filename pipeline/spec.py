@@ -179,6 +179,21 @@ class Pruner:
         check_integer("wave", self.wave, low=1)
 
 
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a search from coarse to fine: the epochs of its trials, and how many each arm has in each block.
+
+    Left out, ``trials`` are as many as the stage before had.
+    """
+
+    epochs: int
+    trials: int = 0
+
+    def __post_init__(self) -> None:
+        check_integer("stage epochs", self.epochs, low=1)
+        check_integer("stage trials", self.trials, low=0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Study:
     """One question, and everything that decides the trials that answer it.
@@ -187,6 +202,8 @@ class Study:
     A block has its own data split and seeds, shared by the arms. ``delta`` is the smallest difference of held-out
     accuracy that matters, declared before the first trial. ``fixed`` gives the hyperparameters that are not searched.
     ``pruner`` stops trials early, in a study of one arm: arms are compared by trials that were all trained to the end.
+    ``stages`` go from coarse to fine: the study itself is the first, with its epochs and trials, and ``refine`` makes
+    the others from what the one before found.
     """
 
     name: str
@@ -201,12 +218,16 @@ class Study:
     delta: float = 0.005
     seed: int = 0
     pruner: Pruner | None = None
+    stages: tuple[Stage, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_kinds()
         check_name("study", self.name)
+        if self.stages:
+            object.__setattr__(self, "config", replace(self.config, epochs=self.stages[0].epochs))
         if self.trials is None:
-            object.__setattr__(self, "trials", self.space.grid_size)
+            coarse = self.stages[0].trials if self.stages else 0
+            object.__setattr__(self, "trials", coarse or self.space.grid_size)
         names = [arm.name for arm in self.arms]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"arms: got {names}; expected at least one, each with a name of its own")
@@ -232,6 +253,9 @@ class Study:
         check_kind("arms", self.arms, tuple)
         for arm in self.arms:
             check_kind("arms", arm, Arm)
+        check_kind("stages", self.stages, tuple)
+        for stage in self.stages:
+            check_kind("stages", stage, Stage)
 
     def _check_grids_suffice(self) -> None:
         size = self.space.grid_size
@@ -263,9 +287,11 @@ class Study:
             "config": recorded(self.config),
         }
         plain |= {"arms": [asdict(arm) for arm in self.arms], "pruner": asdict(self.pruner) if self.pruner else None}
+        plain |= {"stages": [asdict(stage) for stage in self.stages]}
         result: dict[str, Any] = json.loads(json.dumps({**record, **plain}))
-        if self.pruner is None:
-            del result["pruner"]  # a study without one is written as it was before there were any
+        for name in ("pruner", "stages"):
+            if not result[name]:
+                del result[name]  # a study without one is written as it was before there were any
         return result
 
     @classmethod
@@ -276,6 +302,7 @@ class Study:
             "config": TrainConfig(**record["config"]),
             "arms": tuple(Arm(**arm) for arm in record["arms"]),
             "pruner": Pruner(**record["pruner"]) if "pruner" in record else None,
+            "stages": tuple(Stage(**stage) for stage in record.get("stages", ())),
         }
         return cls(**{**record, **parsed})
 

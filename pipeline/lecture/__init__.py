@@ -8,26 +8,22 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from pipeline.experiment import Experiment
-from pipeline.lecture.outcome import Outcome
 
-DEMONSTRATIONS = (
-    "activations",
-    "preprocessing",
-    "initialisation",
-    "batch_norm",
-    "babysitting",
-    "coarse_to_fine",
-    "random_against_grid",
-    "curves",
-    "spiral",
-)
-"""The modules of this package that have a ``demonstrate``, in the order of the lecture."""
+if TYPE_CHECKING:
+    from pipeline.lecture.outcome import Outcome
 
 
 def demonstrate(experiment: Experiment) -> Outcome:
-    """Run an experiment. Raises ``ValueError`` for a demonstration or a setting that there is not."""
+    """Run an experiment. Raises ``ValueError`` for a setting that there is not."""
+    check_settings(experiment)
+    return _demonstration(experiment.demonstration)(experiment.seed, **experiment.settings)
+
+
+def check_settings(experiment: Experiment) -> None:
+    """Raise ``ValueError``, naming it and what is known, for a setting that there is not."""
     function = _demonstration(experiment.demonstration)
     known = [name for name in inspect.signature(function).parameters if name != "seed"]
     for name in experiment.settings:
@@ -35,11 +31,8 @@ def demonstrate(experiment: Experiment) -> Outcome:
             raise ValueError(
                 f"experiment {experiment.name!r}: unknown setting {name!r}; expected one of {', '.join(known) or 'none'}"
             )
-    return function(experiment.seed, **experiment.settings)
 
 
 def _demonstration(name: str) -> Callable[..., Outcome]:
-    if name not in DEMONSTRATIONS:
-        raise ValueError(f"demonstration: got {name!r}; expected one of {', '.join(DEMONSTRATIONS)}")
     function: Callable[..., Outcome] = import_module(f"pipeline.lecture.{name}").demonstrate
     return function

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 # Said before mlflow is imported: no telemetry; a server may be away for half a minute; no links printed by
@@ -35,6 +36,22 @@ logger = logging.getLogger(__name__)
 NOTE = "mlflow.note.content"
 
 
+class Declared(Protocol):
+    """What a run of its own is made of: a study, or an experiment."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def question(self) -> str: ...
+
+    @property
+    def hash(self) -> str: ...
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole declaration as plain values."""
+
+
 class Tracker:
     """MLflow at one address, through ``MlflowClient`` alone: no global state, whole runs, few calls.
 
@@ -53,7 +70,7 @@ class Tracker:
         self.writer, self.route = choose_route(self.client)
         logger.info("MLflow at %s: trials are recorded %s", redact(uri), self.route)
 
-    def open(self, study: Study, run_id: str | None = None) -> None:
+    def open(self, study: Declared, run_id: str | None = None) -> None:
         """Go on with the study's run; or start it: the run that ``mlflow run`` opened, or a new one.
 
         Raises ``ValueError`` if either run is named but is not in this store.
@@ -85,7 +102,7 @@ class Tracker:
         """The id of the experiment that the study's run is in."""
         return str(self.parent.info.experiment_id)
 
-    def _create_parent(self, study: Study) -> Run:
+    def _create_parent(self, study: Declared) -> Run:
         return self.client.create_run(self._experiment(), run_name=study.name, tags=source_tags())
 
     def _given(self) -> Run | None:
@@ -100,7 +117,7 @@ class Tracker:
             "Unset it, or give the --tracking-uri that the run is at"
         )
 
-    def _known(self, run_id: str, study: Study) -> Run:
+    def _known(self, run_id: str, study: Declared) -> Run:
         if run := self._active(run_id):
             return run
         raise ValueError(
@@ -117,7 +134,7 @@ class Tracker:
             raise
         return run if run.info.lifecycle_stage == "active" else None
 
-    def _pointer(self, study: Study) -> dict[str, str]:
+    def _pointer(self, study: Declared) -> dict[str, str]:
         note = f"Goes on with run `{self.run_id}`; look there."
         return {"kind": "visit", "study": study.name, "study_run": self.run_id, NOTE: note}
 

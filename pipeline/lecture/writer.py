@@ -1,0 +1,56 @@
+"""Writes what a demonstration leaves: its verdict, its claims, its numbers and its pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.experiment import Experiment
+from pipeline.lecture.outcome import Outcome, Row
+from pipeline.report.style import PAGE_COLOURS, Plot
+
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+
+
+def write(experiment: Experiment, outcome: Outcome, folder: Path) -> None:
+    """Into a folder: ``verdict.json``, ``claims.md``, ``table.csv`` and others of their kind, and each picture twice."""
+    folder.mkdir(parents=True, exist_ok=True)
+    verdict = {"experiment": experiment.name, "question": experiment.question, **outcome.to_json()}
+    _text(folder / "verdict.json", json.dumps(verdict, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    _text(folder / "claims.md", claims_table(experiment, outcome))
+    for name, rows in {"table": outcome.rows, **outcome.extra}.items():
+        write_rows(rows, folder / f"{name}.csv")
+    for picture in outcome.pictures:
+        (folder / f"{picture.name}.png").write_bytes(picture.png)
+        _text(folder / f"{picture.name}.svg", standalone(picture))
+
+
+def _text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def claims_table(experiment: Experiment, outcome: Outcome) -> str:
+    """The claims in Markdown, under the question."""
+    rows = [["experiment", "the lecture says", "seen", "verdict", "note"], ["---"] * 5]
+    rows += [[c.experiment, c.says, c.seen, c.word, c.note] for c in outcome.claims]
+    lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+    return "\n".join([f"# {experiment.question}", "", f"**{outcome.verdict}**. Data: {outcome.data}.", "", *lines, ""])
+
+
+def write_rows(rows: Sequence[Row], path: Path) -> None:
+    """A table of rows that need not have the same columns."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def standalone(picture: Plot) -> str:
+    """The SVG as a file of its own: with its namespaces, and its ink in colours rather than a page's."""
+    svg = picture.svg.replace("<svg ", SVG, 1)
+    for colour, variable in PAGE_COLOURS.items():
+        svg = svg.replace(variable, colour)
+    return svg

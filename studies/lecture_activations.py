@@ -1,0 +1,9 @@
+"""Which activation functions saturate, die, or learn fast? The lecture's experiments 1.1 to 1.5."""
+
+from pipeline.experiment import Experiment
+
+STUDY = Experiment(
+    name="lecture_activations",
+    question="Which activation functions saturate, die, or learn fast?",
+    demonstration="activations",
+)
