@@ -24,8 +24,8 @@ from pipeline.hparams import HyperParams, TrainConfig, check_flag, check_integer
 from pipeline.nn.layers import Array, Workspace
 from pipeline.nn.network import Network, forward, make_network
 from pipeline.training import CURVES, Record, Watch, all_go_on, run
-from pipeline.training.lockstep import EVALUATION_ROWS, Tile, make_tiles
-from pipeline.training.memory import architecture
+from pipeline.training.lockstep import Tile, make_tiles
+from pipeline.training.memory import EVALUATION_ROWS, architecture
 
 HYPERPARAMETERS = tuple(f.name for f in fields(HyperParams) if f.name != "seed")
 NUMBERS = ("float64", "float32")

@@ -12,7 +12,7 @@ from pipeline.hparams import HyperParams
 from pipeline.nn.network import Architecture, Network, init_network
 from pipeline.spec import Categorical, Study
 
-STRUCTURAL = ("hidden", "activation", "batch_norm")
+STRUCTURAL = ("hidden", "activation", "batch_norm", "conv")
 Init = str | float
 
 
@@ -35,5 +35,6 @@ def values(study: Study, name: str) -> list[Any]:
 
 def networks(trial: HyperParams, data: Dataset, schemes: Sequence[Init], dtype: str) -> Network:
     """The network of a trial's structure, once for each initialisation (K of them), all from the same seed."""
-    architecture = Architecture((data.features, *trial.hidden, data.classes), trial.activation, trial.batch_norm)
+    sizes = (data.features, *trial.hidden, data.classes)
+    architecture = Architecture(sizes, trial.activation, trial.batch_norm, conv=trial.conv, shape=data.shape)
     return init_network(architecture, schemes, [trial.seed] * len(schemes), dtype)

@@ -30,6 +30,10 @@ class Dense(Layer):
         return {"Wb": (self.fan_in + 1, self.fan_out)}
 
     @property
+    def reads(self) -> int:
+        return self.fan_in
+
+    @property
     def per_row(self) -> int:
         return self.fan_out + 1
 

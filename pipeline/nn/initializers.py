@@ -22,12 +22,15 @@ The weights are normal, but for ``orthogonal``, whose rows or columns, the fewer
 """
 
 
-def draw_weights(rng: np.random.Generator, init: str | float, fan_in: int, fan_out: int) -> np.ndarray:
-    """Draw one trial's weights (fan_in, fan_out) in float64, with the scale of ``init``, a name or a number."""
+def draw_weights(rng: np.random.Generator, init: str | float, fan_in: int, fan_out: int, field: int = 1) -> np.ndarray:
+    """Draw one trial's weights (fan_in, fan_out) in float64, with the scale of ``init``, a name or a number.
+
+    ``field`` is how many places a weight is used at for each input: 9 in a 3x3 convolution.
+    """
     normal = rng.standard_normal((fan_in, fan_out))
     if init == "orthogonal":
         return orthonormal(normal)
-    scale = INITIALIZERS[init](fan_in, fan_out) if isinstance(init, str) else init
+    scale = INITIALIZERS[init](fan_in, field * fan_out) if isinstance(init, str) else init
     return scale * normal
 
 

@@ -50,8 +50,22 @@ class Layer:
         return {}
 
     @property
+    def reads(self) -> int:
+        """How many features its inputs have, if it may be the first layer."""
+        raise NotImplementedError
+
+    @property
+    def field(self) -> int:
+        """How many places of its outputs an input goes to with each unit's weights."""
+        return 1
+
+    @property
     def per_row(self) -> int:
         """How many numbers it keeps for each row of a minibatch."""
+        return 0
+
+    def shared_bytes(self, rows: int, dtype: str) -> int:
+        """What it needs beside for minibatches of so many rows, whatever the number of trials, which take turns in it."""
         return 0
 
     def forward(self, params: Arrays, inputs: Array, space: Workspace, *, training: bool) -> Array:

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 
 from pipeline.nn.activations import ACTIVATIONS
+from pipeline.nn.blocks import image_of, parse_block
 from pipeline.nn.initializers import draw_weights
-from pipeline.nn.layers import Array, BatchNorm, Dense, Dropout, Layer, LayerNorm, Maxout, Nonlinearity, PReLU
+from pipeline.nn.layers import (
+    Array,
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    GlobalAveragePool,
+    Layer,
+    LayerNorm,
+    MapNorm,
+    Maxout,
+    MaxPool,
+    Nonlinearity,
+    PReLU,
+)
 from pipeline.nn.parameters import Parameters
 from pipeline.nn.regularisers import l2_penalty
 from pipeline.nn.workspace import Workspace
@@ -29,18 +45,30 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Architecture:
-    """What the networks of a group have in common. ``sizes`` runs from the inputs D over the hidden sizes to the classes C."""
+    """What the networks of a group have in common. ``sizes`` runs from the inputs D over the hidden sizes to the classes C.
+
+    ``conv`` are blocks of convolutions before the hidden layers, of inputs that are images of ``shape``.
+    """
 
     sizes: tuple[int, ...]
     activation: str
     batch_norm: bool = False
     layer_norm: bool = False
     dropout: bool = False
+    conv: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
 
     def layers(self) -> tuple[Layer, ...]:
-        """Dense, norms if any, the activation and dropout for each hidden layer; a dense layer of logits at the end."""
-        stack: list[Layer] = []
+        """Dense, norms if any, the activation and dropout for each hidden layer; a dense layer of logits at the end.
+
+        Before them, if there are convolutions, their blocks and the mean of each map. Raises ``ValueError`` where they
+        do not go with the inputs.
+        """
         fan_in, *hidden, classes = self.sizes
+        stack: list[Layer] = []
+        if self.conv:
+            stack += self._convolutions()
+            fan_in = parse_block(self.conv[-1]).filters
         for width in hidden:
             stack += self._hidden(len(stack), fan_in, width)
             fan_in = width
@@ -57,6 +85,29 @@ class Architecture:
         if self.dropout:
             stack.append(Dropout(start + len(stack), width))
         return stack
+
+    def _convolutions(self) -> list[Layer]:
+        """A convolution, batch norm if any, pooling and the activation for each block; the mean of each map at the end.
+
+        Pooling comes first since for an activation that rises the order makes no difference but in the work.
+        """
+        maps, channels_last = image_of(self.shape)
+        if prod(maps) != self.sizes[0]:
+            raise ValueError(f"conv: got rows of {self.sizes[0]} features; expected {prod(maps)}, images {self.shape}")
+        stack: list[Layer] = []
+        for block in map(parse_block, self.conv):
+            filters = 2 * block.filters if self.activation == "maxout" else block.filters
+            first = not stack
+            conv = Conv(len(stack), maps, filters, block.stride, first=first, channels_last=first and channels_last)
+            stack, maps = [*stack, conv], conv.outputs
+            if self.batch_norm:
+                stack.append(MapNorm(len(stack), filters, pixels=prod(maps[1:])))
+            if block.pooled:
+                pool = MaxPool(len(stack), maps)
+                stack, maps = [*stack, pool], pool.outputs
+            maps = (block.filters, *maps[1:])
+            stack.append(self._nonlinearity(len(stack), prod(maps)))
+        return [*stack, GlobalAveragePool(len(stack), maps)]
 
     def _nonlinearity(self, index: int, width: int) -> Layer:
         activation = ACTIVATIONS[self.activation]
@@ -118,8 +169,8 @@ def init_network(
     for k, (init, seed) in enumerate(zip(inits, seeds, strict=True)):
         rng = np.random.default_rng(seed)
         for layer, arrays in zip(network.layers, network.arrays, strict=True):
-            if isinstance(layer, Dense):
-                arrays["W"][k] = draw_weights(rng, init, layer.fan_in, layer.fan_out)
+            if "W" in layer.trained:
+                arrays["W"][k] = draw_weights(rng, init, *layer.trained["W"], field=layer.field)
     if architecture.dropout:
         network.generators = [np.random.default_rng([seed, 1]) for seed in seeds]
         for layer, arrays in zip(network.layers, network.arrays, strict=True):
@@ -142,7 +193,7 @@ def forward(network: Network, inputs: Array, space: Workspace, *, training: bool
     Inputs that went through :func:`with_ones` are taken as they are. Layers work in place where they can: an entry may
     hold what a later layer made of it.
     """
-    if inputs.shape[-1] == network.layers[0].trained["W"][0]:
+    if inputs.shape[-1] == network.layers[0].reads:
         inputs = with_ones(inputs, space.dtype)
     space.generators = network.generators
     signals = [inputs]

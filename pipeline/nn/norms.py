@@ -69,15 +69,23 @@ class BatchNorm(_Norm):
 
     def _centre(self, running: Array, inputs: Array, space: Workspace) -> Array:
         """Take the minibatch's mean off the inputs, move the running moments; the minibatch's variance (K, 1, H)."""
-        moments = space.rows_of(self.index, "moments", 2, self.width)
+        moments = self._moments(space)
         mean, variance = moments[:, :1], moments[:, 1:]
         space.mean_over_rows(inputs, out=mean)
         inputs -= mean
         space.dot_over_rows(inputs, inputs, out=variance)
         variance /= space.rows
+        self._remember(running, moments)
+        return variance
+
+    def _remember(self, running: Array, moments: Array) -> None:
+        """Move the running moments (K, 2, H) a step towards those of the minibatch."""
         running *= self.momentum
         running += (1 - self.momentum) * moments
-        return variance
+
+    def _moments(self, space: Workspace) -> Array:
+        """The minibatch's means and variances, (K, 2, H)."""
+        return space.rows_of(self.index, "moments", 2, self.width)
 
     def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, space: Workspace) -> Array:
         """dγ = Σ dy·x̂, dβ = Σ dy, dx = γ/std · (dy - dβ/B - x̂·dγ/B), the sums over the minibatch."""

@@ -55,6 +55,14 @@ class Workspace:
             self._buffers[key] = self._memory(self.trials, count, features)
         return self._buffers[key]
 
+    def scratch(self, layer: int, name: str, *shape: int) -> Array:
+        """Memory of any shape, zero at first, in which the trials take turns."""
+        key = (layer, name)
+        if key not in self._buffers:
+            self._buffers[key] = self._memory(*shape)
+            self._buffers[key].fill(0)
+        return self._buffers[key]
+
     def sum_over_rows(self, values: Array, out: Array) -> None:
         """Sum (K, B, H) over the minibatch into ``out`` (K, 1, H): a product with ones, the same bits whatever K is."""
         np.matmul(self._ones, values, out=out)

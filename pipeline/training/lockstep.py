@@ -18,11 +18,10 @@ from pipeline.nn.losses import smooth, softmax_cross_entropy, softmax_cross_entr
 from pipeline.nn.network import Network, Parameters, backward, forward, init_network
 from pipeline.nn.optimizers import Optimizer, make_optimizer
 from pipeline.nn.regularisers import Regularisers
-from pipeline.training.memory import architecture, trials_per_tile
+from pipeline.training.memory import EVALUATION_ROWS, architecture, trials_per_tile
 from pipeline.training.minibatches import Minibatch, minibatches
 from pipeline.training.statistics import Gauge, Units
 
-EVALUATION_ROWS = 128
 NUMBERS = tuple(f.name for f in fields(HyperParams) if f.type == "float")
 """The hyperparameters that are arrays over the trials of a group."""
 
@@ -64,12 +63,20 @@ class Tile:
     statistics: dict[str, Array] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, trials: Sequence[HyperParams], features: int, classes: int, dtype: str, bench: Bench) -> Tile:
+    def of(  # noqa: PLR0917  each says what networks have in common
+        cls,
+        trials: Sequence[HyperParams],
+        features: int,
+        classes: int,
+        dtype: str,
+        bench: Bench,
+        shape: Sequence[int] = (),
+    ) -> Tile:
         """The freshly drawn networks of trials of one structure."""
         one = trials[0]
         numbers = {name: np.array([getattr(t, name) for t in trials]) for name in NUMBERS}
         network = init_network(
-            architecture(one, features, classes),
+            architecture(one, features, classes, shape),
             [t.init for t in trials],
             [t.seed for t in trials],
             dtype,
@@ -141,13 +148,15 @@ class Prepared:
     bench: Bench = field(default_factory=Bench)
 
 
-def make_tiles(trials: Sequence[HyperParams], features: int, classes: int, config: TrainConfig) -> list[Tile]:
+def make_tiles(
+    trials: Sequence[HyperParams], features: int, classes: int, config: TrainConfig, shape: Sequence[int] = ()
+) -> list[Tile]:
     """The freshly drawn networks of K trials of one structure, ready to be trained."""
     one, bench = trials[0], Bench()
-    layers = architecture(one, features, classes).layers()
+    layers = architecture(one, features, classes, shape).layers()
     length = trials_per_tile(layers, config.batch_size, config.dtype, one.optimizer_memories)
     parts = [trials[start : start + length] for start in range(0, len(trials), length)]
-    return [Tile.of(part, features, classes, config.dtype, bench) for part in parts]
+    return [Tile.of(part, features, classes, config.dtype, bench, shape) for part in parts]
 
 
 def fit(tiles: Sequence[Tile], blocks: Iterable[Sequence[Minibatch]]) -> tuple[Array, Array]:

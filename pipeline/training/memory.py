@@ -32,7 +32,7 @@ def trials_per_tile(layers: Sequence[Layer], rows: int, dtype: str, memories: in
     return min(max(1, CACHE_BYTES // bytes_each), LARGEST_TILE)
 
 
-def trials_per_group(
+def trials_per_group(  # noqa: PLR0917  each says what networks have in common
     trial: HyperParams,
     features: int,
     classes: int,
@@ -50,7 +50,9 @@ def trials_per_group(
     shared = size * trials_per_tile(layers, EVALUATION_ROWS, config.dtype) * _parameters(layers)
     for rows in (config.batch_size, EVALUATION_ROWS):
         tile = trials_per_tile(layers, rows, config.dtype)
-        signals = size * tile * rows * _per_row(layers) + sum(layer.shared_bytes(rows, config.dtype) for layer in layers)
+        signals = size * tile * rows * _per_row(layers) + sum(
+            layer.shared_bytes(rows, config.dtype) for layer in layers
+        )
         shared += 2 * signals  # the last minibatch is shorter, and has buffers of its own
     each = size * _parameters(layers) * (2 + trial.optimizer_memories)
     return int(max(1, (budget_bytes - shared) // each))

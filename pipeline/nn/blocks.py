@@ -1,0 +1,60 @@
+"""Blocks of convolutions as studies write them, and the images that they may look at."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.nn.conv import Maps
+
+CHANNELS = (1, 3, 4)
+"""How many an image has: grey, colours, colours and opacity."""
+EXPECTED = "text like 32x32px64s: so many filters, each with p for 2x2 max pooling after them or s for a stride of 2"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A convolution with so many filters and, after its norm, pooling if any, and the activation."""
+
+    filters: int
+    stride: int
+    pooled: bool
+
+
+def parse_conv(value: Any) -> tuple[str, ...]:
+    """Read blocks of convolutions, given as text like ``32x32px64s``, or as the parts of it.
+
+    Text is how a structure is written as a categorical choice, since Optuna's choices are plain scalars.
+    """
+    parts = value.split("x") if isinstance(value, str) and value else value or ()
+    parts = [parts] if isinstance(parts, int) else parts
+    if not isinstance(parts, (list, tuple)):
+        raise ValueError(f"conv: got {value!r}; expected {EXPECTED}")
+    return tuple(str(part) for part in parts if parse_block(part, value))
+
+
+def parse_block(part: Any, whole: Any = None) -> Block:
+    """Read one block, ``32``, ``32p``, ``32s`` or ``32sp``."""
+    found = re.fullmatch(r"([1-9]\d*)(s?)(p?)", str(part), re.ASCII)
+    if not found:
+        raise ValueError(f"conv: got {part if whole is None else whole!r}; expected {EXPECTED}")
+    filters, strided, pooled = found.groups()
+    return Block(int(filters), 2 if strided else 1, bool(pooled))
+
+
+def image_of(shape: tuple[int, ...]) -> tuple[Maps, bool]:
+    """The channels, height and width of images of that shape, and whether their channels come last, as they do if both could.
+
+    Raises ``ValueError`` for rows that are no images.
+    """
+    if len(shape) == 2:
+        return (1, *shape), False
+    if len(shape) == 3 and shape[2] in CHANNELS:
+        return (shape[2], *shape[:2]), True
+    if len(shape) == 3 and shape[0] in CHANNELS:
+        return (shape[0], *shape[1:]), False
+    raise ValueError(
+        f"conv: the rows have shape {shape}, and are no images; expected (height, width), (height, width, channels) or "
+        "(channels, height, width). Leave conv out, or take data that keep their shape"
+    )

@@ -1,0 +1,303 @@
+"""Convolutions, pooling and the norm of maps: their numbers, their gradients, and what they ask of the data."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.data import Dataset, Split
+from pipeline.hparams import HyperParams, TrainConfig
+from pipeline.nn.blocks import image_of, parse_conv
+from pipeline.nn.conv import Conv, maps_of
+from pipeline.nn.layers import GlobalAveragePool, MapNorm, MaxPool, Workspace
+from pipeline.nn.losses import softmax_cross_entropy, softmax_cross_entropy_gradient
+from pipeline.nn.network import Architecture, Network, backward, forward, init_network
+from pipeline.training import memory, train
+
+STEP, DIRECTIONS, RIGHT, WRONG = 1e-6, 5, 1e-6, 1e-3
+ROWS, CLASSES, SHAPE = 6, 4, (3, 7, 6)
+RNG = np.random.default_rng(1)
+INPUTS, LABELS = RNG.standard_normal((ROWS, 126)), RNG.integers(0, CLASSES, ROWS)
+
+
+def convolved(images, weights, bias, stride, padding):
+    """By the definition, one output at a time: (N, C, H, W) images and (F, C, 3, 3) weights."""
+    padded = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    height, width = ((side - 3) // stride + 1 for side in padded.shape[2:])
+    outputs = np.empty((len(images), len(weights), height, width))
+    for i, j in np.ndindex(height, width):
+        window = padded[:, :, i * stride : i * stride + 3, j * stride : j * stride + 3]
+        outputs[:, :, i, j] = np.einsum("nchw,fchw->nf", window, weights) + bias
+    return outputs
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("padding", [0, 1, 2])
+@pytest.mark.parametrize("piece", [1, 2**19])
+def test_a_convolution_is_its_definition(stride, padding, piece, monkeypatch):
+    """Every output is the sum over its window, for each stride and padding, however the work is cut into pieces."""
+    monkeypatch.setattr("pipeline.nn.conv.PIECE_BYTES", piece)
+    layer = Conv(0, SHAPE, 5, stride, padding, first=True)
+    weights = RNG.standard_normal((2, 28, 5))
+    space = Workspace(2, ROWS, "float64")
+    outputs = layer.forward({"Wb": weights}, INPUTS, space, training=True)
+    for k in range(2):
+        filters = weights[k, :-1].T.reshape(5, 3, 3, 3)
+        expected = convolved(INPUTS.reshape(ROWS, *SHAPE), filters, weights[k, -1], stride, padding)
+        np.testing.assert_allclose(outputs[k], expected.reshape(ROWS, -1), atol=1e-12)
+
+
+def draw(trials, activation="tanh", conv=("4p", "5s", "3"), **structure):
+    """Networks with nothing left at 0 or 1, where faults could hide."""
+    architecture = Architecture((126, 7, CLASSES), activation, conv=conv, shape=SHAPE, **structure)
+    network = init_network(architecture, ["he", "xavier", 0.5][:trials], range(trials), "float64", [0.3] * trials)
+    network.params.values += 0.1 * np.random.default_rng(2).standard_normal(network.params.values.shape)
+    return network
+
+
+def objective(network):
+    """The mean loss (K,), and its gradient over all parameters (K, P)."""
+    space = Workspace(len(network), ROWS, "float64")
+    network.generators = [np.random.default_rng(k) for k in range(len(network))]
+    signals = forward(network, INPUTS, space, training=True)
+    losses, _, probabilities = softmax_cross_entropy(signals[-1], LABELS)
+    upstream = softmax_cross_entropy_gradient(probabilities, np.eye(CLASSES)[LABELS])
+    grads = network.params.with_values(np.zeros_like(network.params.values))
+    backward(network, grads, signals, upstream, space)
+    return losses.mean(axis=1), grads.values
+
+
+def moved(network, step):
+    """The same networks with their parameters moved, and statistics of their own."""
+    params = network.params.with_values(network.params.values + step)
+    return Network(network.layers, params, network.stats.select([*range(len(network))]))
+
+
+def error_of(network):
+    """The greatest relative error of backward against differences, of any trial, along random directions."""
+    directions = np.random.default_rng(3).standard_normal((DIRECTIONS, *network.params.values.shape))
+    analytic = (objective(moved(network, 0))[1] * directions).sum(axis=-1)
+    ends = [[objective(moved(network, sign * STEP * d))[0] for sign in (1, -1)] for d in directions]
+    numeric = np.array([ahead - behind for ahead, behind in ends]) / (2 * STEP)
+    error = np.median(np.abs(analytic - numeric), axis=0) / np.median(np.abs(analytic) + np.abs(numeric), axis=0)
+    assert np.all(np.median(np.abs(numeric), axis=0) > 1e-3)  # there is a slope to be right about
+    return error.max()
+
+
+@pytest.mark.parametrize("trials", [1, 3])
+@pytest.mark.parametrize("norm", [{}, {"batch_norm": True}])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "prelu", "maxout"])
+def test_backward_agrees_with_differences(activation, norm, trials):
+    """Through convolutions with stride, pooling of maps of odd sides, the norm of maps and their mean, for every trial."""
+    assert error_of(draw(trials, activation, **norm)) < RIGHT
+
+
+@pytest.mark.parametrize("conv", [("4",), ("4sp",), ("2p", "3p"), ("3", "4", "5")])
+def test_every_structure_agrees(conv):
+    """A single block, and several with and without pooling, beside dropout and layer norm of the hidden layer."""
+    assert error_of(draw(2, conv=conv, dropout=True, layer_norm=True)) < RIGHT
+
+
+def no_gradient_of_inputs(monkeypatch):  # noqa: D103  its name says the fault
+    monkeypatch.setattr(Conv, "_back", lambda *_: 0)
+
+
+def norm_without_its_mean(monkeypatch):  # noqa: D103  its name says the fault
+    monkeypatch.setattr(MapNorm, "backward", lambda *arguments: arguments[4])
+
+
+def pool_to_all(monkeypatch):  # noqa: D103  its name says the fault
+    right = MaxPool.backward
+
+    def backward(self, *arguments):
+        self._right(arguments[-1])[:] = True
+        return right(self, *arguments)
+
+    monkeypatch.setattr(MaxPool, "backward", backward)
+
+
+@pytest.mark.parametrize("fault", [no_gradient_of_inputs, norm_without_its_mean, pool_to_all])
+def test_an_injected_fault_shows(fault, monkeypatch):
+    """A fault in any of the layers is an error above 1e-3, so the check can fail."""
+    network = draw(2, batch_norm=True)
+    assert error_of(network) < RIGHT
+    fault(monkeypatch)
+    assert error_of(network) > WRONG
+
+
+def test_pooling_keeps_the_greatest_of_each_four():
+    """A last row or column without a partner is left out, and of equal pixels the first has the gradient."""
+    layer, space = MaxPool(0, (2, 5, 4)), Workspace(1, 3, "float64")
+    images = np.random.default_rng(0).integers(0, 3, (3, 2, 5, 4)).astype(float)
+    inputs = signal(images)
+    outputs = layer.forward({}, inputs, space, training=True)
+    expected = images[:, :, :4].reshape(3, 2, 2, 2, 2, 2).transpose(0, 1, 2, 4, 3, 5).reshape(3, 2, 2, 2, 4)
+    np.testing.assert_array_equal(outputs[0].reshape(3, 2, 2, 2), expected.max(axis=-1))
+    gradient = layer.backward({}, {}, inputs, np.ones_like(outputs), space)[0].reshape(3, 2, 5, 4)
+    assert gradient.sum() == outputs.size
+    assert not gradient[:, :, 4].any()
+    first = images[0, 0, :2, :2].ravel() == images[0, 0, :2, :2].max()
+    assert gradient[0, 0, :2, :2].ravel()[first].max() == 1
+
+
+def signal(images):
+    """(N, C, H, W) as the signal of one trial."""
+    return np.ascontiguousarray(images.reshape(1, len(images), -1).swapaxes(1, 2)).swapaxes(1, 2)
+
+
+@pytest.mark.parametrize("piece", [1, 2**18])
+def test_a_map_is_normed_over_pixels_and_minibatch(piece, monkeypatch):
+    """Each map has mean β and standard deviation γ over all of its pixels in all rows; in testing by the running statistics."""
+    monkeypatch.setattr("pipeline.nn.map_norm.PIECE_BYTES", piece)
+    layer, space = MapNorm(0, 3, pixels=20), Workspace(1, 50, "float64")
+    images = 5 + 3 * np.random.default_rng(0).standard_normal((50, 3, 4, 5))
+    params = {"gamma": np.full((1, 1, 3), 2.0), "beta": np.full((1, 1, 3), -1.0), "moments": np.ones((1, 2, 3))}
+    outputs = layer.forward(params, signal(images), space, training=True)[0].reshape(50, 3, -1)
+    np.testing.assert_allclose(outputs.mean(axis=(0, 2)), -1, atol=1e-12)
+    np.testing.assert_allclose(outputs.std(axis=(0, 2)), 2, rtol=1e-5)
+    mean, variance = images.mean(axis=(0, 2, 3)), images.var(axis=(0, 2, 3))
+    np.testing.assert_allclose(params["moments"][0], [0.9 + 0.1 * mean, 0.9 + 0.1 * variance])
+    tested = layer.forward(params, signal(images), space, training=False)[0].reshape(images.shape)
+    running = params["moments"][0][:, None, :, None, None]
+    np.testing.assert_allclose(tested, 2 * (images - running[0]) / np.sqrt(running[1] + 1e-5) - 1)
+
+
+def test_the_mean_of_a_map_is_its_mean():
+    """Whatever its size, a map becomes one number."""
+    images = np.random.default_rng(0).standard_normal((6, 3, 4, 5))
+    outputs = GlobalAveragePool(0, (3, 4, 5)).forward({}, signal(images), Workspace(1, 6, "float64"), training=True)
+    np.testing.assert_allclose(outputs[0], images.mean(axis=(2, 3)))
+
+
+def test_maps_lie_where_their_signal_does():
+    """Maps are a view: nothing is copied to look at pixels."""
+    space = Workspace(2, 5, "float32")
+    assert np.shares_memory(maps_of(space.signal(0, 24), (2, 3, 4)), space.signal(0, 24))
+
+
+CONFIG = TrainConfig(epochs=2, batch_size=60)
+KINDS = {
+    "plain": {"conv": "4x5"},
+    "pooled, with the norm of maps": {"conv": "4px5p", "batch_norm": True},
+    "strided": {"conv": "4sx5", "momentum": 0.9},
+    "no hidden layer": {"conv": "6p", "hidden": ()},
+    "everything": {
+        "conv": "4px5s", "batch_norm": True, "dropout": 0.3, "optimizer": "adam", "l1": 1e-4, "l2": 1e-3,
+        "max_norm": 2.0, "clip": 1.0, "activation": "maxout", "layer_norm": True,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def images():
+    """181 images of 8 x 8 pixels that have three colours: minibatches of 60 leave a last one of a single row."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(181) % 4
+    inputs = (rng.standard_normal((181, 3, 8, 8)) + np.eye(4, 3)[labels][:, :, None, None]).astype("float32")
+    rows = Split(inputs.reshape(181, -1), labels)
+    return Dataset(rows, rows, rows, classes=4, shape=(3, 8, 8))
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_a_trial_is_the_same_alone_and_in_company(kind, images, monkeypatch):
+    """Every kind of convolutional network gets the same bits in a group, in tiles of two, as alone, beside one that diverges."""
+    base = HyperParams(**{"learning_rate": 0.02, "hidden": (9,), **kind})
+    rates = [0.02, 0.01, 0.005, 0.002, 1e9]
+    trials = [replace(base, learning_rate=rate, seed=k) for k, rate in enumerate(rates)]
+    assert len({trial.structure for trial in trials}) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, "LARGEST_TILE", 2)
+        group = train(trials, images, CONFIG)
+    assert not group.diverged[:-1].any()
+    for k in range(5):
+        alone = train([trials[k]], images, CONFIG)
+        for key in group.curves:
+            np.testing.assert_array_equal(alone.curves[key][0], group.curves[key][k], strict=True)
+        np.testing.assert_array_equal(alone.test_correct[0], group.test_correct[k])
+
+
+def test_it_learns_what_only_a_window_shows():
+    """Whether a bright pixel has its dark one to the right or below, anywhere in the image, is learned from 300 and held on others."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 600)
+    inputs = 0.1 * rng.standard_normal((600, 10, 10)).astype("float32")
+    for image, label, (i, j) in zip(inputs, labels, rng.integers(0, 9, (600, 2)), strict=True):
+        image[i, j] += 3
+        image[i + label, j + 1 - label] -= 3
+    parts = [Split(inputs[part].reshape(300, -1), labels[part]) for part in (slice(300), slice(300, None))]
+    trial = HyperParams(learning_rate=0.01, optimizer="adam", conv="8", hidden=(), batch_norm=True)
+    config = TrainConfig(epochs=10, batch_size=30)
+    history = train([trial], Dataset(*parts, parts[1], classes=2, shape=(10, 10)), config)
+    assert history.scores["test/accuracy"][0] > 0.95
+    dense = train([replace(trial, conv="")], Dataset(*parts, parts[1], classes=2, shape=(10, 10)), config)
+    assert dense.scores["test/accuracy"][0] < 0.7
+
+
+def test_channels_may_come_last():
+    """Images (H, W, C) and (C, H, W) of the same pixels give the same numbers."""
+    last = np.moveaxis(INPUTS.reshape(ROWS, *SHAPE), 1, 3).reshape(ROWS, -1)
+    found = []
+    for rows, shape in ((INPUTS, SHAPE), (last, (7, 6, 3))):
+        network = init_network(Architecture((126, 4), "relu", conv=("5p",), shape=shape), ["he"], [0], "float64")
+        found.append(forward(network, rows, Workspace(1, ROWS, "float64"), training=False)[-1].copy())
+    np.testing.assert_array_equal(*found)
+
+
+def test_the_norm_of_the_first_weights_goes_by_their_inputs():
+    """He's standard deviation is √(2 / (9·C)): a unit has the pixels of its window for inputs."""
+    network = init_network(Architecture((3072, 10), "relu", conv=("400",), shape=(3, 32, 32)), ["he"], [0])
+    np.testing.assert_allclose(network.params.weights[0].std(), np.sqrt(2 / 27), rtol=0.03)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("", ()),
+        ((), ()),
+        (16, ("16",)),
+        ("16x32", ("16", "32")),
+        ("32x32px64sx8sp", ("32", "32p", "64s", "8sp")),
+        (["16", 8], ("16", "8")),
+    ],
+)
+def test_blocks_are_read(value, expected):
+    """As text, as a number or as a list; written down and read again they are the same."""
+    assert parse_conv(value) == parse_conv(parse_conv(value)) == expected
+    assert HyperParams(conv=value).conv == expected
+
+
+@pytest.mark.parametrize("value", ["x", "16y", "0", "-3", "p", "16x", "16pp", 1.5, {"a": 1}, True, [3.5], "١٦"])
+def test_what_are_no_blocks_is_told_with_what_is(value):
+    """The value and an example, as soon as the hyperparameters are written."""
+    with pytest.raises(ValueError, match=r"conv: got .*; expected text like 32x32px64s"):
+        HyperParams(conv=value)
+
+
+def test_a_convolution_is_a_part_of_the_structure(images):
+    """Trials of other blocks train in other groups; without any, the structure is what it was."""
+    with_blocks, other, without = HyperParams(conv="4"), HyperParams(conv="4p"), HyperParams()
+    assert len({with_blocks.structure, other.structure, without.structure}) == 3
+    assert without.structure == ((50,), "relu", False, False, "sgd", ())
+    history = train([with_blocks, without], images, CONFIG)
+    assert history.curves["val/loss"][0, -1] != history.curves["val/loss"][1, -1]
+
+
+@pytest.mark.parametrize("shape", [(), (192,), (8, 8, 8), (2, 2, 2, 24)])
+def test_rows_that_are_no_images_are_refused(shape, images):
+    """One line has the shape, the shapes that are expected, and the remedy."""
+    with pytest.raises(ValueError, match=r"conv: the rows have shape .* and are no images; expected .*Leave conv out"):
+        train([HyperParams(conv="4")], replace(images, shape=shape), CONFIG)
+
+
+def test_maps_that_become_too_small_are_refused(images):
+    """Pooling 8 x 8 pixels four times leaves none."""
+    with pytest.raises(ValueError, match=r"conv: .* too small"):
+        train([HyperParams(conv="4px4px4px4p")], images, CONFIG)
+
+
+def test_which_axis_counts_the_channels():
+    """Grey images have none; where both ends could, it is the last."""
+    assert image_of((8, 6)) == ((1, 8, 6), False)
+    assert image_of((3, 8, 6)) == ((3, 8, 6), False)
+    assert image_of((8, 6, 4)) == ((4, 8, 6), True)
+    assert image_of((3, 8, 3)) == ((3, 3, 8), True)
