@@ -49,7 +49,7 @@ check: $(READY)  ## lint, look at the formatting, and check the types
 	$(BIN)/mypy
 
 bench: $(READY)  ## measure what the speed claims rest on
-	for name in training recording diagnosis report overhead; do echo "## $$name" && $(BIN)/python "benchmarks/$$name.py" || exit; done
+	for name in training network recording diagnosis report overhead; do echo "## $$name" && $(BIN)/python "benchmarks/$$name.py" || exit; done
 
 clean:  ## remove .venv and caches; what runs have recorded stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
