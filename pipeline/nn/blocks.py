@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,11 +35,11 @@ def parse_conv(value: Any) -> tuple[str, ...]:
 
 def parse_block(part: Any, whole: Any = None) -> Block:
     """Read one block, ``32``, ``32p``, ``32s`` or ``32sp``."""
-    found = re.fullmatch(r"([1-9]\d*)(s?)(p?)", str(part), re.ASCII)
-    if not found:
+    filters = str(part).rstrip("sp")
+    marks = str(part)[len(filters) :]
+    if not (filters.isascii() and filters.isdecimal()) or filters[0] == "0" or marks not in ("", "s", "p", "sp"):
         raise ValueError(f"conv: got {part if whole is None else whole!r}; expected {EXPECTED}")
-    filters, strided, pooled = found.groups()
-    return Block(int(filters), 2 if strided else 1, bool(pooled))
+    return Block(int(filters), 2 if "s" in marks else 1, "p" in marks)
 
 
 def image_of(shape: tuple[int, ...]) -> tuple[Maps, bool]:
