@@ -38,7 +38,8 @@ class World:
         return self.best - ((x - self.optimum) ** 2) @ np.array(self.weights)
 
 
-LOW, FULL, ON_GRID = World(), World(weights=(0.6, 0.6)), World(optimum=(0.5, 0.5))
+LOW, FULL = World(), World(weights=(0.6, 0.6))
+ON_GRID = World(optimum=(0.5, 0.5), weights=(6, 6))
 TIED = World(examples=360)
 
 
