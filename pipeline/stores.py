@@ -6,6 +6,8 @@ import os
 import re
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,24 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 SERVER_TIMEOUT = 5
+ORIGINS = {
+    "mlflow.MlflowException": "MLflow's store",
+    "requests.RequestException": "MLflow's store",
+    "optuna.OptunaError": "Optuna's store",
+    "sqlalchemy.SQLAlchemyError": "a store",
+    "alembic.CommandError": "a store",
+    "builtins.OSError": "a store",
+}
+"""Where errors come from, by the library and the name of their kind, so that no library need be imported to tell."""
+REASONS = {
+    "database is locked": "another process has locked the database",
+    "disk is full": "there is no room left to write",
+    "disk I/O error": "there is no room left to write, or the disk is damaged",
+    "No space left": "there is no room left to write",
+    "File too large": "there is no room left to write",
+    "Max retries exceeded": "the tracking server does not answer",
+}
+"""What libraries say of the commonest failures, and the same in words."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +95,27 @@ def check_storage(address: str) -> None:
         )
     else:
         _check_file(name, Path(address))
+
+
+def store_failure(error: BaseException) -> str:
+    """What failed at a store, in a line; empty for an error that did not come from one."""
+    kinds = [f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(error).__mro__]
+    origin = next((ORIGINS[kind] for kind in kinds if kind in ORIGINS), "")
+    said = f"{error} {error.__cause__ or ''}"
+    reason = next((words for phrase, words in REASONS.items() if phrase in said), "") or redact(str(error)).strip()
+    return f"{origin}: {reason.splitlines()[0] if reason else type(error).__name__}" if origin else ""
+
+
+@contextmanager
+def opening(name: str, address: str) -> Iterator[None]:
+    """Open a store in the body. Raises ``ValueError``, with the flag and the address, if it cannot be opened."""
+    try:
+        yield
+    except Exception as error:
+        # Optuna says with a RuntimeError that a schema is not its own.
+        if reason := store_failure(error) or (str(error) if isinstance(error, RuntimeError) else ""):
+            raise ValueError(f"{name}: cannot open {redact(address)} ({reason})") from error
+        raise
 
 
 def redact(address: str) -> str:

@@ -23,15 +23,20 @@ def search(
 ) -> None:
     """Train and record every trial of the agenda.
 
-    The workers of the engine compute; this process alone writes. A trial is in the ledger once its MLflow run is whole, so a crash
-    leaves at most runs that the ledger does not know, which :func:`reconcile` discards.
+    The workers of the engine compute; this process alone writes. A trial is in the ledger once its MLflow run is whole,
+    so a crash leaves at most runs that the ledger does not know, which :func:`reconcile` discards. So does a request to a
+    tracking server whose answer is lost, since it is sent again; those are discarded at the end.
     """
+    known = {trial.user_attrs["run_id"] for trial in agenda.recorded.values()}
     with closing(trained(agenda, engine)) as batches:
         for batch in batches:
             with interrupts.deferred():
                 for trial, run_id in zip(batch, tracker.record(agenda.study, batch), strict=True):
                     ledger.add(trial, run_id)
+                    known.add(run_id)
                     on_record(trial)
+    if tracker.repeats:
+        tracker.discard_unknown(known)
 
 
 def reconcile(agenda: Agenda, tracker: Tracker) -> str:
