@@ -184,6 +184,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         _complain(f"error: {error}")
         return EXIT_USER
+    except Exception as error:
+        from pipeline.stores import store_failure
+
+        if args.debug or not (reason := store_failure(error)):
+            raise
+        _complain(f"error: {reason}. What is recorded stays, and the same command goes on from there")
+        return EXIT_FAILED
 
 
 def dispatch(args: argparse.Namespace, interrupts: Any) -> int:
