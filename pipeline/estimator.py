@@ -38,13 +38,13 @@ LARGEST_BATCH = 64
 class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A neural network of dense layers, trained by minibatches on the softmax cross-entropy.
 
-    The parameters down to ``decay_rate`` are those of :class:`pipeline.hparams.HyperParams`, by the names that they have
+    The parameters down to ``conv`` are those of :class:`pipeline.hparams.HyperParams`, by the names that they have
     in studies and records, so that the best point of a search can be given as it is.
 
     - ``max_iter`` counts the epochs that :meth:`fit` takes, and those that schedules run over.
     - ``batch_size`` is a number of rows, or ``"auto"``: 64, or all rows where there are fewer.
     - ``preprocessing`` is learned from the training rows, or from those of the first :meth:`partial_fit`; ``image_shape``,
-      (3, 32, 32) for one, is what ``channel_mean`` needs.
+      (3, 32, 32) for one, is what ``channel_mean`` and ``conv`` need.
     - ``early_stopping`` holds out ``validation_fraction`` of the rows, stratified, stops when their accuracy has not risen
       by ``tol`` for ``n_iter_no_change`` epochs, and keeps the weights of the best epoch.
     - ``random_state`` decides the weights, dropout, the order of the rows, and which are held out.
@@ -77,6 +77,7 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
     step_factor: float = 0.5
     step_epochs: int = 5
     decay_rate: float = 0.1
+    conv: Any = ()
     max_iter: int = 20
     batch_size: int | str = "auto"
     preprocessing: str = "standardise"
@@ -108,7 +109,7 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         settings |= {name: getattr(config, name) for name in ("batch_size", "preprocessing", "dtype")}
         made = cls(**settings, max_iter=config.epochs, image_shape=image_shape, random_state=hparams.seed)
         made.classes_ = np.asarray(classes)
-        made.n_features_in_ = len(network.params.layers[0]["W"][0] if transform.basis is None else transform.basis)
+        made.n_features_in_ = network.layers[0].reads if transform.basis is None else len(transform.basis)
         made._begin(transform)
         made._keep_network(network)
         made._keep_curves(curves or dict.fromkeys(CURVES, ()), validated=bool(curves))
@@ -122,7 +123,7 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         ``data`` is a block of :func:`pipeline.data.load_block`. Raises ``ValueError`` for a trial that diverges.
         """
         with threadpool_limits(1):
-            tiles = make_tiles([hparams], data.features, data.classes, config)
+            tiles = make_tiles([hparams], data.features, data.classes, config, data.shape)
             record = run(tiles, data, config, np.random.default_rng(order_seed))
         check_finite(record, hparams)
         names = labels_of(data.class_names or [str(label) for label in range(data.classes)])
@@ -251,7 +252,7 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
 
     def _tile(self, hparams: HyperParams, config: TrainConfig) -> Tile:
         """The network in training: freshly drawn, or with all that it remembers."""
-        (tile,) = make_tiles([hparams], self._width, len(self.classes_), config)
+        (tile,) = make_tiles([hparams], self._width, len(self.classes_), config, self.image_shape)
         if self.parameters_ is not None:
             tile.network.params.values[0], tile.network.stats.values[0] = self.parameters_, self.statistics_
         if self.memory_ is not None:
@@ -261,7 +262,8 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
 
     def _network(self) -> Network:
         """The trained network, K = 1."""
-        network = make_network(architecture(self._hyperparams(), self._width, len(self.classes_)), 1, self.dtype)
+        structure = architecture(self._hyperparams(), self._width, len(self.classes_), self.image_shape)
+        network = make_network(structure, 1, self.dtype)
         network.params.values[0], network.stats.values[0] = self.parameters_, self.statistics_
         return network
 

@@ -154,6 +154,20 @@ def test_labels_of_any_kind(digits):
     np.testing.assert_array_equal(encode(np.array(["two", "zero"]), names), [2, 0])
 
 
+def test_it_has_every_hyperparameter():
+    """By the names and with the defaults that studies know, so that none is ever forgotten here."""
+    defaults = {name: value for name, value in vars(HyperParams()).items() if name != "seed"}
+    assert defaults.items() <= NumpyNetworkClassifier().get_params().items()
+
+
+def test_images_are_convolved(digits):
+    """With the shape of the rows, convolutions come before the hidden layers."""
+    X, y = digits[0][:300], digits[1][:300]
+    fitted = NumpyNetworkClassifier(conv="8p", image_shape=(8, 8), hidden=20, batch_norm=True).fit(X, y)
+    assert fitted.score(X, y) > 0.5  # chance is 0.1
+    assert fitted.parameters_.size == 9 * 8 + 8 + 2 * 8 + 9 * 20 + 2 * 20 + 21 * 10
+
+
 def test_numbers_are_told_from_names():
     """Classes of numbers have numbers for labels; any other name makes text of all."""
     assert labels_of(("0", "1", "10")).tolist() == [0, 1, 10]
