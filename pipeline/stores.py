@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 SERVER_TIMEOUT = 5
+LOCKED_SECONDS = 20
+"""So long others may lock a SQLite database; MLflow waits as long for its own."""
 ORIGINS = {
     "mlflow.MlflowException": "MLflow's store",
     "requests.RequestException": "MLflow's store",
     "optuna.OptunaError": "Optuna's store",
     "sqlalchemy.SQLAlchemyError": "a store",
     "alembic.CommandError": "a store",
+    "sqlite3.Error": "a store",
     "builtins.OSError": "a store",
 }
 """Where errors come from, by the library and the name of their kind, so that no library need be imported to tell."""
@@ -31,6 +36,8 @@ REASONS = {
     "disk I/O error": "there is no room left to write, or the disk is damaged",
     "No space left": "there is no room left to write",
     "File too large": "there is no room left to write",
+    "out-of-date database schema": "made by another version of MLflow; if by an older one, make a copy, then run "
+    "mlflow db upgrade URI; if by a newer one, install that",
     "Max retries exceeded": "the tracking server does not answer",
 }
 """What libraries say of the commonest failures, and the same in words."""
@@ -95,6 +102,7 @@ def check_storage(address: str) -> None:
         )
     else:
         _check_file(name, Path(address))
+        _check_journal(name, Path(address))
 
 
 def store_failure(error: BaseException) -> str:
@@ -139,7 +147,7 @@ def _check_database(name: str, address: str) -> None:
     try:
         url = make_url(address)
         url.get_dialect()
-    except (ArgumentError, NoSuchModuleError, AttributeError):
+    except (ArgumentError, NoSuchModuleError, AttributeError, ValueError):  # ValueError: a port that is no number
         expected = "expected sqlite:///FILE or postgresql://USER@HOST/DATABASE"
         raise ValueError(f"{name}: got {redact(address)!r}, which is no database URL; {expected}") from None
     if url.drivername.startswith("sqlite"):
@@ -150,12 +158,38 @@ def _check_database(name: str, address: str) -> None:
 
 def _check_sqlite(name: str, address: str, database: str | None) -> None:
     if not database or database == ":memory:":
-        raise ValueError(f"{name}: got {address!r}; a database in memory is gone at the end. Expected sqlite:///FILE")
+        raise ValueError(
+            f"{name}: got {address!r}; a database in memory is gone at the end. Expected sqlite:///FILE, with three slashes"
+        )
     _check_file(name, Path(database))
     if Path(database).is_file() and Path(database).stat().st_size:
         with Path(database).open("rb") as file:
             if not file.read(16).startswith(b"SQLite format 3"):
                 raise ValueError(f"{name}: {database} is not a SQLite database")
+        _check_owner(name, database)
+
+
+def _check_owner(name: str, database: str) -> None:
+    """MLflow and Optuna would each make their tables in the other's database, and then neither could read it."""
+    other, table = {"--storage": ("MLflow", "experiments"), "--tracking-uri": ("Optuna", "studies")}[name]
+    file = f"file:{quote(str(Path(database).absolute()))}?mode=ro"
+    with (
+        opening(name, database),
+        closing(sqlite3.connect(file, uri=True, timeout=LOCKED_SECONDS)) as connection,
+    ):
+        found = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (table,)).fetchone()[0]
+    if found:
+        raise ValueError(f"{name}: {database} is {other}'s database; each needs one of its own")
+
+
+def _check_journal(name: str, path: Path) -> None:
+    """Every line of a journal is a JSON object, but for a last one that a crash cut off; the first says what the file is."""
+    if not path.is_file() or not path.stat().st_size:
+        return
+    with path.open("rb") as file:
+        first = file.readline(2**20)
+    if not first.startswith(b"{") or (first.endswith(b"\n") and b'"op_code"' not in first):
+        raise ValueError(f"{name}: {path} is not a journal file of Optuna")
 
 
 def _check_file(name: str, path: Path) -> None:
