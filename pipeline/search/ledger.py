@@ -21,13 +21,11 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.spec import Arm, Study
-from pipeline.stores import is_url
+from pipeline.stores import LOCKED_SECONDS, is_url
 from pipeline.trial import FinishedTrial
 
 SCORE, CURVE = "best/val_accuracy", "val/accuracy"
 STALE_LOCK_SECONDS = 3
-LOCKED_SECONDS = 20
-"""So long others may lock a SQLite database; MLflow waits as long for its own."""
 LONGEST_LINE = 1 << 20
 Key = tuple[str, int, int]
 
