@@ -114,7 +114,8 @@ class TrainConfig:
     """What a study holds fixed for all of its trials.
 
     ``validation`` and ``test`` are the shares of the rows that each split takes; the rest is trained on.
-    ``dtype`` is the precision of the network's arithmetic.
+    ``dtype`` is the precision of the network's arithmetic. ``augmentation`` shows training images mirrored (``flip``),
+    moved by up to 4 pixels (``crop``) or both (``flip_crop``), drawn anew in every epoch, alike for the trials of a block.
     """
 
     epochs: int = 20
@@ -123,11 +124,13 @@ class TrainConfig:
     validation: float = 0.2
     test: float = 0.2
     dtype: str = "float32"
+    augmentation: str = field(default="none", metadata=LATER)
 
     def __post_init__(self) -> None:
         check_integer("epochs", self.epochs, low=1)
         check_integer("batch_size", self.batch_size, low=1)
         check_choice("preprocessing", self.preprocessing, PREPROCESSING_NAMES)
+        check_choice("augmentation", self.augmentation, ("none", "flip", "crop", "flip_crop"))
         check_choice("dtype", self.dtype, ("float32", "float64"))
         for name in ("validation", "test"):
             check_number(name, getattr(self, name), low=0.0, below=1.0)

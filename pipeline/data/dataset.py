@@ -175,7 +175,8 @@ def preprocess(data: Dataset, config: TrainConfig) -> Dataset:
     train, val, test = (transformed(rows, transform, config.dtype) for rows in (data.train, data.val, data.test))
     for rows in (train, val, test):
         rows.inputs.flags.writeable = rows.labels.flags.writeable = False
-    return replace(data, train=train, val=val, test=test, transform=transform)
+    shape = data.shape if transform.basis is None else ()  # turned onto other axes, an image is none any more
+    return replace(data, train=train, val=val, test=test, shape=shape, transform=transform)
 
 
 def transformed(rows: Split, transform: Transform, dtype: str) -> Split:

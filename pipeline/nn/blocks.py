@@ -42,7 +42,7 @@ def parse_block(part: Any, whole: Any = None) -> Block:
     return Block(int(filters), 2 if "s" in marks else 1, "p" in marks)
 
 
-def image_of(shape: tuple[int, ...]) -> tuple[Maps, bool]:
+def image_of(shape: tuple[int, ...], wanted_by: str = "conv") -> tuple[Maps, bool]:
     """The channels, height and width of images of that shape, and whether their channels come last, as they do if both could.
 
     Raises ``ValueError`` for rows that are no images.
@@ -54,6 +54,6 @@ def image_of(shape: tuple[int, ...]) -> tuple[Maps, bool]:
     if len(shape) == 3 and shape[0] in CHANNELS:
         return (shape[0], *shape[1:]), False
     raise ValueError(
-        f"conv: the rows have shape {shape}, and are no images; expected (height, width), (height, width, channels) or "
-        "(channels, height, width). Leave conv out, or take data that keep their shape"
+        f"{wanted_by}: the rows have shape {shape}, and are no images; expected (height, width), (height, width, channels) or "
+        f"(channels, height, width). Leave {wanted_by} out, or take data that keep their shape"
     )

@@ -14,6 +14,7 @@ from itertools import groupby
 import numpy as np
 
 from pipeline.data import Dataset, Split
+from pipeline.data.augmentation import augmentation
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.training.history import CURVES, History, Record, Watch, all_go_on, split
 from pipeline.training.inputs import check_data
@@ -101,11 +102,12 @@ def run(
     first_loss = np.concatenate([evaluate(tile.network, first_rows)[0] for tile in tiles])
     record = Record(tiles, data, epochs[-1], first_loss, watch)
     val = prepare(data.val, tiles[0].network)
+    augment = augmentation(config, data.shape, rng)
     for epoch in epochs:
         for tile in tiles:
             tile.begin_epoch(epoch - 1, max(config.epochs, epochs[-1]))
         order = rng.permutation(len(data.train))
-        sums = fit(tiles, blocks(data.train, data.classes, config, order))
+        sums = fit(tiles, blocks(data.train, data.classes, config, order, augment))
         train_loss, train_accuracy = (total / len(order) for total in sums)
         val_loss, val_accuracy, val_correct = train_loss, train_accuracy, np.zeros((len(train_loss), 0), bool)
         if len(data.val):

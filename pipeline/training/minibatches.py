@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.data import Split
+from pipeline.data.augmentation import Augment
 from pipeline.hparams import TrainConfig
 from pipeline.nn.layers import Array
 from pipeline.nn.network import with_ones
@@ -28,18 +29,23 @@ class Minibatch:
         return len(self.labels)
 
 
-def minibatches(rows: Split, classes: int, size: int, dtype: str, order: Array | None = None) -> Iterator[Minibatch]:
-    """The rows in an order of theirs, ``size`` at a time; the last minibatch may be short."""
+def minibatches(  # noqa: PLR0917  each is of the minibatch
+    rows: Split, classes: int, size: int, dtype: str, order: Array | None = None, augment: Augment | None = None
+) -> Iterator[Minibatch]:
+    """The rows in an order of theirs, ``size`` at a time and augmented, if at all; the last minibatch may be short."""
     order = np.arange(len(rows)) if order is None else order
     one_hot = np.eye(classes, dtype=dtype)
     for start in range(0, len(order), size):
         part = order[start : start + size]
         labels = rows.labels[part]
-        yield Minibatch(with_ones(rows.inputs[part], dtype), labels, one_hot.take(labels, axis=1).T)
+        inputs = rows.inputs[part] if augment is None else augment(rows.inputs[part])
+        yield Minibatch(with_ones(inputs, dtype), labels, one_hot.take(labels, axis=1).T)
 
 
-def blocks(rows: Split, classes: int, config: TrainConfig, order: Array) -> Iterator[Sequence[Minibatch]]:
+def blocks(
+    rows: Split, classes: int, config: TrainConfig, order: Array, augment: Augment | None = None
+) -> Iterator[Sequence[Minibatch]]:
     """The minibatches in lists of at most ``BLOCK_BYTES``, so that all trials may go through a list in turn."""
     length = config.batch_size * max(1, BLOCK_BYTES // (config.batch_size * rows.inputs[0].nbytes))
     for start in range(0, len(order), length):
-        yield list(minibatches(rows, classes, config.batch_size, config.dtype, order[start : start + length]))
+        yield list(minibatches(rows, classes, config.batch_size, config.dtype, order[start : start + length], augment))
