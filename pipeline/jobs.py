@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from pipeline import __version__
+from pipeline.babysitting.check_result import CheckResult, markdown_table
 from pipeline.babysitting.checks import check
 from pipeline.babysitting.diagnosis import GOOD
 from pipeline.babysitting.summary import summary
@@ -53,6 +55,7 @@ class Job:
     console: Console
     interrupts: Interrupts
     new: bool = False
+    links: Mapping[str, str | int] = field(default_factory=dict)
 
     @property
     def manual(self) -> bool:
@@ -92,6 +95,7 @@ class Job:
         """Do the body as the only process that records to the study; what can be refused is, before anything is written."""
         _ = self.planned, self.basis
         check_affordable(self.study, self.planned)
+        self.tracker.verify()
         with owned(self.stores.storage, self.study.name):
             mend_journal(self.stores.storage)
             _ = self.agenda
@@ -103,6 +107,8 @@ class Job:
         """Do the body under the study's run in MLflow, whose status tells how it ended."""
         self.study = self.ledger.study
         self.tracker.open(self.study, None if self.manual else self.ledger.parent_run)
+        if self.links:
+            self.tracker.set_tags({key: str(value) for key, value in self.links.items()})
         try:
             yield
         except BaseException as error:
@@ -113,14 +119,27 @@ class Job:
 
     def run(self, engine: Engine) -> None:
         """Check, search, report: the main job."""
-        self.check()
+        with self.log_checks() as seen:
+            self.check(seen)
         self.search(engine)
         self.report()
 
-    def check(self) -> None:
-        """Print what the checks see; raise :class:`Failed` if one is not passed."""
+    @contextlib.contextmanager
+    def log_checks(self) -> Iterator[list[CheckResult]]:
+        """Log the results that the body puts into the list with the study's run: a table, and their metrics."""
+        seen: list[CheckResult] = []
+        try:
+            yield seen
+        finally:
+            self.tracker.log_text(markdown_table(seen), "check.md")
+            self.tracker.log_metrics({key: value for result in seen for key, value in result.metrics.items()})
+
+    def check(self, seen: list[CheckResult] | None = None) -> None:
+        """Print what the checks see, and put it into a list; raise :class:`Failed` if one is not passed."""
         self.say(f"check: can the network of {self.study.name} learn at all?")
         for result in check(self.study):
+            if seen is not None:
+                seen.append(result)
             self.say(f"  {result.word:6}  {result.name}: {result.message}")
             if result.advice:
                 self.say(f"          {result.advice}")
@@ -132,7 +151,7 @@ class Job:
         study = self.study
         if mended := reconcile(self.agenda, self.tracker):
             self.say(f"search: the stores differed: {mended}")
-        self.ledger.open(self.tracker.run_id, self.basis)
+        self.ledger.open(self.tracker.run_id, self.basis, self.links)
         pending = len(self.agenda)
         planned = study.blocks * study.trials * len(study.arms)
         if not pending:
@@ -159,11 +178,13 @@ class Job:
         """Write the report from the recorded trials, log it to the study's run, and say where to look."""
         folder = self.stores.folder / "reports" / self.study.name
         trials = self.ledger.table()
-        self.diagnose(trials.to_dict("records"))
-        table = TrialsTable(trials, self.study, self.provenance())
+        diagnosis = self.diagnose(trials.to_dict("records"))
+        table = TrialsTable(trials, self.study, {**self.provenance(), "diagnosis": diagnosis})
         write_table(table, folder)
         report = write_report(table, folder)
-        self.tracker.log_metrics(report.metrics)
+        self.tracker.log_metrics(
+            report.metrics | {f"health/{word}": count for word, count in diagnosis["health"].items()}
+        )
         self.tracker.set_tags(report.tags | {"mlflow.note.content": f"**{self.study.question}**\n\n{report.sentence}"})
         self.tracker.log_files(folder, "report")
         self.say(f"report: {report.sentence}")
@@ -172,12 +193,14 @@ class Job:
         self.say(f"    then open       {self.tracker.charts_link()}")
         self.say(f"  Optuna Dashboard  optuna-dashboard {redact(self.stores.storage)}")
 
-    def diagnose(self, trials: Sequence[Mapping[str, Any]]) -> None:
-        """Say how many trials are well, and where in the space the complaints gather."""
-        well = sum(trial["health"] == GOOD for trial in trials)
-        self.say(f"diagnosis: {well:,} of {len(trials):,} trials have nothing wrong")
-        for tally in summary(trials, self.study.space)[:COMPLAINTS]:
-            self.say(f"  {tally.sentence}")
+    def diagnose(self, trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Say how many trials are well, and where in the space the complaints gather; the same as plain values."""
+        health = Counter(trial["health"] for trial in trials)
+        sentences = [tally.sentence for tally in summary(trials, self.study.space)]
+        self.say(f"diagnosis: {health[GOOD]:,} of {len(trials):,} trials have nothing wrong")
+        for sentence in sentences[:COMPLAINTS]:
+            self.say(f"  {sentence}")
+        return {"health": dict(health.most_common()), "sentences": sentences}
 
     def train(self) -> None:
         """Train the configuration that a person chose on the first block's data; record it as the next trial of their arm."""

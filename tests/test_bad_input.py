@@ -1,6 +1,11 @@
 """Bad input: what is wrong is named in one line, the exit code is 2, and nothing is written."""
 
+import sqlite3
+from contextlib import closing
+
+import optuna
 import pytest
+from mlflow import MlflowClient
 
 from pipeline.cli import main
 
@@ -157,3 +162,127 @@ def test_a_bad_study_is_refused_whole(source, says, tmp_path, monkeypatch, capsy
 def test_there_are_more_than_sixty_cases():
     """The table does not shrink unseen."""
     assert len(CASES) > 60
+
+
+def no_file(*_):
+    """Nothing is there before."""
+
+
+def text(folder, name):
+    """A file of text."""
+    (folder / name).write_text("hello, hello, hello, hello\n")
+
+
+def picture(folder, name):
+    """A file of bytes."""
+    (folder / name).write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
+
+
+def cut(folder, name):
+    """MLflow's database, a part of it lost."""
+    (folder / name).write_bytes((folder / "mlflow.db").read_bytes()[:5000])
+
+
+def mlflows(folder, name):
+    """MLflow's database."""
+    (folder / name).write_bytes((folder / "mlflow.db").read_bytes())
+
+
+def revised(revision):
+    """MLflow's database as another version of MLflow would have left it."""
+
+    def make(folder, name):
+        mlflows(folder, name)
+        revise(folder / name, revision)
+
+    return make
+
+
+def optunas(revision):
+    """Optuna's database as another version of Optuna would have left it."""
+
+    def make(folder, name):
+        optuna.create_study(storage=f"sqlite:///{folder / name}")
+        revise(folder / name, revision)
+
+    return make
+
+
+def revise(database, revision):
+    """Give a database the mark of a revision."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+        connection.commit()
+
+
+STORES = {
+    "two slashes": ("--storage sqlite://study.db", no_file, "Expected sqlite:///FILE, with three slashes"),
+    "memory": ("--tracking-uri sqlite:///:memory:", no_file, "a database in memory is gone at the end"),
+    "a path for MLflow": ("--tracking-uri x.db", no_file, "Did you mean sqlite:///x.db?"),
+    "a path for Optuna": ("--storage x.db", no_file, "Did you mean sqlite:///x.db?"),
+    "no folder": ("--storage no/such/o.log", no_file, "does not exist"),
+    "a folder": ("--storage .", no_file, "is a folder; expected a file"),
+    "file store": ("--tracking-uri file:///tmp/x", no_file, "is no database URL"),
+    "ftp": ("--tracking-uri ftp://x/y", no_file, "is no database URL"),
+    "postgres": ("--storage postgres://u:canary@h/db", no_file, "expected sqlite:///FILE or postgresql://"),
+    "a port that is none": ("--storage postgresql://u:canary@h:abc/db", no_file, "u:***@h:abc/db', which is no"),
+    "nobody there": (
+        "--storage postgresql://u:canary@127.0.0.1:1/db",
+        no_file,
+        "cannot connect to postgresql://u:***@",
+    ),
+    "no driver": ("--storage mysql://u:canary@127.0.0.1:1/db", no_file, "needs the package MySQLdb"),
+    "no server": ("--tracking-uri http://u:canary@127.0.0.1:1", no_file, "no MLflow server answers at http://u:***@"),
+    "one for both": ("--tracking-uri sqlite:///x.db --storage sqlite:///./x.db", no_file, "a database of its own"),
+    "text for MLflow": ("--tracking-uri sqlite:///x.db", text, "x.db is not a SQLite database"),
+    "text for Optuna": ("--storage sqlite:///x.db", text, "x.db is not a SQLite database"),
+    "a journal of text": ("--storage x.log", text, "x.log is not a journal file of Optuna"),
+    "a journal of bytes": ("--storage x.log", picture, "x.log is not a journal file of Optuna"),
+    "MLflow's for Optuna": ("--storage sqlite:///x.db", mlflows, "x.db is MLflow's database"),
+    "Optuna's for MLflow": ("--tracking-uri sqlite:///x.db", optunas("v3.2.0.a"), "x.db is Optuna's database"),
+    "cut off": ("--tracking-uri sqlite:///x.db", cut, "cannot open"),
+    "an older MLflow's": ("--tracking-uri sqlite:///x.db", revised("bd07f7e963c5"), "mlflow db upgrade"),
+    "a newer MLflow's": ("--tracking-uri sqlite:///x.db", revised("ffffffffffff"), "if by a newer one, install that"),
+}
+
+
+@pytest.mark.parametrize(("flags", "prepare", "says"), STORES.values(), ids=STORES)
+def test_a_bad_store_is_refused(flags, prepare, says, tracking_uri, tmp_path, capsys):
+    """A store that cannot be used is named in one line, without its password; no file is made or changed."""
+    (tmp_path / "study.py").write_text(study())
+    prepare(tmp_path, flags.replace("sqlite:///", "").split()[-1])
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    assert main(["search", "study.py", "--workers", "1", *flags.split()]) == 2
+    line = capsys.readouterr().err
+    assert line.startswith("error: ")
+    assert line.count("\n") == 1
+    assert says in line
+    assert "canary" not in line
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize("revision", ["v2.4.0.a", "v9.9.9"])
+def test_an_optuna_database_of_another_age_is_refused(revision, tracking_uri, tmp_path, capsys):
+    """Optuna's own word of what to run is passed on, and the database stays as it was."""
+    (tmp_path / "study.py").write_text(study())
+    optunas(revision)(tmp_path, "o.db")
+    before = (tmp_path / "o.db").read_bytes()
+    assert main(["search", "study.py", "--workers", "1", "--storage", "sqlite:///o.db"]) == 2
+    assert "no longer compatible with the table schema" in capsys.readouterr().err
+    assert (tmp_path / "o.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("named", ["a run that never was", "a deleted run", "a deleted experiment"])
+def test_a_run_that_cannot_be_gone_on_with_is_refused(named, tracking_uri, tmp_path, monkeypatch, capsys):
+    """``MLFLOW_RUN_ID`` of no active run, or a deleted experiment, is told before a trial is spent, and Optuna's store not made."""
+    (tmp_path / "study.py").write_text(study())
+    client = MlflowClient(tracking_uri=tracking_uri)
+    if named == "a deleted experiment":
+        client.delete_experiment(client.create_experiment("babysit"))
+    else:
+        run_id = client.create_run("0").info.run_id
+        client.delete_run(run_id)
+        monkeypatch.setenv("MLFLOW_RUN_ID", run_id if named == "a deleted run" else "0" * 32)
+    assert main(["search", "study.py", "--workers", "1"]) == 2
+    assert ("is deleted; restore it" if "experiment" in named else "MLFLOW_RUN_ID names run") in capsys.readouterr().err
+    assert not (tmp_path / "optuna.log").exists()

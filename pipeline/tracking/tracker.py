@@ -17,7 +17,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
-from mlflow.entities import Metric, Run, RunTag
+from mlflow.entities import Experiment, Metric, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -69,6 +69,11 @@ class Tracker:
         self.client.search_experiments(max_results=1)
         self.writer, self.route = choose_route(self.client)
         logger.info("MLflow at %s: trials are recorded %s", redact(uri), self.route)
+
+    def verify(self) -> None:
+        """Raise ``ValueError`` if a study's run could not be opened here; nothing is written."""
+        if not self._given():
+            self._active_experiment()
 
     def open(self, study: Declared, run_id: str | None = None) -> None:
         """Go on with the study's run; or start it: the run that ``mlflow run`` opened, or a new one.
@@ -192,6 +197,10 @@ class Tracker:
         """Log a folder of files with the study's run."""
         self.client.log_artifacts(self.run_id, str(folder), artifact_path)
 
+    def log_text(self, text: str, artifact_file: str) -> None:
+        """Log a text with the study's run, as a file."""
+        self.client.log_text(self.run_id, text, artifact_file)
+
     def charts_link(self, server: str = "") -> str:
         """Where MLflow UI shows the trials' curves: flat, best first, as charts; a bare experiment's page shows none of it.
 
@@ -226,12 +235,14 @@ class Tracker:
         self.client.set_terminated(self.run_id, status)
 
     def _experiment(self) -> str:
+        name, found = self._active_experiment()
+        return str(found.experiment_id if found else self.client.create_experiment(name))
+
+    def _active_experiment(self) -> tuple[str, Experiment | None]:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
         found = self.client.get_experiment_by_name(name)
-        if found is None:
-            return str(self.client.create_experiment(name))
-        if found.lifecycle_stage != "active":
+        if found and found.lifecycle_stage != "active":
             raise ValueError(
                 f"MLflow's experiment {name!r} is deleted; restore it, or name another in MLFLOW_EXPERIMENT_NAME"
             )
-        return str(found.experiment_id)
+        return name, found
