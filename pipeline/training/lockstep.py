@@ -63,7 +63,7 @@ class Tile:
     statistics: dict[str, Array] = field(default_factory=dict)
 
     @classmethod
-    def of(  # noqa: PLR0917  each says what networks have in common
+    def of(
         cls,
         trials: Sequence[HyperParams],
         features: int,

@@ -32,7 +32,7 @@ def trials_per_tile(layers: Sequence[Layer], rows: int, dtype: str, memories: in
     return min(max(1, CACHE_BYTES // bytes_each), LARGEST_TILE)
 
 
-def trials_per_group(  # noqa: PLR0917  each says what networks have in common
+def trials_per_group(
     trial: HyperParams,
     features: int,
     classes: int,

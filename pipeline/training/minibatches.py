@@ -29,7 +29,7 @@ class Minibatch:
         return len(self.labels)
 
 
-def minibatches(  # noqa: PLR0917  each is of the minibatch
+def minibatches(
     rows: Split, classes: int, size: int, dtype: str, order: Array | None = None, augment: Augment | None = None
 ) -> Iterator[Minibatch]:
     """The rows in an order of theirs, ``size`` at a time and augmented, if at all; the last minibatch may be short."""
