@@ -1,0 +1,22 @@
+"""From coarse to fine on CIFAR-10, as the lecture has it: 50 hidden units, 100 short trials, then 100 longer ones around the best."""
+
+from pipeline.hparams import HyperParams, TrainConfig
+from pipeline.spec import Arm, Float, SearchSpace, Stage, Study
+
+STUDY = Study(
+    name="cifar10_coarse",
+    question="Where do good learning rates and regularisation lie for the lecture's network on CIFAR-10?",
+    dataset="cifar10",
+    space=SearchSpace(
+        # The lecture's ranges, which are for pixels from 0 to 255 less their mean image and weights that start at 1e-4.
+        # It found its best, 0.53, at a rate of 9.5e-4 in a fine range that ended at 1e-3, and says to look beyond:
+        # so the coarse range goes to 1e-2, where its network explodes.
+        learning_rate=Float(1e-6, 1e-2, log=True, levels=10),
+        l2=Float(1e-5, 1e5, log=True, levels=10),
+    ),
+    fixed=HyperParams(momentum=0.9, hidden=(50,), init=1e-4, schedule="step", step_factor=0.9, step_epochs=1),
+    config=TrainConfig(batch_size=100, preprocessing="mean_image", validation=0.1),
+    arms=(Arm("random"),),
+    stages=(Stage(epochs=5, trials=100), Stage(epochs=5, trials=100)),
+    blocks=1,
+)

@@ -1,0 +1,44 @@
+"""The studies that come with the pipeline: each is read and planned, and those of CIFAR-10 run on archives of its format."""
+
+from dataclasses import replace
+
+import pytest
+
+from pipeline.lookup import find_study, is_experiment, study_names
+from pipeline.search.plan import plan, tasks
+from pipeline.search.precedents import Precedents
+from pipeline.task import run_task
+
+NAMES = [name for name in study_names() if not is_experiment(name)]
+CIFAR = [name for name in NAMES if name.startswith("cifar10")]
+
+
+def test_those_of_cifar_are_there():
+    """From a first look to the lecture's search, wider networks and convolutions."""
+    assert {"cifar10", "cifar10_subset", "cifar10_coarse", "cifar10_mlp", "cifar10_conv"} <= set(CIFAR)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_study_is_planned(name):
+    """Its declaration is read, is called by the name of its file, and every planned trial lies in its space."""
+    study = find_study(name, {})
+    trials = plan(study)
+    assert study.name == name
+    assert len(trials) == study.blocks * study.trials * len(study.arms)
+    assert all(trial.point.keys() == study.space.keys() for trial in trials)
+
+
+@pytest.mark.parametrize("name", CIFAR)
+def test_those_of_cifar_run_on_its_format(name, folder, publish, forge):
+    """From an archive of the true format to a finished trial of each structure, in as many epochs as one."""
+    archive = forge.published(forge.small("cifar10"))
+    (folder / publish("cifar10", archive).file.name).write_bytes(archive)
+    study = find_study(name, {"blocks": 1})
+    config = replace(study.config, epochs=1, batch_size=50, validation=0.2)
+    study = replace(study, dataset="cifar10", config=config, stages=())
+    structures = {trial.hparams.structure: trial for trial in plan(study)}
+    cut = tasks(study, list(structures.values()), Precedents(study, {}), 2**28)
+    finished = [trial for task in cut for trial in run_task(task)]
+    assert {trial.plan.hparams.structure for trial in finished} == set(structures)
+    assert all(trial.result.n_val == trial.result.n_test == forge.records for trial in finished)
+    assert not any(trial.result.diverged for trial in finished)
