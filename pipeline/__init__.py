@@ -14,7 +14,7 @@ F3  ``trial``, ``task``                     one trial from plan to record; what 
 F4  ``search``, ``progress``                plan, train, record, resume; and what is shown meanwhile
 F5  ``report``                              the verdict, its figures and its page
 F6  ``lecture``                             the lecture's demonstrations, held against its numbers
-F7  ``lookup``, ``jobs``, ``cli``           studies by name, the jobs, the verbs
+F7  ``lookup``, ``jobs``, ``stages``, ``cli``  studies by name, the jobs, stages, the verbs
     ``ui``                                  MLflow UI and Optuna Dashboard, opened and closed together
 """
 

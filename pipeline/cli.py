@@ -20,6 +20,8 @@ VERBS = {
     "search": "train and record every trial of the plan that is not recorded yet",
     "report": "write the report from the recorded trials",
     "train": "train one configuration and record it",
+    "refine": "propose the next, finer stage of a recorded study, and run it with --run",
+    "lecture": "run the experiments of CS231n's lecture on training, or one of them",
     "ui": "open MLflow UI and Optuna Dashboard on what is recorded, until Ctrl-C",
 }
 EXAMPLES = {
@@ -28,6 +30,8 @@ EXAMPLES = {
     "search": "babysit search random_vs_grid --blocks 2 --trials 20",
     "report": "babysit report random_vs_grid",
     "train": "babysit train random_vs_grid --learning-rate 0.3 --activation tanh",
+    "refine": "babysit refine random_vs_grid --run",
+    "lecture": "babysit lecture spiral",
     "ui": "babysit ui",
 }
 
@@ -94,7 +98,11 @@ def parser() -> Parser:
             "epilog": f"example: {EXAMPLES[verb]}",
         }
         sub = verbs.add_parser(verb, usage=usage(verb), formatter_class=_compact, **about)
-        if verb != "ui":
+        if verb == "lecture":
+            sub.add_argument(
+                "study", nargs="?", default="", metavar="EXPERIMENT", help="a name, or a file (all of them)"
+            )
+        elif verb != "ui":
             sub.add_argument(
                 "study",
                 nargs="?",
@@ -102,11 +110,20 @@ def parser() -> Parser:
                 metavar="STUDY",
                 help="a name in studies/, or a file (%(default)s)",
             )
-        if verb not in ("report", "ui"):
+        if verb not in ("report", "ui", "refine"):
             sub.add_argument(
                 "--seed", metavar="N", type=whole(0), help="what all randomness derives from (the study's own)"
             )
-        if verb in ("run", "search"):
+        if verb == "refine":
+            sub.add_argument(
+                "--run",
+                metavar="BOOL",
+                nargs="?",
+                const=True,
+                type=truth,
+                help="check, search and report the proposed stage",
+            )
+        if verb in ("run", "search", "refine"):
             sub.add_argument(
                 "--workers", metavar="N", type=whole(1), help="processes that train (one for each processor)"
             )
@@ -123,6 +140,7 @@ def parser() -> Parser:
                 default="",
                 help="the cluster's scheduler: tcp://HOST:PORT",
             )
+        if verb in ("run", "search"):
             sub.add_argument(
                 "--trials", metavar="N", type=whole(1), help="trials of each arm in each block (the study's own)"
             )
@@ -154,7 +172,8 @@ def parser() -> Parser:
 
 def usage(verb: str) -> str:
     """How a verb is called, in a line."""
-    return f"babysit {verb} [OPTIONS]" if verb == "ui" else f"babysit {verb} [STUDY] [OPTIONS]"
+    what = {"ui": "", "lecture": "[EXPERIMENT] "}.get(verb, "[STUDY] ")
+    return f"babysit {verb} {what}[OPTIONS]"
 
 
 def _add_hyperparameters(sub: argparse.ArgumentParser) -> None:
@@ -202,6 +221,10 @@ def dispatch(args: argparse.Namespace, interrupts: Any) -> int:
     try:
         if args.verb == "ui":
             _show(args, interrupts)
+        elif args.verb == "lecture" or (args.verb == "run" and _is_experiment(args.study)):
+            _lecture(args, Console())
+        elif args.verb == "refine":
+            _refine(args, Console(), interrupts)
         else:
             _call(args, _job(args, Console(), interrupts))
     except Failed as failure:
@@ -215,6 +238,40 @@ def _show(args: argparse.Namespace, interrupts: Any) -> None:
     from pipeline.ui import show
 
     show(resolve_stores(args.tracking_uri, args.storage), lambda line: print(line, flush=True), interrupts)  # noqa: T201
+
+
+def _is_experiment(name: str) -> bool:
+    from pipeline.lookup import is_experiment
+
+    return is_experiment(name)
+
+
+def _lecture(args: argparse.Namespace, console: Any) -> None:
+    from pipeline.lecture.job import LectureJob
+    from pipeline.lookup import experiment_names, find_experiment
+    from pipeline.stores import resolve_stores
+
+    if given := _given(args, ("trials", "blocks")):
+        raise ValueError(f"--{next(iter(given))}: {args.study} is an experiment, and takes a --seed alone")
+    names = [args.study] if args.study else experiment_names()
+    experiments = [find_experiment(name, _given(args, ("seed",))) for name in names]
+    LectureJob(experiments, resolve_stores(args.tracking_uri, args.storage), console).run()
+
+
+def _refine(args: argparse.Namespace, console: Any, interrupts: Any) -> None:
+    from pipeline.jobs import default_workers
+    from pipeline.lookup import find_study
+    from pipeline.search.executor import engine
+    from pipeline.stages import Refinement
+    from pipeline.stores import resolve_stores
+
+    stores = resolve_stores(args.tracking_uri, args.storage)
+    refinement = Refinement(find_study(args.study, {}), stores, console, interrupts)
+    if not args.run:
+        refinement.show()
+        return
+    with engine(args.workers or default_workers(), _scheduler(args)) as workers:
+        refinement.run(workers)
 
 
 def _job(args: argparse.Namespace, console: Any, interrupts: Any) -> Job:

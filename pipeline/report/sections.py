@@ -12,7 +12,7 @@ from pipeline.report.figures import bars, chance, paid, pairwise, projection, re
 from pipeline.report.findings import COSTS, Findings
 from pipeline.report.methods import limits, methods
 from pipeline.report.style import Plot
-from pipeline.report.words import count, number, title
+from pipeline.report.words import capital, count, number, title
 from pipeline.spec import Float
 
 
@@ -38,7 +38,7 @@ class Section:
 
 def sections(findings: Findings) -> list[Section]:
     """The chapters, in order, that this table of trials has something to say for; the first opens the page."""
-    chapters = (_curve, _difference, _chance, _targets, _why, _honesty, _fairness, _distributions, _pairs, _methods)
+    chapters = (_curve, _difference, _chance, _targets, _why, _honesty, _fairness, _distributions, _pairs, _diagnosis, _methods)
     return [section for chapter in chapters for section in chapter(findings)]
 
 
@@ -147,6 +147,17 @@ def _pairs(findings: Findings) -> Iterator[Section]:
             "blocks, and corrected for their number by Benjamini and Yekutieli's method, which holds for dependent tests."
         )
         yield Section("pairs", plot.title, (said,), (plot,))
+
+
+def _diagnosis(findings: Findings) -> Iterator[Section]:
+    """How the trials were, by their curves, and where in the space the complaints gather; where it is known."""
+    known = findings.table.provenance.get("diagnosis")
+    if known:
+        trials = sum(known["health"].values())
+        shares = [(word, n, n / trials) for word, n in known["health"].items()]
+        frame = pd.DataFrame(shares, columns=["health", "trials", "share"])
+        said = (f"{capital(sentence)}." for sentence in known["sentences"])
+        yield Section("diagnosis", "What went wrong, and where?", tuple(said), tables=(NamedTable("health", "Health", frame),))
 
 
 def _methods(findings: Findings) -> Iterator[Section]:

@@ -70,9 +70,13 @@ class Ledger:
                     f"{_difference(before, now)}. Give it another name, begin it anew with --new, or undo the change"
                 )
 
-    def open(self, parent_run: str, basis: Mapping[str, Any]) -> None:
-        """Make the Optuna study of every arm and block that has none yet, and note the declaration as it is now."""
+    def open(self, parent_run: str, basis: Mapping[str, Any], links: Mapping[str, Any] | None = None) -> None:
+        """Make the Optuna study of every arm and block that has none yet, and note the declaration as it is now.
+
+        ``links`` are attributes beside it, that say what the study goes on from.
+        """
         declared = {"declaration": json.dumps(self.study.to_json()), "basis": dict(basis), "mlflow_run": parent_run}
+        declared |= links or {}
         for arm in self.study.arms:
             for block in range(self.study.blocks):
                 about = {"study": self.study.name, "arm": arm.name, "block": block, "sampler": arm.sampler}
