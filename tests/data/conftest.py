@@ -127,7 +127,7 @@ def folder(tmp_path, monkeypatch):
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def forge():
     """The makers of small archives."""
     return SimpleNamespace(small=small, batches=batches, tar_gz=tar_gz, link=link, published=published, records=RECORDS)

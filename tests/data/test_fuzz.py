@@ -1,0 +1,123 @@
+"""Files that somebody has tampered with: each one is read right, or refused in one line, and nothing else happens."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.data import DataError
+from pipeline.data.cifar import read_records
+from pipeline.data.tables import load_table
+
+EDITS = st.lists(
+    st.tuples(
+        st.sampled_from(["flip", "cut", "insert", "repeat"]), st.floats(0, 1), st.binary(min_size=1, max_size=64)
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+def edited(content, edits):
+    """The content after some edits, each at a share of its length."""
+    found = bytearray(content)
+    for kind, share, extra in edits:
+        at = int(share * max(len(found) - 1, 0))
+        if kind == "flip" and found:
+            found[at] ^= extra[0] or 1
+        elif kind == "cut":
+            del found[at : at + 16 * len(extra)]
+        else:
+            found[at:at] = extra if kind == "insert" else bytes(found[at : at + 16 * len(extra)])
+    return bytes(found)
+
+
+def outcome(read, path):
+    """What reading gives, or the one line that refuses."""
+    try:
+        return read(path)
+    except DataError as error:
+        line = str(error)
+    assert "\n" not in line
+    assert path.name in line
+    return None
+
+
+@pytest.fixture(scope="module")
+def archive(forge):
+    """A small archive of the true format, and its bytes."""
+    found = forge.small("cifar10")
+    return found, forge.published(found)
+
+
+def hold_archive(folder, archive, edits):
+    """A tampered archive gives all records or is refused, and leaves no file beside it."""
+    known, whole = archive
+    path = folder / "archive.tar.gz"
+    path.write_bytes(edited(whole, edits))
+    records = outcome(lambda file: read_records(file, known), path)
+    assert records is None or records.shape == known.shape
+    assert [file.name for file in folder.iterdir()] == [path.name]
+
+
+def hold_table(folder, name, content, edits):
+    """A tampered table gives finite rows, each with a label, or is refused."""
+    path = folder / name
+    path.write_bytes(edited(content, edits))
+    rows = outcome(lambda file: load_table(str(file)), path)
+    if rows is not None:
+        assert len(rows.inputs) == len(rows.labels)
+        assert np.isfinite(rows.inputs).all()
+        assert rows.labels.max() < rows.classes
+
+
+def npz():
+    """An .npz of 30 rows."""
+    stream, rng = io.BytesIO(), np.random.default_rng(0)
+    np.savez(stream, X=rng.normal(size=(30, 3)), y=np.arange(30) % 3)
+    return stream.getvalue()
+
+
+def csv():
+    """A .csv of 30 rows."""
+    rows = [f"{i / 7:.3f},{i % 5},{'abc'[i % 3]}" for i in range(30)]
+    return "\n".join(["width,height,target", *rows]).encode()
+
+
+TABLES = {"rows.npz": npz(), "rows.csv": csv()}
+QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LONG = settings(QUICK, max_examples=20_000)
+
+
+@QUICK
+@given(edits=EDITS)
+def test_a_tampered_archive_is_refused(archive, tmp_path_factory, edits):
+    """An archive edited anywhere gives all of its records or one line, and writes nothing."""
+    hold_archive(tmp_path_factory.mktemp("fuzz"), archive, edits)
+
+
+@pytest.mark.parametrize("name", TABLES)
+@QUICK
+@given(edits=EDITS)
+def test_a_tampered_table_is_refused(name, tmp_path_factory, edits):
+    """A table edited anywhere gives finite, labelled rows or one line."""
+    hold_table(tmp_path_factory.mktemp("fuzz"), name, TABLES[name], edits)
+
+
+@pytest.mark.slow
+@LONG
+@given(edits=EDITS)
+def test_tampered_archives_for_long(archive, tmp_path_factory, edits):
+    """The same, for 20,000 archives."""
+    hold_archive(tmp_path_factory.mktemp("fuzz"), archive, edits)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TABLES)
+@LONG
+@given(edits=EDITS)
+def test_tampered_tables_for_long(name, tmp_path_factory, edits):
+    """The same, for 20,000 tables of each kind."""
+    hold_table(tmp_path_factory.mktemp("fuzz"), name, TABLES[name], edits)
