@@ -48,6 +48,13 @@ SAID = {
     "underfitting": "underfit",
     "wiggly": "sway",
     "val-above-train": "do better on held-out rows",
+    "full-batch-rises": "rise by full batches",
+    "dead-units": "have dead units",
+    "saturated": "are saturated",
+    "running-statistics": "have running statistics that lag behind",
+    "updates-low": "take steps that are too short",
+    "updates-high": "take steps that are too long",
+    "wrong-first-loss": "start from a wrong loss",
     GOOD: "are good",
 }
 """What trials of a health do, in the plural."""
