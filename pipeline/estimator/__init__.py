@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -20,10 +19,13 @@ from threadpoolctl import threadpool_limits
 from pipeline.data import Dataset, Split
 from pipeline.data.dataset import transformed
 from pipeline.data.preprocessing import Transform, learn
+from pipeline.estimator.labels import encode, labels_of
+from pipeline.estimator.outcome import Patience, check_finite, curves_of
+from pipeline.estimator.state import all_or_nothing, plain
 from pipeline.hparams import HyperParams, TrainConfig, check_flag, check_integer, check_number
 from pipeline.nn.layers import Array, Workspace
 from pipeline.nn.network import Network, forward, make_network
-from pipeline.training import CURVES, Record, Watch, all_go_on, run
+from pipeline.training import CURVES, Watch, all_go_on, run
 from pipeline.training.lockstep import Tile, make_tiles
 from pipeline.training.memory import EVALUATION_ROWS, architecture
 
@@ -290,66 +292,9 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         return int(self.n_features_in_ if self.basis_ is None else self.basis_.shape[1])
 
 
-class Patience:
-    """The watch that stops a trial whose validation accuracy has not risen by ``tol`` for so many epochs."""
-
-    def __init__(self, epochs: int, tol: float) -> None:
-        self.epochs, self.tol, self.best, self.waited = epochs, tol, -np.inf, 0
-
-    def __call__(self, members: Array, epoch: int, accuracies: Array) -> Array:
-        """Whether the one trial goes on, (1,)."""
-        self.waited = 0 if accuracies[0] > self.best + self.tol else self.waited + 1
-        self.best = max(self.best, accuracies[0])
-        return np.array([self.waited < self.epochs])
-
-
-@contextmanager
-def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
-    """Give an estimator back what it had, if what is done to it fails."""
-    before = vars(estimator).copy()
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
-
-
-def check_finite(record: Record, hparams: HyperParams) -> None:
-    """Raise ``ValueError`` if the one trial of a record has diverged."""
-    if record.diverged[0]:
-        raise ValueError(f"learning_rate: got {hparams.learning_rate!r}; training diverges. Give a lower one")
-
-
-def curves_of(record: Record) -> dict[str, list[float]]:
-    """The curves of the one trial of a record, over the epochs that it was trained for."""
-    return {key: curve[0][np.isfinite(curve[0])].tolist() for key, curve in record.curves.items()}
-
-
-def encode(y: Array, classes: Array) -> Array:
-    """Labels (N,) as their places among the classes (C,)."""
-    unknown = y[~np.isin(y, classes)]
-    if len(unknown):
-        raise ValueError(f"y: got {plain(unknown[0])!r}; expected one of the classes {classes.tolist()!r}")
-    order = np.argsort(classes)
-    return np.asarray(order[np.searchsorted(classes, y, sorter=order)])
-
-
-def labels_of(names: Sequence[str]) -> Array:
-    """The labels that classes of these names have: numbers, if all of them are."""
-    return np.array([int(name) for name in names] if all(name.isdecimal() for name in names) else list(names))
-
-
 def logits_of(network: Network, rows: Array) -> Array:
     """The logits (B, C) of at most ``EVALUATION_ROWS`` rows (B, D), always computed among so many, to the same bits."""
     inputs = np.zeros((EVALUATION_ROWS, rows.shape[1]), network.params.values.dtype)
     inputs[: len(rows)] = rows
     space = Workspace(1, EVALUATION_ROWS, inputs.dtype.name)
     return np.array(forward(network, inputs, space, training=False)[-1][0, : len(rows)])
-
-
-def plain(value: Any) -> Any:
-    """A value of NumPy's as one of Python's."""
-    if isinstance(value, (list, tuple)):
-        return type(value)(plain(item) for item in value)
-    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value

@@ -1,0 +1,33 @@
+"""What becomes of the one trial that an estimator trains: when it stops, whether it diverges, its curves."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.hparams import HyperParams
+from pipeline.nn.layers import Array
+from pipeline.training import Record
+
+
+class Patience:
+    """The watch that stops a trial whose validation accuracy has not risen by ``tol`` for so many epochs."""
+
+    def __init__(self, epochs: int, tol: float) -> None:
+        self.epochs, self.tol, self.best, self.waited = epochs, tol, -np.inf, 0
+
+    def __call__(self, members: Array, epoch: int, accuracies: Array) -> Array:
+        """Whether the one trial goes on, (1,)."""
+        self.waited = 0 if accuracies[0] > self.best + self.tol else self.waited + 1
+        self.best = max(self.best, accuracies[0])
+        return np.array([self.waited < self.epochs])
+
+
+def check_finite(record: Record, hparams: HyperParams) -> None:
+    """Raise ``ValueError`` if the one trial of a record has diverged."""
+    if record.diverged[0]:
+        raise ValueError(f"learning_rate: got {hparams.learning_rate!r}; training diverges. Give a lower one")
+
+
+def curves_of(record: Record) -> dict[str, list[float]]:
+    """The curves of the one trial of a record, over the epochs that it was trained for."""
+    return {key: curve[0][np.isfinite(curve[0])].tolist() for key, curve in record.curves.items()}
