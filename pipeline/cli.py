@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -148,23 +149,27 @@ def parser() -> Parser:
                 "--blocks",
                 metavar="N",
                 type=whole(1),
-                help="blocks, each with a data split of its own (the study's own)",
+                help="blocks, each with its own data split (the study's own)",
             )
             sub.add_argument("--new", action="store_true", help="begin the study anew, beside what is recorded")
         if verb == "train":
             _add_hyperparameters(sub)
+        if verb not in ("report", "ui"):
+            sub.add_argument(
+                "--data-dir", metavar="DIR", default="", help="where data sets are kept (BABYSIT_DATA_DIR)"
+            )
         if verb != "check":
             sub.add_argument(
                 "--tracking-uri",
                 metavar="URI",
                 default="",
-                help="MLflow's store (MLFLOW_TRACKING_URI, or sqlite:///mlflow.db)",
+                help="MLflow's store (MLFLOW_TRACKING_URI, or mlflow.db)",
             )
             sub.add_argument(
                 "--storage",
                 metavar="URL",
                 default="",
-                help="Optuna's store: a journal file or a URL (optuna.log beside MLflow's)",
+                help="Optuna's store: a file or a URL (optuna.log)",
             )
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return top
@@ -213,11 +218,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def dispatch(args: argparse.Namespace, interrupts: Any) -> int:
-    """Make the job and call its verb."""
+    """Make the job and call its verb. The data folder is set for the processes that it starts, too."""
     from rich.console import Console
 
+    from pipeline.data.folder import FOLDER_VARIABLE
     from pipeline.errors import Failed
 
+    if getattr(args, "data_dir", ""):
+        os.environ[FOLDER_VARIABLE] = args.data_dir
     try:
         if args.verb == "ui":
             _show(args, interrupts)

@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline.cli import main
+from pipeline.data.cifar import ARCHIVES
+from pipeline.data.dataset import load_rows
 from pipeline.lookup import find_study, is_experiment, study_names
 from pipeline.search.plan import plan, tasks
 from pipeline.search.precedents import Precedents
@@ -42,3 +45,16 @@ def test_those_of_cifar_run_on_its_format(name, folder, publish, forge):
     assert {trial.plan.hparams.structure for trial in finished} == set(structures)
     assert all(trial.result.n_val == trial.result.n_test == forge.records for trial in finished)
     assert not any(trial.result.diverged for trial in finished)
+
+
+def test_the_data_folder_may_be_named_on_the_command_line(folder, tmp_path, monkeypatch, capsys):
+    """``--data-dir`` comes before the environment: what is wrong with the file that lies there is told, and nothing is written."""
+    there = tmp_path / "elsewhere"
+    there.mkdir()
+    archive = there / ARCHIVES["cifar10"].file.name
+    archive.write_bytes(b"not this")
+    monkeypatch.chdir(folder)
+    load_rows.cache_clear()
+    assert main(["check", "cifar10_subset", "--data-dir", str(there)]) == 2
+    assert str(archive) in capsys.readouterr().err
+    assert not [*folder.iterdir()]
