@@ -29,6 +29,7 @@ from pipeline.seeds import derive_seed
 from pipeline.spec import Arm, Float, Point, Study
 
 GRIDS = ("grid", "shifted_grid")
+HUB = "optunahub:"
 PLANNED: dict[str, tuple[str, dict[str, Any]]] = {
     "random": ("optuna.samplers.RandomSampler", {}),
     "sobol": ("optuna.samplers.QMCSampler", {"qmc_type": "sobol", "scramble": True}),
@@ -156,7 +157,24 @@ def _sampler(arm: Arm, seed: int) -> BaseSampler:
     return sampler
 
 
+def _from_hub(arm: Arm, path: str) -> Any:
+    """A sampler of OptunaHub, given as ``optunahub:samplers/PACKAGE.NAME``; fetched, unless it is here already."""
+    package, _, name = path.removeprefix(HUB).rpartition(".")
+    try:
+        import optunahub
+    except ImportError:
+        raise ValueError(f"arm {arm.name!r}: {path} needs the package optunahub; install it beside babysit") from None
+    try:
+        return getattr(optunahub.load_module(package), name)
+    except Exception as error:  # it is a package of anybody's, from a network that may be away
+        raise ValueError(
+            f"arm {arm.name!r}: {path} cannot be had from OptunaHub ({' '.join(str(error).split())})"
+        ) from error
+
+
 def _import(arm: Arm, path: str) -> Any:
+    if path.startswith(HUB):
+        return _from_hub(arm, path)
     module, _, name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)
