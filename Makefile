@@ -43,10 +43,11 @@ test-slow: $(READY)  ## run the tests that take minutes
 
 test-all: test test-slow  ## run all of the tests
 
-check: $(READY)  ## lint, look at the formatting, and check the types
+check: $(READY)  ## lint, look at the formatting, check the types, and say what is known against the dependencies
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	@"$(UV)" audit --frozen --no-dev 2>.venv/audit.log || { test $$? -eq 1 || echo "audit: the database of vulnerabilities cannot be reached (.venv/audit.log)"; }
 
 bench: $(READY)  ## measure what the speed claims rest on
 	for name in training network recording diagnosis report overhead; do echo "## $$name" && $(BIN)/python "benchmarks/$$name.py" || exit; done

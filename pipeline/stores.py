@@ -132,7 +132,8 @@ def redact(address: str) -> str:
 
 
 def _check_server(name: str, address: str) -> None:
-    url = f"{address.rstrip('/')}/health"
+    # MLflow answers its health without a password, and urllib would take one for a part of the host.
+    url = re.sub(r"://[^/@]*@", "://", f"{address.rstrip('/')}/health")
     try:
         with urllib.request.urlopen(url, timeout=SERVER_TIMEOUT) as answer:  # noqa: S310  http or https, as seen above
             healthy = answer.read(16).strip() == b"OK"

@@ -179,8 +179,12 @@ def test_a_study_is_given_once(table):
 
 
 def test_one_arm_in_one_block_still_has_its_report(tmp_path):
-    """The smallest study there is has its page, without an interval, and its numbers are those that exist."""
-    small = write_report(make_table(arms=(Arm("random"),), blocks=1, trials=3), tmp_path)
+    """The smallest study there is has its page, without an interval, and its numbers are those that exist; text stays text."""
+    hostile = "<img src=x onerror=alert(1)>"
+    small = write_report(make_table(arms=(Arm("random"),), blocks=1, trials=3, question=hostile), tmp_path)
+    for page in (small.page, small.page.with_name("explore.html")):
+        assert hostile not in page.read_text()
+    assert html.escape(hostile) in small.page.read_text()
     assert "nothing to compare" in small.sentence
     assert "nan" not in re.sub(r"<svg.*?</svg>", "", small.page.read_text(), flags=re.DOTALL)
     assert "report/difference" not in small.metrics
