@@ -39,7 +39,7 @@ def test_the_names_are_those_that_studies_may_use():
 @pytest.mark.parametrize("name", ["zca", "", "Standardise", None])
 def test_an_unknown_preprocessing_is_told_with_those_known(name):
     """The value and the names that there are, as soon as the configuration is written."""
-    with pytest.raises(ValueError, match=f"preprocessing: got {name!r}; expected one of none, centre, standardise"):
+    with pytest.raises(ValueError, match=f"preprocessing: got {name!r}; .*expected one of none, centre, standardise"):
         TrainConfig(preprocessing=name)
     with pytest.raises(ValueError, match="preprocessing: got"):
         learn(name, photos())
