@@ -1,6 +1,8 @@
 """The studies that come with the pipeline: each is read and planned, and those of CIFAR-10 run on archives of its format."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +47,20 @@ def test_those_of_cifar_run_on_its_format(name, folder, publish, forge):
     assert {trial.plan.hparams.structure for trial in finished} == set(structures)
     assert all(trial.result.n_val == trial.result.n_test == forge.records for trial in finished)
     assert not any(trial.result.diverged for trial in finished)
+
+
+def test_the_study_in_the_manual_takes_a_table(tmp_path, monkeypatch):
+    """The lines that the manual gives for one's own table are fewer than ten, and train on one."""
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    source = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
+    assert len(source.splitlines()) < 10
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text(source)
+    rows = "".join(f"{i},{i % 3},{'abc'[i % 3]}\n" for i in range(600))
+    Path("table.csv").write_text(f"first,second,species\n{rows}")
+    study = find_study("own.py", {"blocks": 1, "trials": 2})
+    (task, *_) = tasks(study, plan(study), Precedents(study, {}), 2**28)
+    assert max(trial.result.scores["best/val_accuracy"] for trial in run_task(task)) > 0.9
 
 
 def test_the_data_folder_may_be_named_on_the_command_line(folder, tmp_path, monkeypatch, capsys):
