@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import NullPool, create_engine, text
 
 from pipeline.seeds import derive_seed
 from pipeline.stores import is_url, redact, sqlite_file
@@ -51,7 +51,7 @@ def _locked_file(path: Path, study: str) -> Iterator[None]:
 @contextmanager
 def _locked_row(storage: str, study: str) -> Iterator[None]:
     """PostgreSQL's advisory lock, held by a connection; other databases have none, and are not locked."""
-    engine = create_engine(storage)
+    engine = create_engine(storage, poolclass=NullPool)  # its connection, and the lock, go with the body
     if engine.dialect.name != "postgresql":
         yield
         return
@@ -60,4 +60,3 @@ def _locked_row(storage: str, study: str) -> Iterator[None]:
         if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar():
             raise ValueError(f"study {study!r} is at work already: another process records to {redact(storage)}")
         yield
-    engine.dispose()
