@@ -15,6 +15,7 @@ F4  ``search``, ``progress``                plan, train, record, resume; and wha
 F5  ``report``                              the verdict, its figures and its page
 F6  ``lecture``                             the lecture's demonstrations, held against its numbers
 F7  ``lookup``, ``jobs``, ``stages``, ``cli``  studies by name, the jobs, stages, the verbs
+    ``model``, ``served``                   the best trial's model, kept and registered
     ``ui``                                  MLflow UI and Optuna Dashboard, opened and closed together
 """
 

@@ -152,8 +152,7 @@ def parser() -> Parser:
                 help="blocks, each with its own data split (the study's own)",
             )
             sub.add_argument("--new", action="store_true", help="begin the study anew, beside what is recorded")
-        if verb == "train":
-            _add_hyperparameters(sub)
+        _add_own(verb, sub)
         if verb not in ("report", "ui"):
             sub.add_argument(
                 "--data-dir", metavar="DIR", default="", help="where data sets are kept (BABYSIT_DATA_DIR)"
@@ -179,6 +178,13 @@ def usage(verb: str) -> str:
     """How a verb is called, in a line."""
     what = {"ui": "", "lecture": "[EXPERIMENT] "}.get(verb, "[STUDY] ")
     return f"babysit {verb} {what}[OPTIONS]"
+
+
+def _add_own(verb: str, sub: argparse.ArgumentParser) -> None:
+    if verb in ("run", "report"):
+        sub.add_argument("--no-model", action="store_true", help="register no model of the best trial")
+    if verb == "train":
+        _add_hyperparameters(sub)
 
 
 def _add_hyperparameters(sub: argparse.ArgumentParser) -> None:
@@ -293,7 +299,8 @@ def _job(args: argparse.Namespace, console: Any, interrupts: Any) -> Job:
         study = recorded_study(study, stores)
     elif args.verb == "train":
         study = manual_study(study, _given(args, HYPERPARAMETERS), args.epochs or 0)
-    return Job(study, stores, console, interrupts, new=getattr(args, "new", False))
+    flags: dict[str, Any] = {"new": getattr(args, "new", False), "keep_model": not getattr(args, "no_model", False)}
+    return Job(study, stores, console, interrupts, **flags)
 
 
 def _call(args: argparse.Namespace, job: Job) -> None:

@@ -56,6 +56,7 @@ class Job:
     interrupts: Interrupts
     new: bool = False
     links: Mapping[str, str | int] = field(default_factory=dict)
+    keep_model: bool = True
 
     @property
     def manual(self) -> bool:
@@ -151,6 +152,7 @@ class Job:
         study = self.study
         if mended := reconcile(self.agenda, self.tracker):
             self.say(f"search: the stores differed: {mended}")
+        self.tracker.add_dataset(study.dataset, self.basis["data_sha256"])
         self.ledger.open(self.tracker.run_id, self.basis, self.links)
         pending = len(self.agenda)
         planned = study.blocks * study.trials * len(study.arms)
@@ -185,13 +187,32 @@ class Job:
         self.tracker.log_metrics(
             report.metrics | {f"health/{word}": count for word, count in diagnosis["health"].items()}
         )
-        self.tracker.set_tags(report.tags | {"mlflow.note.content": f"**{self.study.question}**\n\n{report.sentence}"})
+        self.tracker.set_tags(report.tags)
+        self.tracker.describe(self.study, report.verdict)
         self.tracker.log_files(folder, "report")
         self.say(f"report: {report.sentence}")
+        if self.keep_model:
+            self.register(trials.to_dict("records"))
         self.say(f"  page              {report.page}")
         self.say(f"  MLflow UI         {self._mlflow_command()}")
         self.say(f"    then open       {self.tracker.charts_link()}")
         self.say(f"  Optuna Dashboard  optuna-dashboard {redact(self.stores.storage)}")
+
+    def register(self, trials: Sequence[Mapping[str, Any]]) -> None:
+        """Train the network of the best trial once more and register it as a model; say under what name."""
+        from pipeline.model import best_trial, keeping, train_again
+
+        if not (record := best_trial(trials)):
+            self.say("model: none, since every trial diverged")
+            return
+        best = train_again(self.study, record, self.basis)
+        name = f"babysit-{self.study.name}"
+        with keeping(best) as kept:
+            version, champion = self.tracker.register(name, kept)
+        self.say(
+            f"model: {best.evidence['trial']}, {best.val_accuracy:.3f} of validation rows right, is {name}/{version}"
+        )
+        self.say("  it is the champion" if champion else "  the champion stays another, which did no worse")
 
     def diagnose(self, trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Say how many trials are well, and where in the space the complaints gather; the same as plain values."""

@@ -85,8 +85,9 @@ def directions(stores: Stores, opened: Interfaces) -> Iterator[str]:
     tracker = Tracker(stores.tracking)
     latest = tracker.find_latest()
     if latest:
-        yield f"  all trials      {tracker.charts_link(opened.mlflow)}"
         yield f"  the verdict     {tracker.run_link(opened.mlflow)}"
+        yield f"  arms compared   {tracker.view_link('arms', opened.mlflow)}"
+        yield f"  best trials     {tracker.view_link('best', opened.mlflow)}"
     yield f"Optuna Dashboard  {opened.dashboard}"
     ids = study_ids(stores.storage, latest) if latest else []
     if ids:

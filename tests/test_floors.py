@@ -26,7 +26,16 @@ FLOORS = (
     ("pipeline.search", "pipeline.progress"),
     ("pipeline.report",),
     ("pipeline.lecture",),
-    ("pipeline.lookup", "pipeline.jobs", "pipeline.stages", "pipeline.ui", "pipeline.cli", "pipeline.__main__"),
+    (
+        "pipeline.lookup",
+        "pipeline.jobs",
+        "pipeline.stages",
+        "pipeline.model",
+        "pipeline.served",
+        "pipeline.ui",
+        "pipeline.cli",
+        "pipeline.__main__",
+    ),
 )
 ROOMS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 ALLOWED = {

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -17,7 +17,7 @@ from pipeline.cli import main
 from pipeline.errors import Failed
 from pipeline.lookup import find_study
 from pipeline.search.interrupts import Interrupts
-from pipeline.search.ledger import Ledger
+from pipeline.search.ledger import Ledger, open_storage
 from pipeline.stores import Stores
 from pipeline.ui import HOST, Guard, await_health, check_recorded, end, free_port, optuna_dashboard
 
@@ -151,9 +151,9 @@ def test_ui_opens_both_and_leaves_nothing(recorded, tmp_path, signum):
     query = "/ajax-api/2.0/mlflow/experiments/search?max_results=1"
     assert ask(mlflow, query)[0] == 200
     assert ask(mlflow, query, Host="10.evil.com")[0] == 403
-    parent = re.search(r"parentRunId` = '(\w+)'", unquote(said))[1]
-    assert f"{mlflow}/#/experiments/" in said
-    assert f"/runs/{parent}" in said
+    parent = re.search(rf"{mlflow}/#/experiments/\d+/runs/(\w{{32}})\?", said)[1]
+    assert f"viewStateShareKey=arms{parent[:12]}" in said
+    assert f"viewStateShareKey=best{parent[:12]}" in said
     assert re.search(r"compare-studies\?ids=0,2,4\n", said)
     process.send_signal(signum)
     rest, errors = process.communicate(timeout=30)
@@ -173,3 +173,16 @@ def test_show_waits_for_no_server_of_its_own(storage, tmp_path, monkeypatch):
         ui.show(server, said.append, interrupts)
     assert said[0] == "http://user:***@tracking:5000"
     assert said[2:] == [None, "both stopped"]
+
+
+def test_each_study_has_a_note(storage):
+    """The dashboard finds a note on the study of every arm and block: the question, the arm, the block, the MLflow run."""
+    import optuna
+    from optuna_dashboard import get_note
+
+    study = optuna.load_study(study_name="random_vs_grid/shifted_grid/b01", storage=open_storage(storage))
+    note = get_note(study)
+    assert note.startswith("**Is random search better than grid search?**")
+    assert "arm `shifted_grid`" in note
+    assert "block 1" in note
+    assert "0" * 32 in note

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
+import re
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -17,12 +19,13 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
-from mlflow.entities import Experiment, Metric, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from pipeline.spec import Study
 from pipeline.stores import redact
+from pipeline.tracking import views
 from pipeline.tracking.routes import choose_route
 from pipeline.tracking.words import run_record, source_tags
 from pipeline.trial import FinishedTrial
@@ -34,6 +37,12 @@ logging.getLogger("mlflow.store.db.utils").setLevel(
 LOCAL_UI = "http://127.0.0.1:5000"
 logger = logging.getLogger(__name__)
 NOTE = "mlflow.note.content"
+GENERATED = re.compile(r"[a-z]+-[a-z]+-\d+")
+"""The names that MLflow makes up for runs."""
+MACHINE_LEARNING = "workflowType=machine_learning"
+"""The side of the UI that runs are on; by default it shows the one for traces of language models."""
+DIGEST = 36
+"""Characters that MLflow keeps of a digest."""
 
 
 class Declared(Protocol):
@@ -88,6 +97,8 @@ class Tracker:
             self.parent = self._known(run_id, study)
             self.client.update_run(run_id, status="RUNNING")
         self.set_tags({"kind": "study", "study": study.name, "study_hash": study.hash, NOTE: f"**{study.question}**"})
+        if isinstance(study, Study):  # an experiment has no arms or trials to set the UI up for
+            self._set_up(study)
         if given and given.info.run_id != self.run_id:
             self.visitor = str(given.info.run_id)
             self._tag(self.visitor, self._pointer(study))
@@ -142,6 +153,35 @@ class Tracker:
     def _pointer(self, study: Declared) -> dict[str, str]:
         note = f"Goes on with run `{self.run_id}`; look there."
         return {"kind": "visit", "study": study.name, "study_run": self.run_id, NOTE: note}
+
+    def _set_up(self, study: Study) -> None:
+        """Give the study's run the name that the UI lists it by, unless its user gave one, and the UI its views of it."""
+        if GENERATED.fullmatch(self.parent.info.run_name or ""):
+            self.client.update_run(self.run_id, name=study.name)
+        for tag, value in views.views(study, self.run_id, int(self.parent.info.start_time)).items():
+            self.client.set_experiment_tag(self.experiment_id, tag, value)
+
+    def add_dataset(self, name: str, sha256: str) -> None:
+        """Record the data set as an input of the study's run: its name and the hash of its arrays, in 36 characters."""
+        data = Dataset(name, sha256[:DIGEST], "babysit", json.dumps({"dataset": name, "sha256": sha256}))
+        self.client.log_inputs(
+            self.run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "train, val and test")])]
+        )
+
+    def describe(self, study: Study, sentences: Sequence[str]) -> None:
+        """The study's run in words, with links, as the UI shows it: the question, the verdict, and where to look."""
+        report = (
+            f"#/experiments/{self.experiment_id}/runs/{self.run_id}/artifacts/report/report.html?{MACHINE_LEARNING}"
+        )
+        arms, best = (self.view_link(view) for view in (views.ARMS, views.BEST))
+        links = f"[The report]({report}) · [the arms compared]({arms}) · [the best trials]({best})"
+        verdict, *rest = sentences
+        parts = [f"**{study.question}**", f"{verdict}", *(f"- {sentence}" for sentence in rest)]
+        self.set_tags({NOTE: "\n\n".join([*parts[:2], "\n".join(parts[2:]), links])})
+
+    def view_link(self, view: str, server: str = "") -> str:
+        """Where MLflow UI shows one of the views of the study that are set up beforehand."""
+        return views.link(server, self.experiment_id, self.run_id, view).removeprefix("/" if not server else "")
 
     def record(self, study: Study, trials: Sequence[FinishedTrial]) -> list[str]:
         """Write each finished trial as a whole child run of the study's; their run ids, in order."""
@@ -218,7 +258,7 @@ class Tracker:
 
     def run_link(self, server: str) -> str:
         """Where MLflow UI shows the study's own run: the verdict, and the report among its artifacts."""
-        return f"{server}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+        return f"{server}/#/experiments/{self.experiment_id}/runs/{self.run_id}?{MACHINE_LEARNING}"
 
     def find_latest(self) -> str | None:
         """Turn to the run of the study that was started last; its id, or None where no study is recorded."""
@@ -229,6 +269,12 @@ class Tracker:
             return None
         self.parent = found[0]
         return self.run_id
+
+    def register(self, name: str, kept: Mapping[str, Any]) -> tuple[str, bool]:
+        """Register a kept model under a name: its version, and whether that is the champion now."""
+        from pipeline.tracking.registry import register
+
+        return register(self.client, self.experiment_id, self.run_id, name, kept)
 
     def finish(self, status: str) -> None:
         """End the study's run: FINISHED, FAILED or KILLED."""

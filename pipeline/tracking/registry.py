@@ -1,0 +1,99 @@
+"""The model registry: the best model of a study as a version of its registered model, and ``champion`` where it wins."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from mlflow.entities import LoggedModelOutput
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+SOURCES = Path(__file__).parents[1]
+"""The package, which is copied into a model: it has no release that could be installed where the model is served."""
+LOADER = "pipeline.served"
+CHAMPION = "champion"
+IDENTITY = ("study_hash", "data_sha256", "network_version", "trial")
+"""The tags that tell a version from others: the same trial is registered once."""
+
+
+def register(
+    client: MlflowClient, experiment_id: str, run_id: str, name: str, kept: Mapping[str, Any]
+) -> tuple[str, bool]:
+    """Log a saved model with a run and register it under a name; its version, and whether it is the champion now.
+
+    ``kept`` is what :func:`pipeline.model.keeping` gives: the folder of the ``files`` of the model's state; ``evidence``,
+    the tags; ``example``, rows (N, D); ``probabilities`` (N, C) of them, and ``classes``; ``requirements``.
+    """
+    evidence = kept["evidence"]
+    version = _known(client, name, evidence) or _new(client, experiment_id, run_id, name, kept)
+    return str(version.version), _crown(client, name, version, float(evidence["val_accuracy"]))
+
+
+def _known(client: MlflowClient, name: str, evidence: dict[str, str]) -> ModelVersion | None:
+    identity = {key: evidence[key] for key in IDENTITY}
+    return next(
+        (v for v in client.search_model_versions(f"name = '{name}'") if identity.items() <= dict(v.tags).items()), None
+    )
+
+
+def _new(client: MlflowClient, experiment_id: str, run_id: str, name: str, kept: Mapping[str, Any]) -> ModelVersion:
+    evidence = kept["evidence"]
+    made = client.create_logged_model(
+        experiment_id, name=evidence["trial"], source_run_id=run_id, tags=evidence, model_type="classifier"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        _save(Path(folder) / "model", kept, run_id, made.model_id)
+        client.log_model_artifacts(made.model_id, str(Path(folder) / "model"))
+    client.finalize_logged_model(made.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(made.model_id, 0)])
+    try:
+        client.create_registered_model(name, description=f"The best model of the study {evidence['study']}.")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    return client.create_model_version(
+        name, made.artifact_location, run_id, tags=evidence, model_id=made.model_id, await_creation_for=0
+    )
+
+
+def _save(folder: Path, kept: Mapping[str, Any], run_id: str, model_id: str) -> None:
+    """Write the model as MLflow has it: from code, with a signature, an example and the packages it needs."""
+    example, probabilities = kept["example"], pd.DataFrame(kept["probabilities"], columns=kept["classes"])
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for name in ("mlflow.pyfunc", "mlflow.models", "mlflow.utils.environment"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings(action="ignore"):  # of type hints, MLflow's own and those that it would like
+        from mlflow.models import Model, infer_signature
+        from mlflow.pyfunc import save_model
+
+        save_model(
+            str(folder),
+            loader_module=LOADER,
+            data_path=kept["files"],
+            code_paths=[str(SOURCES)],
+            signature=infer_signature(np.asarray(example), probabilities),
+            input_example=example,
+            pip_requirements=kept["requirements"],
+            mlflow_model=Model(run_id=run_id, model_id=model_id),
+        )
+
+
+def _crown(client: MlflowClient, name: str, version: ModelVersion, val_accuracy: float) -> bool:
+    """Give the version the alias if there is no champion, or one with a lower validation accuracy; whether it has it."""
+    try:
+        champion = client.get_model_version_by_alias(name, CHAMPION)
+    except MlflowException:
+        champion = None
+    if champion and float(champion.tags["val_accuracy"]) >= val_accuracy:
+        return bool(champion.version == version.version)
+    client.set_registered_model_alias(name, CHAMPION, version.version)
+    return True

@@ -1,0 +1,150 @@
+"""The best model of a study: which it is, that it is the same network, and that it can be loaded and served."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from pipeline.cli import main
+from pipeline.estimator import NumpyNetworkClassifier
+from pipeline.lookup import find_study
+from pipeline.model import best_trial, load, save
+from pipeline.search.ledger import Ledger
+from pipeline.ui import free_port
+
+ROW = {"diverged": False, "test/accuracy": 0.5}
+
+
+def test_the_best_is_chosen_on_validation():
+    """The highest validation accuracy wins, whatever the test rows say; diverged and pruned trials are left out."""
+    records = [
+        {**ROW, "trial": 0, "best/val_accuracy": 0.8, "test/accuracy": 0.9},
+        {**ROW, "trial": 1, "best/val_accuracy": 0.9},
+        {**ROW, "trial": 2, "best/val_accuracy": 0.9, "test/accuracy": 0.99},
+        {**ROW, "trial": 3, "best/val_accuracy": 1.0, "diverged": True},
+        {**ROW, "trial": 4, "best/val_accuracy": 1.0, "pruned": True},
+    ]
+    assert best_trial(records)["trial"] == 1
+    assert best_trial(records[3:]) is None
+
+
+def test_a_saved_classifier_predicts_the_same_bits(tmp_path):
+    """What is saved holds no pickle, and is, once loaded, the same classifier, text for class names and all."""
+    generator = np.random.default_rng(0)
+    X, y = generator.normal(size=(60, 5)), np.array(["no", "yes"])[generator.integers(2, size=60)]
+    fitted = NumpyNetworkClassifier(max_iter=2, batch_norm=True).fit(X, y)
+    again = load(*save(fitted, tmp_path))
+    assert np.array_equal(again.predict_proba(X), fitted.predict_proba(X))
+    assert list(again.predict(X)) == list(fitted.predict(X))
+    assert {path.name for path in tmp_path.iterdir()} == {"arrays.npz", "estimator.json"}
+
+
+@pytest.fixture
+def registered(tiny_study, tmp_path, tracking_uri):
+    """The client of a store with a study's best model in it, after a search and a report that was made twice."""
+    assert main(["search", str(tiny_study), "--workers", "1"]) == 0
+    for _ in range(2):
+        assert main(["report", str(tiny_study)]) == 0
+    return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+@pytest.mark.slow
+def test_the_best_model_is_registered_once(registered, tmp_path):
+    """The report registers one version, the champion, with its evidence; a second report of the same trials adds none."""
+    (version,) = registered.search_model_versions("name = 'babysit-tiny'")
+    assert registered.get_model_version_by_alias("babysit-tiny", "champion").version == version.version
+    study = find_study(str(tmp_path / "tiny.py"), {})
+    table = Ledger(study, str(tmp_path / "optuna.log")).table()
+    best = table.loc[table["best/val_accuracy"].idxmax()]
+    assert version.tags["trial_run"] == best["run_id"]
+    assert float(version.tags["val_accuracy"]) == best["best/val_accuracy"]
+    assert version.tags["same_as_recorded"] == "True"
+    assert version.tags["study_hash"] == study.hash
+    (logged,) = registered.get_run(version.run_id).outputs.model_outputs
+    assert registered.get_logged_model(logged.model_id).source_run_id == version.run_id
+    folder = version.source
+    names = {name for _, _, files in os.walk(folder) for name in files}
+    assert {"MLmodel", "requirements.txt", "served.py", "arrays.npz", "estimator.json"} <= names
+    assert not any(name.endswith((".pkl", ".pickle", ".skops")) for name in names)
+    _loaded_as_mlflow_does(folder)
+    _crowns_only_what_is_better(registered, version)
+
+
+def _loaded_as_mlflow_does(folder):
+    """``mlflow.pyfunc.load_model`` gives class probabilities of real rows, under the classes' names."""
+    from sklearn.datasets import load_digits
+
+    with warnings.catch_warnings(action="ignore"):
+        import mlflow
+
+        loaded = mlflow.pyfunc.load_model(folder)
+        found = loaded.predict(load_digits().data[:50])
+    assert list(found.columns) == list("0123456789")
+    assert np.allclose(found.sum(axis=1), 1)
+    assert (found.to_numpy().argmax(axis=1) == load_digits().target[:50]).mean() > 0.5
+    assert loaded.metadata.signature.inputs.to_dict()[0]["tensor-spec"]["shape"] == [-1, 64]
+
+
+def _crowns_only_what_is_better(client, version):
+    """A worse model does not take the alias from the champion; a better one does."""
+    from pipeline.tracking.registry import _crown
+
+    made = {}
+    for name, accuracy in (("worse", 0.1), ("better", 1.1)):
+        tags = {**version.tags, "val_accuracy": str(accuracy)}
+        made[name] = client.create_model_version("babysit-tiny", version.source, version.run_id, tags=tags)
+        assert _crown(client, "babysit-tiny", made[name], accuracy) is (name == "better")
+    assert client.get_model_version_by_alias("babysit-tiny", "champion").version == made["better"].version
+
+
+@pytest.mark.slow
+def test_the_champion_is_served(registered, tracking_uri):
+    """``mlflow models serve`` answers a real request with the probability of every class."""
+    from sklearn.datasets import load_digits
+
+    port = free_port(0)
+    words = ["models", "serve", "--model-uri", "models:/babysit-tiny@champion", "--env-manager", "local"]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", *words, "--host", "127.0.0.1", "--port", str(port)],
+        env=os.environ
+        | {"MLFLOW_TRACKING_URI": tracking_uri, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        body = json.dumps({"inputs": load_digits().data[:3].tolist()}).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/invocations", body, {"Content-Type": "application/json"}
+        )
+        answer = _answer(request, server)
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+    assert len(answer["predictions"]) == 3
+    for row in answer["predictions"]:
+        assert list(row) == list("0123456789")
+        assert sum(row.values()) == pytest.approx(1)
+
+
+def _answer(request, server):
+    """The answer to a request, as soon as the server listens."""
+    while True:
+        assert server.poll() is None
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  our own server
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise AssertionError(error.read().decode()) from None
+        except urllib.error.URLError:
+            time.sleep(0.5)
