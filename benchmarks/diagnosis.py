@@ -1,7 +1,8 @@
-"""What diagnosis costs: the milliseconds of diagnosing a trial, and their share of the time to train it.
+"""What diagnosis costs: the milliseconds of diagnosing a trial, and of measuring its layers while it trains.
 
 One block of the default study is trained as a worker would, then each trial is diagnosed again and again. The table
-gives medians over the trials, and the check of the whole study beside them.
+gives means over the trials of medians over turns, and the check of the whole study beside them. What measuring costs is
+the processor time of training with it and without, in turns: the median of their ratios.
 """
 
 import argparse
@@ -9,6 +10,8 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -16,12 +19,20 @@ from statistics import median
 os.environ.pop("OPENBLAS_CORETYPE", None)  # OpenBLAS is left to find its kernels by the processor
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from pipeline import training
 from pipeline.babysitting.checks import check
 from pipeline.babysitting.diagnosis import diagnose, health
 from pipeline.babysitting.facts import Facts
 from pipeline.data import load_block
 from pipeline.search.plan import plan, tasks
-from pipeline.task import run_task
+from pipeline.search.precedents import Precedents
+from pipeline.spec import Study
+from pipeline.task import Task, facts_of, run_task
+from pipeline.training.lockstep import Prepared, Tile, evaluate
+from pipeline.training.statistics import STATISTICS
 from pipeline.trial import FinishedTrial
 from studies.random_vs_grid import STUDY
 
@@ -29,14 +40,59 @@ from studies.random_vs_grid import STUDY
 def train(blocks: int) -> list[FinishedTrial]:
     """The trials of the default study."""
     study = replace(STUDY, blocks=blocks)
-    return [trial for task in tasks(study, plan(study)) for trial in run_task(task)]
+    return [trial for task in tasks_of(study) for trial in run_task(task)]
 
 
-def facts_of(trial: FinishedTrial) -> Facts:
+def tasks_of(study: Study) -> list[Task]:
+    """The tasks of a study that nothing is recorded of."""
+    return tasks(study, plan(study), Precedents(study, {}), budget_bytes=2**30)
+
+
+@contextmanager
+def unmeasured() -> Iterator[None]:
+    """Train in the body without a look at the layers, the first loss, or batch norm's two scores."""
+    step, score, rows, in_batches = Tile.step, Tile.score, training.FIRST_ROWS, training.evaluate_in_batches
+
+    def plain_score(self: Tile, val: Prepared, *, measure: bool = False) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG001
+        self.statistics = {key: np.zeros((len(self), 0)) for key in STATISTICS}
+        return evaluate(self.network, val)
+
+    Tile.step = lambda self, batch, measure=False: step(self, batch, measure=False)  # noqa: ARG005
+    Tile.score, training.FIRST_ROWS = plain_score, 1
+    training.evaluate_in_batches = lambda network, rows: np.zeros(len(network))  # noqa: ARG005
+    try:
+        yield
+    finally:
+        Tile.step, Tile.score, training.FIRST_ROWS, training.evaluate_in_batches = step, score, rows, in_batches
+
+
+def cost_of_measuring(turns: int, count: int) -> float:
+    """The time of training some tasks of the default study over that without measuring, less 1."""
+    study = replace(STUDY, blocks=1)
+    some = tasks_of(study)[:count]
+    data = load_block(study.dataset, study.config, some[0].split_seed)
+
+    def seconds() -> float:
+        start = time.process_time()
+        for task in some:
+            training.train([trial.hparams for trial in task.trials], data, study.config)
+        return time.process_time() - start
+
+    ratios = []
+    with threadpool_limits(1):
+        seconds()
+        for _ in range(turns):
+            with unmeasured():
+                without = seconds()
+            ratios.append(seconds() / without)
+    return median(ratios) - 1
+
+
+def known_of(trial: FinishedTrial) -> Facts:
     """What diagnosis is told of a trial, beside its curves."""
     data = load_block(STUDY.dataset, STUDY.config, 0)
     sizes = {"classes": data.classes, "train_rows": len(data.train), "val_rows": len(data.val)}
-    return Facts.of(trial.plan.hparams, STUDY.config, diverged=trial.result.diverged, **sizes)
+    return facts_of(trial.plan.hparams, trial.result, STUDY.config, sizes)
 
 
 def seconds_to_diagnose(trial: FinishedTrial, facts: Facts, repeats: int) -> float:
@@ -54,12 +110,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--blocks", type=int, default=1, help="blocks of the default study (%(default)s)")
     parser.add_argument("--repeats", type=int, default=9, help="turns a trial (%(default)s)")
+    parser.add_argument(
+        "--turns", type=int, default=9, help="turns of training with measuring and without (%(default)s)"
+    )
+    parser.add_argument("--tasks", type=int, default=4, help="tasks that are trained in a turn (%(default)s)")
     arguments = parser.parse_args()
     start = time.perf_counter()
     results = list(check(STUDY))
     checked = time.perf_counter() - start
     trials = train(arguments.blocks)
-    facts = [facts_of(trial) for trial in trials]
+    facts = [known_of(trial) for trial in trials]
     pairs = list(zip(trials, facts, strict=True))
     cost = sum(seconds_to_diagnose(trial, known, arguments.repeats) for trial, known in pairs) / len(trials)
     training = sum(trial.result.seconds for trial in trials) / len(trials)
@@ -69,6 +129,7 @@ def main() -> None:
     print(f"| training | {1000 * training:.2f} |")
     print(f"| diagnosis | {1000 * cost:.3f} |")
     print(f"| share | {cost / training:.1%} |")
+    print(f"| measuring while training, share | {cost_of_measuring(arguments.turns, arguments.tasks):.1%} |")
     print(f"\nThe {len(results)} checks of the study took {checked:.2f} s, data loading included.\n")
     print("| health | trials |\n|---|---:|")
     print("\n".join(f"| {word} | {count} |" for word, count in words.most_common()))

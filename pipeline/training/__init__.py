@@ -98,7 +98,7 @@ def run(
     Where the data have no validation rows, the scores of training stand in for theirs.
     """
     epochs = epochs or range(1, config.epochs + 1)
-    first_rows = Split(data.train.inputs[:FIRST_ROWS], data.train.labels[:FIRST_ROWS])
+    first_rows = prepare(Split(data.train.inputs[:FIRST_ROWS], data.train.labels[:FIRST_ROWS]), tiles[0].network)
     first_loss = np.concatenate([evaluate(tile.network, first_rows)[0] for tile in tiles])
     record = Record(tiles, data, epochs[-1], first_loss, watch)
     val = prepare(data.val, tiles[0].network)
@@ -111,7 +111,7 @@ def run(
         train_loss, train_accuracy = (total / len(order) for total in sums)
         val_loss, val_accuracy, val_correct = train_loss, train_accuracy, np.zeros((len(train_loss), 0), bool)
         if len(data.val):
-            val_loss, val_correct = together([tile.score(val) for tile in tiles])
+            val_loss, val_correct = together([tile.score(val, measure=epoch == epochs[-1]) for tile in tiles])
             val_accuracy = val_correct.mean(axis=1)
         stay = record.add(epoch, tiles, (train_loss, val_loss, train_accuracy, val_accuracy), val_correct)
         if not stay.any():

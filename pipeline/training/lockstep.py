@@ -112,11 +112,11 @@ class Tile:
         measured = max(range(len(batches)), key=lambda i: (len(batches[i]), i))  # the last whole one
         return _along_rows([self.step(batch, measure=i == measured) for i, batch in enumerate(batches)])
 
-    def score(self, val: Prepared) -> tuple[Array, Array]:
-        """The validation losses (K,) and the rows classified right (K, N), with an eye on the hidden units."""
+    def score(self, val: Prepared, *, measure: bool = False) -> tuple[Array, Array]:
+        """The validation losses (K,) and the rows classified right (K, N), with an eye on the hidden units if wanted."""
         units = Units(self.network.layers, len(self))
-        scores = evaluate(self.network, val, units)
-        self.statistics |= units.read()
+        scores = evaluate(self.network, val, units if measure else None)
+        self.statistics |= units.read(seen=measure)
         return scores
 
     def step(self, batch: Minibatch, *, measure: bool = False) -> tuple[Array, Array]:

@@ -58,11 +58,14 @@ def trials_per_group(
     return int(max(1, (budget_bytes - shared) // each))
 
 
-def bytes_per_trial(trial: HyperParams, features: int, classes: int, config: TrainConfig) -> int:
+def bytes_per_trial(
+    trial: HyperParams, features: int, classes: int, config: TrainConfig, shape: Sequence[int] = ()
+) -> int:
     """What training one trial takes beside the data: its parameters, gradients, checkpoint, memories and signals."""
-    layers, size = architecture(trial, features, classes).layers(), np.dtype(config.dtype).itemsize
+    layers, size = architecture(trial, features, classes, shape).layers(), np.dtype(config.dtype).itemsize
     arrays = (3 + trial.optimizer_memories) * _parameters(layers)
-    return int(size * (arrays + config.batch_size * _per_row(layers)))
+    shared = sum(layer.shared_bytes(config.batch_size, config.dtype) for layer in layers)
+    return int(size * (arrays + config.batch_size * _per_row(layers)) + shared)
 
 
 def _parameters(layers: Sequence[Layer]) -> int:

@@ -64,10 +64,13 @@ class Units:
             elif limit := _limit(layer):
                 self.beyond[members, i] += np.count_nonzero(slope < limit, axis=(1, 2))
 
-    def read(self) -> dict[str, Array]:
-        """The share of dead units and of saturated outputs in each hidden layer, (K, L - 1); NaN where there can be none."""
+    def read(self, *, seen: bool = True) -> dict[str, Array]:
+        """The share of dead units and of saturated outputs in each hidden layer, (K, L - 1).
+
+        NaN where there can be none, or nothing was ``seen``.
+        """
         dead, saturated = np.full((2, *self.beyond.shape), np.nan)
-        for i, layer in enumerate(self.hidden):
+        for i, layer in enumerate(self.hidden if seen else ()):
             if _is_relu(layer):
                 dead[:, i] = (~self.on[i]).mean(axis=1)
             elif _limit(layer):

@@ -174,7 +174,7 @@ def test_the_best_trials_of_two_whole_blocks_have_no_complaint():
 
 
 def _complaints_in_the_best_tenth(study):
-    planned = tasks(study, plan(study), Precedents(study, {}))
+    planned = tasks(study, plan(study), Precedents(study, {}), budget_bytes=2**30)
     trials = [trial for task in planned for trial in run_task(task)]
     trials.sort(key=lambda trial: -trial.result.scores["best/val_accuracy"])
     found = [trial.findings for trial in trials]
