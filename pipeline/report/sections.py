@@ -38,7 +38,19 @@ class Section:
 
 def sections(findings: Findings) -> list[Section]:
     """The chapters, in order, that this table of trials has something to say for; the first opens the page."""
-    chapters = (_curve, _difference, _chance, _targets, _why, _honesty, _fairness, _distributions, _pairs, _diagnosis, _methods)
+    chapters = (
+        _curve,
+        _difference,
+        _chance,
+        _targets,
+        _why,
+        _honesty,
+        _fairness,
+        _distributions,
+        _pairs,
+        _diagnosis,
+        _methods,
+    )
     return [section for chapter in chapters for section in chapter(findings)]
 
 
@@ -157,7 +169,9 @@ def _diagnosis(findings: Findings) -> Iterator[Section]:
         shares = [(word, n, n / trials) for word, n in known["health"].items()]
         frame = pd.DataFrame(shares, columns=["health", "trials", "share"])
         said = (f"{capital(sentence)}." for sentence in known["sentences"])
-        yield Section("diagnosis", "What went wrong, and where?", tuple(said), tables=(NamedTable("health", "Health", frame),))
+        yield Section(
+            "diagnosis", "What went wrong, and where?", tuple(said), tables=(NamedTable("health", "Health", frame),)
+        )
 
 
 def _methods(findings: Findings) -> Iterator[Section]:
