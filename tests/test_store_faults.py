@@ -86,7 +86,7 @@ def test_a_locked_database_is_waited_for(store, tiny_study, tmp_path, tracking_u
 def test_a_database_that_stays_locked_is_told(store, tiny_study, tmp_path, tracking_uri):
     """If it stays locked the search ends with a line and exit code 1, and the rerun makes the study whole."""
     storage = "sqlite:///optuna.db"
-    tiny_study.write_text(tiny_study.read_text().replace("blocks=2", "blocks=40"))
+    tiny_study.write_text(tiny_study.read_text().replace("blocks=2", "blocks=16"))
     command = [sys.executable, "-m", "pipeline", "search", str(tiny_study), "--workers", "1", "--storage", storage]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     while "trials;" not in process.stdout.readline():
@@ -97,7 +97,7 @@ def test_a_database_that_stays_locked_is_told(store, tiny_study, tmp_path, track
     assert (process.returncode, errors.count("\n")) == (1, 1), errors
     assert "another process has locked the database" in errors
     assert search(tiny_study, "--storage", storage) == (0, "")
-    audit(tiny_study, tracking_uri, 720, storage)
+    audit(tiny_study, tracking_uri, 288, storage)
 
 
 class Server:
