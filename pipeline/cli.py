@@ -8,12 +8,15 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import shtab
+
 if TYPE_CHECKING:
     from pipeline.jobs import Job
 
 DEFAULT_STUDY = "random_vs_grid"
 HYPERPARAMETERS = ("learning_rate", "l2", "activation", "init", "batch_norm")
 EXIT_FAILED, EXIT_USER = 1, 2
+EXIT_CODES = "exit codes: 0 done, 1 a check or the job failed, 2 a mistake in what was asked, 130 Ctrl-C, 143 SIGTERM"
 
 VERBS = {
     "run": "check, search and report: the main job",
@@ -89,8 +92,11 @@ def _compact(prog: str) -> argparse.HelpFormatter:
 def parser() -> Parser:
     """The whole command line."""
     top = Parser(
-        prog="babysit", description="Ask one question about training a neural network; get a verdict that holds."
+        prog="babysit",
+        description="Ask one question about training a neural network; get a verdict that holds.",
+        epilog=EXIT_CODES,
     )
+    shtab.add_argument_to(top, "--print-completion", help="print the completion of a shell")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)
     for verb, says in VERBS.items():
         about: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """The command line: what users type, what they see, and what a mistake costs them."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -204,3 +205,17 @@ def test_the_module_runs_as_a_command(tmp_path):
     done = command("search", "nothing", cwd=tmp_path, env={**os.environ, "COLUMNS": "80"})
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: unknown study 'nothing'. ")
+
+
+def test_the_completion_is_of_every_verb(capsys):
+    """Bash takes the completion that is printed, and it knows each verb; the help names the exit codes."""
+    with pytest.raises(SystemExit) as leave:
+        main(["--print-completion", "bash"])
+    script = capsys.readouterr().out
+    assert leave.value.code == 0
+    assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+    (verbs,) = re.findall(r"_subparsers=\(([^)]*)\)$", script, re.MULTILINE)
+    assert set(VERBS) <= set(verbs.split())
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "exit codes: 0 done, 1" in capsys.readouterr().out
