@@ -97,7 +97,7 @@ def overfits_few(study: Study, data: Dataset) -> CheckResult:
     rates: list[float] = []
     epochs = 0
     for epochs in PATIENCE:
-        rates = _learned_by_heart(study, Dataset(few, few, few, data.classes), epochs)
+        rates = _learned_by_heart(study, replace(data, train=few, val=few, test=few), epochs)
         if rates:
             break
     said = f"rates {', '.join(f'{rate:.2g}' for rate in rates)}" if rates else "no learning rate from 1e-4 to 10"

@@ -182,8 +182,8 @@ def init_network(
 def with_ones(inputs: Array, dtype: str) -> Array:
     """Rows (B, D) as the first layer reads them: (B, D + 1), the last feature of ones, in memory the minibatch innermost."""
     rows, features = inputs.shape
-    columns = np.ones((features + 1, rows), dtype)
-    columns[:features] = inputs.T
+    columns = np.empty((features + 1, rows), dtype)
+    columns[:features], columns[features] = inputs.T, 1
     return columns.T
 
 

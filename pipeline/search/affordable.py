@@ -21,7 +21,7 @@ def check_affordable(study: Study, planned: Collection[PlannedTrial]) -> None:
         raise ValueError(f"batch_size: got {config.batch_size}; the training split has {len(train):,} rows")
     features, memory = rows.inputs.shape[1], memory_bytes()
     for trial in {trial.hparams.structure: trial.hparams for trial in planned}.values():
-        needed = bytes_per_trial(trial, features, rows.classes, config)
+        needed = bytes_per_trial(trial, features, rows.classes, config, rows.shape)
         if needed > memory:
             raise ValueError(
                 f"hidden: a network of {len(trial.hidden)} hidden layers of up to {max(trial.hidden, default=0):,} units takes "
