@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
-# Said before mlflow is imported: no telemetry; a server may be away for half a minute; no links printed by
+# Said before mlflow is imported: no telemetry; a server may be away for a minute; no links printed by
 # MLflow at the end of every run, for which it would ask the server once more.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric, Run, RunTag
