@@ -92,7 +92,7 @@ def _loaded_as_mlflow_does(folder):
     assert list(found.columns) == list("0123456789")
     assert np.allclose(found.sum(axis=1), 1)
     assert (found.to_numpy().argmax(axis=1) == load_digits().target[:50]).mean() > 0.5
-    assert loaded.metadata.signature.inputs.to_dict()[0]["tensor-spec"]["shape"] == [-1, 64]
+    assert loaded.metadata.signature.inputs.to_dict()[0]["tensor-spec"]["shape"] == (-1, 64)
 
 
 def _crowns_only_what_is_better(client, version):
