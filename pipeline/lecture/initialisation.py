@@ -36,7 +36,7 @@ def demonstrate(seed: int, *, seeds: int = 40, extra: bool = True) -> Outcome:
 
 
 def _rows(scheme: Scheme, seen: Layers) -> Iterator[Row]:
-    names = ("mean", "std", "beyond", "zeros", "dead", "dx", "dw")
+    names = ("mean", "std", "beyond", "dead", "dx", "dw")
     means = {name: seen.of(name).mean(axis=0) for name in names}
     spread = seen.of("std").std(axis=0)
     for layer in range(len(means["std"])):
