@@ -16,7 +16,7 @@ STUDY = Study(
     ),
     # After pooling, maps are far from centred, and weights by He's rule start with a loss well above ln 10; batch norm
     # makes their scale in the convolutions a matter of taste, so that they may all be as small as the logits want them.
-    fixed=HyperParams(momentum=0.9, batch_norm=True, init=0.05, hidden=(), schedule="cosine", conv="16px32p"),
+    fixed=HyperParams(momentum=0.9, batch_norm=True, init=0.05, hidden=(), schedule="cosine", conv=("16p", "32p")),
     # Pixels are standardised, as in the other studies of CIFAR-10.
     # An epoch of a trial takes about a minute on one processor. For a final model, not for a comparison, add
     # augmentation="flip_crop" here, and more epochs.
