@@ -91,7 +91,7 @@ def test_the_command_line_takes_an_entry_point(entry):
     assert (python, m, package) == ("python", "-m", "pipeline")
     given = vars(parser().parse_args(arguments))
     assert given.pop("verb") == ("run" if entry == "main" else entry)
-    assert given.pop("study") == "random_vs_grid"
+    assert given.pop("study") == ("" if entry == "lecture" else "random_vs_grid")
     assert not any(given.values())
 
 

@@ -50,7 +50,7 @@ def lines(
 @styled
 def histograms(name: str, title: str, counts: Mapping[str, np.ndarray], edges: np.ndarray, rows: Sequence[Row]) -> Plot:
     """A row of little histograms for each scheme, one a layer: how the signal fares on its way through the network."""
-    layers = len(next(iter(counts.values())))
+    first, layers = next(iter(counts)), len(next(iter(counts.values())))
     figure, _ = canvas(1.15 * layers, 1.0 * len(counts) + 0.4)
     figure.clear()
     axes = figure.subplots(len(counts), layers, sharex=True, squeeze=False)
@@ -59,7 +59,7 @@ def histograms(name: str, title: str, counts: Mapping[str, np.ndarray], edges: n
             ax.stairs(heights, edges, fill=True, color=COLOURS[0])
             ax.set_yticks([])
             ax.tick_params(labelsize=7)
-            if row is axes[0]:
+            if label == first:
                 ax.set_title(f"layer {i + 1}", fontsize=8)
         row[0].set_ylabel(label, fontsize=8, rotation=0, ha="right")
     alt = f"{title}: a histogram of each layer's outputs for {', '.join(counts)}."
