@@ -105,9 +105,9 @@ def larger(study_path, **values):
 
 
 def test_a_search_survives_kill_9(tiny_study, tmp_path, tracking_uri):
-    """Killed three times at random moments and resumed, the study is the planned set, once each, in both stores."""
+    """Killed twice at random moments and resumed, the study is the planned set, once each, in both stores."""
     larger(tiny_study, blocks=4)
-    assert survive(3, tiny_study, tmp_path, tracking_uri) > 0
+    assert survive(2, tiny_study, tmp_path, tracking_uri) > 0
 
 
 @pytest.mark.slow
@@ -117,6 +117,7 @@ def test_a_search_survives_fifty_kills(tiny_study, tmp_path, tracking_uri):
     assert survive(50, tiny_study, tmp_path, tracking_uri) >= 0.6
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced(tiny_study, tmp_path, tracking_uri):
     """When a worker is killed the search goes on with new ones, and the study is the planned set, once each."""
     larger(tiny_study, blocks=4, epochs=100)

@@ -112,7 +112,7 @@ def test_a_changed_declaration_is_refused(searched, tiny_study, tmp_path, tracki
     assert (tmp_path / "optuna.log").read_bytes() == before
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_stopped_search_goes_on_where_it_was(stop, tiny_study, tmp_path, tracking_uri):
     """After Ctrl-C or SIGTERM the rerun finishes the planned set, once each, and no run is left RUNNING."""
     command = [sys.executable, "-m", "pipeline", "search", str(tiny_study), "--workers", "2", "--blocks", "12"]

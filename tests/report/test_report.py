@@ -152,6 +152,7 @@ def noise(frame, _study, rng):
     return 0.9 + 0.02 * rng.normal(size=len(frame))
 
 
+@pytest.mark.slow
 def test_several_studies_are_reported_together(tmp_path):
     """One page for all with their differences side by side, and each one's own report in its folder."""
     space = SearchSpace(activation=Categorical("relu", "tanh"), init=Categorical("he", 0.01))
