@@ -33,10 +33,10 @@ ui: $(READY)  ## open MLflow UI and Optuna Dashboard on what is recorded, until 
 	$(BIN)/python -m pipeline ui
 
 test: $(READY)  ## run the tests that take seconds
-	$(BIN)/python -m pytest --numprocesses auto
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 coverage: $(READY)  ## the same, and show what they cover; tracing takes as long again
-	$(BIN)/python -m pytest --numprocesses auto --cov
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --cov
 
 test-slow: $(READY)  ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow || test $$? -eq 5  # 5: no test has the mark
