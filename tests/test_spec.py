@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.hparams import HyperParams, TrainConfig
+from pipeline.lookup import find_study
 from pipeline.spec import Arm, Categorical, Float, SearchSpace, Study
 from studies.random_vs_grid import STUDY
 
@@ -118,3 +120,14 @@ def test_frozen_values_cannot_be_changed():
     with pytest.raises(AttributeError):
         STUDY.blocks = 3
     np.testing.assert_equal(STUDY.blocks, 10)
+
+
+def test_a_study_is_read_anew_each_time(tmp_path, monkeypatch):
+    """A file that changes within a second, and not in size, is read as it is; no bytecode is left beside it."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    path = tmp_path / "again.py"
+    source = "from pipeline.spec import *\nSTUDY = Study(name='a', question='?', space=SearchSpace(l2=Float(0, {})))\n"
+    for high in (1, 2, 3):
+        path.write_text(source.format(high))
+        assert find_study(str(path), {}).space["l2"].high == high
+    assert [file.name for file in tmp_path.iterdir()] == ["again.py"]
