@@ -93,7 +93,7 @@ class FromSource(SourceFileLoader):
 
 def _load(path: Path) -> ModuleType:
     name = f"study_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path, loader=FromSource(name, str(path)))
+    spec = importlib.util.spec_from_file_location(name, path, loader=FromSource(name, str(path.absolute())))
     if spec is None or spec.loader is None:
         raise ValueError(f"{path}: is no Python file")
     module = importlib.util.module_from_spec(spec)
