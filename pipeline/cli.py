@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pipeline.jobs import Job
 
 DEFAULT_STUDY = "random_vs_grid"
+TRAINS = ("run", "search", "train", "refine")
 HYPERPARAMETERS = ("learning_rate", "l2", "activation", "init", "batch_norm")
 EXIT_FAILED, EXIT_USER = 1, 2
 EXIT_CODES = "exit codes: 0 done, 1 a check or the job failed, 2 a mistake in what was asked, 130 Ctrl-C, 143 SIGTERM"
@@ -233,11 +234,14 @@ def dispatch(args: argparse.Namespace, interrupts: Any) -> int:
     """Make the job and call its verb. The data folder is set for the processes that it starts, too."""
     from rich.console import Console
 
+    from pipeline.babysitting.plugins import load_rules
     from pipeline.data.folder import FOLDER_VARIABLE
     from pipeline.errors import Failed
 
     if getattr(args, "data_dir", ""):
         os.environ[FOLDER_VARIABLE] = args.data_dir
+    if args.verb in TRAINS:
+        load_rules()  # here, so that one that is broken is told of before anything is written
     try:
         if args.verb == "ui":
             _show(args, interrupts)
@@ -318,7 +322,11 @@ def _call(args: argparse.Namespace, job: Job) -> None:
         return
     if args.verb in ("run", "search"):
         with engine(args.workers or default_workers(), _scheduler(args)) as workers, job.searching():
-            job.run(workers) if args.verb == "run" else job.search(workers)
+            if args.verb == "run":
+                job.run(workers)
+            else:
+                job.search(workers)
+                job.confirm(workers)
         return
     with job.recorded():
         job.report() if args.verb == "report" else job.train()

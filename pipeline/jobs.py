@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from rich.console import Console
 
 from pipeline import __version__
@@ -25,7 +26,7 @@ from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.initializers import INITIALIZERS
 from pipeline.progress import Progress
 from pipeline.report import TrialsTable, write_report, write_table
-from pipeline.search import reconcile, search
+from pipeline.search import confirmation, reconcile, search
 from pipeline.search.affordable import check_affordable
 from pipeline.search.agenda import Agenda, draw_agenda
 from pipeline.search.executor import Engine
@@ -119,10 +120,11 @@ class Job:
         self.tracker.finish("FINISHED")
 
     def run(self, engine: Engine) -> None:
-        """Check, search, report: the main job."""
+        """Check, search, confirm, report: the main job."""
         with self.log_checks() as seen:
             self.check(seen)
         self.search(engine)
+        self.confirm(engine)
         self.report()
 
     @contextlib.contextmanager
@@ -176,12 +178,28 @@ class Job:
             )
         self.say(f"  {progress.summary()}")
 
+    def confirm(self, engine: Engine) -> None:
+        """Train what each arm chose in each block again from other weights, as often as the study says."""
+        if not self.study.confirm:
+            return
+        confirmation.reconcile(self.ledger, self.tracker)
+        pending = confirmation.pending(self.ledger)
+        if not pending:
+            self.say(f"confirm: nothing to train, what was chosen has been trained {self.study.confirm} times more")
+            return
+        again = "again" if self.study.confirm == 1 else f"{self.study.confirm} times more"
+        self.say(f"confirm: what each arm chose in each block, {again} from other weights: {len(pending):,} to train")
+        confirmation.confirm(self.ledger, self.tracker, pending, engine=engine, interrupts=self.interrupts)
+        if self.tracker.repeats:
+            confirmation.reconcile(self.ledger, self.tracker)
+
     def report(self) -> None:
         """Write the report from the recorded trials, log it to the study's run, and say where to look."""
         folder = self.stores.folder / "reports" / self.study.name
         trials = self.ledger.table()
         diagnosis = self.diagnose(trials.to_dict("records"))
-        table = TrialsTable(trials, self.study, {**self.provenance(), "diagnosis": diagnosis})
+        provenance = {**self.provenance(), "diagnosis": diagnosis}
+        table = TrialsTable(trials, self.study, provenance, pd.DataFrame(confirmation.confirmed(self.ledger)))
         write_table(table, folder)
         report = write_report(table, folder)
         self.tracker.log_metrics(

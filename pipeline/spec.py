@@ -22,6 +22,8 @@ SEARCHABLE = tuple(f.name for f in fields(HyperParams) if f.name != "seed")
 GRID_LIMIT = 100_000
 TRIALS_LIMIT = 1_000_000
 """What a grid and a study may have; more is a slip of the pen."""
+CONFIRM = 5
+"""So many times what an arm chose is trained again, unless the study says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,8 @@ class Study:
     accuracy that matters, declared before the first trial. ``fixed`` gives the hyperparameters that are not searched.
     ``pruner`` stops trials early, in a study of one arm: arms are compared by trials that were all trained to the end.
     ``stages`` go from coarse to fine: the study itself is the first, with its epochs and trials, and ``refine`` makes
-    the others from what the one before found.
+    the others from what the one before found. After the search, what each arm chose in each block is trained again
+    ``confirm`` times, from other weights, so that the report can tell the choice from its luck; 0 leaves it be.
     """
 
     name: str
@@ -219,6 +222,7 @@ class Study:
     seed: int = 0
     pruner: Pruner | None = None
     stages: tuple[Stage, ...] = ()
+    confirm: int = CONFIRM
 
     def __post_init__(self) -> None:
         self._check_kinds()
@@ -238,6 +242,7 @@ class Study:
         for word in ("blocks", "trials"):
             check_integer(word, getattr(self, word), low=1, high=TRIALS_LIMIT)
         check_integer("seed", self.seed, low=0, high=2**64 - 1)
+        check_integer("confirm", self.confirm, low=0, high=TRIALS_LIMIT)
         if (total := self.blocks * self.trials * len(names)) > TRIALS_LIMIT:
             raise ValueError(f"blocks x trials x arms: got {total:,}; a study has at most {TRIALS_LIMIT:,}")
         check_number("delta", self.delta, low=0.0, below=1.0)
@@ -289,8 +294,8 @@ class Study:
         plain |= {"arms": [asdict(arm) for arm in self.arms], "pruner": asdict(self.pruner) if self.pruner else None}
         plain |= {"stages": [asdict(stage) for stage in self.stages]}
         result: dict[str, Any] = json.loads(json.dumps({**record, **plain}))
-        for name in ("pruner", "stages"):
-            if not result[name]:
+        for name, plain_value in (("pruner", None), ("stages", []), ("confirm", CONFIRM)):
+            if result[name] == plain_value:
                 del result[name]  # a study without one is written as it was before there were any
         return result
 

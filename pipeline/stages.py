@@ -127,7 +127,7 @@ def declaration(study: Study) -> str:
     )
     if study.pruner:
         rest["pruner"] = repr(study.pruner)
-    rest |= {name: repr(getattr(study, name)) for name in ("blocks", "trials", "delta", "seed")}
+    rest |= {name: repr(getattr(study, name)) for name in ("blocks", "trials", "delta", "seed", "confirm")}
     return (
         "from pipeline.hparams import HyperParams, TrainConfig\n"
         "from pipeline.spec import Arm, Categorical, Float, Pruner, SearchSpace, Study\n\n"

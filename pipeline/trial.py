@@ -20,7 +20,10 @@ Plain = str | float | int | bool
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """One trial of the plan. ``number`` counts from 0 within its arm and block, in the order the arm visits its points."""
+    """One trial of the plan. ``number`` counts from 0 within its arm and block, in the order the arm visits its points.
+
+    ``repetition`` is 0; where a trial is trained again to confirm it, from other weights, it counts from 1.
+    """
 
     study: str
     arm: str
@@ -29,6 +32,7 @@ class PlannedTrial:
     number: int
     point: dict[str, Any]
     hparams: HyperParams
+    repetition: int = 0
 
     @property
     def key(self) -> tuple[str, int, int]:
@@ -37,8 +41,13 @@ class PlannedTrial:
 
     @property
     def name(self) -> str:
-        """A run name that sorts."""
-        return f"{self.arm}-b{self.block:02d}-{self.number:04d}"
+        """A run name that sorts, and that no other trial or repetition of its study has."""
+        return f"{self.arm}-b{self.block:02d}-{self.number:04d}" + (f"-r{self.repetition}" if self.repetition else "")
+
+    @property
+    def kind(self) -> str:
+        """What its run is called: a trial of the search, or the confirmation of one."""
+        return "confirmation" if self.repetition else "trial"
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,7 @@ class FinishedTrial:
     def identity(self) -> dict[str, Plain]:
         """What the trial is."""
         plan = self.plan
+        again: dict[str, Plain] = {"repetition": plan.repetition} if plan.repetition else {}
         return {
             "study": plan.study,
             "arm": plan.arm,
@@ -89,6 +99,7 @@ class FinishedTrial:
             "trial": plan.number,
             "sampler": plan.sampler,
             "seed": plan.hparams.seed,
+            **again,
         }
 
     @property

@@ -51,9 +51,15 @@ STUDY = Study(
 """
 
 
+@pytest.fixture(scope="session")
+def tiny_source():
+    """A study of 36 trials over two structures, some of which diverge, as its file declares it."""
+    return TINY_STUDY
+
+
 @pytest.fixture
-def tiny_study(tracking_uri, tmp_path):
-    """The path of a study of 36 trials over two structures, some of which diverge, beside a fresh store."""
+def tiny_study(tracking_uri, tmp_path, tiny_source):
+    """The path of that study, beside a fresh store."""
     path = tmp_path / "tiny.py"
-    path.write_text(TINY_STUDY)
+    path.write_text(tiny_source)
     return path

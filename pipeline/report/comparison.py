@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.report.curves import Curve
-from pipeline.report.intervals import Array, Interval, detectable_difference, mean_interval, sign_flip_p
+from pipeline.report.intervals import DIFFERENCE, Array, Interval, detectable_difference, mean_interval, sign_flip_p
 from pipeline.spec import Arm
 
 
@@ -21,12 +21,12 @@ class Evidence:
 
     @cached_property
     def interval(self) -> Interval:
-        return mean_interval(np.array(self.differences))
+        return mean_interval(np.array(self.differences), within=DIFFERENCE)
 
     @cached_property
     def narrow(self) -> Interval:
         """The 90 % interval, whose place inside ±delta is a test of equivalence at 0.05 (two one-sided tests)."""
-        return mean_interval(np.array(self.differences), 0.90)
+        return mean_interval(np.array(self.differences), 0.90, DIFFERENCE)
 
     @cached_property
     def p(self) -> float:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from pipeline.report import checks
-from pipeline.report.comparison import Comparison, compare
+from pipeline.report.comparison import Comparison, Evidence, compare
+from pipeline.report.confirmation import Confirmation, confirmations, confirmed_difference
 from pipeline.report.cost import CostCurve, cost_curves
 from pipeline.report.curves import Curve, Pool, pools, tuning_curves
 from pipeline.report.importance import Importance, importance
 from pipeline.report.improvement import Improvement
-from pipeline.report.intervals import mean_interval
+from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Range, is_cut, mean_interval
 from pipeline.report.pairs import Pair, all_pairs, improved
 from pipeline.report.selection import Choice, choice
 from pipeline.report.style import Looks, looks
@@ -73,7 +77,18 @@ class Findings:
 
     @cached_property
     def notes(self) -> list[str]:
-        return checks.notes(self.table, self.all_pools)
+        return [*checks.notes(self.table, self.all_pools), *self._cut()]
+
+    def _cut(self) -> Iterator[str]:
+        """Whether an interval that the page shows was cut where no mean can lie, which says that blocks are too few."""
+        final: list[tuple[Array, Range]] = [(curve.test[:, -1], SHARE) for curve in self.curves.values()]
+        if self.comparison:
+            final.append((np.array(self.comparison.evidence.differences), DIFFERENCE))
+        if blocks := [len(values) for values, within in final if is_cut(values, within)]:
+            yield (
+                f"An interval over {count(min(blocks), 'block')} reached beyond what is possible, 0 to 100% for an accuracy. It is "
+                "cut there, which costs none of its coverage; that it had to be says that so few blocks tell little."
+            )
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -86,7 +101,7 @@ class Findings:
 
     def _alone(self) -> str:
         curve = self.curves[self.study.arms[0].name]
-        size, low, high = points(mean_interval(curve.test[:, -1]))
+        size, low, high = points(mean_interval(curve.test[:, -1], within=SHARE))
         interval = f" (95% CI {low} to {high})" if len(curve.blocks) > 1 else ""
         return (
             f"One arm, so there is nothing to compare: after {count(int(curve.budgets[-1]), 'trial')} the model that "
@@ -124,6 +139,17 @@ class Findings:
     @cached_property
     def choices(self) -> dict[str, list[Choice]]:
         return {name: [choice(pool) for pool in own] for name, own in self.pools.items()}
+
+    @cached_property
+    def confirmations(self) -> dict[str, Confirmation]:
+        """What became of each arm's choices when they were trained again; empty where they were not."""
+        return confirmations(self.table)
+
+    @cached_property
+    def confirmed_difference(self) -> Evidence | None:
+        """The comparison by choices that were trained again."""
+        own = [self.confirmations[arm.name] for arm in self.study.contrast if arm.name in self.confirmations]
+        return confirmed_difference(*own) if len(own) == 2 else None
 
     @cached_property
     def costs(self) -> dict[str, list[CostCurve]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from pipeline.report.curves import Pool
-from pipeline.report.intervals import BOOTSTRAP_BLOCKS, Array, Interval, mean_band, mean_interval
+from pipeline.report.intervals import BOOTSTRAP_BLOCKS, SHARE, Array, Interval, mean_band, mean_interval
 
 # Sizes of a probability of superiority, after Vargha and Delaney (2000).
 SIZES = ((0.56, "negligible"), (0.64, "small"), (0.71, "medium"))
@@ -76,12 +76,9 @@ def improvement_interval(chances: Array) -> Interval:
         wins = [int(whole(np.round(np.sum(chances), 9))) for whole in (np.floor, np.ceil)]
         low, high = (stats.binomtest(k, K).proportion_ci(0.95, "exact") for k in wins)
         return Interval(mean, float(low.low), float(high.high))
-    if K >= BOOTSTRAP_BLOCKS and np.ptp(chances) > 0:
-        ends = bootstrap_interval(chances)
-    else:
-        interval = mean_interval(chances)
-        ends = interval.low, interval.high
-    low_end, high_end = np.clip(ends, 0, 1)
+    if K < BOOTSTRAP_BLOCKS or np.ptp(chances) == 0:
+        return mean_interval(chances, within=SHARE)
+    low_end, high_end = np.clip(bootstrap_interval(chances), *SHARE)
     return Interval(mean, float(low_end), float(high_end))
 
 
@@ -95,5 +92,4 @@ def bootstrap_interval(x: Array) -> tuple[float, float]:
 
 def improvement_band(found: Improvement) -> tuple[Array, Array, Array]:
     """The curve over n with a descriptive band, a t-interval cut at 0 and 1."""
-    mean, low, high = mean_band(found.test)
-    return mean, np.clip(low, 0, 1), np.clip(high, 0, 1)
+    return mean_band(found.test, within=SHARE)

@@ -12,6 +12,9 @@ from scipy import stats
 Array = NDArray[np.float64]
 MINIMUM_BLOCKS = 6  # with 5 the smallest two-sided p of a sign-flip test is 2/2^5 = 0.06
 BOOTSTRAP_BLOCKS = 20  # below this the bootstrap's intervals are too short
+Range = tuple[float, float]
+ANYWHERE, SHARE, DIFFERENCE = (-np.inf, np.inf), (0.0, 1.0), (-1.0, 1.0)
+"""Where a mean can lie: anywhere; as one of accuracies and other shares; as one of their differences."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +26,11 @@ class Interval:
     high: float
 
 
-def mean_band(x: Array, confidence: float = 0.95) -> tuple[Array, Array, Array]:
+def mean_band(x: Array, confidence: float = 0.95, within: Range = ANYWHERE) -> tuple[Array, Array, Array]:
     """The mean over blocks of x (K, ...) and the ends of its t-interval; NaN ends for a single block.
 
-    Equal values in all blocks give an interval of no width, which the caller must not present as certainty.
+    The ends are cut to where a mean can lie (``within``). A t-interval knows nothing of that, and over a few blocks
+    reaches beyond; what is cut off never holds the true mean, so the coverage stays as it is. Equal values in all blocks give an interval of no width, which the caller must not present as certainty.
     """
     x = np.asarray(x, dtype=float)
     mean = x.mean(axis=0)
@@ -35,13 +39,20 @@ def mean_band(x: Array, confidence: float = 0.95) -> tuple[Array, Array, Array]:
     with warnings.catch_warnings():  # SciPy warns of equal values, whose interval is right all the same
         warnings.simplefilter("ignore", RuntimeWarning)
         interval = stats.ttest_1samp(x, 0, axis=0).confidence_interval(confidence)
-    return mean, np.asarray(interval.low), np.asarray(interval.high)
+    low, high = (np.clip(end, *within) for end in (interval.low, interval.high))
+    return mean, np.asarray(low), np.asarray(high)
 
 
-def mean_interval(x: Array, confidence: float = 0.95) -> Interval:
-    """The t-interval of the mean of K values, one for each block."""
-    mean, low, high = mean_band(x, confidence)
+def mean_interval(x: Array, confidence: float = 0.95, within: Range = ANYWHERE) -> Interval:
+    """The t-interval of the mean of K values, one for each block, cut to where that mean can lie."""
+    mean, low, high = mean_band(x, confidence, within)
     return Interval(float(mean), float(low), float(high))
+
+
+def is_cut(x: Array, within: Range) -> bool:
+    """Whether the t-interval of the mean of K values reaches beyond where that mean can lie."""
+    whole, cut = mean_interval(x), mean_interval(x, within=within)
+    return len(x) > 1 and (whole.low, whole.high) != (cut.low, cut.high)
 
 
 def sign_flip_p(differences: Array) -> float:

@@ -45,6 +45,13 @@ def methods(findings: Findings) -> Iterator[str]:
         f"{listed([title(arm) for arm in study.contrast])}, {count(study.blocks, 'block')} of {count(study.trials, 'trial')} "
         f"for each arm, difference that matters {100 * study.delta:g} points, seed {study.seed}."
     )
+    if findings.confirmations:
+        yield (
+            "Trained again: in each block the trial of the best validation accuracy, the first of equals, from weights whose "
+            "seeds derive from the block and the repetition, and are shared by the arms; the split, the order of the "
+            "minibatches and the hyperparameters are those of the trial. A block's value is the mean over its repetitions, "
+            "and intervals are t-intervals over blocks."
+        )
     yield from _provenance(findings)
 
 

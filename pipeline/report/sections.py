@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pipeline.report import tables
+from pipeline.report import confirmation, tables
 from pipeline.report.figures import bars, chance, paid, pairwise, projection, reach, spread, tuning
 from pipeline.report.findings import COSTS, Findings
 from pipeline.report.methods import limits, methods
@@ -129,7 +129,20 @@ def _projection(findings: Findings) -> Iterator[Plot]:
 def _honesty(findings: Findings) -> Iterator[Section]:
     costs = NamedTable("selection", "What choosing by validation cost", tables.selection(findings))
     ties = NamedTable("near_ties", "How clear each choice was", tables.near_ties(findings))
-    yield Section("honesty", "What did choosing cost?", tuple(tables.selection_words(findings)), tables=(costs, ties))
+    said = (*tables.selection_words(findings), *_again_words(findings))
+    yield Section("honesty", "What did choosing cost?", said, tables=(costs, ties, *_again_tables(findings)))
+
+
+def _again_words(findings: Findings) -> Iterator[str]:
+    found, contrast = findings.confirmations, findings.study.contrast
+    yield from confirmation.confirmation_sentence(found, contrast)
+    yield from confirmation.confirmation_words(found, contrast, findings.confirmed_difference)
+
+
+def _again_tables(findings: Findings) -> Iterator[NamedTable]:
+    if found := findings.confirmations:
+        yield NamedTable("confirmation", "The choices trained again", confirmation.confirmation_table(found))
+        yield NamedTable("choices_again", "Each choice trained again", confirmation.choices_again(found))
 
 
 def _fairness(findings: Findings) -> Iterator[Section]:

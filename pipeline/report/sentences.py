@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipeline.report.comparison import Comparison, compare
+from pipeline.report.confirmation import confirmation_sentence
 from pipeline.report.findings import Findings
-from pipeline.report.intervals import mean_interval
+from pipeline.report.intervals import DIFFERENCE, mean_interval
 from pipeline.report.targets import GRIDS, Needed
 from pipeline.report.verdict import judge, validation_verdict
 from pipeline.report.words import capital, chance, count, decimals, listed, number, percent, points, title, whole
@@ -18,7 +19,7 @@ from pipeline.spec import Arm
 
 def sentences(findings: Findings) -> tuple[str, ...]:
     """The verdict and what follows it, each a sentence or two."""
-    followers = (_contradiction, _speed, _chance, _placement, _optimism)
+    followers = (_contradiction, _speed, _chance, _placement, _optimism, _confirmed)
     return (findings.verdict.sentence, *(said for follower in followers for said in follower(findings)))
 
 
@@ -105,7 +106,11 @@ def _optimism(findings: Findings) -> Iterator[str]:
     for arm in findings.study.contrast:
         if arm.name in findings.curves:
             curve = findings.curves[arm.name]
-            gap, low, high = points(mean_interval((curve.validation - curve.test)[:, -1]))
+            gap, low, high = points(mean_interval((curve.validation - curve.test)[:, -1], within=DIFFERENCE))
             interval = f" (95% CI {low} to {high})" if len(curve.blocks) > 1 else ""
             gaps.append(f"by {gap} points with {title(arm)}{interval}")
     yield capital(f"validation overstated the winner {listed(gaps)}.")
+
+
+def _confirmed(findings: Findings) -> Iterator[str]:
+    return confirmation_sentence(findings.confirmations, findings.study.contrast)

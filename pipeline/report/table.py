@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from pipeline.spec import Categorical, Float, Study
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
-VERSION = 1
+VERSION, READABLE = 2, (1, 2)
 KEY = b"babysit"
 IDENTITY = ("study", "arm", "block", "trial")
 TEXTS = ("study", "arm", "val_correct", "test_correct", "run_id")
@@ -22,11 +25,17 @@ ACCURACIES = ("best/val_accuracy", "train/accuracy", "test/accuracy")
 NUMBERS = (*ACCURACIES, "gap", "val/loss", "test/loss", "seconds")
 COLUMNS = (*TEXTS, *INTEGERS, *NUMBERS, "diverged")
 BITS = ("val_correct", "test_correct")
+REPETITION = "repetition"
+"""The column that tells a trial, 0, from those that confirm it, 1 and on; a table without it has none of these."""
 
 
 @dataclass(frozen=True)
 class TrialsTable:
     """The trials of one study: a frame with one row each, the declaration that they answer, and where they come from.
+
+    ``confirmations`` has a row for each time that an arm's choice was trained again from other weights: that trial's
+    row with the numbers of the new training, and the column :data:`REPETITION`, from 1. In the files they follow the
+    trials.
 
     The frame has :data:`COLUMNS` and one column for each searched hyperparameter; rows are put in the order of arm,
     block and trial. ``provenance`` holds plain JSON values. Those that the report reads: ``declared`` and ``started``
@@ -38,11 +47,35 @@ class TrialsTable:
     frame: pd.DataFrame
     study: Study
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    confirmations: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         _check_columns(self.frame, self.study)
         object.__setattr__(self, "frame", _ordered(_typed(self.frame, self.study), self.study))
         _check_rows(self.frame, self.study)
+        object.__setattr__(self, "confirmations", self._checked_confirmations())
+
+    def _checked_confirmations(self) -> pd.DataFrame | None:
+        """The confirmations as they are kept, or None where there are none."""
+        if self.confirmations is None or self.confirmations.empty:
+            return None
+        _check_columns(self.confirmations, self.study, REPETITION)
+        frame = _ordered(_typed(self.confirmations, self.study, REPETITION), self.study)
+        _check_rows(frame, self.study, (*IDENTITY, REPETITION))
+        _refuse(frame, frame[REPETITION] < 1, f"{REPETITION} must be at least 1", REPETITION)
+        place = list(IDENTITY)
+        alone = ~frame.set_index(place).index.isin(self.frame.set_index(place).index)
+        _refuse(frame, alone, "the trial that this confirms is not in the table", REPETITION)
+        return frame
+
+    @property
+    def whole(self) -> pd.DataFrame:
+        """All rows, as they are written to the files."""
+        import pandas as pd
+
+        if self.confirmations is None:
+            return self.frame
+        return pd.concat([self.frame.assign(**{REPETITION: 0}), self.confirmations], ignore_index=True)
 
 
 def write_table(table: TrialsTable, folder: Path | str) -> tuple[Path, Path]:
@@ -56,10 +89,10 @@ def write_table(table: TrialsTable, folder: Path | str) -> tuple[Path, Path]:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     facts = {"version": VERSION, "study": table.study.to_json(), "provenance": dict(table.provenance)}
-    arrow = pa.Table.from_pandas(_encoded(table.frame, table.study), preserve_index=False)
+    arrow = pa.Table.from_pandas(_encoded(table.whole, table.study), preserve_index=False)
     metadata = {KEY: json.dumps(facts).encode()}  # unsorted: the order of a search space is its author's
     pq.write_table(arrow.replace_schema_metadata(metadata), folder / "trials.parquet")
-    write_csv(table.frame.drop(columns=list(BITS)), folder / "trials.csv")
+    write_csv(table.whole.drop(columns=list(BITS)), folder / "trials.csv")
     return folder / "trials.parquet", folder / "trials.csv"
 
 
@@ -76,10 +109,14 @@ def read_table(path: Path | str) -> TrialsTable:
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path}: not a Parquet file that can be read ({str(error).splitlines()[0]})") from None
     facts = json.loads((arrow.schema.metadata or {}).get(KEY, b"{}"))
-    if facts.get("version") != VERSION:
-        raise ValueError(f"{path}: a table of version {facts.get('version')}; this report reads version {VERSION}")
+    if facts.get("version") not in READABLE:
+        raise ValueError(
+            f"{path}: a table of version {facts.get('version')}; this report reads {READABLE[0]} to {VERSION}"
+        )
     study = Study.from_json(facts["study"])
-    return TrialsTable(_decoded(arrow.to_pandas(), study), study, facts["provenance"])
+    rows = _decoded(arrow.to_pandas(), study)
+    again = rows[REPETITION] > 0 if REPETITION in rows else np.zeros(len(rows), bool)
+    return TrialsTable(rows[~again], study, facts["provenance"], rows[again])
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
@@ -105,19 +142,19 @@ def _decoded(frame: pd.DataFrame, study: Study) -> pd.DataFrame:
     return frame.assign(**{name: frame[name].map(json.loads).astype(object) for name in _mixed(study)})
 
 
-def _check_columns(frame: pd.DataFrame, study: Study) -> None:
-    missing = [name for name in (*COLUMNS, *study.space) if name not in frame.columns]
+def _check_columns(frame: pd.DataFrame, study: Study, *also: str) -> None:
+    missing = [name for name in (*COLUMNS, *study.space, *also) if name not in frame.columns]
     if missing:
         raise ValueError(f"table of trials: there is no column {missing[0]!r}")
     if frame.empty:
         raise ValueError(f"table of trials: study {study.name!r} has no finished trial yet")
 
 
-def _typed(frame: pd.DataFrame, study: Study) -> pd.DataFrame:
+def _typed(frame: pd.DataFrame, study: Study, *also: str) -> pd.DataFrame:
     """The frame with one type for each column, so that a table read back equals the one written."""
-    kinds = dict.fromkeys(TEXTS, "str") | dict.fromkeys(INTEGERS, "int64") | dict.fromkeys(NUMBERS, "float64")
+    kinds = dict.fromkeys(TEXTS, "str") | dict.fromkeys((*INTEGERS, *also), "int64") | dict.fromkeys(NUMBERS, "float64")
     floats = {name: "float64" for name, d in study.space.items() if isinstance(d, Float)}
-    frame = frame[[*IDENTITY, *study.space, *(name for name in COLUMNS if name not in IDENTITY)]].copy()
+    frame = frame[[*IDENTITY, *study.space, *(name for name in (*COLUMNS, *also) if name not in IDENTITY)]].copy()
     for name, kind in {**kinds, **floats, "diverged": "bool"}.items():
         try:
             frame[name] = frame[name].astype(kind)
@@ -131,17 +168,18 @@ def _ordered(frame: pd.DataFrame, study: Study) -> pd.DataFrame:
     for name in frame["arm"].unique():
         if name not in rank:
             raise ValueError(f"table of trials: arm {name!r} is not an arm of study {study.name!r}")
-    order = frame.assign(arm=frame["arm"].map(rank)).sort_values(["arm", "block", "trial"], kind="stable").index
+    by = ["arm", "block", "trial", *([REPETITION] if REPETITION in frame else [])]
+    order = frame.assign(arm=frame["arm"].map(rank)).sort_values(by, kind="stable").index
     return frame.loc[order].reset_index(drop=True)
 
 
-def _check_rows(frame: pd.DataFrame, study: Study) -> None:
+def _check_rows(frame: pd.DataFrame, study: Study, identity: Sequence[str] = IDENTITY) -> None:
     for name in frame["study"].unique():
         if name != study.name:
             raise ValueError(f"table of trials: holds trials of study {name!r}; expected {study.name!r} alone")
     for name in ACCURACIES:
         _refuse(frame, ~frame[name].between(0, 1), f"{name} must be a number from 0 to 1", name)
-    _refuse(frame, frame.duplicated(list(IDENTITY)), "this trial is in the table twice", "trial")
+    _refuse(frame, frame.duplicated(list(identity)), "this trial is in the table twice", "trial")
     for name, dimension in study.space.items():
         inside = (
             frame[name].between(dimension.low, dimension.high)
@@ -151,7 +189,7 @@ def _check_rows(frame: pd.DataFrame, study: Study) -> None:
         _refuse(frame, ~inside, f"{name} is outside of the search space", name)
 
 
-def _refuse(frame: pd.DataFrame, wrong: pd.Series, reason: str, column: str) -> None:
+def _refuse(frame: pd.DataFrame, wrong: pd.Series | NDArray[np.bool_], reason: str, column: str) -> None:
     if wrong.any():
         row = frame[wrong].iloc[0]
         where = f"arm {row['arm']!r}, block {row['block']}, trial {row['trial']}"

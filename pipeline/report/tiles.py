@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline.report.findings import Findings
-from pipeline.report.intervals import mean_interval
+from pipeline.report.intervals import SHARE, mean_interval
 from pipeline.report.targets import Needed
 from pipeline.report.words import count, decimals, label, listed, number, percent, points, whole
 
@@ -48,7 +48,7 @@ def _chance(findings: Findings) -> Iterator[Tile]:
 
 def _accuracy(findings: Findings) -> Tile:
     curve = next(iter(findings.curves.values()))
-    size, low, high = points(mean_interval(curve.test[:, -1]))
+    size, low, high = points(mean_interval(curve.test[:, -1], within=SHARE))
     detail = f"95% CI {low} to {high}" if len(curve.blocks) > 1 else "one block: no interval"
     return Tile(f"{size}%", f"test accuracy of the choice of {label(curve.arm)}", detail)
 

@@ -69,6 +69,7 @@ def _check_workers(client: Any, scheduler: str) -> None:
     try:
         client.wait_for_workers(1, timeout=CONNECT_SECONDS)
         versions = set(client.run(_version).values())
+        rules = set(client.run(_rules).values()) - {_rules()}
     except TimeoutError:
         raise ValueError(
             f"--scheduler: no worker has joined {scheduler}; start some with: dask worker {scheduler}"
@@ -78,6 +79,11 @@ def _check_workers(client: Any, scheduler: str) -> None:
     if versions != {NETWORK_VERSION}:
         raise ValueError(
             f"--scheduler: workers of {scheduler} have version {versions} of the network; it is {NETWORK_VERSION} here"
+        )
+    if rules:
+        here, there = (", ".join(names) or "none" for names in (_rules(), rules.pop()))
+        raise ValueError(
+            f"--scheduler: a worker of {scheduler} has other diagnosis rules of your own ({there}) than here ({here})"
         )
 
 
@@ -91,6 +97,12 @@ def _version() -> int:
     from pipeline import task
 
     return task.NETWORK_VERSION
+
+
+def _rules() -> tuple[str, ...]:
+    from pipeline.babysitting.plugins import load_rules
+
+    return tuple(rule.name for rule in load_rules())
 
 
 def _stream(tasks: Sequence[Task], client: Any) -> Iterator[list[FinishedTrial]]:

@@ -62,11 +62,11 @@ def execute(tasks: Sequence[Task], workers: int) -> Iterator[list[FinishedTrial]
 
 def persistently(stream: Execute, tasks: Sequence[Task], loss: type[Exception]) -> Iterator[list[FinishedTrial]]:
     """Stream the tasks' trials; what is left when workers are lost is streamed anew, a few times. Then raises ``Failed``."""
-    left = {task.trials[0].key: task for task in tasks}
+    left = {task.trials[0].name: task for task in tasks}
     for _ in range(DEATHS):
         try:
             for finished in stream(list(left.values())):
-                del left[finished[0].plan.key]
+                del left[finished[0].plan.name]
                 yield finished
         except loss:
             continue

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ STALE_LOCK_SECONDS = 3
 LONGEST_LINE = 1 << 20
 NOTE_LIMIT = 2000
 """Characters that the dashboard keeps in one piece of a note."""
+CONFIRMATION = "confirmation/"
+"""What the attributes that confirm a trial begin with; its number follows."""
 Key = tuple[str, int, int]
 
 
@@ -140,6 +142,23 @@ class Ledger:
             system_attrs=dict(trial.result.rungs),
         )
         self._studies[trial.plan.arm, trial.plan.block].add_trial(frozen)
+
+    def confirmations(self) -> dict[Key, list[dict[str, Any]]]:
+        """What became of the trials that were trained again, by their arm, block and number."""
+        return {
+            (a["arm"], a["block"], int(name.removeprefix(CONFIRMATION))): records
+            for a in self._own().values()
+            for name, records in a.items()
+            if name.startswith(CONFIRMATION)
+        }
+
+    def confirm(self, key: Key, records: Sequence[Mapping[str, Any]]) -> None:
+        """Record all that became of one trial's repetitions, in one write, as an attribute of its arm's study in its block.
+
+        They are no trials of that study: what counts, charts or samples trials does not see them.
+        """
+        arm, block, number = key
+        self._studies[arm, block].set_user_attr(f"{CONFIRMATION}{number:04d}", list(records))
 
     def table(self) -> pd.DataFrame:
         """One row for each trial of the declared budget, in the order of arms, blocks and numbers."""

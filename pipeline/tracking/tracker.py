@@ -187,20 +187,20 @@ class Tracker:
         """Write each finished trial as a whole child run of the study's; their run ids, in order."""
         return self.writer.write(self.experiment_id, [run_record(study, trial, self.run_id) for trial in trials])
 
-    def discard_unknown(self, known: Collection[str]) -> int:
-        """Delete the trials' runs that no record of a trial names; how many they were.
+    def discard_unknown(self, known: Collection[str], kind: str = "trial") -> int:
+        """Delete the trials' runs, or those of another kind, that no record of a trial names; how many they were.
 
         A record that was cut short leaves such a run. Deleted runs can still be seen, and restored, in MLflow.
         """
-        stray = [run.info.run_id for run in self._children() if run.info.run_id not in known]
+        stray = [run.info.run_id for run in self._children(kind) if run.info.run_id not in known]
         for run_id in stray:
             self.client.set_terminated(run_id, "KILLED")
             self.client.delete_run(run_id)
         return len(stray)
 
-    def restore_deleted(self, known: Collection[str]) -> tuple[int, int]:
+    def restore_deleted(self, known: Collection[str], kind: str = "trial") -> tuple[int, int]:
         """Bring back those of these runs that were deleted; how many they were, and how many are gone for good."""
-        missing = set(known) - {run.info.run_id for run in self._children()}
+        missing = set(known) - {run.info.run_id for run in self._children(kind)}
         restored = 0
         for run_id in missing:
             try:
@@ -210,10 +210,10 @@ class Tracker:
                 continue
         return restored, len(missing) - restored
 
-    def _children(self) -> list[Run]:
+    def _children(self, kind: str) -> list[Run]:
         runs: list[Run] = []
         token: str | None = ""
-        query = f"tags.`mlflow.parentRunId` = '{self.run_id}' and tags.kind = 'trial'"
+        query = f"tags.`mlflow.parentRunId` = '{self.run_id}' and tags.kind = '{kind}'"
         while token is not None:
             page = self.client.search_runs([self.experiment_id], query, max_results=5000, page_token=token or None)
             runs += page

@@ -51,7 +51,12 @@ def run_record(study: Study, trial: FinishedTrial, parent: str) -> RunRecord:
 
 def trial_tags(trial: FinishedTrial) -> dict[str, str]:
     """What to group and filter the runs by."""
-    tags = {"kind": "trial", **trial.identity, "diverged": trial.result.diverged, "health": trial.diagnosis["health"]}
+    tags = {
+        "kind": trial.plan.kind,
+        **trial.identity,
+        "diverged": trial.result.diverged,
+        "health": trial.diagnosis["health"],
+    }
     tags |= {"pruned": True} if trial.result.pruned else {}
     tags |= {f"finding/{finding.code}": finding.sentence for finding in trial.findings}
     return {key: str(value) for key, value in tags.items()}

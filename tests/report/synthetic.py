@@ -97,7 +97,33 @@ def make_study(**options):
     return Study(**{**defaults, "blocks": 10, **options})
 
 
-def make_table(objective=bowl, seed=0, provenance=None, n_val=360, test_noise=0.0, **options):
-    """A table of a small study."""
+def make_table(objective=bowl, seed=0, provenance=None, n_val=360, test_noise=0.0, repetitions=0, **options):
+    """A table of a small study, with the arms' choices trained again so many times."""
     study = make_study(**options)
-    return TrialsTable(make_frame(study, objective, seed, n_val, test_noise), study, provenance or {})
+    frame = make_frame(study, objective, seed, n_val, test_noise)
+    return TrialsTable(frame, study, provenance or {}, trained_again(frame, repetitions, seed) if repetitions else None)
+
+
+def trained_again(frame, repetitions, seed=0, n_val=360):
+    """What each arm chose in each block, trained again: a little worse than it was, as what was lucky is."""
+    rng = np.random.default_rng(seed)
+    best = frame.loc[frame.groupby(["arm", "block"], sort=False)["best/val_accuracy"].idxmax()]
+
+    def drawn(column):
+        return np.clip(np.round((best[column] - 0.006 + 0.004 * rng.normal(size=len(best))) * n_val) / n_val, 0.1, 1)
+
+    return pd.concat(
+        [
+            best.assign(
+                **{
+                    "repetition": r,
+                    "seed": 9000 + r,
+                    "best/val_accuracy": drawn("best/val_accuracy"),
+                    "test/accuracy": drawn("test/accuracy"),
+                    "run_id": best["run_id"] + f"-r{r}",
+                }
+            )
+            for r in range(1, repetitions + 1)
+        ],
+        ignore_index=True,
+    )

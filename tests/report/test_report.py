@@ -22,7 +22,8 @@ GOLDEN = Path(__file__).parent / "golden_verdict.json"
 def report(tmp_path_factory):
     """The report of a study with a random, a gridded and an adaptive arm."""
     arms = (Arm("random"), Arm("shifted_grid"), Arm("tpe"))
-    return write_report(make_table(arms=arms, test_noise=0.004, blocks=6), tmp_path_factory.mktemp("report"))
+    table = make_table(arms=arms, test_noise=0.004, blocks=6, repetitions=3)
+    return write_report(table, tmp_path_factory.mktemp("report"))
 
 
 @pytest.fixture(scope="module")

@@ -78,10 +78,10 @@ def test_a_file_that_is_no_table_is_refused_in_one_line(table, tmp_path):
     """A missing file, another file, and a table of another version each have their line."""
     (tmp_path / "text.parquet").write_text("hello")
     arrow = pq.read_table(write_table(table, tmp_path)[0])
-    newer = json.dumps({"version": 2}).encode()
+    newer = json.dumps({"version": 3}).encode()
     pq.write_table(arrow.replace_schema_metadata({b"babysit": newer}), tmp_path / "newer.parquet")
     pq.write_table(arrow.replace_schema_metadata(None), tmp_path / "bare.parquet")
-    said = {"none": "no table", "text": "not a Parquet file", "newer": "version 2; this report reads version 1"}
+    said = {"none": "no table", "text": "not a Parquet file", "newer": "version 3; this report reads 1 to 2"}
     for name, message in {**said, "bare": "version None"}.items():
         with pytest.raises(ValueError, match=message) as caught:
             read_table(tmp_path / f"{name}.parquet")

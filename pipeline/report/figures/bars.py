@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from pipeline.report.importance import Importance
-from pipeline.report.intervals import mean_band
+from pipeline.report.intervals import SHARE, mean_band
 from pipeline.report.style import INK, MUTED, RULE, Plot, canvas, finish, styled
 from pipeline.report.words import capital, listed, number
 
@@ -21,7 +21,7 @@ def importances(found: Importance) -> Plot:
     P = len(found.names)
     figure, (left, right) = canvas(height=1.5 + 0.36 * P, panels=2, sharey=True)
     order = np.argsort(found.separates, kind="stable")
-    mean, low, high = mean_band(found.variance)
+    mean, low, high = mean_band(found.variance, within=SHARE)
     for row, i in enumerate(order):
         above = found.separates[i] > found.band[i]
         left.barh(row, found.band[i], height=0.8, color=RULE)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.report.comparison import Comparison
 from pipeline.report.curves import Curve
-from pipeline.report.intervals import Array, mean_band
+from pipeline.report.intervals import DIFFERENCE, SHARE, Array, mean_band
 from pipeline.report.style import (
     INK,
     MUTED,
@@ -39,7 +39,7 @@ def hero(curves: Sequence[Curve], looks: Looks) -> Plot:
     last = max(int(curve.budgets[-1]) for curve in curves)
     for curve in curves:
         colour, dash = looks[curve.arm.name]
-        mean, low, high = mean_band(curve.test)
+        mean, low, high = mean_band(curve.test, within=SHARE)
         ax.fill_between(curve.budgets, low, high, step="post", color=colour, alpha=0.15, linewidth=0)
         ax.plot(curve.budgets, mean, color=colour, linestyle=dash, drawstyle="steps-post")
         promised = curve.validation.mean(axis=0)
@@ -63,7 +63,7 @@ def hero(curves: Sequence[Curve], looks: Looks) -> Plot:
 
 def _ends(curve: Curve) -> tuple[Array, Array]:
     """The band's ends, or the mean where a single block has no band."""
-    mean, low, high = mean_band(curve.test)
+    mean, low, high = mean_band(curve.test, within=SHARE)
     return np.where(np.isnan(low), mean, low), np.where(np.isnan(high), mean, high)
 
 
@@ -83,7 +83,7 @@ def curve_table(curves: Sequence[Curve]) -> pd.DataFrame:
     """The numbers of the curves: a row for each arm and number of trials."""
     frames = []
     for curve in curves:
-        mean, low, high = mean_band(curve.test)
+        mean, low, high = mean_band(curve.test, within=SHARE)
         columns = {"trials": curve.budgets, "test": mean, "test_low": low, "test_high": high}
         frames.append(pd.DataFrame({"arm": curve.arm.name, **columns, "validation": curve.validation.mean(axis=0)}))
     return pd.concat(frames, ignore_index=True)
@@ -94,7 +94,7 @@ def difference(comparison: Comparison, delta: float) -> Plot:
     """First minus second after n trials: each block thin, their mean and its band, and what was declared to matter."""
     figure, (ax,) = canvas()
     n, blocks = comparison.budgets, 100 * comparison.test
-    mean, low, high = mean_band(blocks)
+    mean, low, high = (100 * end for end in mean_band(comparison.test, within=DIFFERENCE))
     ax.axhspan(-100 * delta, 100 * delta, color=RULE, alpha=0.4, linewidth=0)
     for edge in (-100 * delta, 100 * delta):
         ax.axhline(edge, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
@@ -126,7 +126,7 @@ def _differences(comparison: Comparison) -> str:
 
 
 def _difference_table(comparison: Comparison) -> pd.DataFrame:
-    mean, low, high = mean_band(comparison.test)
+    mean, low, high = mean_band(comparison.test, within=DIFFERENCE)
     columns = {"trials": comparison.budgets, "difference": mean, "low": low, "high": high}
     blocks = {f"block_{b}": row for b, row in zip(comparison.blocks, comparison.test, strict=True)}
     return pd.DataFrame({**columns, **blocks})

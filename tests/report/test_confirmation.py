@@ -1,0 +1,145 @@
+"""Choices that were trained again: what the report makes of them, and that it has them from the one table."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from synthetic import make_frame, make_study, make_table, trained_again
+
+from pipeline.report import TrialsTable, read_table, write_report, write_table
+from pipeline.report.confirmation import Confirmation
+from pipeline.report.findings import Findings
+from pipeline.spec import Arm
+
+TWO = (Arm("random"), Arm("shifted_grid"))
+
+
+@pytest.fixture(scope="module")
+def confirmed():
+    """A table whose choices were trained three times more."""
+    return make_table(arms=TWO, blocks=6, test_noise=0.01, repetitions=3)
+
+
+def test_the_one_file_holds_the_repetitions_too(confirmed, tmp_path):
+    """They come back as they were, beside the trials and not among them; people find them in the CSV by their column."""
+    write_table(confirmed, tmp_path)
+    back = read_table(tmp_path)
+    pd.testing.assert_frame_equal(back.frame, confirmed.frame)
+    pd.testing.assert_frame_equal(back.confirmations, confirmed.confirmations)
+    rows = pd.read_csv(tmp_path / "trials.csv")
+    assert (rows["repetition"] == 0).sum() == len(confirmed.frame)
+    assert (rows["repetition"] > 0).sum() == len(confirmed.confirmations) == 2 * 6 * 3
+
+
+def test_a_table_from_before_is_read(table, tmp_path):
+    """A file of the first version, which has no such column, is a table whose choices were not trained again."""
+    path, _ = write_table(table, tmp_path)
+    arrow = pq.read_table(path)
+    facts = json.loads(arrow.schema.metadata[b"babysit"])
+    assert "repetition" not in arrow.column_names
+    pq.write_table(arrow.replace_schema_metadata({b"babysit": json.dumps({**facts, "version": 1}).encode()}), path)
+    assert read_table(path).confirmations is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trial": 999}, "the trial that this confirms is not in the table"),
+        ({"repetition": 1}, "this trial is in the table twice"),
+        ({"repetition": 0}, "repetition must be at least 1; got 0"),
+        ({"repetition": "x"}, "column 'repetition' holds a value that is not int64"),
+        ({"test/accuracy": 1.5}, "test/accuracy must be a number from 0 to 1; got 1.5"),
+    ],
+)
+def test_wrong_repetitions_are_refused_in_one_line(change, message):
+    """A repetition of no trial, one that is there twice, or with an impossible score, is named."""
+    study = make_study(arms=TWO, blocks=2)
+    frame = make_frame(study)
+    again = trained_again(frame, 2)
+    (name, value), last = next(iter(change.items())), again.index[-1]
+    again[name] = again[name].astype(object)
+    again.loc[last, name] = value
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        TrialsTable(frame, study, {}, again)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_numbers_are_those_of_the_rows(confirmed):
+    """Means over repetitions, then over blocks, computed another way; the luck is the chosen trial's score less that of its repetitions."""
+    again = confirmed.confirmations[confirmed.confirmations["arm"] == "random"]
+    own = confirmed.frame[confirmed.frame["arm"] == "random"]
+    best = own.loc[own.groupby("block")["best/val_accuracy"].idxmax()].set_index("block")
+    per_block = again.groupby("block")[["best/val_accuracy", "test/accuracy"]].mean()
+    found = Findings(confirmed).confirmations["random"]
+    assert found.trials == tuple(best["trial"])
+    assert found.confirmed.estimate == pytest.approx(per_block["test/accuracy"].mean())
+    luck = best["best/val_accuracy"] - per_block["best/val_accuracy"]
+    assert found.luck.estimate == pytest.approx(luck.mean())
+    assert found.test_luck.estimate == pytest.approx((best["test/accuracy"] - per_block["test/accuracy"]).mean())
+    spread = again.groupby("block")["test/accuracy"].var(ddof=1)
+    assert found.sd == pytest.approx(np.sqrt(spread.mean()))
+    assert found.promise.estimate == pytest.approx(
+        found.luck.estimate + (found.validation_again - found.test_again).mean()
+    )
+
+
+def world(rng, blocks, trials, seeds, noise):
+    """A search among configurations that are all worth 0.9: each trial's score is that and the luck of its weights."""
+    validation = 0.9 + noise * rng.normal(size=(blocks, trials))
+    again = 0.9 + noise * rng.normal(size=(2, blocks, seeds))
+    test = 0.9 + noise * rng.normal(size=blocks)
+    places = tuple(range(blocks))
+    means = again.mean(axis=2)
+    return Confirmation(
+        Arm("random"), places, places, seeds, validation.max(axis=1), test, *means, again[1].std(axis=1, ddof=1)
+    )
+
+
+def test_training_again_finds_what_a_lucky_choice_is_worth():
+    """Of 100 equal configurations the winner is 2.5 standard deviations too good: that is the luck found, and the accuracy is right."""
+    rng, noise = np.random.default_rng(1), 0.01
+    worlds = [world(rng, blocks=10, trials=100, seeds=5, noise=noise) for _ in range(400)]
+    assert np.mean([w.confirmed.low <= 0.9 <= w.confirmed.high for w in worlds]) >= 0.92
+    expected = 2.5076 * noise  # the mean of the largest of 100 standard normal numbers
+    assert np.mean([w.luck.low <= expected <= w.luck.high for w in worlds]) >= 0.92
+    assert np.mean([w.luck.estimate for w in worlds]) == pytest.approx(expected, rel=0.01)
+    assert np.mean([w.sd**2 for w in worlds]) == pytest.approx(noise**2, rel=0.05)
+
+
+def test_the_report_says_it_once_and_everywhere(confirmed, tmp_path):
+    """One sentence follows the verdict; the same numbers are in verdict.json, in the metrics and in a table."""
+    report = write_report(confirmed, tmp_path)
+    said = [sentence for sentence in report.verdict if sentence.startswith("Trained 3 times more from other weights, ")]
+    assert len(said) == 1
+    one = Findings(confirmed).confirmations["random"]
+    low, high = 100 * one.confirmed.low, 100 * one.confirmed.high
+    shown = re.search(r"what random search chose scores ([\d.]+)% \(95% CI ([\d.]+) to ([\d.]+)\)", said[0])
+    assert [float(x) for x in shown.groups()] == pytest.approx(
+        [50 * (one.confirmed.low + one.confirmed.high), low, high], abs=0.06
+    )
+    verdict = json.loads((tmp_path / "verdict.json").read_text())
+    assert verdict["confirmation"]["random"]["test_again"] == one.confirmed.estimate
+    assert report.metrics["report/random/confirmed_test_accuracy"] == one.confirmed.estimate
+    assert report.metrics["report/random/luck_of_weights"] == one.luck.estimate
+    table = pd.read_csv(tmp_path / "tables" / "confirmation.csv").set_index("arm")
+    assert table.loc["random", "test_again"] == pytest.approx(one.confirmed.estimate)
+    assert "The choices trained again" in report.page.read_text()
+
+
+def test_without_repetitions_nothing_is_said(table):
+    """A study whose choices were not trained again has no sentence, number or table about it."""
+    findings = Findings(table)
+    assert findings.confirmations == {}
+    assert findings.confirmed_difference is None
+
+
+def test_one_block_trained_once_more_has_its_report(tmp_path):
+    """Without an interval or a spread there is no number that does not exist: null in verdict.json, nothing on the page."""
+    report = write_report(make_table(arms=TWO, blocks=1, trials=3, repetitions=1), tmp_path)
+    again = json.loads((tmp_path / "verdict.json").read_text())["confirmation"]["random"]
+    assert (again["blocks"], again["seeds"], again["sd_of_seeds"], again["test_again_low"]) == (1, 1, None, None)
+    assert "nan" not in re.sub(r"<svg.*?</svg>", "", report.page.read_text(), flags=re.DOTALL).lower()
+    assert any("Trained 1 time more from other weights" in sentence for sentence in report.verdict)

@@ -1,0 +1,59 @@
+"""Intervals of means: what they hold, and that they end where no mean can lie."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from synthetic import make_table
+
+from pipeline.report.findings import Findings
+from pipeline.report.intervals import DIFFERENCE, SHARE, is_cut, mean_band, mean_interval
+from pipeline.spec import Arm
+
+TWO = (Arm("random"), Arm("shifted_grid"))
+
+
+def test_cutting_costs_no_coverage():
+    """Of many means of accuracies near 1, over two and three blocks, cut and whole intervals hold the truth in the same worlds."""
+    rng = np.random.default_rng(0)
+    truth = 0.95
+    for blocks in (2, 3):
+        worlds = rng.beta(19, 1, size=(blocks, 4000))
+        (_, low, high), (_, least, most) = mean_band(worlds, within=SHARE), mean_band(worlds)
+        assert (most > 1).mean() > 0.2
+        held, whole = (low <= truth) & (truth <= high), (least <= truth) & (truth <= most)
+        np.testing.assert_array_equal(held, whole)
+        assert high.max() <= 1
+
+
+@pytest.mark.parametrize(("x", "within"), [((0.9, 0.99), SHARE), ((0.01, 0.1), SHARE), ((-0.9, 0.8), DIFFERENCE)])
+def test_an_interval_ends_where_no_mean_can_lie(x, within):
+    """The t-interval of two blocks reaches beyond; what is shown ends there, and it is known that it was cut."""
+    whole, cut = mean_interval(np.array(x)), mean_interval(np.array(x), within=within)
+    assert whole.low < within[0] or whole.high > within[1]
+    assert (cut.low, cut.high) == (max(whole.low, within[0]), min(whole.high, within[1]))
+    assert is_cut(np.array(x), within)
+
+
+def test_an_interval_that_fits_is_left_alone():
+    """Ten blocks whose interval lies within give SciPy's to the bit; one block has none, and nothing to cut."""
+    x = np.linspace(0.9, 0.95, 10)
+    expected = stats.ttest_1samp(x, 0).confidence_interval(0.95)
+    found = mean_interval(x, within=SHARE)
+    assert (found.low, found.high) == (expected.low, expected.high)
+    assert not is_cut(x, SHARE)
+    assert not is_cut(np.array([0.9]), SHARE)
+
+
+def wide(frame, _study, rng):
+    """Accuracies that differ much from block to block."""
+    return np.full(len(frame), rng.choice([0.75, 0.97])) + 0.01 * rng.normal(size=len(frame))
+
+
+def test_a_report_over_two_blocks_shows_no_impossible_number():
+    """No accuracy above 100 %, and a note that says what was cut and what that means; ten like blocks need none."""
+    few = Findings(make_table(wide, blocks=2, arms=TWO, seed=3))
+    curve = few.curves["random"].test
+    assert mean_band(curve)[2].max() > 1
+    assert few.verdict.rule == 0
+    assert any("An interval over 2 blocks reached beyond what is possible" in note for note in few.notes)
+    assert Findings(make_table(blocks=10, arms=TWO)).notes == []
