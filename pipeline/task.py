@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.babysitting.diagnosis import diagnose
 from pipeline.babysitting.facts import Facts
+from pipeline.babysitting.plugins import load_rules
 from pipeline.data import Dataset, load_block
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.training import train
@@ -43,9 +44,10 @@ def run_task(task: Task) -> list[FinishedTrial]:
     with threadpool_limits(1):
         data = load_block(task.dataset, task.config, task.split_seed)
         trained = _train(task, data)
+    own = load_rules()
     sizes = {"classes": data.classes, "train_rows": len(data.train), "val_rows": len(data.val)}
     return [
-        FinishedTrial(plan, result, diagnose(result.curves, facts_of(plan.hparams, result, task.config, sizes)))
+        FinishedTrial(plan, result, diagnose(result.curves, facts_of(plan.hparams, result, task.config, sizes), own))
         for plan, result in zip(task.trials, trained, strict=True)
     ]
 

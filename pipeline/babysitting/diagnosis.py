@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pipeline.babysitting.evidence import Evidence
-from pipeline.babysitting.facts import Facts, Finding
-from pipeline.babysitting.rules import RULES
+from pipeline.babysitting.facts import RULE_FAILED, Facts, Finding
+from pipeline.babysitting.rules import RULES, Rule
 
 GOOD = "good"
 
 
-def diagnose(curves: Mapping[str, Sequence[float]], facts: Facts) -> tuple[Finding, ...]:
+def diagnose(curves: Mapping[str, Sequence[float]], facts: Facts, own: Sequence[Rule] = ()) -> tuple[Finding, ...]:
     """The complaints about a trial, gravest first; none about a healthy one.
 
     ``curves`` holds one number an epoch for each of ``train/loss``, ``val/loss``, ``train/accuracy`` and
-    ``val/accuracy``. They may end early or go on as NaN, if the trial diverged.
+    ``val/accuracy``. They may end early or go on as NaN, if the trial diverged. ``own`` are rules beside the built-in
+    ones, and come after them.
     """
     evidence = Evidence.of(curves, facts)
-    return tuple(finding for rule in RULES if (finding := rule(evidence)))
+    found = [finding for rule in (*RULES, *own) if (finding := rule(evidence))]
+    return tuple(sorted(found, key=lambda finding: finding.code == RULE_FAILED))
 
 
 def health(findings: Sequence[Finding]) -> str:

@@ -20,6 +20,9 @@ SCORES = {
 }
 """The facts that are among a trial's recorded scores, by their keys."""
 
+RULE_FAILED = "rule-failed"
+"""The code of what is said where a rule of one's own could not judge a trial."""
+
 
 @dataclass(frozen=True)
 class Finding:

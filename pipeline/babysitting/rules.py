@@ -1,7 +1,8 @@
 """The rules of diagnosis: each looks at the evidence of one trial, and complains of one thing or holds its peace.
 
-A rule is a function from :class:`Evidence` to a :class:`Finding` or None. Append your own to :data:`RULES`. P1 to P26
-in the docstrings number the pitfalls of ``docs/diagnosis.md``, which says where each threshold comes from.
+A rule is a function from :class:`Evidence` to a :class:`Finding` or None; ``plugins`` finds those that are installed
+beside these. P1 to P26 in the docstrings number the pitfalls of ``docs/diagnosis.md``, which says where each threshold
+comes from.
 """
 
 from __future__ import annotations

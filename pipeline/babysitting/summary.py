@@ -10,6 +10,7 @@ from itertools import chain, combinations
 from typing import Any
 
 from pipeline.babysitting.diagnosis import GOOD
+from pipeline.babysitting.facts import RULE_FAILED
 from pipeline.spec import Dimension, Float, SearchSpace
 
 
@@ -55,6 +56,7 @@ SAID = {
     "updates-low": "take steps that are too short",
     "updates-high": "take steps that are too long",
     "wrong-first-loss": "start from a wrong loss",
+    RULE_FAILED: "could not be judged by a rule of one's own",
     GOOD: "are good",
 }
 """What trials of a health do, in the plural."""
