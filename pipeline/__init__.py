@@ -3,7 +3,7 @@
 The floors, from the ground up; imports only go down (``tests/test_floors.py`` holds it):
 
 F0  ``hparams``, ``nn``                     what one network is, and the arithmetic of training it (NumPy only)
-    ``seeds``, ``errors``                   where randomness comes from; a job that failed
+    ``seeds``, ``errors``, ``voice``        where randomness comes from; a job that failed; what is said, how loudly
 F1  ``spec``, ``data``                      the words a study is written in; the rows it trains on
     ``experiment``                          the declaration of one of the lecture's demonstrations
 F2  ``training``                            a lockstep group of trials in, their curves out
@@ -14,7 +14,8 @@ F3  ``trial``, ``task``                     one trial from plan to record; what 
 F4  ``search``, ``progress``                plan, train, record, resume; and what is shown meanwhile
 F5  ``report``                              the verdict, its figures and its page
 F6  ``lecture``                             the lecture's demonstrations, held against its numbers
-F7  ``lookup``, ``jobs``, ``stages``, ``cli``  studies by name, the jobs, stages, the verbs
+F7  ``lookup``, ``jobs``, ``stages``        studies by name, the jobs, stages
+    ``arguments``, ``cli``                  the words of the command line; the verbs
     ``model``, ``served``                   the best trial's model, kept and registered
     ``ui``                                  MLflow UI and Optuna Dashboard, opened and closed together
 """

@@ -5,20 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, wraps
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 import pandas as pd
-from rich.console import Console
 
 from pipeline import __version__
 from pipeline.babysitting.check_result import CheckResult, markdown_table
 from pipeline.babysitting.checks import check
 from pipeline.babysitting.diagnosis import GOOD
+from pipeline.babysitting.plugins import load_rules
+from pipeline.babysitting.rules import RULES
 from pipeline.babysitting.summary import summary
 from pipeline.data import fingerprint
 from pipeline.errors import Failed
@@ -39,12 +40,25 @@ from pipeline.stores import Stores, opening, redact
 from pipeline.task import NETWORK_VERSION, run_task
 from pipeline.tracking import Tracker
 from pipeline.trial import PlannedTrial
+from pipeline.voice import Voice
 
+P = ParamSpec("P")
 COMPLAINTS = 5
 """So many of the commonest complaints are said."""
 
 MANUAL = Arm("manual")
 """The arm of the trials that a person chooses one by one, with ``train``."""
+
+
+def phase(method: Callable[Concatenate[Job, P], None]) -> Callable[Concatenate[Job, P], None]:
+    """A method of a job that says, if it is to be verbose, how long it took."""
+
+    @wraps(method)
+    def timed(self: Job, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        with self.voice.timed(method.__name__):
+            method(self, *args, **kwargs)
+
+    return timed
 
 
 @dataclass
@@ -53,7 +67,7 @@ class Job:
 
     study: Study
     stores: Stores
-    console: Console
+    voice: Voice
     interrupts: Interrupts
     new: bool = False
     links: Mapping[str, str | int] = field(default_factory=dict)
@@ -108,6 +122,7 @@ class Job:
     def recorded(self) -> Iterator[None]:
         """Do the body under the study's run in MLflow, whose status tells how it ended."""
         self.study = self.ledger.study
+        self.introduce()
         self.tracker.open(self.study, None if self.manual else self.ledger.parent_run)
         if self.links:
             self.tracker.set_tags({key: str(value) for key, value in self.links.items()})
@@ -118,6 +133,16 @@ class Job:
                 self.tracker.finish("KILLED" if isinstance(error, Stopped) else "FAILED")
             raise
         self.tracker.finish("FINISHED")
+
+    def introduce(self) -> None:
+        """Say, if it is to be verbose, what is at work and where."""
+        study, own = self.study, ", ".join(rule.name for rule in load_rules())
+        arms = ", ".join(arm.name for arm in study.arms)
+        self.voice.detail(self.stores.words)
+        self.voice.detail(
+            f"study: {study.name}, {study.hash}: {study.trials} trials x {study.blocks} blocks x arms {arms}"
+        )
+        self.voice.detail(f"diagnosis: {len(RULES)} built-in rules, and of your own: {own or 'none'}")
 
     def run(self, engine: Engine) -> None:
         """Check, search, confirm, report: the main job."""
@@ -137,37 +162,43 @@ class Job:
             self.tracker.log_text(markdown_table(seen), "check.md")
             self.tracker.log_metrics({key: value for result in seen for key, value in result.metrics.items()})
 
+    @phase
     def check(self, seen: list[CheckResult] | None = None) -> None:
         """Print what the checks see, and put it into a list; raise :class:`Failed` if one is not passed."""
-        self.say(f"check: can the network of {self.study.name} learn at all?")
+        self.voice.say(f"check: can the network of {self.study.name} learn at all?")
         for result in check(self.study):
             if seen is not None:
                 seen.append(result)
-            self.say(f"  {result.word:6}  {result.name}: {result.message}")
+            self.voice.say(f"  {result.word:6}  {result.name}: {result.message}")
+            for key, value in result.metrics.items():
+                self.voice.detail(f"          {key} {value:.4g}")
             if result.advice:
-                self.say(f"          {result.advice}")
+                self.voice.say(f"          {result.advice}")
             if not result.passed:
                 raise Failed(f"check {result.name!r} failed: {result.message}")
 
+    @phase
     def search(self, engine: Engine) -> None:
         """Train and record what is missing of the plan."""
         study = self.study
         if mended := reconcile(self.agenda, self.tracker):
-            self.say(f"search: the stores differed: {mended}")
+            self.voice.say(f"search: the stores differed: {mended}")
         self.tracker.add_dataset(study.dataset, self.basis["data_sha256"])
         self.ledger.open(self.tracker.run_id, self.basis, self.links)
         pending = len(self.agenda)
         planned = study.blocks * study.trials * len(study.arms)
         if not pending:
-            self.say(f"search: nothing to train, all {planned:,} trials are recorded")
+            self.voice.say(f"search: nothing to train, all {planned:,} trials are recorded")
             return
-        self.say(f"search: {pending:,} of {planned:,} trials to train, {engine.words}")
-        self.say(f"  recorded in MLflow {self.tracker.route}")
+        self.voice.say(f"search: {pending:,} of {planned:,} trials to train, {engine.words}")
+        self.voice.detail(f"  recorded in MLflow {self.tracker.route}")
+        if self.voice.verbose:
+            self.voice.detail(f"  {self._groups(engine)}")
         before = [
             (arm, trial.user_attrs[SCORE], trial.user_attrs["diverged"])
             for (arm, *_), trial in self.agenda.done.items()
         ]
-        with Progress(study, before, self.console) as progress:
+        with Progress(study, before, self.voice.display) as progress:
             search(
                 self.agenda,
                 self.ledger,
@@ -176,8 +207,20 @@ class Job:
                 interrupts=self.interrupts,
                 on_record=progress.recorded,
             )
-        self.say(f"  {progress.summary()}")
+        self.voice.say(f"  {progress.summary()}")
 
+    def _groups(self, engine: Engine) -> str:
+        """The groups in which the planned trials train side by side, those of the first wave, where a pruner makes waves."""
+        wave = next(self.agenda.waves(), [])
+        sizes = [len(task.trials) for task in self.agenda.tasks(wave, engine.budget_bytes)]
+        adaptive = f"{len(self.agenda) - len(self.agenda.planned):,} trials are asked for one by one"
+        if not sizes:
+            return f"groups: none, {adaptive}"
+        structures = len({trial.hparams.structure for trial in wave})
+        said = f"groups: {len(sizes):,} of {min(sizes)} to {max(sizes)} trials, of {structures} structures"
+        return f"{said}; {adaptive}" if self.agenda.trajectories else said
+
+    @phase
     def confirm(self, engine: Engine) -> None:
         """Train what each arm chose in each block again from other weights, as often as the study says."""
         if not self.study.confirm:
@@ -185,14 +228,19 @@ class Job:
         confirmation.reconcile(self.ledger, self.tracker)
         pending = confirmation.pending(self.ledger)
         if not pending:
-            self.say(f"confirm: nothing to train, what was chosen has been trained {self.study.confirm} times more")
+            self.voice.say(
+                f"confirm: nothing to train, what was chosen has been trained {self.study.confirm} times more"
+            )
             return
         again = "again" if self.study.confirm == 1 else f"{self.study.confirm} times more"
-        self.say(f"confirm: what each arm chose in each block, {again} from other weights: {len(pending):,} to train")
+        self.voice.say(
+            f"confirm: what each arm chose in each block, {again} from other weights: {len(pending):,} to train"
+        )
         confirmation.confirm(self.ledger, self.tracker, pending, engine=engine, interrupts=self.interrupts)
         if self.tracker.repeats:
             confirmation.reconcile(self.ledger, self.tracker)
 
+    @phase
     def report(self) -> None:
         """Write the report from the recorded trials, log it to the study's run, and say where to look."""
         folder = self.stores.folder / "reports" / self.study.name
@@ -208,37 +256,40 @@ class Job:
         self.tracker.set_tags(report.tags)
         self.tracker.describe(self.study, report.verdict)
         self.tracker.log_files(folder, "report")
-        self.say(f"report: {report.sentence}")
+        self.voice.result(f"report: {report.sentence}")
+        self.voice.result(f"page: {report.page}")
+        if self.voice.verbose:
+            self.voice.detail(f"  {sum(path.is_file() for path in folder.rglob('*'))} files in {folder}")
         if self.keep_model:
             self.register(trials.to_dict("records"))
-        self.say(f"  page              {report.page}")
-        self.say(f"  MLflow UI         {self._mlflow_command()}")
-        self.say(f"    then open       {self.tracker.charts_link()}")
-        self.say(f"  Optuna Dashboard  optuna-dashboard {redact(self.stores.storage)}")
+        self.voice.say("look at every trial in")
+        self.voice.say(f"  MLflow UI         {self._mlflow_command()}")
+        self.voice.say(f"    then open       {self.tracker.charts_link()}")
+        self.voice.say(f"  Optuna Dashboard  optuna-dashboard {redact(self.stores.storage)}")
 
     def register(self, trials: Sequence[Mapping[str, Any]]) -> None:
         """Train the network of the best trial once more and register it as a model; say under what name."""
         from pipeline.model import best_trial, keeping, train_again
 
         if not (record := best_trial(trials)):
-            self.say("model: none, since every trial diverged")
+            self.voice.say("model: none, since every trial diverged")
             return
         best = train_again(self.study, record, self.basis)
         name = f"babysit-{self.study.name}"
         with keeping(best) as kept:
             version, champion = self.tracker.register(name, kept)
-        self.say(
+        self.voice.say(
             f"model: {best.evidence['trial']}, {best.val_accuracy:.3f} of validation rows right, is {name}/{version}"
         )
-        self.say("  it is the champion" if champion else "  the champion stays another, which did no worse")
+        self.voice.say("  it is the champion" if champion else "  the champion stays another, which did no worse")
 
     def diagnose(self, trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Say how many trials are well, and where in the space the complaints gather; the same as plain values."""
         health = Counter(trial["health"] for trial in trials)
         sentences = [tally.sentence for tally in summary(trials, self.study.space)]
-        self.say(f"diagnosis: {health[GOOD]:,} of {len(trials):,} trials have nothing wrong")
+        self.voice.say(f"diagnosis: {health[GOOD]:,} of {len(trials):,} trials have nothing wrong")
         for sentence in sentences[:COMPLAINTS]:
-            self.say(f"  {sentence}")
+            self.voice.say(f"  {sentence}")
         return {"health": dict(health.most_common()), "sentences": sentences}
 
     def train(self) -> None:
@@ -252,19 +303,15 @@ class Job:
             self.ledger.add(trial, *self.tracker.record(study, [trial]))
         for step in range(trial.result.epochs):
             shown = "  ".join(f"{key} {values[step]:.4f}" for key, values in trial.result.curves.items())
-            self.say(f"  epoch {step + 1:3d}  {shown}")
+            self.voice.say(f"  epoch {step + 1:3d}  {shown}")
         scores = "  ".join(f"{key} {value:.4g}" for key, value in trial.metrics.items())
-        self.say(f"  {'diverged' if trial.result.diverged else 'checkpoint'}: {scores}")
-        self.say(f"  {trial.diagnosis['health']}: {trial.diagnosis['diagnosis'] or 'nothing wrong'}")
+        self.voice.result(f"{'diverged' if trial.result.diverged else 'checkpoint'}: {scores}")
+        self.voice.result(f"diagnosis: {trial.diagnosis['health']}: {trial.diagnosis['diagnosis'] or 'nothing wrong'}")
 
     def provenance(self) -> dict[str, str]:
         """The versions that the numbers were made with."""
         packages = ("numpy", "optuna", "scikit-learn", "scipy", "mlflow")
         return {"babysit": __version__} | {name: version(name) for name in packages}
-
-    def say(self, line: str) -> None:
-        """Print a line, as it is."""
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _mlflow_command(self) -> str:
         uri = self.stores.tracking

@@ -54,7 +54,7 @@ class Progress:
         step = -(-(self.planned - self.earlier) // PLAIN_LINES)
         due = (self.total - self.earlier) % step == 0 or self.total == self.planned
         if due and not self.console.is_terminal:
-            self.console.print(self._line(), highlight=False, soft_wrap=True)
+            self.console.print(f"  {self._line()}", highlight=False, soft_wrap=True)
 
     def _count(self, arm: str, score: float, diverged: bool) -> None:
         self.done[arm] += 1

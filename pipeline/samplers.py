@@ -27,6 +27,7 @@ from optuna.trial import TrialState
 from pipeline.hparams import did_you_mean
 from pipeline.seeds import derive_seed
 from pipeline.spec import Arm, Float, Point, Study
+from pipeline.voice import hush
 
 GRIDS = ("grid", "shifted_grid")
 HUB = "optunahub:"
@@ -133,7 +134,7 @@ def optuna_study(arm: Arm, study: Study, block: int) -> optuna.Study:
 
     Raises ``ValueError`` if there is no such sampler, a package it needs is missing, or its arguments do not fit.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    hush("optuna")
     seed = derive_seed(study.seed, "sampler", arm.name, block)
     with _experimental():
         return optuna.create_study(direction="maximize", sampler=_sampler(arm, seed))

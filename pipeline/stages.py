@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from rich.console import Console
-
 from pipeline.babysitting.refine import Proposal, propose
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.jobs import Job, recorded_study
@@ -17,6 +15,7 @@ from pipeline.search.interrupts import Interrupts
 from pipeline.search.ledger import Ledger
 from pipeline.spec import Arm, Categorical, Dimension, Float, Stage, Study
 from pipeline.stores import Stores
+from pipeline.voice import Voice
 
 
 @dataclass(frozen=True)
@@ -35,33 +34,37 @@ class Refinement:
 
     study: Study
     stores: Stores
-    console: Console
+    voice: Voice
     interrupts: Interrupts
 
     def show(self) -> NextStage:
         """Say what the next stage should be, and why. Raises ``ValueError`` if nothing is recorded, or too little."""
-        stage = next_stage(self.study, self.stores)
-        self.say(f"refine: {stage.study.name}, from what {stage.links['previous_stage']} found")
-        for reason in stage.reasons:
-            self.say(f"  {reason}")
-        self.say(f"\n{declaration(stage.study)}")
+        stage = self._next()
+        self.voice.say("")
+        self.voice.result(declaration(stage.study))
         return stage
 
     def run(self, engine: Engine) -> None:
         """Show and run the next stage; where stages are declared, all that are left of them."""
-        stage = self.show()
+        stage = self._next()
         while True:
-            job = Job(stage.study, self.stores, self.console, self.interrupts, links=stage.links)
+            self.voice.say(f"\n{declaration(stage.study)}")
+            job = Job(stage.study, self.stores, self.voice, self.interrupts, links=stage.links)
             with job.searching():
                 job.run(engine)
             os.environ.pop("MLFLOW_RUN_ID", None)  # the run that `mlflow run` opened is that of the first of them
             if stage.number >= len(self.study.stages):
                 return
-            stage = self.show()
+            stage = self._next()
 
-    def say(self, line: str) -> None:
-        """Print a line, as it is."""
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+    def _next(self) -> NextStage:
+        """The next stage, and why it is that one, said."""
+        self.voice.detail(self.stores.words)
+        stage = next_stage(self.study, self.stores)
+        self.voice.say(f"refine: {stage.study.name}, from what {stage.links['previous_stage']} found")
+        for reason in stage.reasons:
+            self.voice.say(f"  {reason}")
+        return stage
 
 
 def next_stage(study: Study, stores: Stores) -> NextStage:

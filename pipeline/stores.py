@@ -51,6 +51,11 @@ class Stores:
     storage: str
     folder: Path
 
+    @property
+    def words(self) -> str:
+        """Where they are, in a line without passwords."""
+        return f"stores: MLflow {redact(self.tracking)}, Optuna {redact(self.storage)}, reports in {self.folder / 'reports'}"
+
 
 def resolve_stores(tracking: str = "", storage: str = "") -> Stores:
     """The stores at these addresses; by default SQLite for MLflow and, beside it, a journal file for Optuna.

@@ -9,9 +9,8 @@ import sys
 import pytest
 from mlflow import MlflowClient
 
+from pipeline.arguments import VERBS
 from pipeline.cli import main
-
-VERBS = ["run", "check", "search", "report", "train", "ui"]
 
 
 def command(*words, **options):

@@ -10,7 +10,7 @@ import pipeline
 
 ROOT = Path(__file__).parent.parent
 FLOORS = (
-    ("pipeline.errors", "pipeline.hparams", "pipeline.nn", "pipeline.seeds"),
+    ("pipeline.errors", "pipeline.hparams", "pipeline.nn", "pipeline.seeds", "pipeline.voice"),
     ("pipeline.spec", "pipeline.data", "pipeline.experiment"),
     ("pipeline.training",),
     (
@@ -33,6 +33,7 @@ FLOORS = (
         "pipeline.model",
         "pipeline.served",
         "pipeline.ui",
+        "pipeline.arguments",
         "pipeline.cli",
         "pipeline.__main__",
     ),

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
-
 from pipeline.experiment import Experiment
 from pipeline.lecture import check_settings, demonstrate
 from pipeline.lecture.outcome import REPRODUCED, Outcome
 from pipeline.lecture.writer import write
 from pipeline.stores import Stores
 from pipeline.tracking import Tracker
+from pipeline.voice import Voice
 
 
 @dataclass
@@ -24,12 +23,13 @@ class LectureJob:
 
     experiments: Sequence[Experiment]
     stores: Stores
-    console: Console
+    voice: Voice
 
     def run(self) -> list[Outcome]:
         """Run each, under one run in MLflow. Raises ``ValueError`` for one that is declared wrong, before any starts."""
         for experiment in self.experiments:
             check_settings(experiment)
+        self.voice.detail(self.stores.words)
         tracker = Tracker(self.stores.tracking)
         tracker.open(self.experiments[0] if len(self.experiments) == 1 else Together(self.experiments))
         tracker.set_tags({"kind": "experiment"})
@@ -43,17 +43,17 @@ class LectureJob:
         finally:
             tracker.finish(status)
         for line in table(done):
-            self.say(line)
+            self.voice.result(line)
         return [outcome for _, outcome, _ in done]
 
     def _one(self, experiment: Experiment, tracker: Tracker) -> tuple[Outcome, float]:
-        self.say(f"{experiment.name}: {experiment.question}")
+        self.voice.say(f"{experiment.name}: {experiment.question}")
         start = time.perf_counter()
         outcome = demonstrate(experiment)
         seconds = time.perf_counter() - start
         for claim in outcome.claims:
-            if not claim.holds:
-                self.say(f"  {claim.word}: {claim.experiment} {claim.says}: {claim.seen}")
+            tell = self.voice.detail if claim.holds else self.voice.say
+            tell(f"  {claim.word}: {claim.experiment} {claim.says}: {claim.seen}")
         folder = self.stores.folder / "reports" / "lecture" / experiment.name
         write(experiment, outcome, folder)
         tracker.log_files(folder, experiment.name)
@@ -61,12 +61,8 @@ class LectureJob:
         counted = {"claims": len(outcome.claims), "claims_reproduced": held, "seconds": seconds}
         tracker.log_metrics({f"{experiment.name}/{key}": value for key, value in counted.items()})
         tracker.set_tags({f"verdict/{experiment.name}": outcome.verdict})
-        self.say(f"  {outcome.verdict}, {held} of {len(outcome.claims)} claims; {folder}")
+        self.voice.say(f"  {outcome.verdict}, {held} of {len(outcome.claims)} claims; {folder}")
         return outcome, seconds
-
-    def say(self, line: str) -> None:
-        """Print a line, as it is."""
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)

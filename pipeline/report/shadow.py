@@ -11,6 +11,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 
 from pipeline.report.intervals import Array
 from pipeline.spec import Float, SearchSpace
+from pipeline.voice import hush
 
 SCORE = "best/val_accuracy"
 
@@ -22,7 +23,7 @@ def optuna_study(
 
     Optuna's fANOVA cuts the range of a parameter as it is stored, so that a log scale must be made straight for it.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    hush("optuna")
     study = optuna.create_study(study_name=name, direction="maximize")
     distributions = {name: _distribution(space, name, straight=straight) for name in space}
     columns = {name: _values(frame[name], space, straight=straight) for name in space}

@@ -23,6 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pipeline.spec import Arm, Study
 from pipeline.stores import LOCKED_SECONDS, is_url
 from pipeline.trial import FinishedTrial
+from pipeline.voice import hush
 
 SCORE, CURVE = "best/val_accuracy", "val/accuracy"
 STALE_LOCK_SECONDS = 3
@@ -43,7 +44,7 @@ class Ledger:
         A study that was begun anew (``new``) is recorded as ``NAME-2``, ``NAME-3``, ...; the newest of them that has the
         same declaration is gone on with. :attr:`study` is the study under the name it is recorded by.
         """
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        hush("optuna")
         self.storage = open_storage(address)
         self.study = replace(study, name=self._generation(study, new=new))
         self._studies: dict[tuple[str, int], optuna.Study] = {}
