@@ -179,10 +179,14 @@ def init_network(
     return network
 
 
-def with_ones(inputs: Array, dtype: str) -> Array:
-    """Rows (B, D) as the first layer reads them: (B, D + 1), the last feature of ones, in memory the minibatch innermost."""
+def with_ones(inputs: Array, dtype: str, memory: Array | None = None) -> Array:
+    """Rows (B, D) as the first layer reads them: (B, D + 1), the last feature of ones, in memory the minibatch innermost.
+
+    They are laid out in ``memory``, a flat array of that type and of B·(D + 1) numbers or more, if it is given.
+    """
     rows, features = inputs.shape
-    columns = np.empty((features + 1, rows), dtype)
+    shape = (features + 1, rows)
+    columns = np.empty(shape, dtype) if memory is None else memory[: prod(shape)].reshape(shape)
     columns[:features], columns[features] = inputs.T, 1
     return columns.T
 

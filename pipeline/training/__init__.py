@@ -20,7 +20,7 @@ from pipeline.training.history import CURVES, History, Record, Watch, all_go_on,
 from pipeline.training.inputs import check_data
 from pipeline.training.lockstep import Tile, evaluate, evaluate_in_batches, fit, make_tiles, prepare, together
 from pipeline.training.memory import trials_per_group
-from pipeline.training.minibatches import blocks
+from pipeline.training.minibatches import Feed
 
 FIRST_ROWS = 2048
 """Rows that the loss before the first step is taken over, at most: of a slow trial a hundredth decides what it is called."""
@@ -102,12 +102,12 @@ def run(
     first_loss = np.concatenate([evaluate(tile.network, first_rows)[0] for tile in tiles])
     record = Record(tiles, data, epochs[-1], first_loss, watch)
     val = prepare(data.val, tiles[0].network)
-    augment = augmentation(config, data.shape, rng)
+    feed = Feed(data.train, data.classes, config, augmentation(config, data.shape, rng))
     for epoch in epochs:
         for tile in tiles:
             tile.begin_epoch(epoch - 1, max(config.epochs, epochs[-1]))
         order = rng.permutation(len(data.train))
-        sums = fit(tiles, blocks(data.train, data.classes, config, order, augment))
+        sums = fit(tiles, feed.lists(order))
         train_loss, train_accuracy = (total / len(order) for total in sums)
         val_loss, val_accuracy, val_correct = train_loss, train_accuracy, np.zeros((len(train_loss), 0), bool)
         if len(data.val):
