@@ -16,6 +16,7 @@ from pipeline.hparams import HyperParams
 from pipeline.training import History
 
 Plain = str | float | int | bool
+LOSSES = ("train/loss", "val/loss", "test/loss")
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,18 @@ class FinishedTrial:
         return {key: value for key, value in self.result.scores.items() if math.isfinite(value)}
 
     @property
+    def not_finite(self) -> str:
+        """The measurements, by metric key, that no store can keep: infinite, or NaN though the trial has such a number.
+
+        The losses of a diverged trial are not named; that it diverged says it.
+        """
+        r = self.result
+        never_nan = {"initial/loss", *(() if r.diverged else LOSSES)}
+        scores = {key for key, x in r.scores.items() if math.isinf(x) or (key in never_nan and math.isnan(x))}
+        curves = {key for key, xs in r.curves.items() if not np.isfinite(np.asarray(xs, float)).all()}
+        return " ".join(sorted(scores | curves))
+
+    @property
     def identity(self) -> dict[str, Plain]:
         """What the trial is."""
         plan = self.plan
@@ -111,12 +124,14 @@ class FinishedTrial:
     def attributes(self) -> dict[str, Plain]:
         """All of it but the point and the curves, as plain values."""
         r = self.result
+        lost: dict[str, Plain] = {"not_finite": self.not_finite} if self.not_finite else {}
         costs = {"diverged": r.diverged, "epochs": r.epochs, "seconds": r.seconds, "n_val": r.n_val, "n_test": r.n_test}
         return {
             **self.identity,
             **self.metrics,
             **self.diagnosis,
             **costs,
+            **lost,
             "val_correct": r.val_correct,
             "test_correct": r.test_correct,
         }

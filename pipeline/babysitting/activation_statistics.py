@@ -45,6 +45,7 @@ def activation_statistics(study: Study, data: Dataset) -> CheckResult:
     return CheckResult("activations at initialisation", passed=True, message=message, advice=advice, metrics=metrics)
 
 
+@np.errstate(all="ignore")  # what explodes beyond the numbers of its type is told as it is, not warned of
 def layer_statistics(trial: HyperParams, data: Dataset, schemes: list[Init]) -> list[list[LayerStatistics]]:
     """For each initialisation, the statistics of each hidden layer, over the first rows of the training split."""
     network = networks(trial, data, schemes, data.train.inputs.dtype.name)
@@ -70,7 +71,8 @@ def complaint_of(layers: list[LayerStatistics], input_std: float) -> str:
     """
     if not layers:
         return ""
-    ratio = layers[-1].std / ((layers[0].std if len(layers) > 1 else input_std) or 1.0)
+    first, last = layers[0].std if len(layers) > 1 else input_std, layers[-1].std
+    ratio = last / (first or 1.0) if np.isfinite(last) else np.inf
     saturated, dead = max(layer.saturated for layer in layers), max(layer.dead for layer in layers)
     said = {
         f"collapses to {ratio:.2g} of its spread": ratio < 0.1,

@@ -38,6 +38,7 @@ def check(study: Study) -> Iterator[CheckResult]:
     yield activation_statistics(study, data)
 
 
+@np.errstate(all="ignore")  # a loss beyond the numbers of its type is told as it is, not warned of
 def initial_loss(study: Study, data: Dataset) -> CheckResult:
     """Before training, a classifier knows nothing: its loss is near ln C, for every init scheme of the space.
 

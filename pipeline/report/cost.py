@@ -57,6 +57,7 @@ def _paid_for(best: Array, cost: Array, axis: Array) -> Array:
     """
     orders, M = best.shape
     number, total = np.arange(orders)[:, None], cost.sum(axis=1, keepdims=True)
+    total = np.where(total > 0, total, 1.0)  # where all diverged in their first epoch, nothing was paid for any of them
     spent = np.cumsum(cost, axis=1) / total + number
     place = np.searchsorted(spent.ravel(), (axis * (1 + 1e-9) / total + number).ravel(), side="right")
     finished = np.clip(place.reshape(orders, -1) - number * M, 1, M)

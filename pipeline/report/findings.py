@@ -19,13 +19,11 @@ from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Range, is_cut, m
 from pipeline.report.pairs import Pair, all_pairs, improved
 from pipeline.report.selection import Choice, choice
 from pipeline.report.style import Looks, looks
-from pipeline.report.table import TrialsTable
+from pipeline.report.table import COSTS, TrialsTable
 from pipeline.report.targets import Needed, Target, headline, ladder, trials_needed
 from pipeline.report.verdict import Verdict, decide
 from pipeline.report.words import count, points, title
 from pipeline.spec import Arm, Study
-
-COSTS = ("epochs", "seconds")
 
 
 @dataclass(frozen=True)

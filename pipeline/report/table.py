@@ -21,8 +21,11 @@ KEY = b"babysit"
 IDENTITY = ("study", "arm", "block", "trial")
 TEXTS = ("study", "arm", "val_correct", "test_correct", "run_id")
 INTEGERS = ("block", "trial", "seed", "best/epoch", "epochs", "n_val", "n_test")
+LOSSES = ("val/loss", "test/loss")
+"""A diverged trial has none, and where all trials diverged there is no such column: no store keeps NaN."""
 ACCURACIES = ("best/val_accuracy", "train/accuracy", "test/accuracy")
-NUMBERS = (*ACCURACIES, "gap", "val/loss", "test/loss", "seconds")
+NUMBERS = (*ACCURACIES, "gap", *LOSSES, "seconds")
+COSTS = ("epochs", "seconds")
 COLUMNS = (*TEXTS, *INTEGERS, *NUMBERS, "diverged")
 BITS = ("val_correct", "test_correct")
 REPETITION = "repetition"
@@ -143,7 +146,7 @@ def _decoded(frame: pd.DataFrame, study: Study) -> pd.DataFrame:
 
 
 def _check_columns(frame: pd.DataFrame, study: Study, *also: str) -> None:
-    missing = [name for name in (*COLUMNS, *study.space, *also) if name not in frame.columns]
+    missing = [name for name in (*COLUMNS, *study.space, *also) if name not in frame.columns and name not in LOSSES]
     if missing:
         raise ValueError(f"table of trials: there is no column {missing[0]!r}")
     if frame.empty:
@@ -154,7 +157,8 @@ def _typed(frame: pd.DataFrame, study: Study, *also: str) -> pd.DataFrame:
     """The frame with one type for each column, so that a table read back equals the one written."""
     kinds = dict.fromkeys(TEXTS, "str") | dict.fromkeys((*INTEGERS, *also), "int64") | dict.fromkeys(NUMBERS, "float64")
     floats = {name: "float64" for name, d in study.space.items() if isinstance(d, Float)}
-    frame = frame[[*IDENTITY, *study.space, *(name for name in (*COLUMNS, *also) if name not in IDENTITY)]].copy()
+    names = [*IDENTITY, *study.space, *(name for name in (*COLUMNS, *also) if name not in IDENTITY)]
+    frame = frame.reindex(columns=names)
     for name, kind in {**kinds, **floats, "diverged": "bool"}.items():
         try:
             frame[name] = frame[name].astype(kind)
@@ -179,6 +183,8 @@ def _check_rows(frame: pd.DataFrame, study: Study, identity: Sequence[str] = IDE
             raise ValueError(f"table of trials: holds trials of study {name!r}; expected {study.name!r} alone")
     for name in ACCURACIES:
         _refuse(frame, ~frame[name].between(0, 1), f"{name} must be a number from 0 to 1", name)
+    for name in COSTS:
+        _refuse(frame, ~frame[name].between(0, np.finfo(float).max), f"{name} must be a number of at least 0", name)
     _refuse(frame, frame.duplicated(list(identity)), "this trial is in the table twice", "trial")
     for name, dimension in study.space.items():
         inside = (

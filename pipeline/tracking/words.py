@@ -58,6 +58,7 @@ def trial_tags(trial: FinishedTrial) -> dict[str, str]:
         "health": trial.diagnosis["health"],
     }
     tags |= {"pruned": True} if trial.result.pruned else {}
+    tags |= {"not_finite": trial.not_finite} if trial.not_finite else {}
     tags |= {f"finding/{finding.code}": finding.sentence for finding in trial.findings}
     return {key: str(value) for key, value in tags.items()}
 

@@ -64,6 +64,9 @@ def broken(**cells):
         (broken(learning_rate=99.0), "learning_rate is outside of the search space; got 99.0"),
         (broken(activation="gelu"), "activation is outside of the search space; got gelu"),
         (broken(**{"best/val_accuracy": np.nan}), "best/val_accuracy must be a number from 0 to 1; got nan"),
+        (broken(seconds=np.nan), "seconds must be a number of at least 0; got nan"),
+        (broken(seconds=np.inf), "seconds must be a number of at least 0; got inf"),
+        (broken(epochs=-1), "epochs must be a number of at least 0; got -1"),
         (broken(**{"test/accuracy": 97.0}), "test/accuracy must be a number from 0 to 1; got 97.0"),
     ],
 )
