@@ -9,9 +9,10 @@ import pandas as pd
 
 from pipeline.report import confirmation, tables
 from pipeline.report.figures import bars, chance, paid, pairwise, projection, reach, spread, tuning
-from pipeline.report.findings import COSTS, Findings
+from pipeline.report.findings import Findings
 from pipeline.report.methods import limits, methods
 from pipeline.report.style import Plot
+from pipeline.report.table import COSTS
 from pipeline.report.words import capital, count, number, title
 from pipeline.spec import Float
 
