@@ -1,0 +1,42 @@
+"""The page on the report lists its files, figures, tables and chapters: those that there are, and no others."""
+
+import re
+from pathlib import Path
+
+import pytest
+from synthetic import make_table
+
+from pipeline.report import write_report
+from pipeline.report.findings import Findings
+from pipeline.report.sections import sections
+from pipeline.spec import Arm
+
+PAGE = (Path(__file__).parents[2] / "docs" / "report.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Trials of which there is all that a report can speak of."""
+    arms = (Arm("random"), Arm("shifted_grid"), Arm("tpe"))
+    diagnosis = {"health": {"good": 2, "diverged": 1}, "sentences": ["learning_rate 1 to 10: 9 of 10 diverge"]}
+    return make_table(arms=arms, test_noise=0.004, blocks=6, repetitions=3, provenance={"diagnosis": diagnosis})
+
+
+def test_the_files_are_those_of_the_page(table, tmp_path):
+    """Every file that is written is listed, and every file that is listed is written."""
+    written = {path.relative_to(tmp_path).as_posix() for path in write_report(table, tmp_path).paths}
+    listing = PAGE[PAGE.index("## The files") :]
+    named = set(re.findall(r"`([\w.]+\.(?:html|md|json|parquet|csv|png))`", listing))
+    figures = {name.partition("/")[2] for name in written if name.startswith("figures/")}
+    tables = {name.partition("/")[2] for name in written if name.startswith("tables/")}
+    assert {name for name in named if name.endswith(".png")} == figures
+    of_figures = {name.replace(".png", ".csv") for name in figures}
+    assert of_figures <= tables
+    assert named - figures - of_figures == (tables - of_figures) | {name for name in written if "/" not in name}
+
+
+def test_the_chapters_are_those_of_the_page(table):
+    """Each chapter has its row, in the order of the report."""
+    listing = PAGE[PAGE.index("| chapter |") :]
+    rows = re.findall(r"^\| `(\w+)` \|", listing.split("\n\n")[0], re.MULTILINE)
+    assert rows == [section.key for section in sections(Findings(table))]
