@@ -1,0 +1,308 @@
+"""The long haul: ten thousand trials in one go, and small searches that grow, are killed and go on, for half an hour.
+
+Processes are watched from outside, in ``/proc`` (so on Linux). Prints the page ``docs/long-haul.md``:
+``python benchmarks/long_haul.py > docs/long-haul.md``.
+"""
+
+import argparse
+import contextlib
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+TRIALS, MINUTES, WORKERS = 10_000, 30.0, 2
+PER_BLOCK = 1000
+ROUNDS, STEP = 6, 4
+"""Searches in a session, each of so many more trials of every arm in every block."""
+PAUSE, LEAVING_SECONDS = 0.25, 30
+HAUL = """
+from pipeline.hparams import HyperParams, TrainConfig
+from pipeline.spec import Arm, Float, SearchSpace, Study
+
+STUDY = Study(
+    name="haul",
+    question="Does it hold?",
+    space=SearchSpace(learning_rate=Float(1e-3, 10, log=True), l2=Float(1e-6, 1e-2, log=True)),
+    fixed=HyperParams(hidden=(8,)),
+    config=TrainConfig(epochs=1, batch_size=500),
+    arms=({arms}),
+    blocks={blocks},
+    trials={trials},
+)
+"""
+KEPT = {"haul.py", "mlflow.db", "optuna.log", "optuna.log.owner", "mlruns", "tmp", "__pycache__"}
+"""What a folder may hold once a search has ended."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A process at a moment: seconds since its start, bytes of its journal, megabytes it holds, files it has open."""
+
+    seconds: float
+    journal: int
+    mb: float
+    files: int
+
+
+@dataclass
+class Watch:
+    """What was seen of a process while it lived, and the most megabytes that it ever held."""
+
+    samples: list[Sample] = field(default_factory=list)
+    peak_mb: float = 0.0
+
+    def look(self, pid: int, started: float, journal: Path) -> None:
+        """Take a sample, if the process is still there."""
+        with contextlib.suppress(OSError, KeyError):
+            said = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+            held, peak = (int(said[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
+            files = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208  a name is all there is to count
+            size = journal.stat().st_size if journal.exists() else 0
+            self.samples.append(Sample(time.monotonic() - started, size, held, files))
+            self.peak_mb = max(self.peak_mb, peak)
+
+    def between(self, low: float, high: float) -> list[Sample]:
+        """The samples from when a share of the final journal was written until another share was."""
+        end = max((s.journal for s in self.samples), default=0)
+        return [s for s in self.samples if end and low * end <= s.journal <= high * end]
+
+
+@contextlib.contextmanager
+def watched(process: subprocess.Popen[str], journal: Path) -> Iterator[Watch]:
+    """Watch a process from a thread for as long as the body takes."""
+    watch, done, started = Watch(), threading.Event(), time.monotonic()
+
+    def look() -> None:
+        while not done.is_set():
+            watch.look(process.pid, started, journal)
+            done.wait(PAUSE)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        done.set()
+        thread.join()
+
+
+def start(folder: Path, *flags: str) -> subprocess.Popen[str]:
+    """A search in a folder, in a session of its own, whose temporary files are in the folder too."""
+    temporary = folder / "tmp"
+    temporary.mkdir(exist_ok=True)
+    own = {"PYTHONPATH": str(ROOT), "TMPDIR": str(temporary), "JOBLIB_TEMP_FOLDER": str(temporary)}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")} | own
+    command = [sys.executable, "-m", "pipeline", "search", "haul.py", "--workers", str(WORKERS), *flags]
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=quiet, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def finish(folder: Path, *flags: str) -> Watch:
+    """Search to the end, watched; raises ``RuntimeError`` with what it said if it fails or says anything of an error."""
+    process = start(folder, *flags)
+    with watched(process, folder / "optuna.log") as watch:
+        _, errors = process.communicate()
+    if process.returncode or errors:
+        raise RuntimeError(f"exit code {process.returncode}: {errors}")
+    if left := remaining(process.pid):
+        raise RuntimeError(f"processes {left} are left")
+    return watch
+
+
+def remaining(pid: int) -> list[int]:
+    """The processes that are left of a session, once they have had time to see that its first one is gone."""
+    deadline = time.monotonic() + LEAVING_SECONDS
+    while (left := session_of(pid)) and time.monotonic() < deadline:
+        time.sleep(PAUSE)
+    return left
+
+
+def session_of(pid: int) -> list[int]:
+    """The processes, zombies apart, of the session that a process began."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, _, session, *_ = stat.read_text().rpartition(")")[2].split()
+            found += [int(stat.parent.name)] if int(session) == pid and state != "Z" else []
+    return found
+
+
+def statuses(folder: Path) -> dict[str, int]:
+    """How many runs that are not deleted MLflow has, by status; trials' runs apart, as ``trials``."""
+    with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
+        active = "FROM runs WHERE lifecycle_stage = 'active'"
+        found = dict(connection.execute(f"SELECT status, count(*) {active} GROUP BY status").fetchall())
+        of_trials = f"SELECT count(*) FROM tags WHERE key = 'kind' AND value = 'trial' AND run_uuid IN (SELECT run_uuid {active})"  # noqa: S608
+        return found | {"trials": connection.execute(of_trials).fetchone()[0]}
+
+
+@dataclass(frozen=True)
+class Haul:
+    """A long search: what was recorded, and what its main process held and had open meanwhile."""
+
+    trials: int
+    running: int
+    seconds: float
+    peak_mb: float
+    kb_per_trial: float
+    files_early: int
+    files_late: int
+    journal_mb: float
+    mlflow_mb: float
+
+
+def haul(trials: int = TRIALS) -> Haul:
+    """Train and record so many trials in one go, in a fresh folder. Memory per trial is from a fifth of them to the end."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        blocks = max(1, trials // PER_BLOCK)
+        (folder / "haul.py").write_text(HAUL.format(arms='Arm("random"),', blocks=blocks, trials=trials // blocks))
+        watch, found = finish(folder), statuses(folder)
+        early, late = watch.between(0.05, 0.5), watch.between(0.5, 1)
+        fifth, end = watch.between(0.2, 1)[0], watch.between(0.99, 1)
+        grown = max(s.mb for s in end) - fifth.mb
+        written = trials * (1 - fifth.journal / end[-1].journal)
+        return Haul(
+            found["trials"],
+            found.get("RUNNING", 0),
+            watch.samples[-1].seconds,
+            watch.peak_mb,
+            1024 * grown / written,
+            max(s.files for s in early),
+            max(s.files for s in late),
+            *((folder / store).stat().st_size / 2**20 for store in ("optuna.log", "mlflow.db")),
+        )
+
+
+@dataclass
+class Session:
+    """Several searches of one study that grows, in stores of its own, some of them killed on the way."""
+
+    searches: int = 0
+    kills: int = 0
+    trials: int = 0
+    missing: int = 0
+    running: int = 0
+    stray: int = 0
+    temporary: int = 0
+    files: int = 0
+    peak_mb: float = 0.0
+
+
+def session(rng: random.Random) -> Session:
+    """One session; half of its searches are killed first, with all their workers, at a moment by chance."""
+    seen = Session()
+    with tempfile.TemporaryDirectory() as name:
+        folder, arms = Path(name), 'Arm("random"), Arm("tpe", arguments={"n_startup_trials": 4})'
+        (folder / "haul.py").write_text(HAUL.format(arms=arms, blocks=2, trials=STEP))
+        for n in range(1, ROUNDS + 1):
+            flags = ("--trials", str(STEP * n))
+            if rng.random() < 0.5:
+                seen.kills += kill_while_at_work(folder, flags, rng)
+            watch, found = finish(folder, *flags), statuses(folder)
+            seen.searches += 1
+            seen.missing += 2 * 2 * STEP * n - found["trials"]
+            seen.running += found.get("RUNNING", 0)
+            seen.files = max(seen.files, *(s.files for s in watch.samples))
+            seen.peak_mb = max(seen.peak_mb, watch.peak_mb)
+        seen.trials = found["trials"]
+        seen.stray = len({path.name for path in folder.iterdir()} - KEPT)
+        seen.temporary = len(list((folder / "tmp").iterdir()))
+    return seen
+
+
+def kill_while_at_work(folder: Path, flags: Sequence[str], rng: random.Random) -> bool:
+    """Start a search and kill it, with its workers: once it has written a few times, or after some time; whether it was alive."""
+    process, journal = start(folder, *flags), folder / "optuna.log"
+    size, writes = journal.stat().st_size if journal.exists() else 0, rng.randint(0, 12)
+    deadline = time.monotonic() + (rng.uniform(0.5, 6) if not writes else 120)
+    while process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+        now = journal.stat().st_size if journal.exists() else 0
+        writes, size = (writes - 1, now) if now != size else (writes, size)
+        if not writes and now != 0 and deadline - time.monotonic() > 10:
+            break
+    alive = process.poll() is None
+    for pid in session_of(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.communicate()
+    return alive
+
+
+def soak(minutes: float, seed: int = 0) -> list[Session]:
+    """Sessions one after the other until the time is up; two at least."""
+    rng, end, seen = random.Random(seed), time.monotonic() + 60 * minutes, []
+    while len(seen) < 2 or time.monotonic() < end:
+        seen.append(session(rng))
+    return seen
+
+
+def page(one: Haul, sessions: Sequence[Session], minutes: float) -> Iterator[str]:
+    """The page, line by line."""
+    yield "# The long haul\n"
+    yield "What searches hold and leave behind when they are long, or many. Made by `python benchmarks/long_haul.py`, which"
+    yield "watches the main processes from outside, on networks so small that most of the time goes into records; held by"
+    yield "`pytest -m slow tests/test_long_haul.py`.\n"
+    yield f"**{one.trials:,} trials in one go**, by {WORKERS} workers, in {one.seconds / 60:.1f} minutes:\n"
+    yield "| | |\n| --- | --- |"
+    yield f"| most memory of the main process | {one.peak_mb:.0f} MB |"
+    yield f"| of which for each trial, from a fifth of them to the end | {one.kb_per_trial:.1f} KB |"
+    yield f"| most files open, in the first half and in the second | {one.files_early} and {one.files_late} |"
+    yield f"| journal of Optuna, database of MLflow | {one.journal_mb:.0f} MB, {one.mlflow_mb:.0f} MB |"
+    yield f"| runs left RUNNING | {one.running} |\n"
+    yield f"**{minutes:g} minutes of small searches.** A session is a study in stores of its own that grows {ROUNDS} times; before"
+    yield "half of its searches another is killed (`kill -9`, workers and all) at a moment by chance.\n"
+    yield from table(sessions)
+
+
+def table(sessions: Sequence[Session]) -> Iterator[str]:
+    """A column for each third of the sessions, so that what grows is seen."""
+    cut = [len(sessions) * i // 3 for i in range(4)]
+    thirds = [sessions[a:b] for a, b in pairwise(cut) if b > a]
+    rows = {
+        "sessions": [len(third) for third in thirds],
+        "searches to the end": [sum(s.searches for s in third) for third in thirds],
+        "killed alive before": [sum(s.kills for s in third) for third in thirds],
+        "trials recorded": [sum(s.trials for s in third) for third in thirds],
+        "trials missing, or there twice": [sum(abs(s.missing) for s in third) for third in thirds],
+        "runs left RUNNING": [sum(s.running for s in third) for third in thirds],
+        "files left that are no records": [sum(s.stray for s in third) for third in thirds],
+        "temporary files left, kills' included": [sum(s.temporary for s in third) for third in thirds],
+        "most files open": [max(s.files for s in third) for third in thirds],
+        "most memory of a main process, MB": [round(max(s.peak_mb for s in third)) for third in thirds],
+    }
+    names = (
+        ["first third", "second third", "last third"] if len(thirds) == 3 else [f"{i + 1}" for i in range(len(thirds))]
+    )
+    yield f"| | {' | '.join(names)} |\n|{' --- |' * (len(thirds) + 1)}"
+    for name, values in rows.items():
+        yield f"| {name} | {' | '.join(f'{value:,}' for value in values)} |"
+
+
+def main() -> None:
+    """Do both, and print the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=TRIALS)
+    parser.add_argument("--minutes", type=float, default=MINUTES)
+    args = parser.parse_args()
+    for line in page(haul(args.trials), soak(args.minutes), args.minutes):
+        print(line)
+
+
+if __name__ == "__main__":
+    main()
