@@ -28,6 +28,17 @@ def structures(study: Study) -> list[HyperParams]:
     return [replace(study.fixed, **dict(zip(names, point, strict=True))) for point in points]
 
 
+def name_of(study: Study, trial: HyperParams, init: Init) -> str:
+    """An initialisation, and what is searched of a trial's structure: "he (hidden 100x50, batch_norm True)"."""
+    searched = [name for name in STRUCTURAL if name in study.space]
+    told = ", ".join(f"{name} {_told(getattr(trial, name))}" for name in searched)
+    return f"{init} ({told})" if told else str(init)
+
+
+def _told(value: Any) -> str:
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 def values(study: Study, name: str) -> list[Any]:
     """What a hyperparameter may be: the choices or the grid of the space, or what the study holds fixed."""
     return study.space[name].grid() if name in study.space else [getattr(study.fixed, name)]

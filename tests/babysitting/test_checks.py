@@ -152,6 +152,29 @@ def test_a_fault_is_found(fault, monkeypatch):
     assert first.advice
 
 
+def test_every_structure_of_the_space_is_looked_at(monkeypatch):
+    """A fault in tanh alone, which nothing but the space names, is found at the start and said to be there."""
+
+    def fifty_times(z, slope):
+        ACTIVATIONS["relu"].forward(z, slope)
+        z *= 50
+
+    monkeypatch.setitem(ACTIVATIONS, "tanh", Activation(fifty_times))
+    first = next(result for result in check(STUDY) if not result.passed)
+    assert first.name == "initial loss"
+    assert "he (activation tanh, batch_norm False)" in first.advice
+    assert "activation relu" not in first.advice
+
+
+def test_convolutions_of_the_space_pass():
+    """By He's rule a network that pools starts high; that is no fault, and neither stops a study that searches its blocks."""
+    space = SearchSpace(learning_rate=Float(1e-3, 1, log=True), conv=Categorical("4p", "4px8p"))
+    study = replace(STUDY, space=space, fixed=HyperParams(init="he", conv="4p"), trials=4)
+    results = {result.name: result for result in check(study)}
+    assert results["initial loss"].passed
+    assert results["L2"].passed
+
+
 def test_zero_weights_cannot_learn_by_heart():
     """All units start alike and stay alike: no rate of the sweep learns twenty examples."""
     assert failed(replace(STUDY, fixed=HyperParams(init="zeros"))) == ["overfit 20 examples", "labels belong to inputs"]
