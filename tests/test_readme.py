@@ -1,13 +1,20 @@
 """The README's words are true: its commands are known, its links and pictures are there, its searches are understood."""
 
+import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
 
+from pipeline.arguments import FLAGS, VERBS
+
 ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SEARCHES = re.findall(r"^\| [^|]+ \| (`+)(.+?)\1 \|$", (ROOT / "docs" / "mlflow_ui.md").read_text(), re.MULTILINE)
 
@@ -18,7 +25,7 @@ def blocks(text):
     return [line.split("  #")[0].strip() for block in found for line in block.splitlines()]
 
 
-@pytest.mark.parametrize("line", [line for line in blocks((ROOT / "README.md").read_text()) if line.startswith("make")])
+@pytest.mark.parametrize("line", [line for line in blocks(README) if line.startswith("make")])
 def test_make_knows_what_the_readme_says(line):
     """Each make command of the README is one that make can carry out."""
     words = re.findall(r'(?:[^\s"]|"[^"]*")+', line)
@@ -45,3 +52,139 @@ def test_mlflow_understands_the_searches(search, tracking_uri):
     from mlflow import MlflowClient
 
     assert MlflowClient(tracking_uri=tracking_uri).search_runs(["0"], search) == []
+
+
+def test_the_verbs_and_flags_are_those_of_the_command_line():
+    """The README's table has every verb, with all the flags that are its own, and no other."""
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]*)\|$", README[README.index("## Verbs and flags") :], re.MULTILINE)
+    listed = {verb: set(re.findall(r"--[a-z0-9-]+", cell)) for verb, cell in rows if verb in VERBS}
+    assert "those of `search`" in dict(rows)["run"]
+    listed["run"] |= listed["search"]
+    common = {"--data-dir", "--tracking-uri", "--storage"}
+    assert listed == {verb: {flag.name for flag in FLAGS if verb in flag.verbs} - common for verb in VERBS}
+    assert all(f"`{flag}" in README for flag in (*common, "--quiet", "--verbose", "--help"))
+
+
+SMALL = "-P blocks=1 -P trials=2 -P workers=1"
+MAKE_RUN = 'make run P="-P blocks=2 -P trials=12"'
+BY_HAND = (
+    "python3 -m venv .venv && . .venv/bin/activate && pip install uv==0.13.9 && uv sync --frozen && "
+    "mlflow run . --env-manager local"
+)
+TRIED = {
+    # What the README says, and what is run: the same on fewer trials, or only the checks, in an environment like its reader's.
+    "uv run mlflow run . --env-manager local": f"uv run mlflow run . --env-manager local {SMALL}",
+    "mlflow run . --env-manager uv": ". .venv/bin/activate && mlflow run . --env-manager uv -e check",
+    "uvx --from mlflow==3.17.2 mlflow run . --env-manager uv": (
+        "uvx --from mlflow==3.17.2 mlflow run . --env-manager uv -e check"
+    ),
+    "python -m pipeline run": ". .venv/bin/activate && python -m pipeline run --blocks 1 --trials 2 --workers 1 --new",
+    'eval "$(babysit --print-completion bash)"': (
+        '. .venv/bin/activate && eval "$(babysit --print-completion bash)" && complete -p babysit'
+    ),
+}
+ELSEWHERE = {
+    MAKE_RUN: "first of all, to set up",
+    BY_HAND: "in a clone of its own",
+    "make ui": "with its addresses asked",
+    "mlflow run .": "where there is conda",
+    "make run": "the same without a smaller budget",
+    "make test": "it is what runs this",
+}
+
+
+def test_every_command_is_tried_or_said_why_not():
+    """The commands of the README's blocks and of its table are those that the tests know."""
+    table = README[README.index("## Other ways to run") : README.index("## Verbs and flags")]
+    shown = blocks(README) + re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
+    assert {*shown, 'eval "$(babysit --print-completion bash)"'} == {*TRIED, *ELSEWHERE}
+
+
+def run(line, folder, home, *, uv=False, ok=True):
+    """A line of shell as a newcomer types it: with a home and caches of their own, and uv on the PATH or not."""
+    tools = home / "bin"
+    tools.mkdir(parents=True, exist_ok=True)
+    for name in ("uv", "uvx") if uv else ():
+        found = shutil.which(name) or str(Path(sys.executable).parent / name)
+        (tools / name).unlink(missing_ok=True)
+        (tools / name).symlink_to(found)
+    ours = str(Path(sys.executable).parent)
+    path = [str(tools)] if uv else []
+    path += [part for part in os.environ["PATH"].split(":") if part != ours]
+    dropped = ("PYTHONPATH", "VIRTUAL_ENV", "PYTEST_CURRENT_TEST")
+    environment = {key: value for key, value in os.environ.items() if key not in dropped}
+    environment |= {"PATH": ":".join(path), "MLFLOW_ENV_ROOT": str(home / "envs")}
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode and re.search(
+        r"dns error|Could not (?:connect|resolve)|Network is unreachable|Failed to fetch", done.stderr
+    ):
+        pytest.skip(f"{line}: needs a network that is absent here")
+    assert done.returncode == 0 or not ok, f"{line}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done
+
+
+def clone_into(folder):
+    """A fresh clone of what is committed."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no clone of the repository")
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A fresh clone that the first command of the README has set up, without uv on the PATH, and its home."""
+    folder = tmp_path_factory.mktemp("readme")
+    clone = clone_into(folder / "babysit")
+    done = run(MAKE_RUN, clone, folder / "home")
+    assert "report: " in done.stdout + done.stderr
+    assert (clone / "reports" / "random_vs_grid" / "report.html").is_file()
+    return clone, folder / "home"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", TRIED)
+def test_the_commands_of_the_readme_run(command, clone):
+    """Each ends well in the fresh clone; those of the pipeline say its verdict, or that the network can learn."""
+    folder, home = clone
+    done = run(TRIED[command], folder, home, uv="uv run" in command or "uvx" in command)
+    expected = "babysit" if command.startswith("eval") else "check: can the network of random_vs_grid learn at all?"
+    assert expected in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_the_dashboards_of_the_readme_open(clone):
+    """``make ui`` prints two addresses that answer, and Ctrl-C stops it."""
+    folder, _ = clone
+    with subprocess.Popen(
+        ["make", "ui"], cwd=folder, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "Ctrl-C" in line:
+                break
+        addresses = re.findall(r"^(?:MLflow UI|Optuna Dashboard) +(http\S+)", "".join(said), re.MULTILINE)
+        answers = [urllib.request.urlopen(address, timeout=60).status for address in addresses]
+        os.killpg(process.pid, signal.SIGINT)
+        process.stdout.read()
+    assert answers == [200, 200]
+
+
+@pytest.mark.slow
+def test_the_readme_sets_up_by_hand(tmp_path):
+    """With Python alone, neither make nor uv, the line of the README sets up a clone and runs."""
+    clone = clone_into(tmp_path / "babysit")
+    done = run(f"{BY_HAND} -e check", clone, tmp_path / "home")
+    assert "check: can the network of random_vs_grid learn at all?" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_the_readme_runs_with_conda(clone):
+    """Where there is conda, ``mlflow run .`` builds its environment and runs."""
+    if not shutil.which("conda"):
+        pytest.skip("conda is not on the PATH")
+    folder, home = clone
+    run(". .venv/bin/activate && mlflow run . -e check", folder, home)
