@@ -256,6 +256,7 @@ class Job:
         self.tracker.set_tags(report.tags)
         self.tracker.describe(self.study, report.verdict)
         self.tracker.log_files(folder, "report")
+        self.ledger.illustrate(report.figures)
         self.voice.result(f"report: {report.sentence}")
         self.voice.result(f"page: {report.page}")
         if self.voice.verbose:

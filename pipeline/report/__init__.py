@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.report.table import TrialsTable, read_table, write_table
@@ -17,6 +17,7 @@ class Report:
 
     ``sentence`` is the verdict in one plain sentence, ``verdict`` that sentence and those that follow it. ``metrics``
     and ``tags`` are for the study's run, so that studies can be compared; ``paths`` are all files, ``page`` the first.
+    ``figures`` are those that another interface can show, as Plotly's JSON, by their names; several studies have none.
     """
 
     sentence: str
@@ -25,6 +26,7 @@ class Report:
     tags: dict[str, str]
     page: Path
     paths: tuple[Path, ...]
+    figures: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_report(tables: TrialsTable | Sequence[TrialsTable], folder: Path | str) -> Report:

@@ -16,6 +16,7 @@ from pipeline.report.findings import Findings
 from pipeline.report.numbers import metrics, summary, tags
 from pipeline.report.overview import Overview, overview
 from pipeline.report.page import explore_page, html_page, markdown_overview, markdown_page
+from pipeline.report.plotly_figures import figures
 from pipeline.report.sections import Section, sections
 from pipeline.report.sentences import sentences
 from pipeline.report.style import Plot
@@ -68,7 +69,9 @@ def _write_one(table: TrialsTable, folder: Path) -> Written:
         folder,
     )
     said = sentences(findings)
-    report = Report(said[0], said, metrics(findings), tags(findings), folder / "report.html", tuple(paths))
+    report = Report(
+        said[0], said, metrics(findings), tags(findings), folder / "report.html", tuple(paths), figures(findings)
+    )
     return Written(findings, chapters, report)
 
 

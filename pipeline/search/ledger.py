@@ -20,6 +20,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState
 
+from pipeline.search.dashboard import leave_figure, leave_note, note_of
 from pipeline.spec import Arm, Study
 from pipeline.stores import LOCKED_SECONDS, is_url
 from pipeline.trial import FinishedTrial
@@ -28,8 +29,6 @@ from pipeline.voice import hush
 SCORE, CURVE = "best/val_accuracy", "val/accuracy"
 STALE_LOCK_SECONDS = 3
 LONGEST_LINE = 1 << 20
-NOTE_LIMIT = 2000
-"""Characters that the dashboard keeps in one piece of a note."""
 CONFIRMATION = "confirmation/"
 """What the attributes that confirm a trial begin with; its number follows."""
 Key = tuple[str, int, int]
@@ -97,13 +96,8 @@ class Ledger:
         if not known:
             with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
                 made.set_metric_names([SCORE])
-            self._leave_note(made, note_of(self.study, attributes))
+            leave_note(made, note_of(self.study, attributes))
         self._studies[arm.name, block] = made
-
-    def _leave_note(self, made: optuna.Study, body: str) -> None:
-        """Do what ``optuna_dashboard.save_note`` does, without importing the dashboard, which takes seconds."""
-        for key, value in (("dashboard:note_ver", 1), ("dashboard:note_str:0", body[:NOTE_LIMIT])):
-            self.storage.set_study_system_attr(made._study_id, key, value)  # noqa: SLF001
 
     @property
     def parent_run(self) -> str | None:
@@ -161,6 +155,14 @@ class Ledger:
         arm, block, number = key
         self._studies[arm, block].set_user_attr(f"{CONFIRMATION}{number:04d}", list(records))
 
+    def illustrate(self, figures: Mapping[str, str]) -> None:
+        """Show figures, Plotly's JSON by their names, in Optuna Dashboard: on the study of each arm in the first block."""
+        for name, attributes in self._own().items():
+            if attributes["block"] == 0:
+                made = optuna.load_study(study_name=name, storage=self.storage)
+                for title, figure in figures.items():
+                    leave_figure(made, title, figure)
+
     def table(self) -> pd.DataFrame:
         """One row for each trial of the declared budget, in the order of arms, blocks and numbers."""
         arms = [arm.name for arm in self.study.arms]
@@ -208,17 +210,6 @@ def open_storage(address: str) -> BaseStorage:
     # A process that dies while it writes leaves its lock behind; seconds are ample, since a write takes milliseconds.
     return JournalStorage(
         JournalFileBackend(path, lock_obj=JournalFileSymlinkLock(path, grace_period=STALE_LOCK_SECONDS))
-    )
-
-
-def note_of(study: Study, about: Mapping[str, Any]) -> str:
-    """What Optuna Dashboard says about the study of an arm in a block, in Markdown."""
-    return (
-        f"**{study.question}**\n\n"
-        f"- study `{study.name}`, arm `{about['arm']}` (sampler `{about['sampler']}`), block {about['block']}: "
-        "the same data split and seeds for every arm\n"
-        f"- value: the best validation accuracy over {study.config.epochs} epochs; intermediate values: after each epoch\n"
-        f"- in MLflow: the children of run `{about['mlflow_run']}`; each trial's own run is its `run_id`\n"
     )
 
 

@@ -1,0 +1,62 @@
+"""What is stored for Optuna Dashboard: notes and figures that it reads, replaced and never piled up."""
+
+import json
+from dataclasses import replace
+
+import optuna
+import pytest
+from optuna_dashboard import get_note
+from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
+
+from pipeline.lookup import find_study
+from pipeline.search.dashboard import leave_figure, leave_note
+from pipeline.search.ledger import Ledger, open_storage
+
+
+@pytest.fixture
+def study(tmp_path):
+    """An empty study in a journal file."""
+    return optuna.create_study(study_name="one", storage=open_storage(str(tmp_path / "optuna.log")))
+
+
+def shown(study):
+    """The figures that the dashboard finds, by their names."""
+    attributes = study._storage.get_study_system_attrs(study._study_id)
+    return get_plotly_graph_objects(attributes)
+
+
+def test_the_dashboard_reads_what_was_left(study):
+    """Its own readers give back the note, and a figure that is stored in several pieces."""
+    figure = json.dumps({"data": [{"x": list(range(2000))}], "layout": {}})
+    leave_note(study, "**Why?**")
+    leave_figure(study, "best_after_n", figure)
+    assert get_note(study) == "**Why?**"
+    assert shown(study) == {"best_after_n": figure}
+
+
+def test_a_figure_is_replaced_whole(study):
+    """A shorter figure of the same name leaves nothing of the longer one, and a figure of another name stays."""
+    leave_figure(study, "other", "{}")
+    leave_figure(study, "best_after_n", "x" * 9000)
+    leave_figure(study, "best_after_n", '{"data":[]}')
+    assert shown(study) == {"best_after_n": '{"data":[]}', "other": "{}"}
+
+
+def test_an_equal_figure_writes_nothing(study, tmp_path):
+    """A report that is made again does not make the storage longer."""
+    leave_figure(study, "best_after_n", "x" * 9000)
+    before = (tmp_path / "optuna.log").read_bytes()
+    leave_figure(study, "best_after_n", "x" * 9000)
+    assert (tmp_path / "optuna.log").read_bytes() == before
+
+
+def test_every_arm_is_illustrated_in_the_first_block(tmp_path):
+    """The studies that the printed link compares show the figure, those of other blocks do not, and other studies neither."""
+    one = find_study("random_vs_grid", {"blocks": 2})
+    ledgers = [Ledger(study, str(tmp_path / "optuna.log")) for study in (one, replace(one, name="other"))]
+    for ledger in ledgers:
+        ledger.open("0" * 32, {})
+    ledgers[0].illustrate({"best_after_n": "{}"})
+    names = optuna.get_all_study_names(ledgers[0].storage)
+    illustrated = [name for name in names if shown(optuna.load_study(study_name=name, storage=ledgers[0].storage))]
+    assert illustrated == [f"random_vs_grid/{arm}/b00" for arm in ("random", "shifted_grid", "grid")]
