@@ -12,6 +12,7 @@ from contextlib import ExitStack
 import pytest
 from distributed import Client
 
+from pipeline.babysitting.plugins import load_rules
 from pipeline.cli import main
 from pipeline.lookup import find_study
 from pipeline.search.ledger import Ledger
@@ -91,6 +92,26 @@ def test_a_cluster_changes_nothing(cluster, tiny_study, tmp_path, capsys):
     assert main(["search", str(tiny_study), "--scheduler", cluster.address]) == 0
     assert f"2 workers of {cluster.address}" in capsys.readouterr().out
     assert table(tiny_study, tmp_path / "optuna.log").equals(by_one_worker(tiny_study, tmp_path))
+
+
+@pytest.mark.slow
+def test_a_cluster_without_ones_own_rules_is_refused(cluster, tiny_study, tmp_path, monkeypatch, capsys):
+    """A diagnosis rule that is installed here, and not where the workers are, is named before anything is written."""
+    info = tmp_path / "site" / "acme_rules-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-rules\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[babysit.diagnosis]\nquiet = acme_rules:quiet\n")
+    (tmp_path / "site" / "acme_rules.py").write_text("def quiet(evidence):\n    return None\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    load_rules.cache_clear()
+    try:
+        assert main(["search", str(tiny_study), "--scheduler", cluster.address]) == 2
+    finally:
+        load_rules.cache_clear()
+    assert (
+        "has other diagnosis rules of your own (none) than here ('quiet' of acme-rules 1.0)" in capsys.readouterr().err
+    )
+    assert not (tmp_path / "optuna.log").exists()
 
 
 @pytest.mark.slow
