@@ -17,6 +17,9 @@ from pipeline.nn.schedules import SCHEDULES, Schedule
 PREPROCESSING_NAMES = ("none", "centre", "standardise", "min_max", "mean_image", "channel_mean", "pca", "whiten")
 """What can be done to the inputs; ``pipeline.data.preprocessing`` says what each of them is."""
 
+EPOCHS_LIMIT = 100_000
+"""More of them are a slip of the pen: their curves alone would not fit into memory."""
+
 LATER = {"later": True}
 """Marks a field that came after studies had been recorded; see :func:`recorded`."""
 
@@ -127,7 +130,7 @@ class TrainConfig:
     augmentation: str = field(default="none", metadata=LATER)
 
     def __post_init__(self) -> None:
-        check_integer("epochs", self.epochs, low=1)
+        check_integer("epochs", self.epochs, low=1, high=EPOCHS_LIMIT)
         check_integer("batch_size", self.batch_size, low=1)
         check_choice("preprocessing", self.preprocessing, PREPROCESSING_NAMES)
         check_choice("augmentation", self.augmentation, ("none", "flip", "crop", "flip_crop"))

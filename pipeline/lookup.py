@@ -25,6 +25,9 @@ FOLDERS = (Path("studies"), Path(pipeline.__file__).parents[1] / "studies")
 """Where names are looked up: the current folder's studies first, then those that come with the pipeline."""
 
 
+LONGEST = 2**20
+"""Bytes that a study's file may have."""
+
 DECLARATIONS = {
     kind.__name__: kind for kind in (Study, Arm, Float, Pruner, Stage, HyperParams, TrainConfig, Experiment)
 }
@@ -92,6 +95,8 @@ class FromSource(SourceFileLoader):
 
 
 def _load(path: Path) -> ModuleType:
+    if (size := path.stat().st_size) > LONGEST:
+        raise ValueError(f"{path}: got {size:,} bytes; a study is a short file, of {LONGEST:,} at most")
     name = f"study_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path, loader=FromSource(name, str(path.absolute())))
     if spec is None or spec.loader is None:

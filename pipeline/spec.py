@@ -13,7 +13,16 @@ from typing import Any, cast
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
-from pipeline.hparams import HyperParams, TrainConfig, check_integer, check_kind, check_number, did_you_mean, recorded
+from pipeline.hparams import (
+    EPOCHS_LIMIT,
+    HyperParams,
+    TrainConfig,
+    check_integer,
+    check_kind,
+    check_number,
+    did_you_mean,
+    recorded,
+)
 
 Point = dict[str, Any]
 """One value for each searched hyperparameter."""
@@ -192,7 +201,7 @@ class Stage:
     trials: int = 0
 
     def __post_init__(self) -> None:
-        check_integer("stage epochs", self.epochs, low=1)
+        check_integer("stage epochs", self.epochs, low=1, high=EPOCHS_LIMIT)
         check_integer("stage trials", self.trials, low=0)
 
 

@@ -88,6 +88,7 @@ def sqlite_file(address: str) -> Path | None:
 def check_tracking(address: str) -> None:
     """Raise ``ValueError`` unless MLflow can keep runs at the address."""
     name = "--tracking-uri"
+    _check_password(name, address)
     if address.startswith(("http://", "https://")):
         _check_server(name, address)
     elif not is_url(address):
@@ -99,6 +100,7 @@ def check_tracking(address: str) -> None:
 def check_storage(address: str) -> None:
     """Raise ``ValueError`` unless Optuna can keep trials at the address."""
     name = "--storage"
+    _check_password(name, address)
     if is_url(address):
         _check_database(name, address)
     elif address.endswith((".db", ".sqlite", ".sqlite3")):
@@ -132,8 +134,15 @@ def opening(name: str, address: str) -> Iterator[None]:
 
 
 def redact(address: str) -> str:
-    """The address without its password."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", address)
+    """The address without its password, which may hold an @, and may stand among the options."""
+    return re.sub(r"([?&]password=)[^&\s]*", r"\1***", re.sub(r"(://[^:/@\s]*):\S*@", r"\1:***@", address))
+
+
+def _check_password(name: str, address: str) -> None:
+    """An @ in a password would be taken for the one before the host, and what follows it for the host's name."""
+    if re.match(r"[^/]+://[^/?#]*@[^/?#]*@", address):
+        said = "which has an @ too many; in a password write %40 for @, %3A for : and %2F for /"
+        raise ValueError(f"{name}: got {redact(address)!r}, {said}")
 
 
 def _check_server(name: str, address: str) -> None:
@@ -200,10 +209,14 @@ def _check_journal(name: str, path: Path) -> None:
 
 def _check_file(name: str, path: Path) -> None:
     folder = path.absolute().parent
+    try:
+        kind = "a folder" if path.is_dir() else "no file" if path.exists() and not path.is_file() else ""
+    except OSError as error:  # as of a name that is too long
+        raise ValueError(f"{name}: {error.strerror}: {str(path)[:60]}") from None
     if not folder.is_dir():
         raise ValueError(f"{name}: the folder {folder} does not exist")
-    if path.is_dir():
-        raise ValueError(f"{name}: {path} is a folder; expected a file")
+    if kind:
+        raise ValueError(f"{name}: {path} is {kind}; expected a file")
     if not os.access(path if path.exists() else folder, os.W_OK):
         raise ValueError(f"{name}: {path} cannot be written")
 

@@ -1,13 +1,22 @@
 """Bad input: what is wrong is named in one line, the exit code is 2, and nothing is written."""
 
+import os
+import shutil
 import sqlite3
+import subprocess
+import sys
+import threading
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import optuna
 import pytest
 from mlflow import MlflowClient
 
 from pipeline.cli import main
+from pipeline.lookup import find_study
+from pipeline.search.ledger import Ledger
 
 HEAD = """\
 from pipeline.hparams import HyperParams, TrainConfig
@@ -41,6 +50,14 @@ FILES = {
     "an exit": ("raise SystemExit(3)", "bad.py:1: it left with 3; a study only declares"),
     "an error of its own": ("x = 1 / 0", "bad.py:1: division by zero"),
     "a key twice": (study(trials=3)[:-2] + ", trials=4)", "bad.py:3: keyword argument repeated: trials"),
+    "letters of another encoding": (
+        study(question="'caf\u00e9'").encode("latin-1"),
+        "bad.py:3: (unicode error) 'utf-8'",
+    ),
+    "a mistake behind a BOM": (b"\xef\xbb\xbf" + study(trials=0).encode(), "bad.py:3: trials: got 0"),
+    "brackets without end": ("x = " + "(" * 5000 + ")" * 5000, "bad.py:1: too many nested parentheses"),
+    "a recursion": ("def f():\n    f()\nf()\n", "maximum recursion depth exceeded"),
+    "no short file": ("#" * (2**20 + 1), "bad.py: got 1,048,577 bytes; a study is a short file"),
     "no space": (f"{HEAD}STUDY = Study(name='x', question='?')", "Study: it needs 'space'"),
 }
 KEYS = {
@@ -75,6 +92,9 @@ BUDGETS = {
     "a seed of 65 bits": (study(seed="2**64"), "seed: got 18446744073709551616"),
     **{f"delta={v}": (study(delta=v), "delta: got ") for v in ("float('nan')", "-1", "1", "'a'")},
     "epochs": (study(config="TrainConfig(epochs=0)"), "epochs: got 0"),
+    "epochs without end": (study(config="TrainConfig(epochs=10**9)"), "epochs: got 1000000000"),
+    "confirmations": (study(confirm=-1), "confirm: got -1"),
+    "half a confirmation": (study(confirm=0.5), "confirm: got 0.5"),
     "no batch": (study(config="TrainConfig(batch_size=0)"), "batch_size: got 0"),
     "a batch beyond the data": (
         study(config="TrainConfig(batch_size=5000)"),
@@ -188,6 +208,11 @@ def mlflows(folder, name):
     (folder / name).write_bytes((folder / "mlflow.db").read_bytes())
 
 
+def pipe(folder, name):
+    """A pipe, at which a reader would wait for ever."""
+    os.mkfifo(folder / name)
+
+
 def revised(revision):
     """MLflow's database as another version of MLflow would have left it."""
 
@@ -222,6 +247,21 @@ STORES = {
     "a path for Optuna": ("--storage x.db", no_file, "Did you mean sqlite:///x.db?"),
     "no folder": ("--storage no/such/o.log", no_file, "does not exist"),
     "a folder": ("--storage .", no_file, "is a folder; expected a file"),
+    "a device": ("--storage /dev/null", no_file, "/dev/null is no file; expected a file"),
+    "a device for MLflow": ("--tracking-uri sqlite:////dev/null", no_file, "/dev/null is no file; expected a file"),
+    "a pipe": ("--storage x.log", pipe, "x.log is no file; expected a file"),
+    "a name too long": (f"--storage {'x' * 300}.log", no_file, "--storage: File name too long"),
+    "an @ in a password": (
+        "--storage postgresql://u:p@canary@127.0.0.1:1/db",
+        no_file,
+        "got 'postgresql://u:***@127.0.0.1:1/db', which has an @ too many; in a password write %40",
+    ),
+    "an @ in a server's": ("--tracking-uri http://u:p@canary@127.0.0.1:1", no_file, "which has an @ too many"),
+    "a password among options": (
+        "--storage postgresql://127.0.0.1:1/db?user=u&password=canary",
+        no_file,
+        "cannot connect to postgresql://127.0.0.1:1/db?user=u&password=***",
+    ),
     "file store": ("--tracking-uri file:///tmp/x", no_file, "is no database URL"),
     "ftp": ("--tracking-uri ftp://x/y", no_file, "is no database URL"),
     "postgres": ("--storage postgres://u:canary@h/db", no_file, "expected sqlite:///FILE or postgresql://"),
@@ -286,3 +326,91 @@ def test_a_run_that_cannot_be_gone_on_with_is_refused(named, tracking_uri, tmp_p
     assert main(["search", "study.py", "--workers", "1"]) == 2
     assert ("is deleted; restore it" if "experiment" in named else "MLFLOW_RUN_ID names run") in capsys.readouterr().err
     assert not (tmp_path / "optuna.log").exists()
+
+
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_a_web_server_of_another_kind_is_told(status, tracking_uri, tmp_path, capsys):
+    """What answers at the address, with a page or an error, and is no MLflow server, is told in one line; nothing is written."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(b"<html>Welcome</html>")
+
+        def log_message(self, *_):
+            pass
+
+    (tmp_path / "study.py").write_text(study())
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://me:canary@127.0.0.1:{server.server_address[1]}"
+        assert main(["search", "study.py", "--workers", "1", "--tracking-uri", address]) == 2
+        server.shutdown()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no MLflow server" in line
+    assert "canary" not in line
+    assert not (tmp_path / "optuna.log").exists()
+
+
+def test_a_report_of_what_is_not_recorded_names_what_is(tracking_uri, tmp_path, capsys):
+    """A study that the store does not hold is told with those that it does, and nothing is added."""
+    (tmp_path / "study.py").write_text(study())
+    (tmp_path / "other.py").write_text(study(name="'other'"))
+    Ledger(find_study("study.py", {}), "optuna.log").open("0" * 32, {})
+    before = (tmp_path / "optuna.log").read_bytes()
+    assert main(["report", "other.py"]) == 2
+    assert capsys.readouterr().err.endswith("optuna.log; recorded there: bad\n")
+    assert (tmp_path / "optuna.log").read_bytes() == before
+
+
+PROJECT = Path(__file__).parent.parent
+PARAMETERS = {
+    "no number": ("trials=abc", "argument --trials: got 'abc'; expected a whole number of at least 1"),
+    "an unknown one": ("trails=1", "unrecognized arguments: --trails 1"),
+    "a command": ("study=x; touch owned", "unknown study 'x; touch owned'"),
+    "a substitution": ("study=$(touch owned)", "unknown study '$(touch owned)'"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("parameter", "says"), PARAMETERS.values(), ids=PARAMETERS)
+def test_a_bad_parameter_of_mlflow_run_is_refused(parameter, says, tracking_uri, tmp_path):
+    """``mlflow run`` fails with the same line, its run is FAILED and has no child, no shell reads the value, and no study is made."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    command = [sys.executable, "-m", "mlflow", "run", str(PROJECT), "--env-manager", "local", "-P", parameter]
+    own = {"PATH": path, "MLFLOW_TRACKING_URI": tracking_uri}
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | own, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"error: {says}" in done.stderr
+    assert "Traceback" not in done.stderr
+    client = MlflowClient(tracking_uri=tracking_uri)
+    runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    assert [run.info.status for run in runs] == ["FAILED"]
+    assert not list(tmp_path.rglob("owned")) + list(tmp_path.glob("optuna.log*"))
+    assert not (PROJECT / "owned").exists()
+
+
+READ_ONLY = """
+mount -t tmpfs none read_only && cp mlflow.db read_only && : > read_only/optuna.log && mount -o remount,ro read_only || exit 77
+exec "$0" -m pipeline search study.py --workers 1 "$@"
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "flags", ["--tracking-uri sqlite:///read_only/mlflow.db --storage own.log", "--storage read_only/optuna.log"]
+)
+def test_a_read_only_file_system_is_told(flags, tracking_uri, tmp_path):
+    """A store that is there and cannot be written is told before anything starts, to root too, and the other is not made."""
+    if not shutil.which("unshare"):
+        pytest.skip("there is no unshare to mount by")
+    (tmp_path / "study.py").write_text(study())
+    (tmp_path / "read_only").mkdir()
+    command = ["unshare", "--mount", "sh", "-c", READ_ONLY, sys.executable, *flags.split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    if done.returncode == 77 or "unshare failed" in done.stderr:
+        pytest.skip("mounting takes more rights than there are")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "cannot be written" in done.stderr
+    assert not (tmp_path / "own.log").exists()
