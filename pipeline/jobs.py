@@ -136,13 +136,11 @@ class Job:
 
     def introduce(self) -> None:
         """Say, if it is to be verbose, what is at work and where."""
-        study, own = self.study, ", ".join(rule.name for rule in load_rules())
-        arms = ", ".join(arm.name for arm in study.arms)
+        study, arms = self.study, ", ".join(arm.name for arm in self.study.arms)
         self.voice.detail(self.stores.words)
         self.voice.detail(
             f"study: {study.name}, {study.hash}: {study.trials} trials x {study.blocks} blocks x arms {arms}"
         )
-        self.voice.detail(f"diagnosis: {len(RULES)} built-in rules, and of your own: {own or 'none'}")
 
     def run(self, engine: Engine) -> None:
         """Check, search, confirm, report: the main job."""
@@ -191,6 +189,7 @@ class Job:
             self.voice.say(f"search: nothing to train, all {planned:,} trials are recorded")
             return
         self.voice.say(f"search: {pending:,} of {planned:,} trials to train, {engine.words}")
+        self.voice.detail(f"  diagnosed by {rules_in_words()}")
         self.voice.detail(f"  recorded in MLflow {self.tracker.route}")
         if self.voice.verbose:
             self.voice.detail(f"  {self._groups(engine)}")
@@ -271,11 +270,15 @@ class Job:
     def register(self, trials: Sequence[Mapping[str, Any]]) -> None:
         """Train the network of the best trial once more and register it as a model; say under what name."""
         from pipeline.model import best_trial, keeping, train_again
+        from pipeline.portrait import save_pictures
 
         if not (record := best_trial(trials)):
             self.voice.say("model: none, since every trial diverged")
             return
         best = train_again(self.study, record, self.basis)
+        folder = self.stores.folder / "reports" / self.study.name / "best"
+        save_pictures(best.pictures, folder)
+        self.tracker.log_files(folder, "best")
         name = f"babysit-{self.study.name}"
         with keeping(best) as kept:
             version, champion = self.tracker.register(name, kept)
@@ -355,6 +358,11 @@ def recorded_study(study: Study, stores: Stores) -> Study:
         known = ", ".join(ledger.study_names) or "none"
         raise ValueError(f"study {study.name!r} is not recorded at {redact(stores.storage)}; recorded there: {known}")
     return ledger.declaration
+
+
+def rules_in_words() -> str:
+    """How many rules diagnose the trials, and which of them are the user's own."""
+    return f"{len(RULES)} built-in rules, and of your own: {', '.join(rule.name for rule in load_rules()) or 'none'}"
 
 
 def default_workers() -> int:

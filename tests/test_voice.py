@@ -96,7 +96,7 @@ def test_verbose_says_all_and_more(loggers, tiny_study, tmp_path, capsys):
     for part in (
         f"stores: MLflow sqlite:///{tmp_path / 'mlflow.db'}, Optuna {tmp_path / 'optuna.log'}",
         "study: tiny, ",
-        "diagnosis: 24 built-in rules, and of your own: none",
+        "  diagnosed by 24 built-in rules, and of your own: none",
         "  recorded in MLflow in bulk",
         "  groups: ",
         "  search took ",

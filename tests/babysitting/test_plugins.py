@@ -169,7 +169,9 @@ def test_its_findings_are_recorded_everywhere(install, tiny_study, tmp_path, tra
     assert len(trials) == len(runs) == 18
     assert sum(trials["health"] == "too-short") == short
     assert trials["diagnosis"].str.contains("the rule 'zero' of acme-rules 1.0 failed").all()
-    assert main(["report", str(tiny_study), "--no-model"]) == 0
+    install("zeta-rules", "zeta_rules", {"broken": "nowhere:rule"})
+    load_rules.cache_clear()
+    assert main(["report", str(tiny_study), "--no-model"]) == 0, "what is recorded is reported without any rule"
     (parent,) = client.search_runs(experiments, "tags.kind = 'study'")
     assert parent.data.metrics["health/too-short"] == short
     assert "too-short" in (tmp_path / "reports" / "tiny" / "report.html").read_text()
