@@ -127,7 +127,10 @@ FLAGS = (
     _valued("--batch-norm", "train", "BOOL", "true or false", type=truth),
     _valued("--epochs", "train", "N", "passes over the training rows (the study's own)", type=whole(1)),
     _valued(
-        "--data-dir", "run check search train refine lecture", "DIR", "where data sets are kept (BABYSIT_DATA_DIR)"
+        "--data-dir",
+        "run check search report train refine lecture",
+        "DIR",
+        "where data sets are kept (BABYSIT_DATA_DIR)",
     ),
     _valued("--tracking-uri", STORED, "URI", "MLflow's store (MLFLOW_TRACKING_URI, or mlflow.db)"),
     _valued("--storage", STORED, "URL", "Optuna's store: a file or a URL (optuna.log)"),
