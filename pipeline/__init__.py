@@ -16,7 +16,7 @@ F5  ``report``                              the verdict, its figures and its pag
 F6  ``lecture``                             the lecture's demonstrations, held against its numbers
 F7  ``lookup``, ``jobs``, ``stages``        studies by name, the jobs, stages
     ``arguments``, ``cli``                  the words of the command line; the verbs
-    ``model``, ``served``                   the best trial's model, kept and registered
+    ``model``, ``served``, ``portrait``     the best trial's model, kept and registered; its pictures
     ``ui``                                  MLflow UI and Optuna Dashboard, opened and closed together
 """
 

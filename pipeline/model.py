@@ -16,6 +16,9 @@ import numpy as np
 from pipeline.data import load_block
 from pipeline.data.dataset import load_rows
 from pipeline.estimator import NumpyNetworkClassifier
+from pipeline.estimator.outcome import train_one
+from pipeline.portrait import portrait
+from pipeline.report.style import Plot
 from pipeline.search.ledger import SCORE
 from pipeline.search.plan import make_task, planned_trial
 from pipeline.spec import Study
@@ -29,11 +32,12 @@ EXAMPLE_ROWS = 2
 
 @dataclass(frozen=True)
 class BestModel:
-    """A fitted classifier, rows (2, D) to try it on, and where it comes from, as words for a registry's tags."""
+    """A fitted classifier, rows (2, D) to try it on, where it comes from, as words for a registry's tags, and its portrait."""
 
     classifier: NumpyNetworkClassifier
     example: np.ndarray
     evidence: dict[str, str]
+    pictures: Sequence[Plot] = ()
 
     @property
     def val_accuracy(self) -> float:
@@ -62,7 +66,8 @@ def train_again(study: Study, record: Mapping[str, Any], basis: Mapping[str, Any
     trial = planned(study, record)
     task = make_task(study, [trial])
     data = load_block(task.dataset, task.config, task.split_seed)
-    classifier = NumpyNetworkClassifier.of_trial(trial.hparams, data, task.config, task.order_seed)
+    again = train_one(trial.hparams, data, task.config, task.order_seed)
+    classifier = NumpyNetworkClassifier.of_record(again, trial.hparams, data, task.config)
     reached = max(classifier.validation_scores_ or [0.0])
     evidence = {
         "study": study.name,
@@ -77,7 +82,8 @@ def train_again(study: Study, record: Mapping[str, Any], basis: Mapping[str, Any
         **basis,
     }
     example = np.asarray(load_rows(study.dataset).inputs[:EXAMPLE_ROWS], "float64")
-    return BestModel(classifier, example, {key: str(value) for key, value in evidence.items()})
+    words = {key: str(value) for key, value in evidence.items()}
+    return BestModel(classifier, example, words, portrait(again, data))
 
 
 @contextmanager

@@ -31,6 +31,7 @@ FLOORS = (
         "pipeline.jobs",
         "pipeline.stages",
         "pipeline.model",
+        "pipeline.portrait",
         "pipeline.served",
         "pipeline.ui",
         "pipeline.arguments",

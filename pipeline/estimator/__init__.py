@@ -20,12 +20,12 @@ from pipeline.data import Dataset, Split
 from pipeline.data.dataset import transformed
 from pipeline.data.preprocessing import Transform, learn
 from pipeline.estimator.labels import encode, labels_of
-from pipeline.estimator.outcome import Patience, check_finite, curves_of
+from pipeline.estimator.outcome import Patience, check_finite, curves_of, train_one
 from pipeline.estimator.state import all_or_nothing, plain
 from pipeline.hparams import HyperParams, TrainConfig, check_flag, check_integer, check_number
 from pipeline.nn.layers import Array, Workspace
 from pipeline.nn.network import Network, forward, make_network
-from pipeline.training import CURVES, Watch, all_go_on, run
+from pipeline.training import CURVES, Record, Watch, all_go_on, run
 from pipeline.training.lockstep import Tile, make_tiles
 from pipeline.training.memory import EVALUATION_ROWS, architecture
 
@@ -119,15 +119,8 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         return made
 
     @classmethod
-    def of_trial(cls, hparams: HyperParams, data: Dataset, config: TrainConfig, order_seed: int = 0) -> Self:
-        """A fitted estimator of a trial's checkpoint, whose network is trained once more, to the same bits.
-
-        ``data`` is a block of :func:`pipeline.data.load_block`. Raises ``ValueError`` for a trial that diverges.
-        """
-        with threadpool_limits(1):
-            tiles = make_tiles([hparams], data.features, data.classes, config, data.shape)
-            record = run(tiles, data, config, np.random.default_rng(order_seed))
-        check_finite(record, hparams)
+    def of_record(cls, record: Record, hparams: HyperParams, data: Dataset, config: TrainConfig) -> Self:
+        """A fitted estimator of the checkpoint of the one trial in a record, which trained on that block of data."""
         names = labels_of(data.class_names or [str(label) for label in range(data.classes)])
         return cls.from_trained(
             hparams,
@@ -138,6 +131,14 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
             curves=curves_of(record),
             image_shape=data.shape,
         )
+
+    @classmethod
+    def of_trial(cls, hparams: HyperParams, data: Dataset, config: TrainConfig, order_seed: int = 0) -> Self:
+        """A fitted estimator of a trial's checkpoint, whose network is trained once more, to the same bits.
+
+        ``data`` is a block of :func:`pipeline.data.load_block`. Raises ``ValueError`` for a trial that diverges.
+        """
+        return cls.of_record(train_one(hparams, data, config, order_seed), hparams, data, config)
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train a new network on rows X (N, D) with labels y (N,)."""

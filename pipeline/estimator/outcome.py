@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from pipeline.hparams import HyperParams
+from pipeline.data import Dataset
+from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.nn.layers import Array
-from pipeline.training import Record
+from pipeline.training import Record, run
+from pipeline.training.lockstep import make_tiles
 
 
 class Patience:
@@ -20,6 +23,15 @@ class Patience:
         self.waited = 0 if accuracies[0] > self.best + self.tol else self.waited + 1
         self.best = max(self.best, accuracies[0])
         return np.array([self.waited < self.epochs])
+
+
+def train_one(hparams: HyperParams, data: Dataset, config: TrainConfig, order_seed: int = 0) -> Record:
+    """The record of one trial, trained to the same bits as in any group. Raises ``ValueError`` for one that diverges."""
+    with threadpool_limits(1):
+        tiles = make_tiles([hparams], data.features, data.classes, config, data.shape)
+        record = run(tiles, data, config, np.random.default_rng(order_seed))
+    check_finite(record, hparams)
+    return record
 
 
 def check_finite(record: Record, hparams: HyperParams) -> None:

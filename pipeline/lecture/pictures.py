@@ -10,7 +10,7 @@ import pandas as pd
 
 from pipeline.data import Split
 from pipeline.lecture.outcome import Row
-from pipeline.report.style import INK, MUTED, RULE, Plot, canvas, finish, styled
+from pipeline.report.style import INK, MUTED, RULE, Plot, canvas, finish, styled, whole_ticks
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f", "#bcbd22", "#17becf")
 MARKED = 30
@@ -38,6 +38,8 @@ def lines(
             ax.plot(at, np.where(np.isfinite(values), values, np.nan), color=colour, label=label, linewidth=1.4)
         ax.set(title=heading, xlabel=x, xscale="log" if log_x else "linear", yscale="log" if log_y else "linear")
         ax.grid(axis="y", color=RULE, linewidth=0.6)
+        if x == "epoch":
+            whole_ticks(ax)
         if limits:
             ax.set_ylim(*limits)
         if len(drawn) > 1:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from pipeline.report.words import label
 from pipeline.spec import Arm
@@ -128,6 +128,11 @@ def trial_axis(ax: Axes, last: int) -> None:
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     ax.set_xlim(1, last)
     ax.set_xlabel("trials")
+
+
+def whole_ticks(ax: Axes) -> None:
+    """Mark whole numbers alone on the horizontal axis, as epochs are counted."""
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def accuracy_axis(ax: Axes, name: str) -> None:
