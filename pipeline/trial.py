@@ -124,14 +124,13 @@ class FinishedTrial:
     def attributes(self) -> dict[str, Plain]:
         """All of it but the point and the curves, as plain values."""
         r = self.result
-        lost: dict[str, Plain] = {"not_finite": self.not_finite} if self.not_finite else {}
         costs = {"diverged": r.diverged, "epochs": r.epochs, "seconds": r.seconds, "n_val": r.n_val, "n_test": r.n_test}
         return {
             **self.identity,
             **self.metrics,
             **self.diagnosis,
             **costs,
-            **lost,
+            "not_finite": self.not_finite,
             "val_correct": r.val_correct,
             "test_correct": r.test_correct,
         }

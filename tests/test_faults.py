@@ -144,3 +144,13 @@ def test_a_fresh_store_is_made_once(tmp_path, tiny_study):
         command = [sys.executable, "-m", "pipeline", "search", str(tiny_study), "--workers", "8"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.slow
+def test_a_lock_that_a_crash_left_is_released_in_silence(tiny_study, tmp_path, tracking_uri):
+    """The journal's lock, held by nobody, keeps a search waiting for some seconds and makes it say nothing."""
+    (tmp_path / "optuna.log.lock").symlink_to(tmp_path / "optuna.log")
+    process = start(tiny_study, tmp_path)
+    _, errors = process.communicate(timeout=300)
+    assert (process.returncode, errors) == (0, "")
+    audit(tiny_study, tmp_path, tracking_uri)

@@ -92,7 +92,7 @@ def test_the_example_is_wild(folder):
     table = ledger(folder).table()
     assert 0.5 < table["diverged"].mean() < 1
     assert (table.loc[table["diverged"], "epochs"] == 0).any()
-    assert (table["not_finite"].notna() & ~table["diverged"]).any()
+    assert ((table["not_finite"] != "") & ~table["diverged"]).any()
 
 
 def test_optuna_keeps_every_trial(folder):
@@ -118,7 +118,7 @@ def test_mlflow_keeps_every_run(database, folder):
         known = recorded[run.info.run_id].user_attrs
         assert run.info.status == "FINISHED"
         assert run.data.tags["diverged"] == str(known["diverged"])
-        assert run.data.tags.get("not_finite") == known.get("not_finite")
+        assert run.data.tags.get("not_finite", "") == known["not_finite"]
         assert ("test/loss" in run.data.metrics) is not known["diverged"]
         assert all(map(math.isfinite, run.data.metrics.values()))
     with closing(sqlite3.connect(folder / database)) as connection:
@@ -192,7 +192,7 @@ def test_a_table_with_such_numbers_has_its_report(value, folder, tmp_path):
     ("init", "code", "says"),
     [
         (1e15, 0, "relu from 1000000000000000.0 explodes to "),
-        (1e30, 1, "check the scale of 1e+30, the labels and the loss"),
+        (1e30, 1, "check the scale of 1e+30"),
     ],
 )
 def test_checks_tell_of_an_init_beyond_float32(init, code, says, tracking_uri, tmp_path, capsys):

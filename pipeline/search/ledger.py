@@ -6,10 +6,12 @@ It is the record that decides: a trial is done when it stands here. Optuna Dashb
 from __future__ import annotations
 
 import json
+import logging
 import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +138,10 @@ class Ledger:
             user_attrs={**trial.attributes, "run_id": run_id},
             system_attrs=dict(trial.result.rungs),
         )
+        # Optuna's times are local and have no zone; it would take the moment of recording for both.
+        began, ended = trial.result.ended - trial.result.seconds, trial.result.ended
+        frozen.datetime_start = datetime.fromtimestamp(began)  # noqa: DTZ006
+        frozen.datetime_complete = datetime.fromtimestamp(ended)  # noqa: DTZ006
         self._studies[trial.plan.arm, trial.plan.block].add_trial(frozen)
 
     def confirmations(self) -> dict[Key, list[dict[str, Any]]]:
@@ -208,6 +214,8 @@ def open_storage(address: str) -> BaseStorage:
         return RDBStorage(address, engine_kwargs=waits)
     path = str(Path(address).absolute())
     # A process that dies while it writes leaves its lock behind; seconds are ample, since a write takes milliseconds.
+    # That it is released then is what is meant, and no news.
+    logging.getLogger("optuna.storages.journal._file").setLevel(logging.ERROR)
     return JournalStorage(
         JournalFileBackend(path, lock_obj=JournalFileSymlinkLock(path, grace_period=STALE_LOCK_SECONDS))
     )
