@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import optuna
 import pytest
+from mlflow import MlflowClient
 from optuna_dashboard import get_note
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 
+from pipeline.cli import main
 from pipeline.lookup import find_study
 from pipeline.search.dashboard import leave_figure, leave_note
 from pipeline.search.ledger import Ledger, open_storage
@@ -60,3 +62,16 @@ def test_every_arm_is_illustrated_in_the_first_block(tmp_path):
     names = optuna.get_all_study_names(ledgers[0].storage)
     illustrated = [name for name in names if shown(optuna.load_study(study_name=name, storage=ledgers[0].storage))]
     assert illustrated == [f"random_vs_grid/{arm}/b00" for arm in ("random", "shifted_grid", "grid")]
+
+
+def test_the_timeline_is_that_of_the_training(tiny_study, tmp_path, tracking_uri):
+    """Optuna has each trial's times as MLflow has them: when it was trained, and not when it was recorded."""
+    assert main(["search", str(tiny_study), "--workers", "1", "--blocks", "1", "--trials", "2"]) == 0
+    client = MlflowClient(tracking_uri=tracking_uri)
+    storage = open_storage(str(tmp_path / "optuna.log"))
+    for name in optuna.get_all_study_names(storage):
+        for trial in optuna.load_study(study_name=name, storage=storage).trials:
+            info = client.get_run(trial.user_attrs["run_id"]).info
+            assert trial.datetime_start.timestamp() * 1000 == pytest.approx(info.start_time, abs=2)
+            assert trial.datetime_complete.timestamp() * 1000 == pytest.approx(info.end_time, abs=2)
+            assert trial.datetime_start < trial.datetime_complete

@@ -29,9 +29,9 @@ def best_after_n(findings: Findings) -> dict[str, Any]:
     return {
         "data": [trace for curve in curves for trace in _traces(curve, findings.looks)],
         "layout": {
-            "title": {"text": f"How good is your best model after n trials? Test accuracy, mean over {blocks}"},
+            "title": {"text": f"Your best model after n trials: test accuracy, mean over {blocks}"},
             "xaxis": {"title": {"text": "trials"}, "type": "log", "dtick": float(np.log10(2))},
-            "yaxis": {"title": {"text": "accuracy of the chosen model"}, "tickformat": ".1%"},
+            "yaxis": {"title": {"text": "accuracy of the chosen model"}, "tickformat": "~%"},
         },
     }
 

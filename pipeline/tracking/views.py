@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,7 +17,9 @@ from pipeline.spec import Categorical, Study
 
 TAG = "mlflow.sharedViewState."
 SCORES = ("best/val_accuracy", "test/accuracy", "gap", "best/epoch")
-CURVES = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
+ACCURACIES, LOSSES = ("val/accuracy", "train/accuracy"), ("val/loss", "train/loss")
+FOLDED = ("test", "initial", "update_ratio", "gradient_norm")
+"""What every trial has beside: the UI draws a chart of each number that has none, in a section by its name's first word."""
 ARMS, BEST = "arms", "best"
 
 
@@ -24,10 +27,18 @@ def views(study: Study, run_id: str, now: int) -> dict[str, str]:
     """The experiment's tags that hold the views of a study: its arms beside each other, and its best trials.
 
     The UI loads 100 runs at first. The arms' are ordered by trial number, so that those are as many of every arm and
-    block; the best trials' by validation accuracy.
+    block; the best trials' by validation accuracy. An arm's losses stay folded, since their mean is that of its trials
+    that diverge; and it has no parallel coordinates, which the UI does not draw of groups.
     """
-    arms = {**_state(study, run_id), "orderByKey": "tags.`trial`", "orderByAsc": True, "groupBy": _by_tag("arm")}
-    best = {**_state(study, run_id), "orderByKey": "metrics.`best/val_accuracy`", "orderByAsc": False, "groupBy": None}
+    by_arm, by_score = ("accuracies", "scores"), ("hyperparameters", "accuracies", "losses", "scores")
+    arms = {
+        **_state(study, run_id, by_arm),
+        "orderByKey": "tags.`trial`",
+        "orderByAsc": True,
+        "groupBy": _by_tag("arm"),
+    }
+    order = {"orderByKey": "metrics.`best/val_accuracy`", "orderByAsc": False}
+    best = {**_state(study, run_id, by_score), **order, "groupBy": None}
     named = {ARMS: (f"{study.name}: the arms compared", arms), BEST: (f"{study.name}: the best trials", best)}
     return {TAG + key(run_id, view): _packed(name, state, now) for view, (name, state) in named.items()}
 
@@ -43,10 +54,11 @@ def link(server: str, experiment_id: str, run_id: str, view: str) -> str:
     return f"{server}/#/experiments/{experiment_id}/runs?{urlencode(query)}"
 
 
-def _state(study: Study, run_id: str) -> dict[str, Any]:
+def _state(study: Study, run_id: str, unfolded: Sequence[str]) -> dict[str, Any]:
     params = [name if isinstance(d, Categorical) or not d.log else f"log10_{name}" for name, d in study.space.items()]
     columns = [f"metrics.`{name}`" for name in SCORES[:2]] + [f"params.`{name}`" for name in study.space]
-    charts = [_lines(name) for name in CURVES] + [_bars(name) for name in SCORES] + [_parallel(params)]
+    folded = [name for name in ("losses", *FOLDED) if name not in unfolded]
+    charts = [_lines(name) for name in (*ACCURACIES, *LOSSES)] + [_bars(name) for name in SCORES]
     return {
         "searchFilter": f"tags.kind = 'trial' and tags.`mlflow.parentRunId` = '{run_id}'",
         "startTime": "ALL",
@@ -55,8 +67,12 @@ def _state(study: Study, run_id: str) -> dict[str, Any]:
         "modelVersionFilter": "All Runs",
         "selectedColumns": [*columns, "tags.`arm`", "tags.`block`", "tags.`health`"],
         "runsHiddenMode": "FIRST_20_RUNS",
-        "compareRunCharts": charts,
-        "compareRunSections": [_section("curves"), _section("scores"), _section("hyperparameters")],
+        "compareRunCharts": [*charts, *([_parallel(params)] if "hyperparameters" in unfolded else [])],
+        "compareRunSections": [
+            *(_section(name, display=True) for name in unfolded),
+            *(_section(name, display=False) for name in folded),
+        ],
+        "isAccordionReordered": True,  # else the UI sorts the sections by name, with those that it adds
         "hideEmptyCharts": True,
         "useGroupedValuesInCharts": True,
         "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
@@ -67,8 +83,15 @@ def _by_tag(name: str) -> dict[str, Any]:
     return {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": name}]}
 
 
-def _section(name: str) -> dict[str, Any]:
-    return {"uuid": name, "name": name, "display": True, "isReordered": False, "deleted": False, "isGenerated": False}
+def _section(name: str, *, display: bool) -> dict[str, Any]:
+    return {
+        "uuid": name,
+        "name": name,
+        "display": display,
+        "isReordered": False,
+        "deleted": False,
+        "isGenerated": False,
+    }
 
 
 def _chart(kind: str, name: str, section: str) -> dict[str, Any]:
@@ -81,12 +104,14 @@ def _bars(name: str) -> dict[str, Any]:
 
 
 def _lines(name: str) -> dict[str, Any]:
-    scale = "log" if name.endswith("loss") else "linear"  # a trial that diverges would flatten the others
+    section, scale = (
+        ("losses", "log") if name in LOSSES else ("accuracies", "linear")
+    )  # a trial that diverges would flatten the others
     axes = {"xAxisKey": "step", "xAxisScaleType": "linear", "scaleType": scale, "range": {}, "yAxisKey": "metric"}
     rest = {"lineSmoothness": 0, "selectedXAxisMetricKey": "", "yAxisExpressions": [], "ignoreOutliers": False}
     shared = {"useGlobalXaxisKey": True, "useGlobalLineSmoothing": True, "runsCountToCompare": 20}
     keys = {"metricKey": name, "selectedMetricKeys": [name]}
-    return {**_chart("LINE", name, "curves"), **keys, **axes, **rest, **shared}
+    return {**_chart("LINE", name, section), **keys, **axes, **rest, **shared}
 
 
 def _parallel(params: list[str]) -> dict[str, Any]:
