@@ -51,7 +51,12 @@ def test_a_saved_classifier_predicts_the_same_bits(tmp_path):
 
 @pytest.fixture
 def registered(tiny_study, tmp_path, tracking_uri):
-    """The client of a store with a study's best model in it, after a search and a report that was made twice."""
+    """The client of a store with a study's best model in it, after a search and a report that was made twice.
+
+    The current folder is a project of its own, of which MLflow takes nothing into the model.
+    """
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "other"\nversion = "1"\n')
+    (tmp_path / "uv.lock").write_text("version = 1\n")
     assert main(["search", str(tiny_study), "--workers", "1"]) == 0
     for _ in range(2):
         assert main(["report", str(tiny_study)]) == 0
@@ -77,6 +82,7 @@ def test_the_best_model_is_registered_once(registered, tmp_path):
     folder = version.source
     names = {name for _, _, files in os.walk(folder) for name in files}
     assert {"MLmodel", "requirements.txt", "served.py", "arrays.npz", "estimator.json"} <= names
+    assert not {"uv.lock", "pyproject.toml"} & names
     assert not any(name.endswith((".pkl", ".pickle", ".skops")) for name in names)
     _loaded_as_mlflow_does(folder)
     _crowns_only_what_is_better(registered, version)

@@ -78,7 +78,7 @@ TRIED = {
     "uvx --from mlflow==3.17.2 mlflow run . --env-manager uv": (
         "uvx --from mlflow==3.17.2 mlflow run . --env-manager uv -e check"
     ),
-    "python -m pipeline run": ". .venv/bin/activate && python -m pipeline run --blocks 1 --trials 2 --workers 1 --new",
+    "python -m pipeline run": ". .venv/bin/activate && python -m pipeline run --blocks 1 --trials 2 --workers 1",
     'eval "$(babysit --print-completion bash)"': (
         '. .venv/bin/activate && eval "$(babysit --print-completion bash)" && complete -p babysit'
     ),

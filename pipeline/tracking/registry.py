@@ -69,6 +69,7 @@ def _save(folder: Path, kept: Mapping[str, Any], run_id: str, model_id: str) -> 
     """Write the model as MLflow has it: from code, with a signature, an example and the packages it needs."""
     example, probabilities = kept["example"], pd.DataFrame(kept["probabilities"], columns=kept["classes"])
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")  # the project of the current folder may be anything
     for name in ("mlflow.pyfunc", "mlflow.models", "mlflow.utils.environment"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings(action="ignore"):  # of type hints, MLflow's own and those that it would like
