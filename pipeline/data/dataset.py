@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
+from hashlib import sha256
 
 import numpy as np
 
 from pipeline.data.cifar import load_cifar
+from pipeline.data.folder import say
+from pipeline.data.prepared import prepared
 from pipeline.data.preprocessing import Transform, learn
 from pipeline.data.rows import DataError, Loader, Rows, chunks, digest
 from pipeline.data.tables import DOORS, is_table, load_table
@@ -126,9 +130,38 @@ def load_block(dataset: str, config: TrainConfig, seed: int) -> Dataset:
     key = (dataset, config, seed)
     if key not in _blocks:
         rows = load_rows(dataset)
-        _make_room(rows.inputs.size * np.dtype(config.dtype).itemsize)
-        _blocks[key] = preprocess(split(rows, config, seed), config)
+        coming = rows.inputs.size * np.dtype(config.dtype).itemsize
+        _make_room(coming)
+        _blocks[key] = (_shared_block if coming > BLOCKS_BYTES else _own_block)(rows, config, seed)
     return _blocks[key]
+
+
+def _own_block(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
+    return preprocess(split(rows, config, seed), config)
+
+
+def _shared_block(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
+    """The same block, of rows that the processes of this machine share; each has its own where no file can hold them."""
+    parts = places(rows, config, seed)
+
+    def make() -> tuple[Transform, Iterator[np.ndarray]]:
+        raw = split(rows, config, seed)
+        transform = learn(config.preprocessing, raw.train.inputs, raw.shape)
+        return transform, (transform(p.inputs[some]) for p in (raw.train, raw.val, raw.test) for some in chunks(len(p)))
+
+    said = f"{digest(rows)} {config.preprocessing} {config.dtype}".encode()
+    name = sha256(said + b"".join(part.astype("<i8").tobytes() for part in parts)).hexdigest()[:24]
+    try:
+        transform, inputs = prepared(name, sum(map(len, parts)), config.dtype, make)
+    except DataError as error:
+        say(f"data: each worker has rows of its own: {error}")
+        return _own_block(rows, config, seed)
+    ends = np.cumsum([len(part) for part in parts])[:-1]
+    train, val, test = (Split(x, rows.labels[p]) for x, p in zip(np.split(inputs, ends), parts, strict=True))
+    for one in (train, val, test):
+        one.labels.flags.writeable = False
+    shape = _shape_after(transform, rows.shape)
+    return Dataset(train, val, test, rows.classes, rows.class_names, shape, transform)
 
 
 def _make_room(coming: int) -> None:
@@ -175,8 +208,14 @@ def preprocess(data: Dataset, config: TrainConfig) -> Dataset:
     train, val, test = (transformed(rows, transform, config.dtype) for rows in (data.train, data.val, data.test))
     for rows in (train, val, test):
         rows.inputs.flags.writeable = rows.labels.flags.writeable = False
-    shape = data.shape if transform.basis is None else ()  # turned onto other axes, an image is none any more
-    return replace(data, train=train, val=val, test=test, shape=shape, transform=transform)
+    return replace(
+        data, train=train, val=val, test=test, shape=_shape_after(transform, data.shape), transform=transform
+    )
+
+
+def _shape_after(transform: Transform, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Turned onto other axes, an image is none any more."""
+    return shape if transform.basis is None else ()
 
 
 def transformed(rows: Split, transform: Transform, dtype: str) -> Split:

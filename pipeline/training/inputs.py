@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.data import Dataset, Split
+from pipeline.data.rows import chunks
 from pipeline.hparams import TrainConfig
 
 
@@ -36,9 +37,10 @@ def check_inputs(name: str, inputs: np.ndarray, features: int) -> None:
         raise ValueError(f"{name} inputs: got dtype {inputs.dtype}; expected numbers")
     if inputs.ndim != 2 or inputs.shape[1] != features or not len(inputs):
         raise ValueError(f"{name} inputs: got shape {inputs.shape}; expected (N, {features}) with N at least 1")
-    wrong = ~np.isfinite(inputs)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        raise ValueError(
-            f"{name} inputs: got {inputs[row, column]} in row {row}, column {column}; expected finite numbers"
-        )
+    for part in chunks(len(inputs)):
+        wrong = ~np.isfinite(inputs[part])
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0] + (part.start, 0)
+            raise ValueError(
+                f"{name} inputs: got {inputs[row, column]} in row {row}, column {column}; expected finite numbers"
+            )

@@ -8,6 +8,7 @@ import pytest
 from pipeline.data import Dataset, Split
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.training import train
+from pipeline.training.inputs import check_inputs
 
 INPUTS, LABELS = np.random.default_rng(0).standard_normal((30, 4)), np.arange(30) % 3
 DATA = Dataset(*[Split(INPUTS, LABELS)] * 3, classes=3)
@@ -112,3 +113,11 @@ def test_settings_that_cannot_be(values, message):
     """Each is named with its value."""
     with pytest.raises(ValueError, match=message):
         TrainConfig(**values)
+
+
+def test_a_late_row_is_named_by_its_number():
+    """However many rows are looked at at a time, the message counts from the first of all."""
+    inputs = np.zeros((2500, 3))
+    inputs[2100, 2] = np.inf
+    with pytest.raises(ValueError, match=r"inputs: got inf in row 2100, column 2; expected finite numbers"):
+        check_inputs("train", inputs, 3)
