@@ -77,6 +77,12 @@ def audit(study_path, folder, tracking_uri):
         assert steps == list(range(1, trial.user_attrs["epochs"] + 1))
         assert run.data.metrics["best/val_accuracy"] == trial.value
     assert not client.search_runs(experiments, "status = 'RUNNING'")
+    again = [
+        record for records in Ledger(study, str(folder / "optuna.log")).confirmations().values() for record in records
+    ]
+    assert len(again) == study.confirm * study.blocks * len(study.arms)
+    repeated = client.search_runs(experiments, "tags.kind = 'confirmation' and status = 'FINISHED'", max_results=5000)
+    assert Counter(record["run_id"] for record in again) == Counter(run.info.run_id for run in repeated)
 
 
 def survive(kills, study_path, folder, tracking_uri):
@@ -108,6 +114,16 @@ def test_a_search_survives_kill_9(tiny_study, tmp_path, tracking_uri):
     """Killed twice at random moments and resumed, the study is the planned set, once each, in both stores."""
     larger(tiny_study, blocks=4)
     assert survive(2, tiny_study, tmp_path, tracking_uri) > 0
+
+
+def test_a_search_survives_kill_9_while_it_confirms(tiny_study, tmp_path, tracking_uri):
+    """Killed once the first of its choices has been trained again, a study has all of them trained again, once each, after a rerun."""
+    process, journal = start(tiny_study, tmp_path), tmp_path / "optuna.log"
+    while process.poll() is None and not (journal.exists() and b'"confirmation/' in journal.read_bytes()):
+        time.sleep(0.001)
+    assert kill(process)
+    assert main(["search", str(tiny_study), "--workers", "2"]) == 0
+    audit(tiny_study, tmp_path, tracking_uri)
 
 
 @pytest.mark.slow
