@@ -83,12 +83,15 @@ def _hidden(network: Network) -> list[Nonlinearity]:
 
 def _first_weights(network: Network, data: Dataset) -> Iterator[Plot]:
     """The weights into those units of the first layer that have the longest, as images, where the inputs are images."""
-    if not (data.shape and isinstance(network.layers[0], Dense)):
+    if not isinstance(network.layers[0], Dense):
+        return
+    try:
+        (channels, height, width), last = image_of(data.shape, "portrait")
+    except ValueError:  # they are none
         return
     weights = network.params.weights[0][0].T
     norms = np.linalg.norm(weights, axis=1)
     longest = np.argsort(-norms, kind="stable")[:UNITS]
-    (channels, height, width), last = image_of(data.shape, "portrait")
     shaped = weights[longest].reshape(-1, *((height, width, channels) if last else (channels, height, width)))
     tiles = shaped if last else np.moveaxis(shaped, 1, -1)
     rows = [{"unit": int(unit), "norm": norms[unit]} for unit in longest]

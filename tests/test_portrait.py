@@ -50,9 +50,10 @@ def test_the_first_weights_are_the_longest(block):
     assert "first_weights" not in drawn(block, conv="4p", hidden=())[0]
 
 
-def test_rows_that_are_no_images_have_no_weights_as_images(block):
-    """Nor are there histograms of a network without a hidden layer."""
-    pictures, _ = drawn(dataclasses.replace(block, shape=()), hidden=())
+@pytest.mark.parametrize("shape", [(), (64,), (2, 4, 8)])
+def test_rows_that_are_no_images_have_no_weights_as_images(shape, block):
+    """Neither a table's rows nor those that lost their shape; nor are there histograms of a network without a hidden layer."""
+    pictures, _ = drawn(dataclasses.replace(block, shape=shape), hidden=())
     assert list(pictures) == ["loss", "accuracy", "update_ratio"]
 
 
