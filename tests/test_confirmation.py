@@ -11,7 +11,6 @@ from mlflow import MlflowClient
 
 from pipeline.cli import main
 from pipeline.lookup import find_study
-from pipeline.report import read_table
 from pipeline.search import confirmation
 from pipeline.search.ledger import Ledger
 from pipeline.spec import Study
@@ -71,9 +70,7 @@ def test_each_choice_is_trained_five_times_more(searched, tiny_study, tracking_u
     ledger = ledger_of(tiny_study)
     table = ledger.table()
     best = table.loc[table.groupby(["arm", "block"], sort=False)["best/val_accuracy"].idxmax()]
-    assert set(zip(best["arm"], best["block"], best["trial"], strict=True)) == set(
-        zip(searched["arm"], searched["block"], searched["trial"], strict=True)
-    )
+    assert places(best) == places(searched)
     assert Counter(searched["repetition"]) == dict.fromkeys(range(1, 6), 6)
     points = searched.merge(table, on=["arm", "block", "trial"], suffixes=("", "_chosen"))
     assert all(points[name].equals(points[f"{name}_chosen"]) for name in ledger.study.space)
@@ -153,20 +150,24 @@ def test_more_repetitions_go_on_from_those_there_are(tiny_study, tracking_uri):
     assert Counter(repeated(tiny_study)["repetition"]) == dict.fromkeys((1, 2, 3, 4), 6)
 
 
-def test_a_larger_budget_may_choose_anew(searched, tiny_study, tmp_path):
+def test_a_larger_budget_may_choose_anew(searched, tiny_study):
     """With more trials a choice may be another; the report is given the repetitions of that, and the earlier ones stay recorded."""
-    assert main(["run", str(tiny_study), "--workers", "1", "--trials", "12", "--no-model"]) == 0
-    table = read_table(tmp_path / "reports" / "tiny")
-    best = table.frame.loc[table.frame.groupby(["arm", "block"])["best/val_accuracy"].idxmax()]
-    chosen = set(zip(best["arm"], best["block"], best["trial"], strict=True))
-    again = table.confirmations
-    assert set(zip(again["arm"], again["block"], again["trial"], strict=True)) == chosen
-    assert len(again) == 30
-    before = set(zip(searched["arm"], searched["block"], searched["trial"], strict=True))
+    assert main(["search", str(tiny_study), "--workers", "1", "--trials", "12"]) == 0
+    ledger = ledger_of(tiny_study, trials=12)
+    chosen, before = set(confirmation.choices(ledger.study, ledger.recorded())), places(searched)
+    assert places(repeated(tiny_study, trials=12)) == chosen
+    assert len(repeated(tiny_study, trials=12)) == 30
     assert before - chosen, "the example has lost its point: choose other numbers"
-    assert set(ledger_of(tiny_study, trials=12).confirmations()) == before | chosen
+    assert set(ledger.confirmations()) == before | chosen
+    assert repeated(tiny_study).equals(searched)
 
 
+def places(rows):
+    """The trials that rows are repetitions of: arm, block and number."""
+    return set(zip(rows["arm"], rows["block"], rows["trial"], strict=True))
+
+
+@pytest.mark.slow
 def test_the_client_records_the_same(searched, tiny_study, elsewhere, monkeypatch):
     """Through MLflow's client, one by one, the repetitions are recorded as in bulk."""
     monkeypatch.setattr("pipeline.tracking.tracker.choose_route", lambda client: (ClientRoute(client), "one by one"))

@@ -175,17 +175,16 @@ def test_a_study_of_which_nothing_is_left(tracking_uri, tmp_path, capsys):
     assert read_table(tmp_path / "reports" / "wild").frame["test/loss"].isna().all()
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_table_with_such_numbers_has_its_report(value, folder, tmp_path):
+def test_a_table_with_such_numbers_has_its_report(folder, tmp_path):
     """Losses and gaps that are no numbers, as other tools may write them, come back from the file and break no page."""
     table = read_table(folder / "reports" / "wild")
-    odd = dict.fromkeys(("val/loss", "test/loss", "gap"), value)
+    odd = {"val/loss": np.nan, "test/loss": np.inf, "gap": -np.inf}
     changed = TrialsTable(table.frame.assign(**odd), table.study, table.provenance)
     write_table(changed, tmp_path / "file")
     pd.testing.assert_frame_equal(read_table(tmp_path / "file").frame, changed.frame)
     report = write_report(changed, tmp_path / "report")
     strict((tmp_path / "report" / "verdict.json").read_text())
-    assert not re.search(r"\bnan\b", re.sub(r"<svg.*?</svg>", "", report.page.read_text(), flags=re.DOTALL))
+    assert not re.search(r"\bnan\b", re.sub(r"<path .*?/>", "", report.page.read_text(), flags=re.DOTALL))
 
 
 @pytest.mark.parametrize(

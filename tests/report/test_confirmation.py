@@ -9,9 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 from synthetic import make_frame, make_study, make_table, trained_again
 
-from pipeline.report import TrialsTable, read_table, write_report, write_table
-from pipeline.report.confirmation import Confirmation
+from pipeline.report import TrialsTable, read_table, write_table
+from pipeline.report.confirmation import Confirmation, confirmation_table
 from pipeline.report.findings import Findings
+from pipeline.report.numbers import summary
+from pipeline.report.page import cell
+from pipeline.report.sentences import sentences
 from pipeline.spec import Arm
 
 TWO = (Arm("random"), Arm("shifted_grid"))
@@ -109,24 +112,21 @@ def test_training_again_finds_what_a_lucky_choice_is_worth():
     assert np.mean([w.sd**2 for w in worlds]) == pytest.approx(noise**2, rel=0.05)
 
 
-def test_the_report_says_it_once_and_everywhere(confirmed, tmp_path):
+def test_the_report_says_it_once_and_everywhere(confirmed):
     """One sentence follows the verdict; the same numbers are in verdict.json, in the metrics and in a table."""
-    report = write_report(confirmed, tmp_path)
-    said = [sentence for sentence in report.verdict if sentence.startswith("Trained 3 times more from other weights, ")]
+    findings = Findings(confirmed)
+    said = [words for words in sentences(findings) if words.startswith("Trained 3 times more from other weights, ")]
     assert len(said) == 1
-    one = Findings(confirmed).confirmations["random"]
-    low, high = 100 * one.confirmed.low, 100 * one.confirmed.high
+    one = findings.confirmations["random"]
+    ends = [100 * x for x in (one.confirmed.estimate, one.confirmed.low, one.confirmed.high)]
     shown = re.search(r"what random search chose scores ([\d.]+)% \(95% CI ([\d.]+) to ([\d.]+)\)", said[0])
-    assert [float(x) for x in shown.groups()] == pytest.approx(
-        [50 * (one.confirmed.low + one.confirmed.high), low, high], abs=0.06
-    )
-    verdict = json.loads((tmp_path / "verdict.json").read_text())
+    assert [float(x) for x in shown.groups()] == pytest.approx(ends, abs=0.06)
+    verdict = summary(findings)
     assert verdict["confirmation"]["random"]["test_again"] == one.confirmed.estimate
-    assert report.metrics["report/random/confirmed_test_accuracy"] == one.confirmed.estimate
-    assert report.metrics["report/random/luck_of_weights"] == one.luck.estimate
-    table = pd.read_csv(tmp_path / "tables" / "confirmation.csv").set_index("arm")
-    assert table.loc["random", "test_again"] == pytest.approx(one.confirmed.estimate)
-    assert "The choices trained again" in report.page.read_text()
+    assert verdict["metrics"]["report/random/confirmed_test_accuracy"] == one.confirmed.estimate
+    assert verdict["metrics"]["report/random/luck_of_weights"] == one.luck.estimate
+    table = confirmation_table(findings.confirmations).set_index("arm")
+    assert table.loc["random", "test_again"] == one.confirmed.estimate
 
 
 def test_without_repetitions_nothing_is_said(table):
@@ -136,10 +136,12 @@ def test_without_repetitions_nothing_is_said(table):
     assert findings.confirmed_difference is None
 
 
-def test_one_block_trained_once_more_has_its_report(tmp_path):
-    """Without an interval or a spread there is no number that does not exist: null in verdict.json, nothing on the page."""
-    report = write_report(make_table(arms=TWO, blocks=1, trials=3, repetitions=1), tmp_path)
-    again = json.loads((tmp_path / "verdict.json").read_text())["confirmation"]["random"]
+def test_one_block_trained_once_more_has_no_interval():
+    """Without an interval or a spread there is no number that does not exist: null in verdict.json, nothing in a table's cell."""
+    findings = Findings(make_table(arms=TWO, blocks=1, trials=3, repetitions=1))
+    again = json.loads(json.dumps(summary(findings), allow_nan=False))["confirmation"]["random"]
     assert (again["blocks"], again["seeds"], again["sd_of_seeds"], again["test_again_low"]) == (1, 1, None, None)
-    assert "nan" not in re.sub(r"<svg.*?</svg>", "", report.page.read_text(), flags=re.DOTALL).lower()
-    assert any("Trained 1 time more from other weights" in sentence for sentence in report.verdict)
+    said = sentences(findings)
+    assert any("Trained 1 time more from other weights, what random search chose scores" in words for words in said)
+    assert not any("nan" in words for words in said)
+    assert cell(confirmation_table(findings.confirmations)["sd_of_seeds"][0]) == ""
