@@ -79,7 +79,7 @@ def once_recorded(journal, act):
     """Act, from a thread, as soon as the first trials are recorded."""
 
     def watch():
-        while not (journal.exists() and b"run_id" in journal.read_bytes()):
+        while not (journal.exists() and b'"run_id"' in journal.read_bytes()):
             time.sleep(0.02)
         act()
 

@@ -142,7 +142,7 @@ class _Health:
     """Whether a cluster still has workers, and they something to do."""
 
     def __init__(self, client: Any) -> None:
-        self._client = client
+        self._client, self._given = client, False
         self.calm_since = self._seen_workers = time.monotonic()
 
     def look(self) -> None:
@@ -150,8 +150,10 @@ class _Health:
         now = time.monotonic()
         if self._client.status != "running":
             raise Failed(f"the cluster's scheduler is gone. {GO_ON}")
-        if any(future.status == "pending" for future in list(self._client.futures.values())):
-            self.calm_since = now
+        futures = list(self._client.futures.values())
+        self._given = self._given or bool(futures)
+        if not self._given or any(future.status == "pending" for future in futures):
+            self.calm_since = now  # on a busy machine joblib may take its time to give them anything
         if now - self.calm_since > CALM_SECONDS:
             raise Lost
         if self._client.scheduler_info(n_workers=1)["workers"]:
