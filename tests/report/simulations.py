@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from pipeline.report.comparison import Comparison
+from pipeline.report.confirmation import Confirmation
 from pipeline.report.curves import Pool
 from pipeline.report.improvement import improvement, improvement_interval
 from pipeline.report.targets import Target, draws, trials_needed
@@ -121,6 +122,33 @@ def coverage_of_median_grid(world, share, blocks, runs=500):
     return float(np.mean(held))
 
 
+WORTH, SPREAD, NOISE = 0.95, 0.01, 0.01
+"""What configurations are worth on average over blocks, how far blocks differ, and the luck of a network's weights."""
+
+
+def lucky_choice(rng, blocks, trials=M, seeds=5):
+    """A search among configurations that are worth the same within a block: each score is that and the luck of its weights."""
+    worth = WORTH + SPREAD * rng.normal(size=blocks)
+    validation = (worth[:, None] + NOISE * rng.normal(size=(blocks, trials))).max(axis=1)
+    again = worth[:, None] + NOISE * rng.normal(size=(2, blocks, seeds))
+    places, spread = tuple(range(blocks)), again[1].std(axis=1, ddof=1)
+    test = worth + NOISE * rng.normal(size=blocks)
+    return Confirmation(RANDOM, places, places, seeds, validation, test, *again.mean(axis=2), spread)
+
+
+def luck_of_the_best(trials=M):
+    """The mean of the largest of so many normal numbers, as a difference of accuracy."""
+    x = np.linspace(-8, 8, 200_001)
+    return NOISE * float(np.trapezoid(x * trials * stats.norm.pdf(x) * stats.norm.cdf(x) ** (trials - 1), x))
+
+
+def coverage_of_confirmed(name, truth, blocks, runs=2000):
+    """How often an interval of choices that were trained again holds the truth."""
+    rng = np.random.default_rng(blocks)
+    found = [getattr(lucky_choice(rng, blocks), name) for _ in range(runs)]
+    return float(np.mean([i.low <= truth <= i.high for i in found]))
+
+
 def null_rates(world, first, second, blocks, runs=500):
     """Two arms of one kind: the share of reports that name a leader, and the p-values."""
     rng = np.random.default_rng(blocks)
@@ -160,6 +188,8 @@ COVERAGES = {
     "trials needed by random search, p = 0.02 (exact)": lambda K: coverage_of_trials_needed(0.02, K),
     "trials needed by random search, p = 0.1 (exact)": lambda K: coverage_of_trials_needed(0.1, K),
     "trials needed by the shifted grid, median (quantile test)": lambda K: coverage_of_median_grid(LOW, 0.1, K),
+    "test accuracy of choices trained again (t)": lambda K: coverage_of_confirmed("confirmed", WORTH, K),
+    "luck of the choices' weights (t)": lambda K: coverage_of_confirmed("luck", luck_of_the_best(), K),
 }
 NULLS = {
     "random against random": (RANDOM, Arm("random_again", "random")),

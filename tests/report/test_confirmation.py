@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from simulations import NOISE, WORTH, luck_of_the_best, lucky_choice
 from synthetic import make_frame, make_study, make_table, trained_again
 
 from pipeline.report import TrialsTable, read_table, write_table
-from pipeline.report.confirmation import Confirmation, confirmation_table
+from pipeline.report.confirmation import confirmation_table
 from pipeline.report.findings import Findings
 from pipeline.report.numbers import summary
 from pipeline.report.page import cell
@@ -89,27 +90,15 @@ def test_the_numbers_are_those_of_the_rows(confirmed):
     )
 
 
-def world(rng, blocks, trials, seeds, noise):
-    """A search among configurations that are all worth 0.9: each trial's score is that and the luck of its weights."""
-    validation = 0.9 + noise * rng.normal(size=(blocks, trials))
-    again = 0.9 + noise * rng.normal(size=(2, blocks, seeds))
-    test = 0.9 + noise * rng.normal(size=blocks)
-    places = tuple(range(blocks))
-    means = again.mean(axis=2)
-    return Confirmation(
-        Arm("random"), places, places, seeds, validation.max(axis=1), test, *means, again[1].std(axis=1, ddof=1)
-    )
-
-
 def test_training_again_finds_what_a_lucky_choice_is_worth():
-    """Of 100 equal configurations the winner is 2.5 standard deviations too good: that is the luck found, and the accuracy is right."""
-    rng, noise = np.random.default_rng(1), 0.01
-    worlds = [world(rng, blocks=10, trials=100, seeds=5, noise=noise) for _ in range(400)]
-    assert np.mean([w.confirmed.low <= 0.9 <= w.confirmed.high for w in worlds]) >= 0.92
-    expected = 2.5076 * noise  # the mean of the largest of 100 standard normal numbers
-    assert np.mean([w.luck.low <= expected <= w.luck.high for w in worlds]) >= 0.92
-    assert np.mean([w.luck.estimate for w in worlds]) == pytest.approx(expected, rel=0.01)
-    assert np.mean([w.sd**2 for w in worlds]) == pytest.approx(noise**2, rel=0.05)
+    """Of 108 equal configurations the winner is 2.5 standard deviations too good: that is the luck found, and the accuracy is right."""
+    rng = np.random.default_rng(1)
+    worlds = [lucky_choice(rng, blocks=10) for _ in range(300)]
+    assert luck_of_the_best() == pytest.approx(2.53 * NOISE, rel=0.01)
+    assert np.mean([w.luck.estimate for w in worlds]) == pytest.approx(luck_of_the_best(), rel=0.01)
+    assert np.mean([w.confirmed.estimate for w in worlds]) == pytest.approx(WORTH, abs=1e-3)
+    assert np.mean([w.test_luck.estimate for w in worlds]) == pytest.approx(0, abs=1e-3)
+    assert np.mean([w.sd**2 for w in worlds]) == pytest.approx(NOISE**2, rel=0.05)
 
 
 def test_the_report_says_it_once_and_everywhere(confirmed):
