@@ -65,6 +65,7 @@ def test_each_loudness_says_more_than_the_one_below(capsys):
 
 def test_quiet_says_the_results_alone(tiny_study, tmp_path, capsys):
     """A search says nothing, a report its verdict and its page, a refinement a file that declares its study."""
+    tiny_study.write_text(tiny_study.read_text().replace("blocks=2", "blocks=1, confirm=0"))
     assert said(["search", str(tiny_study), "--workers", "1", "--quiet"], capsys) == []
     verdict, page = said(["report", str(tiny_study), "--no-model", "--quiet"], capsys)
     assert verdict.startswith("report: ")

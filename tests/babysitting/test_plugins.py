@@ -153,7 +153,7 @@ def test_a_long_sentence_is_cut():
 def test_its_findings_are_recorded_everywhere(install, tiny_study, tmp_path, tracking_uri):
     """From workers of their own, to MLflow's tags, Optuna's attributes, the summary and the report; a failing one too."""
     install("acme-rules", "acme_rules", {"short": "acme_rules:too_short", "zero": "acme_rules:broken"})
-    tiny_study.write_text(tiny_study.read_text().replace("blocks=2", "blocks=1"))
+    tiny_study.write_text(tiny_study.read_text().replace("blocks=2", "blocks=1, confirm=0"))
     assert main(["search", str(tiny_study), "--workers", "2"]) == 0
     client = MlflowClient(tracking_uri=tracking_uri)
     experiments = [e.experiment_id for e in client.search_experiments()]
