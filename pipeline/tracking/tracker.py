@@ -176,8 +176,9 @@ class Tracker:
         arms, best = (self.view_link(view) for view in (views.ARMS, views.BEST))
         links = f"[The report]({report}) · [the arms compared]({arms}) · [the best trials]({best})"
         verdict, *rest = sentences
-        parts = [f"**{study.question}**", f"{verdict}", *(f"- {sentence}" for sentence in rest)]
-        self.set_tags({NOTE: "\n\n".join([*parts[:2], "\n".join(parts[2:]), links])})
+        # The links come before what the UI folds away: it shows the first few lines.
+        parts = [f"**{study.question}** {links}", verdict, "\n".join(f"- {sentence}" for sentence in rest)]
+        self.set_tags({NOTE: "\n\n".join(parts)})
 
     def view_link(self, view: str, server: str = "") -> str:
         """Where MLflow UI shows one of the views of the study that are set up beforehand."""

@@ -20,6 +20,7 @@ SCORES = ("best/val_accuracy", "test/accuracy", "gap", "best/epoch")
 ACCURACIES, LOSSES = ("val/accuracy", "train/accuracy"), ("val/loss", "train/loss")
 FOLDED = ("test", "initial", "update_ratio", "gradient_norm")
 """What every trial has beside: the UI draws a chart of each number that has none, in a section by its name's first word."""
+COLUMNS = {"hyperparameters": 1, "accuracies": 2, "losses": 2, "scores": 2}
 ARMS, BEST = "arms", "best"
 
 
@@ -84,14 +85,8 @@ def _by_tag(name: str) -> dict[str, Any]:
 
 
 def _section(name: str, *, display: bool) -> dict[str, Any]:
-    return {
-        "uuid": name,
-        "name": name,
-        "display": display,
-        "isReordered": False,
-        "deleted": False,
-        "isGenerated": False,
-    }
+    flags = {"display": display, "isReordered": False, "deleted": False, "isGenerated": False}
+    return {"uuid": name, "name": name, "columns": COLUMNS.get(name, 3), "cardHeight": 360, **flags}
 
 
 def _chart(kind: str, name: str, section: str) -> dict[str, Any]:

@@ -1,0 +1,99 @@
+"""MLflow UI in a real browser: what a user sees of a study by the links that are printed, without a click."""
+
+import csv
+import json
+import re
+
+import pytest
+
+pytest.importorskip("playwright", reason="Playwright is not installed: uv sync brings it")
+from playwright.sync_api import expect
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+ARMS = ["grid", "random", "shifted_grid"]
+TRIAL = re.compile(r"^(grid|random|shifted_grid)-b0\d-\d{4}(-r\d)?$")
+DRAWN = ".js-plotly-plot"
+
+
+def lines_of(page, metric):
+    """The legend of the chart of a metric."""
+    texts = page.get_by_text(re.compile(rf"\({re.escape(metric)}\)$")).all_inner_texts()
+    return sorted({text.removesuffix(f" ({metric})") for text in texts})
+
+
+def test_the_runs_page_has_the_study_and_its_trials_below(page, shown):
+    """The table shows the study's run with its data set; unfolded, its trials and repetitions, by names that sort."""
+    page.goto(shown.runs)
+    expect(page.get_by_role("link", name="random_vs_grid", exact=True)).to_be_visible()
+    expect(page.get_by_text("67 matching runs")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^digits \(\w+")).first).to_be_visible()
+    rows = page.locator(".ag-center-cols-container .ag-row")
+    assert rows.count() == 1
+    page.locator("[data-component-id*='runnamecellrenderer']").first.click()
+    expect(rows.nth(9)).to_be_attached()
+    names = page.get_by_role("link", name=TRIAL).all_inner_texts()
+    assert len(names) > 9
+
+
+def test_the_studys_page_says_what_was_found(page, shown):
+    """The study's run has its name, its description with the verdict and links that work, its data set, tags, metrics."""
+    page.goto(shown.verdict)
+    expect(page.get_by_role("heading", name="random_vs_grid")).to_be_visible()
+    verdict = json.loads((shown.folder / "reports/random_vs_grid/verdict.json").read_text())
+    for text in ("Is random search better than grid search?", verdict["sentences"][0]):
+        expect(page.locator("strong, p").get_by_text(text, exact=True).first).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^digits \(\w+")).first).to_be_visible()
+    for text in ("report/label", "study_hash", "report/verdict", "check/initial_loss", "health/good"):
+        expect(page.get_by_text(re.compile(f"^{text}")).first).to_be_attached()
+    links = {name: page.get_by_role("link", name=name, exact=True) for name in ("the arms compared", "the best trials")}
+    assert [link.evaluate("link => link.href") for link in links.values()] == [shown.arms, shown.best]
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="The report", exact=True).click()
+    expect(opened.value.get_by_text("report/report.html", exact=True)).to_be_visible()
+    opened.value.close()
+
+
+def test_the_report_opens_among_the_artifacts(page, shown):
+    """report.html stands in its sandbox as it stands alone: the verdict, and the first figure drawn."""
+    page.goto(shown.verdict.replace("?", "/artifacts/report/report.html?"))
+    frame = page.frame_locator("iframe")
+    verdict = json.loads((shown.folder / "reports/random_vs_grid/verdict.json").read_text())
+    expect(frame.get_by_role("heading", level=1)).to_contain_text(verdict["sentences"][0])
+    first = frame.locator("figure svg").first
+    expect(first).to_be_visible()
+    assert first.bounding_box()["width"] > 300
+
+
+def test_the_arms_stand_side_by_side(page, shown):
+    """Grouped by arm, their accuracies come first, an entry for each arm; sections of other numbers are folded, none is empty."""
+    page.goto(shown.arms)
+    expect(page.get_by_text("Group by: arm")).to_be_visible()
+    expect(page.get_by_text("36 matching runs")).to_be_visible()
+    for arm in ARMS:
+        expect(page.get_by_text(f"{arm} (val/accuracy)", exact=True)).to_be_visible()
+    expect(page.get_by_text(f"{ARMS[0]} (train/accuracy)", exact=True)).to_be_visible()
+    assert page.locator(DRAWN).first.evaluate("chart => chart._fullData.length") >= len(ARMS)
+    assert lines_of(page, "train/accuracy") == ARMS
+    said = page.inner_text("body")
+    heads = ["accuracies\n(2)", "scores\n(4)", "losses\n(2)", "test\n(1)", "initial\n(1)", "update_ratio\n(2)"]
+    places = [said.index(head) for head in heads]
+    assert places == sorted(places)
+    assert "No charts" not in said
+
+
+def test_the_best_trials_show_what_they_have_in_common(page, shown):
+    """Sorted by validation accuracy; the first chart has the hyperparameters, those on a log scale by their logarithms."""
+    page.goto(shown.best)
+    expect(page.get_by_text("Sort: best/val_accuracy")).to_be_visible()
+    expect(page.get_by_text("Parallel Coordinates", exact=True)).to_be_visible()
+    expect(page.locator("svg text").get_by_text("batch_norm", exact=True)).to_be_visible()
+    axes = set(page.locator("svg text").all_text_contents())
+    assert {"log10_learning_rate", "log10_l2", "activation", "init", "batch_norm", "best/val_accuracy"} <= axes
+    names = page.get_by_role("link", name=TRIAL).all_inner_texts()
+    with (shown.folder / "reports/random_vs_grid/trials.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["repetition"] == "0"]
+    scores = {f"{r['arm']}-b{int(r['block']):02d}-{int(r['trial']):04d}": float(r["best/val_accuracy"]) for r in rows}
+    shown_scores = [scores[name] for name in names]
+    assert shown_scores == sorted(scores.values(), reverse=True)[: len(names)]
+    assert len(names) > 9
