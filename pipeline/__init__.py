@@ -15,6 +15,7 @@ F4  ``search``, ``progress``                plan, train, record, resume; and wha
 F5  ``report``                              the verdict, its figures and its page
 F6  ``lecture``                             the lecture's demonstrations, held against its numbers
 F7  ``lookup``, ``jobs``, ``stages``        studies by name, the jobs, stages
+    ``manual``, ``publication``             trials of one's own choice; what a study leaves for its readers
     ``arguments``, ``cli``                  the words of the command line; the verbs
     ``model``, ``served``, ``portrait``     the best trial's model, kept and registered; its pictures
     ``ui``                                  MLflow UI and Optuna Dashboard, opened and closed together

@@ -127,8 +127,9 @@ def _refine(args: argparse.Namespace, voice: Voice, interrupts: Any) -> None:
 
 
 def _job(args: argparse.Namespace, voice: Voice, interrupts: Any) -> Job:
-    from pipeline.jobs import Job, manual_study, recorded_study
+    from pipeline.jobs import Job, recorded_study
     from pipeline.lookup import find_study
+    from pipeline.manual import manual_study
     from pipeline.stores import resolve_stores
 
     study = find_study(args.study, _given(args, ("seed", "trials", "blocks")))

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property, wraps
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
-import pandas as pd
-
-from pipeline import __version__
 from pipeline.babysitting.check_result import CheckResult, markdown_table
 from pipeline.babysitting.checks import check
-from pipeline.babysitting.diagnosis import GOOD
 from pipeline.babysitting.plugins import load_rules
 from pipeline.babysitting.rules import RULES
-from pipeline.babysitting.summary import summary
 from pipeline.data import fingerprint
 from pipeline.errors import Failed
-from pipeline.nn.activations import ACTIVATIONS
-from pipeline.nn.initializers import INITIALIZERS
+from pipeline.manual import MANUAL
 from pipeline.progress import Progress
-from pipeline.report import TrialsTable, write_report, write_table
 from pipeline.search import confirmation, reconcile, search
 from pipeline.search.affordable import check_affordable
 from pipeline.search.agenda import Agenda, draw_agenda
@@ -35,7 +26,7 @@ from pipeline.search.interrupts import Interrupts, Stopped
 from pipeline.search.ledger import SCORE, Ledger, mend_journal
 from pipeline.search.ownership import owned
 from pipeline.search.plan import make_task, plan, planned_trial
-from pipeline.spec import Arm, Categorical, Dimension, Float, SearchSpace, Study
+from pipeline.spec import Study
 from pipeline.stores import Stores, opening, redact
 from pipeline.task import NETWORK_VERSION, run_task
 from pipeline.tracking import Tracker
@@ -43,11 +34,6 @@ from pipeline.trial import PlannedTrial
 from pipeline.voice import Voice
 
 P = ParamSpec("P")
-COMPLAINTS = 5
-"""So many of the commonest complaints are said."""
-
-MANUAL = Arm("manual")
-"""The arm of the trials that a person chooses one by one, with ``train``."""
 
 
 def phase(method: Callable[Concatenate[Job, P], None]) -> Callable[Concatenate[Job, P], None]:
@@ -241,60 +227,11 @@ class Job:
 
     @phase
     def report(self) -> None:
-        """Write the report from the recorded trials, log it to the study's run, and say where to look."""
-        folder = self.stores.folder / "reports" / self.study.name
-        trials = self.ledger.table()
-        diagnosis = self.diagnose(trials.to_dict("records"))
-        provenance = {**self.provenance(), "diagnosis": diagnosis}
-        table = TrialsTable(trials, self.study, provenance, pd.DataFrame(confirmation.confirmed(self.ledger)))
-        write_table(table, folder)
-        report = write_report(table, folder)
-        self.tracker.log_metrics(
-            report.metrics | {f"health/{word}": count for word, count in diagnosis["health"].items()}
-        )
-        self.tracker.set_tags(report.tags)
-        self.tracker.describe(self.study, report.verdict)
-        self.tracker.log_files(folder, "report")
-        self.ledger.illustrate(report.figures)
-        self.voice.result(f"report: {report.sentence}")
-        self.voice.result(f"page: {report.page}")
-        if self.voice.verbose:
-            self.voice.detail(f"  {sum(path.is_file() for path in folder.rglob('*'))} files in {folder}")
-        if self.keep_model:
-            self.register(trials.to_dict("records"))
-        self.voice.say("look at every trial in")
-        self.voice.say(f"  MLflow UI         {self._mlflow_command()}")
-        self.voice.say(f"    then open       {self.tracker.charts_link()}")
-        self.voice.say(f"  Optuna Dashboard  optuna-dashboard {redact(self.stores.storage)}")
+        """Write the report from the recorded trials, log it to the study's run, keep the best model, and say where to look."""
+        from pipeline.publication import Publication  # figures and scikit-learn take a second to import
 
-    def register(self, trials: Sequence[Mapping[str, Any]]) -> None:
-        """Train the network of the best trial once more and register it as a model; say under what name."""
-        from pipeline.model import best_trial, keeping, train_again
-        from pipeline.portrait import save_pictures
-
-        if not (record := best_trial(trials)):
-            self.voice.say("model: none, since every trial diverged")
-            return
-        best = train_again(self.study, record, self.basis)
-        folder = self.stores.folder / "reports" / self.study.name / "best"
-        save_pictures(best.pictures, folder)
-        self.tracker.log_files(folder, "best")
-        name = f"babysit-{self.study.name}"
-        with keeping(best) as kept:
-            version, champion = self.tracker.register(name, kept)
-        self.voice.say(
-            f"model: {best.evidence['trial']}, {best.val_accuracy:.3f} of validation rows right, is {name}/{version}"
-        )
-        self.voice.say("  it is the champion" if champion else "  the champion stays another, which did no worse")
-
-    def diagnose(self, trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Say how many trials are well, and where in the space the complaints gather; the same as plain values."""
-        health = Counter(trial["health"] for trial in trials)
-        sentences = [tally.sentence for tally in summary(trials, self.study.space)]
-        self.voice.say(f"diagnosis: {health[GOOD]:,} of {len(trials):,} trials have nothing wrong")
-        for sentence in sentences[:COMPLAINTS]:
-            self.voice.say(f"  {sentence}")
-        return {"health": dict(health.most_common()), "sentences": sentences}
+        publication = Publication(self.study, self.stores, self.voice, self.ledger, self.tracker)
+        publication.report(basis=(lambda: self.basis) if self.keep_model else None)
 
     def train(self) -> None:
         """Train the configuration that a person chose on the first block's data; record it as the next trial of their arm."""
@@ -311,41 +248,6 @@ class Job:
         scores = "  ".join(f"{key} {value:.4g}" for key, value in trial.metrics.items())
         self.voice.result(f"{'diverged' if trial.result.diverged else 'checkpoint'}: {scores}")
         self.voice.result(f"diagnosis: {trial.diagnosis['health']}: {trial.diagnosis['diagnosis'] or 'nothing wrong'}")
-
-    def provenance(self) -> dict[str, str]:
-        """The versions that the numbers were made with."""
-        packages = ("numpy", "optuna", "scikit-learn", "scipy", "mlflow")
-        return {"babysit": __version__} | {name: version(name) for name in packages}
-
-    def _mlflow_command(self) -> str:
-        uri = self.stores.tracking
-        if uri.startswith("http"):
-            return redact(uri)
-        return f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --backend-store-uri {redact(uri)}"
-
-
-def manual_study(study: Study, chosen: Mapping[str, Any], epochs: int) -> Study:
-    """The study that a person's own trial is recorded in: what they chose is fixed, and its space holds whatever that is."""
-    fixed = replace(study.fixed, **chosen)
-
-    def widened(name: str, dimension: Dimension) -> Dimension:
-        value = getattr(fixed, name)
-        if isinstance(dimension, Float):
-            return Float(min(0.0, value), max(dimension.high, value))
-        known: dict[str, Collection[str]] = {"activation": ACTIVATIONS, "init": INITIALIZERS}
-        return Categorical(*dict.fromkeys([*known.get(name, dimension.choices), value]))
-
-    return replace(
-        study,
-        name=f"{study.name}-manual",
-        space=SearchSpace(**{name: widened(name, dimension) for name, dimension in study.space.items()}),
-        fixed=fixed,
-        config=replace(study.config, epochs=epochs or study.config.epochs),
-        arms=(MANUAL,),
-        pruner=None,
-        blocks=1,
-        trials=1,
-    )
 
 
 def recorded_study(study: Study, stores: Stores) -> Study:

@@ -29,6 +29,8 @@ FLOORS = (
     (
         "pipeline.lookup",
         "pipeline.jobs",
+        "pipeline.manual",
+        "pipeline.publication",
         "pipeline.stages",
         "pipeline.model",
         "pipeline.portrait",

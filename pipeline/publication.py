@@ -1,0 +1,114 @@
+"""What a recorded study leaves for its readers: the report, the tally of its diagnoses, its best model, and where to look."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline import __version__
+from pipeline.babysitting.diagnosis import GOOD
+from pipeline.babysitting.summary import summary
+from pipeline.model import best_trial, keeping, train_again
+from pipeline.portrait import save_pictures
+from pipeline.report import TrialsTable, write_report, write_table
+from pipeline.search import confirmation
+from pipeline.search.ledger import Ledger
+from pipeline.spec import Study
+from pipeline.stores import Stores, redact
+from pipeline.tracking import Tracker
+from pipeline.voice import Voice
+
+COMPLAINTS = 5
+"""So many of the commonest complaints are said."""
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A study and its records, and what is said meanwhile."""
+
+    study: Study
+    stores: Stores
+    voice: Voice
+    ledger: Ledger
+    tracker: Tracker
+
+    @property
+    def folder(self) -> Path:
+        """Where the report goes."""
+        return self.stores.folder / "reports" / self.study.name
+
+    def report(self, *, basis: Callable[[], Record] | None) -> None:
+        """Write the report, log it to the study's run, register the best model, and say where to look.
+
+        ``basis`` is asked what a model stands on, and is ``None`` if none is wanted.
+        """
+        trials = self.ledger.table()
+        records = trials.to_dict("records")
+        diagnosis = self.diagnose(records)
+        provenance = {**versions(), "diagnosis": diagnosis}
+        again = pd.DataFrame(confirmation.confirmed(self.ledger))
+        self._write(TrialsTable(trials, self.study, provenance, again))
+        self.tracker.log_metrics({f"health/{word}": count for word, count in diagnosis["health"].items()})
+        if basis:
+            self.register(records, basis)
+        self._say_where()
+
+    def _write(self, table: TrialsTable) -> None:
+        write_table(table, self.folder)
+        report = write_report(table, self.folder)
+        self.tracker.log_metrics(report.metrics)
+        self.tracker.set_tags(report.tags)
+        self.tracker.describe(self.study, report.verdict)
+        self.tracker.log_files(self.folder, "report")
+        self.ledger.illustrate(report.figures)
+        self.voice.result(f"report: {report.sentence}")
+        self.voice.result(f"page: {report.page}")
+        if self.voice.verbose:
+            self.voice.detail(f"  {sum(path.is_file() for path in self.folder.rglob('*'))} files in {self.folder}")
+
+    def diagnose(self, trials: Sequence[Record]) -> dict[str, Any]:
+        """Say how many trials are well, and where in the space the complaints gather; the same as plain values."""
+        health = Counter(trial["health"] for trial in trials)
+        sentences = [tally.sentence for tally in summary(trials, self.study.space)]
+        self.voice.say(f"diagnosis: {health[GOOD]:,} of {len(trials):,} trials have nothing wrong")
+        for sentence in sentences[:COMPLAINTS]:
+            self.voice.say(f"  {sentence}")
+        return {"health": dict(health.most_common()), "sentences": sentences}
+
+    def register(self, trials: Sequence[Record], basis: Callable[[], Record]) -> None:
+        """Train the network of the best trial once more, draw it, and register it as a model; say under what name."""
+        if not (record := best_trial(trials)):
+            self.voice.say("model: none, since every trial diverged")
+            return
+        best = train_again(self.study, record, basis())
+        save_pictures(best.pictures, self.folder / "best")
+        self.tracker.log_files(self.folder / "best", "best")
+        name = f"babysit-{self.study.name}"
+        with keeping(best) as kept:
+            number, champion = self.tracker.register(name, kept)
+        self.voice.say(
+            f"model: {best.evidence['trial']}, {best.val_accuracy:.3f} of validation rows right, is {name}/{number}"
+        )
+        self.voice.say("  it is the champion" if champion else "  the champion stays another, which did no worse")
+
+    def _say_where(self) -> None:
+        uri = redact(self.stores.tracking)
+        served = f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --backend-store-uri {uri}"
+        self.voice.say("look at every trial in")
+        self.voice.say(f"  MLflow UI         {uri if uri.startswith('http') else served}")
+        self.voice.say(f"    then open       {self.tracker.charts_link()}")
+        self.voice.say(f"  Optuna Dashboard  optuna-dashboard {redact(self.stores.storage)}")
+
+
+def versions() -> dict[str, str]:
+    """The versions that the numbers were made with."""
+    packages = ("numpy", "optuna", "scikit-learn", "scipy", "mlflow")
+    return {"babysit": __version__} | {name: version(name) for name in packages}
