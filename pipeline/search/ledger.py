@@ -171,22 +171,15 @@ class Ledger:
 
     def table(self) -> pd.DataFrame:
         """One row for each trial of the declared budget, in the order of arms, blocks and numbers."""
-        arms = [arm.name for arm in self.study.arms]
-        rows = [
-            {
-                **{k: v for k, v in trial.user_attrs.items() if k != SCORE},
-                **trial.params,
-                SCORE: trial.user_attrs[SCORE],
-            }
-            | ({"pruned": trial.state == TrialState.PRUNED} if self.study.pruner else {})
-            for key, trial in self.recorded().items()
-            if self.study.budgets(*key)
-        ]
-        frame = pd.DataFrame(rows)
-        order = {name: i for i, name in enumerate(arms)}
-        return frame.sort_values(
-            ["arm", "block", "trial"], key=lambda c: c.map(order) if c.name == "arm" else c, ignore_index=True
-        )
+        place = {arm.name: i for i, arm in enumerate(self.study.arms)}
+        kept = {key: trial for key, trial in self.recorded().items() if self.study.budgets(*key)}
+        ordered = sorted(kept, key=lambda key: (place[key[0]], *key[1:]))  # at once, so that columns have an order, too
+        return pd.DataFrame([self._row(kept[key]) for key in ordered])
+
+    def _row(self, trial: FrozenTrial) -> dict[str, Any]:
+        about = {key: value for key, value in trial.user_attrs.items() if key != SCORE}
+        pruned = {"pruned": trial.state == TrialState.PRUNED} if self.study.pruner else {}
+        return {**about, **trial.params, SCORE: trial.user_attrs[SCORE], **pruned}
 
     def optuna_name(self, arm: str, block: int) -> str:
         """A name that sorts."""
