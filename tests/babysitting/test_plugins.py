@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from joblib.externals.loky import get_reusable_executor
 from mlflow import MlflowClient
 
 from pipeline.babysitting.diagnosis import diagnose, health
@@ -50,6 +51,7 @@ def install(tmp_path, monkeypatch):
     load_rules.cache_clear()
     yield _install
     load_rules.cache_clear()
+    get_reusable_executor().shutdown(wait=True)  # its processes would know the rules in later tests, too
     for name in ("acme_rules", "zeta_rules"):
         sys.modules.pop(name, None)
 
