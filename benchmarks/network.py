@@ -109,6 +109,7 @@ def products(work: Work) -> Side:
     import numpy as np
 
     from pipeline.hparams import HyperParams
+    from pipeline.nn.dense import SMALL_PRODUCT
     from pipeline.training.memory import architecture, trials_per_tile
 
     trial = HyperParams(hidden=work.sizes[1:-1], batch_norm=work.batch_norm)
@@ -123,8 +124,12 @@ def products(work: Work) -> Side:
         return normal(tile, features, work.batch).swapaxes(1, 2)
 
     inputs = [normal(work.sizes[0] + 1, work.batch).T for _ in range(work.rows // work.batch)]
+    small = inputs[0].size * work.sizes[1] <= SMALL_PRODUCT
+    by_row = [np.ascontiguousarray(batch) if small else batch for batch in inputs]
     pairs = list(zip(work.sizes[:-1], work.sizes[1:], strict=True))
-    weights = [[normal(tile, fan_in + 1, fan_out) for fan_in, fan_out in pairs] for _ in range(GROUP // tile)]
+    weights = [
+        [normal(tile, fan_out, fan_in + 1).swapaxes(1, 2) for fan_in, fan_out in pairs] for _ in range(GROUP // tile)
+    ]
     grads = [np.empty_like(array) for array in weights[0]]
     outputs = [signal(fan_out + 1) for fan_out in work.sizes[1:]]
 
@@ -132,19 +137,20 @@ def products(work: Work) -> Side:
         with np.errstate(all="ignore"):
             for _ in range(work.epochs):
                 for own in weights:
-                    for batch in inputs:
-                        multiply(batch, own, outputs, grads)
+                    for batch, rows in zip(inputs, by_row, strict=True):
+                        multiply(batch, rows, own, outputs, grads)
 
     return train, len(weights) * tile
 
 
-def multiply(inputs: Any, weights: list[Any], outputs: list[Any], grads: list[Any]) -> None:
-    """The products of one step, forward and back."""
+def multiply(inputs: Any, rows: Any, weights: list[Any], outputs: list[Any], grads: list[Any]) -> None:
+    """The products of one step, forward and back, where the first layer's gradient is made from the inputs as ``rows``."""
     from numpy import matmul
 
     below = [inputs, *outputs]
     for i, array in enumerate(weights):
         matmul(below[i], array, out=outputs[i][..., :-1])
+    below[0] = rows
     for i in reversed(range(len(weights))):
         matmul(below[i].swapaxes(-1, -2), outputs[i][..., :-1], out=grads[i])
         if i:

@@ -70,9 +70,8 @@ class Conv(Layer):
     def trained(self) -> Shapes:
         return {"W": (self.fan_in, self.filters), "b": (1, self.filters)}
 
-    @property
-    def joined(self) -> Shapes:
-        return {"Wb": (self.fan_in + 1, self.filters)}
+    def trained_in(self, values: Array) -> Arrays:
+        return {**super().trained_in(values), "Wb": values.reshape(-1, self.fan_in + 1, self.filters)}
 
     @property
     def field(self) -> int:

@@ -9,13 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 
 from pipeline.nn.workspace import Array, Workspace
 
-__all__ = ["Array", "Arrays", "Layer", "Shapes", "Workspace"]
+__all__ = ["Array", "Arrays", "Layer", "Shapes", "Workspace", "in_order"]
 
 Arrays = Mapping[str, Array]
 Shapes = Mapping[str, tuple[int, int]]
+
+
+def in_order(shapes: Shapes, values: Array) -> dict[str, Array]:
+    """Arrays of these shapes, (K, ...), as views of values (K, P) in which they lie one after the other."""
+    views, start = {}, 0
+    for name, shape in shapes.items():
+        stop = start + prod(shape)
+        views[name] = values[:, start:stop].reshape(-1, *shape)
+        start = stop
+    return views
 
 
 @dataclass(frozen=True)
@@ -26,12 +37,7 @@ class Layer:
 
     @property
     def trained(self) -> Shapes:
-        """Its parameters, per trial, in the order in which they lie in memory. Regularisers act on ``W`` alone."""
-        return {}
-
-    @property
-    def joined(self) -> Shapes:
-        """Names for all of its parameters as one array."""
+        """Its parameters, per trial. Regularisers act on ``W`` alone."""
         return {}
 
     @property
@@ -39,10 +45,13 @@ class Layer:
         """What it remembers and does not train: its running statistics."""
         return {}
 
-    @property
-    def kept_joined(self) -> Shapes:
-        """Names for all that it remembers as one array."""
-        return {}
+    def trained_in(self, values: Array) -> Arrays:
+        """Its parameters, (K, ...) each, as views of the values (K, P) of all of them; also under names for several as one."""
+        return in_order(self.trained, values)
+
+    def kept_in(self, values: Array) -> Arrays:
+        """What it remembers, as views of its values (K, P)."""
+        return in_order(self.kept, values)
 
     @property
     def initial(self) -> Mapping[str, float]:

@@ -145,8 +145,8 @@ class Network:
 def make_network(architecture: Architecture, trials: int, dtype: str = "float32") -> Network:
     """K networks whose weights and biases are 0, norms γ = 1, β = 0, and running statistics mean 0, variance 1."""
     layers = architecture.layers()
-    params = Parameters.zeros([(layer.trained, layer.joined) for layer in layers], trials, dtype)
-    stats = Parameters.zeros([(layer.kept, layer.kept_joined) for layer in layers], trials, dtype)
+    params = Parameters.zeros([(layer.trained, layer.trained_in) for layer in layers], trials, dtype)
+    stats = Parameters.zeros([(layer.kept, layer.kept_in) for layer in layers], trials, dtype)
     network = Network(layers, params, stats)
     for layer, arrays in zip(layers, network.arrays, strict=True):
         for name, value in layer.initial.items():

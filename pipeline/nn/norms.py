@@ -43,9 +43,8 @@ class BatchNorm(_Norm):
     def kept(self) -> Shapes:
         return {"mean": (1, self.width), "variance": (1, self.width)}
 
-    @property
-    def kept_joined(self) -> Shapes:
-        return {"moments": (2, self.width)}
+    def kept_in(self, values: Array) -> Arrays:
+        return {**super().kept_in(values), "moments": values.reshape(-1, 2, self.width)}
 
     @property
     def initial(self) -> Mapping[str, float]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import prod
 
 import numpy as np
 
 from pipeline.nn.layer import Array, Arrays, Shapes
 
-Share = tuple[Shapes, Shapes]
-"""The shapes of a layer's arrays, and those of all of them as one."""
+Share = tuple[Shapes, Callable[[Array], Arrays]]
+"""The shapes of a layer's arrays, and what finds them in the layer's values (K, P)."""
 
 
 class Parameters:
@@ -23,25 +23,20 @@ class Parameters:
         self.values, self.shares = values, shares
         self.layers: list[Arrays] = []
         start = 0
-        for shapes, joined in shares:
-            begin, views = start, {}
-            for name, shape in shapes.items():
-                stop = start + math.prod(shape)
-                views[name] = values[:, start:stop].reshape(-1, *shape)
-                start = stop
-            views.update({name: values[:, begin:start].reshape(-1, *shape) for name, shape in joined.items()})
-            self.layers.append(views)
+        for shapes, views in shares:
+            stop = start + _size(shapes)
+            self.layers.append(views(values[:, start:stop]))
+            start = stop
         self.weights = [views["W"] for views in self.layers if "W" in views]
 
     @classmethod
     def zeros(cls, shares: Sequence[Share], trials: int, dtype: str) -> Parameters:
         """Arrays of these shapes, all zero."""
-        size = sum(math.prod(shape) for shapes, _ in shares for shape in shapes.values())
-        return cls(np.zeros((trials, size), dtype), shares)
+        return cls(np.zeros((trials, sum(_size(shapes) for shapes, _ in shares)), dtype), shares)
 
     @property
     def names(self) -> tuple[tuple[int, str, tuple[int, int]], ...]:
-        """The layer, name and shape of every array of a trial, in the order in which they lie."""
+        """The layer, name and shape of every array of a trial."""
         return tuple((i, name, shape) for i, (shapes, _) in enumerate(self.shares) for name, shape in shapes.items())
 
     def with_values(self, values: Array) -> Parameters:
@@ -55,3 +50,7 @@ class Parameters:
     def __len__(self) -> int:
         """K."""
         return len(self.values)
+
+
+def _size(shapes: Shapes) -> int:
+    return sum(map(prod, shapes.values()))

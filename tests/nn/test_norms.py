@@ -18,7 +18,7 @@ def inputs():
 
 def params_of(layer, gamma=1.0, beta=0.0):
     """γ and β, one of each for every trial and feature, and statistics as they start."""
-    shares = [(layer.trained, layer.joined)], [(layer.kept, layer.kept_joined)]
+    shares = [(layer.trained, layer.trained_in)], [(layer.kept, layer.kept_in)]
     trained, kept = (Parameters.zeros(share, TRIALS, "float64").layers[0] for share in shares)
     params = {**trained, **kept}
     for name, value in {**layer.initial, "gamma": gamma, "beta": beta}.items():

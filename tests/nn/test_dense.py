@@ -1,0 +1,45 @@
+"""Dense layers: how their arrays lie in memory, and that it changes nothing in what they compute."""
+
+import numpy as np
+import pytest
+
+from pipeline.nn.layers import Dense, Workspace
+from pipeline.nn.network import with_ones
+from pipeline.nn.parameters import Parameters
+
+TRIALS, ROWS, FAN_IN, FAN_OUT = 3, 8, 5, 4
+RNG = np.random.default_rng(0)
+
+
+def drawn(layer):
+    """Parameters of random values for a dense layer."""
+    params = Parameters.zeros([(layer.trained, layer.trained_in)], TRIALS, "float64")
+    params.values[:] = RNG.standard_normal(params.values.shape)
+    return params
+
+
+def test_weights_and_biases_are_views_of_the_flat_values():
+    """W and b, side by side in Wb, are all of the values, and a change to one is a change to the other."""
+    params = drawn(Dense(0, FAN_IN, FAN_OUT))
+    (arrays,) = params.layers
+    np.testing.assert_array_equal(np.concatenate([arrays["W"], arrays["b"]], axis=1), arrays["Wb"])
+    assert arrays["Wb"].shape == (TRIALS, FAN_IN + 1, FAN_OUT)
+    arrays["W"][:], arrays["b"][:] = 1, 2
+    assert np.count_nonzero(params.values == 1) == TRIALS * FAN_IN * FAN_OUT
+    assert np.count_nonzero(params.values == 2) == TRIALS * FAN_OUT
+
+
+@pytest.mark.parametrize("limit", [0, 10**6], ids=["as they lie", "row by row"])
+def test_the_first_layer_is_its_definition_however_its_inputs_are_laid_out(limit, monkeypatch):
+    """Z = X·W + b, dW = Xᵀ·dZ and db = Σ dZ, for products that count as small and for those that do not."""
+    monkeypatch.setattr("pipeline.nn.dense.SMALL_PRODUCT", limit)
+    layer = Dense(0, FAN_IN, FAN_OUT, first=True)
+    params, grads = drawn(layer), drawn(layer)
+    inputs, upstream = RNG.standard_normal((ROWS, FAN_IN)), RNG.standard_normal((TRIALS, ROWS, FAN_OUT))
+    space, (arrays,), (found,) = Workspace(TRIALS, ROWS, "float64"), params.layers, grads.layers
+    batch = with_ones(inputs, "float64")
+    outputs = layer.forward(arrays, batch, space, training=True)
+    np.testing.assert_allclose(outputs, inputs @ arrays["W"] + arrays["b"], rtol=1e-12)
+    layer.backward(arrays, found, batch, upstream.copy(), space)
+    np.testing.assert_allclose(found["W"], np.einsum("bd,kbh->kdh", inputs, upstream), rtol=1e-12)
+    np.testing.assert_allclose(found["b"], upstream.sum(axis=1, keepdims=True), rtol=1e-12)
