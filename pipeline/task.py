@@ -36,13 +36,13 @@ class Task:
     pruning: Pruning | None = None
 
 
-def run_task(task: Task) -> list[FinishedTrial]:
-    """Train the trials of a task, and read their curves.
+def run_task(task: Task, data: Dataset | None = None) -> list[FinishedTrial]:
+    """Train the trials of a task, and read their curves; ``data`` is its block, which is loaded if it is not given.
 
     On one BLAS thread: with more, the bits of a result could depend on the machine's load.
     """
     with threadpool_limits(1):
-        data = load_block(task.dataset, task.config, task.split_seed)
+        data = data or load_block(task.dataset, task.config, task.split_seed)
         trained = _train(task, data)
     own = load_rules()
     sizes = {"classes": data.classes, "train_rows": len(data.train), "val_rows": len(data.val)}
@@ -71,9 +71,9 @@ def _train(task: Task, data: Dataset) -> list[TrialResult]:
     ]
 
 
-def run_task_in_worker(task: Task) -> list[FinishedTrial]:
+def run_task_in_worker(task: Task, data: Dataset | None = None) -> list[FinishedTrial]:
     """:func:`run_task`, undisturbed by the Ctrl-C that is meant for the parent."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return run_task(task)
+    return run_task(task, data)

@@ -1,7 +1,12 @@
 """The task: what a worker trains, and that its numbers are those of the version it claims."""
 
+import pickle
+import subprocess
+import sys
+
 import pytest
 
+from pipeline.data import small_block
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.task import NETWORK_VERSION, Task, run_task
 from pipeline.trial import PlannedTrial
@@ -56,3 +61,23 @@ def test_each_trial_is_read_out_in_words():
     assert trial.attributes["health"] == "diverged"
     assert "learning rate 1e+04 far too high" in trial.attributes["diagnosis"]
     assert trial.metrics["test/accuracy"] == 0.1
+
+
+def test_a_small_block_goes_along_so_that_a_worker_needs_numpy_alone():
+    """A fresh process trains a task on the data it was sent, to the same bits, and never imports scikit-learn."""
+    plan = PlannedTrial("s", "a", "a", 0, 0, POINTS[0], HyperParams(**POINTS[0]))
+    task = Task((plan,), "digits", TrainConfig(epochs=2), split_seed=1, order_seed=2)
+    sent = pickle.dumps((run_task, task, small_block(task.dataset, task.config, task.split_seed)))
+    code = (
+        "import pickle, sys; run, *sent = pickle.load(sys.stdin.buffer); (trial,) = run(*sent);"
+        "assert 'sklearn' not in sys.modules; print(trial.result.curves['val/loss'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input=sent, stdout=subprocess.PIPE, check=True)
+    (alone,) = run_task(task)
+    assert done.stdout.decode().strip() == str(alone.result.curves["val/loss"])
+
+
+def test_a_large_block_is_not_sent(monkeypatch):
+    """Workers load it themselves: they share the file that it was prepared into."""
+    monkeypatch.setattr("pipeline.data.dataset.SMALL_BYTES", 1000)
+    assert small_block("digits", TrainConfig(), 0) is None

@@ -21,6 +21,9 @@ from pipeline.hparams import TrainConfig, check_choice
 BLOCKS, BLOCKS_BYTES = 4, 2**28
 """Blocks that a process keeps: so many, and no more of them than fit into so many bytes, but always the last one."""
 
+SMALL_BYTES = 2**23
+"""Up to here it is quicker to send a block than to import what it takes to split one, scikit-learn."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -134,6 +137,12 @@ def load_block(dataset: str, config: TrainConfig, seed: int) -> Dataset:
         _make_room(coming)
         _blocks[key] = (_shared_block if coming > BLOCKS_BYTES else _own_block)(rows, config, seed)
     return _blocks[key]
+
+
+def small_block(dataset: str, config: TrainConfig, seed: int) -> Dataset | None:
+    """:func:`load_block`, if the block is small enough to be sent to whoever trains on it; a large one he loads himself."""
+    small = load_rows(dataset).inputs.size * np.dtype(config.dtype).itemsize <= SMALL_BYTES
+    return load_block(dataset, config, seed) if small else None
 
 
 def _own_block(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
