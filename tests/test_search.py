@@ -14,6 +14,7 @@ from pipeline.cli import main
 from pipeline.lookup import find_study
 from pipeline.search.ledger import Ledger
 from pipeline.search.ownership import owned
+from pipeline.task import NETWORK_VERSION
 
 TIMES = ["seconds", "run_id"]
 
@@ -174,7 +175,7 @@ def test_another_version_of_the_network_is_refused(searched, tiny_study, monkeyp
     """Trials whose numbers another version of the network made are not added to: the way on is --new."""
     monkeypatch.setattr("pipeline.jobs.NETWORK_VERSION", 10**6)
     assert main(["search", str(tiny_study), "--trials", "7"]) == 2
-    assert "network_version was 1, is 1000000" in capsys.readouterr().err
+    assert f"network_version was {NETWORK_VERSION}, is 1000000" in capsys.readouterr().err
 
 
 def test_other_data_under_the_same_name_is_refused(searched, tiny_study, monkeypatch, capsys):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import uuid
+import secrets
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -32,7 +33,7 @@ class BulkRoute:
 
     def write(self, experiment_id: str, runs: Sequence[RunRecord]) -> list[str]:
         """Insert the runs; their ids, in order."""
-        ids = [uuid.uuid4().hex for _ in runs]
+        ids = sorted(new_run_id() for _ in runs)
         with self.store.ManagedSessionMaker(read_only=False) as session:
             experiment = session.execute(EXPERIMENT, {"id": int(experiment_id)}).one()
             if experiment.lifecycle_stage != LifecycleStage.ACTIVE:
@@ -41,6 +42,17 @@ class BulkRoute:
                 if rows := [row for named in zip(ids, runs, strict=True) for row in rows_of(experiment, *named)]:
                     session.execute(insert(table), rows)
         return ids
+
+
+def new_run_id() -> str:
+    """A new id that sorts by its time (RFC 9562, version 7), 32 hex digits.
+
+    The indexes of MLflow's tables grow at their ends with such ids. With random ones each run would touch pages of its
+    own in all of them, and a trial cost more the more there are.
+    """
+    value = time.time_ns() // 10**6 << 80 | secrets.randbits(80)
+    version, variant = 0xF << 76, 0x3 << 62
+    return f"{value & ~(version | variant) | 7 << 76 | 2 << 62:032x}"
 
 
 def _run(experiment: Any, run_id: str, run: RunRecord) -> Iterator[Row]:

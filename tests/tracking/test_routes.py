@@ -6,6 +6,7 @@ these tests pass with it; until then its stores are written through the client.
 
 import json
 import shutil
+import uuid
 from collections import Counter
 
 import mlflow
@@ -15,7 +16,7 @@ from mlflow import MlflowClient
 from sqlalchemy import create_engine, inspect, text
 
 from pipeline.tracking import Tracker
-from pipeline.tracking.bulk_route import HOLDS_FOR, BulkRoute, revision
+from pipeline.tracking.bulk_route import HOLDS_FOR, BulkRoute, new_run_id, revision
 from pipeline.tracking.client_route import ClientRoute
 
 CURVES = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
@@ -167,3 +168,11 @@ def test_the_contract_is_with_this_mlflow(tracking_uri):
     """The installed MLflow, and the schema it makes, are those that the contract names."""
     store = MlflowClient(tracking_uri)._tracking_client.store
     assert HOLDS_FOR[revision(store)] == mlflow.__version__
+
+
+def test_ids_are_of_version_7_and_sort_by_time(monkeypatch):
+    """They are UUIDs of RFC 9562's version 7, each another, and one made a millisecond later comes later."""
+    monkeypatch.setattr("pipeline.tracking.bulk_route.time.time_ns", iter(range(10**18, 2 * 10**18, 10**6)).__next__)
+    ids = [new_run_id() for _ in range(200)]
+    assert ids == sorted(set(ids))
+    assert {(uuid.UUID(one).version, uuid.UUID(one).variant) for one in ids} == {(7, uuid.RFC_4122)}
