@@ -108,7 +108,7 @@ def main() -> None:
         return
     sizes = [(measure(args.small, 2, 1), measure(args.large, 2, 1)) for _ in range(args.turns)]
     print(size_table(sizes, args.small, args.large))
-    workers = [(measure(192, 100, 1), measure(192, 100, 2)) for _ in range(args.turns)]
+    workers = [(measure(1000, 20, 1), measure(1000, 20, 2)) for _ in range(args.turns)]
     print(worker_table(workers))
 
 
