@@ -18,7 +18,7 @@ import pandas as pd
 from pipeline.report.comparison import Evidence
 from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Interval, mean_interval
 from pipeline.report.table import IDENTITY, TrialsTable
-from pipeline.report.words import count, listed, p_value, points, title
+from pipeline.report.words import count, ends, listed, p_value, points, title
 from pipeline.spec import Arm
 
 VALIDATION, TEST = "best/val_accuracy", "test/accuracy"
@@ -116,7 +116,7 @@ def confirmation_sentence(found: Mapping[str, Confirmation], contrast: tuple[Arm
 
 def _score(one: Confirmation, *, first: bool) -> str:
     size, low, high = points(one.confirmed)
-    interval = f" (95% CI {low} to {high})" if len(one.blocks) > 1 else ""
+    interval = f" ({ends(low, high, len(one.blocks))})" if len(one.blocks) > 1 else ""
     return (
         f"what {title(one.arm)} chose {'scores ' if first else ''}{size}%{interval}{' on test data' if first else ''}"
     )
@@ -124,7 +124,7 @@ def _score(one: Confirmation, *, first: bool) -> str:
 
 def _luck(one: Confirmation, *, first: bool) -> str:
     size, low, high = points(one.luck)
-    interval = f" (95% CI {low} to {high})" if len(one.blocks) > 1 else ""
+    interval = f" ({ends(low, high, len(one.blocks))})" if len(one.blocks) > 1 else ""
     return f"by {size}{' points' if first else ''} with {title(one.arm)}{interval}"
 
 

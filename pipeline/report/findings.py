@@ -22,7 +22,7 @@ from pipeline.report.style import Looks, looks
 from pipeline.report.table import COSTS, TrialsTable
 from pipeline.report.targets import Needed, Target, headline, ladder, trials_needed
 from pipeline.report.verdict import Verdict, decide
-from pipeline.report.words import count, points, title
+from pipeline.report.words import count, ends, points, title
 from pipeline.spec import Arm, Study
 
 
@@ -100,7 +100,7 @@ class Findings:
     def _alone(self) -> str:
         curve = self.curves[self.study.arms[0].name]
         size, low, high = points(mean_interval(curve.test[:, -1], within=SHARE))
-        interval = f" (95% CI {low} to {high})" if len(curve.blocks) > 1 else ""
+        interval = f" ({ends(low, high, len(curve.blocks))})" if len(curve.blocks) > 1 else ""
         return (
             f"One arm, so there is nothing to compare: after {count(int(curve.budgets[-1]), 'trial')} the model that "
             f"{title(curve.arm)} chose scores {size}%{interval} on held-out test data, "

@@ -13,7 +13,7 @@ from pipeline.report.findings import Findings
 from pipeline.report.intervals import DIFFERENCE, mean_interval
 from pipeline.report.targets import GRIDS, Needed
 from pipeline.report.verdict import judge, validation_verdict
-from pipeline.report.words import capital, chance, count, decimals, listed, number, percent, points, title, whole
+from pipeline.report.words import capital, chance, count, decimals, ends, listed, number, percent, points, title, whole
 from pipeline.spec import Arm
 
 
@@ -44,8 +44,8 @@ def needs(needed: Needed, *, first: bool = False) -> str:
     """What one arm needs for an even chance, as a clause."""
     name = title(needed.arm)
     if math.isfinite(needed.median):
-        ends = f" (95% CI {whole(needed.low)}\u2013{whole(needed.high)})" if math.isfinite(needed.low) else ""
-        return f"{name} needs {whole(needed.median)}{' trials for an even chance' if first else ''}{ends}"
+        between = f" (95% CI {whole(needed.low)}\u2013{whole(needed.high)})" if math.isfinite(needed.low) else ""
+        return f"{name} needs {whole(needed.median)}{' trials for an even chance' if first else ''}{between}"
     if needed.hits:
         return f"{name} did not reach it in most blocks"
     if needed.arm.sampler in GRIDS:
@@ -107,7 +107,7 @@ def _optimism(findings: Findings) -> Iterator[str]:
         if arm.name in findings.curves:
             curve = findings.curves[arm.name]
             gap, low, high = points(mean_interval((curve.validation - curve.test)[:, -1], within=DIFFERENCE))
-            interval = f" (95% CI {low} to {high})" if len(curve.blocks) > 1 else ""
+            interval = f" ({ends(low, high, len(curve.blocks))})" if len(curve.blocks) > 1 else ""
             gaps.append(f"by {gap} points with {title(arm)}{interval}")
     yield capital(f"validation overstated the winner {listed(gaps)}.")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pipeline.report.findings import Findings
 from pipeline.report.intervals import SHARE, mean_interval
 from pipeline.report.targets import Needed
-from pipeline.report.words import count, decimals, label, listed, number, percent, points, whole
+from pipeline.report.words import count, decimals, ends, label, listed, number, percent, points, whole
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def _difference(findings: Findings) -> Iterator[Tile]:
         size, low, high = points(comparison.evidence.interval)
         sign = "" if size.startswith("\u2212") or not float(size) else "+"
         caption = f"points of test accuracy: {label(comparison.first)} minus {label(comparison.second)}"
-        detail = f"95% CI {low} to {high}" if len(comparison.blocks) > 1 else "one block: no interval"
+        detail = ends(low, high, len(comparison.blocks))
         yield Tile(f"{sign}{size}", caption, f"{detail}; after {count(comparison.trials, 'trial')}")
 
 
@@ -42,14 +42,14 @@ def _chance(findings: Findings) -> Iterator[Tile]:
         p = found.interval
         places = decimals(p.high - p.low)
         estimate, low, high = (number(x, places) for x in (p.estimate, p.low, p.high))
-        detail = f"95% CI {low} to {high}" if len(comparison.blocks) > 1 else "one block: no interval"
+        detail = ends(low, high, len(comparison.blocks))
         yield Tile(estimate, f"probability that {label(comparison.first)} wins, one search of each kind", detail)
 
 
 def _accuracy(findings: Findings) -> Tile:
     curve = next(iter(findings.curves.values()))
     size, low, high = points(mean_interval(curve.test[:, -1], within=SHARE))
-    detail = f"95% CI {low} to {high}" if len(curve.blocks) > 1 else "one block: no interval"
+    detail = ends(low, high, len(curve.blocks))
     return Tile(f"{size}%", f"test accuracy of the choice of {label(curve.arm)}", detail)
 
 
@@ -66,5 +66,5 @@ def _speed(findings: Findings) -> Tile:
 
 def _ends(needed: list[Needed]) -> str:
     """The intervals, in the order of the arms."""
-    ends = [f"{whole(n.low)} to {whole(n.high)}" for n in needed if math.isfinite(n.low)]
-    return f"95% CI {listed(ends)}" if ends else "no interval"
+    known = [f"{whole(n.low)} to {whole(n.high)}" for n in needed if math.isfinite(n.low)]
+    return f"95% CI {listed(known)}" if known else "no interval"

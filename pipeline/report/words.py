@@ -80,6 +80,13 @@ def chance(interval: Interval) -> str:
     return f"{estimate} (95% CI {low} to {high})"
 
 
+def ends(low: str, high: str, blocks: int) -> str:
+    """``95% CI 1.2 to 2.3``, or why there is none: of one block, or of blocks that do not differ, nothing is known."""
+    if blocks < 2:
+        return "one block: no interval"
+    return f"the same in all {blocks} blocks: no interval" if low == high else f"95% CI {low} to {high}"
+
+
 def p_value(p: float) -> str:
     """``p = 0.02``, or ``p < 0.001``; never a star."""
     return "p < 0.001" if p < 0.001 else f"p = {float(f'{p:.2g}'):g}"

@@ -3,7 +3,20 @@
 import pytest
 
 from pipeline.report.intervals import Interval
-from pipeline.report.words import chance, count, decimals, listed, number, p_value, percent, point, points, title, whole
+from pipeline.report.words import (
+    chance,
+    count,
+    decimals,
+    ends,
+    listed,
+    number,
+    p_value,
+    percent,
+    point,
+    points,
+    title,
+    whole,
+)
 from pipeline.spec import Arm
 
 
@@ -26,6 +39,13 @@ def test_an_interval_is_written_at_its_own_precision():
 def test_a_p_value_has_no_star(p, text):
     """Two significant digits, or that it is below a thousandth."""
     assert p_value(p) == text
+
+
+def test_an_interval_of_no_width_is_no_certainty():
+    """Blocks that do not differ, or one alone, say nothing of how sure a mean is, and the words say so."""
+    assert ends("1.2", "2.3", 10) == "95% CI 1.2 to 2.3"
+    assert ends("2.2", "2.2", 2) == "the same in all 2 blocks: no interval"
+    assert ends("nan", "nan", 1) == "one block: no interval"
 
 
 def test_small_words():
