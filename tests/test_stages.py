@@ -1,12 +1,14 @@
 """From coarse to fine as a verb: what is shown, what is run, and how the stages are tied together."""
 
 import json
+import signal
 
 import pytest
 from mlflow import MlflowClient
 
 from pipeline.cli import main
 from pipeline.lookup import find_study
+from pipeline.search.interrupts import Stopped
 from pipeline.search.ledger import Ledger
 from pipeline.stages import declaration
 from studies.random_vs_grid import STUDY
@@ -66,6 +68,30 @@ def test_a_stage_is_run_and_tied_to_the_one_before(staged, tracking_uri):
     assert {file.path for file in client.list_artifacts(fine.info.run_id)} >= {"check.md", "report", "study.json"}
     assert any(key.startswith("check/initial_loss") for key in fine.data.metrics)
     assert sum(value for key, value in fine.data.metrics.items() if key.startswith("health/")) == 5
+
+
+def test_a_stage_that_was_stopped_goes_on(staged, tracking_uri, monkeypatch):
+    """The same command proposes the same stage again, and trains what is missing of it: the planned set, once each."""
+    add, added = Ledger.add, []
+
+    def stopped_at_the_third(ledger, trial, run_id):
+        if len(added) == 2:
+            raise Stopped(signal.SIGINT)
+        added.append(trial.plan.name)
+        add(ledger, trial, run_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "add", stopped_at_the_third)
+        assert main(["refine", str(staged), "--run", "--workers", "1"]) == 130
+    assert main(["refine", str(staged), "--run", "--workers", "1"]) == 0
+    client = MlflowClient(tracking_uri=tracking_uri)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    query = "tags.study = 'staged.stage2' AND tags.kind = 'trial'"
+    trials = client.search_runs(experiments, query)
+    assert sorted(run.data.tags["trial"] for run in trials) == list("01234")
+    assert {run.info.status for run in trials} == {"FINISHED"}
+    (stage,) = client.search_runs(experiments, "tags.study = 'staged.stage2' AND tags.kind = 'study'")
+    assert stage.info.status == "FINISHED"
 
 
 def test_refining_what_is_not_recorded_is_refused(tiny_study, capsys):
