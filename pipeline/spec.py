@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, cast
-
-import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from pipeline.hparams import (
     EPOCHS_LIMIT,
@@ -20,138 +16,29 @@ from pipeline.hparams import (
     check_integer,
     check_kind,
     check_number,
-    did_you_mean,
     recorded,
 )
+from pipeline.space import Categorical, Dimension, Float, Point, SearchSpace
 
-Point = dict[str, Any]
-"""One value for each searched hyperparameter."""
+__all__ = [
+    "CONFIRM",
+    "TRIALS_LIMIT",
+    "Arm",
+    "Categorical",
+    "Dimension",
+    "Float",
+    "Point",
+    "Pruner",
+    "SearchSpace",
+    "Stage",
+    "Study",
+    "check_name",
+]
 
-SEARCHABLE = tuple(f.name for f in fields(HyperParams) if f.name != "seed")
-GRID_LIMIT = 100_000
 TRIALS_LIMIT = 1_000_000
-"""What a grid and a study may have; more is a slip of the pen."""
+"""The trials that a study may have; more is a slip of the pen."""
 CONFIRM = 5
 """So many times what an arm chose is trained again, unless the study says otherwise."""
-
-
-@dataclass(frozen=True)
-class Float:
-    """A real hyperparameter from ``low`` to ``high``, on a log scale if ``log``; a grid takes ``levels`` values of it."""
-
-    low: float
-    high: float
-    log: bool = False
-    levels: int = 3
-
-    def __post_init__(self) -> None:
-        for name in ("low", "high"):
-            check_number(name, getattr(self, name), low=-math.inf)
-            object.__setattr__(self, name, float(getattr(self, name)))
-        if self.low >= self.high:
-            raise ValueError(f"low must be below high: got low={self.low!r}, high={self.high!r}")
-        if self.log and self.low <= 0:
-            raise ValueError(f"a log scale needs low > 0: got low={self.low!r}")
-        check_integer("levels", self.levels, low=1)
-
-    @property
-    def distribution(self) -> BaseDistribution:
-        return FloatDistribution(self.low, self.high, log=self.log)
-
-    def at(self, unit: float) -> float:
-        """The value at a position of the unit interval, on the scale of the hyperparameter."""
-        low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
-        value = low + unit * (high - low)
-        return min(max(math.exp(value) if self.log else value, self.low), self.high)
-
-    def grid(self, shift: float | None = None) -> list[float]:
-        """The textbook's levels, evenly spaced from end to end; or, shifted by 0 <= shift < 1, at (i + shift) / levels."""
-        if shift is not None:
-            return [self.at((i + shift) / self.levels) for i in range(self.levels)]
-        return [self.at(float(u)) for u in (np.linspace(0, 1, self.levels) if self.levels > 1 else [0.5])]
-
-
-@dataclass(frozen=True)
-class Categorical:
-    """A hyperparameter that takes one of a few values: text, numbers, or True and False."""
-
-    choices: tuple[str | float | bool, ...]
-
-    def __init__(self, *choices: str | float | bool) -> None:
-        object.__setattr__(self, "choices", choices)
-        if not choices:
-            raise ValueError("Categorical: needs at least one choice")
-        for choice in choices:
-            if not isinstance(choice, (str, int, float)):
-                raise ValueError(
-                    f"Categorical: got {choice!r}; expected text, a number, True or False. Hidden sizes are text: '64x32'"
-                )
-        if len(set(choices)) < len(choices):
-            raise ValueError(f"Categorical: a choice is given twice in {choices!r}")
-
-    @property
-    def distribution(self) -> BaseDistribution:
-        return CategoricalDistribution(self.choices)
-
-    def grid(self, shift: float | None = None) -> list[str | float | bool]:
-        """Every choice; categories are always complete, whatever the shift."""
-        return list(self.choices)
-
-
-Dimension = Float | Categorical
-
-
-class SearchSpace(Mapping[str, Dimension]):
-    """The hyperparameters that are searched, by name; the one declaration that samplers and grids both derive from."""
-
-    def __init__(self, **dimensions: Dimension) -> None:
-        if not dimensions:
-            raise ValueError("SearchSpace: nothing to search; give at least one hyperparameter")
-        for name, dimension in dimensions.items():
-            if name not in SEARCHABLE:
-                hint = did_you_mean(name, SEARCHABLE)
-                raise ValueError(
-                    f"SearchSpace: unknown hyperparameter {name!r}; {hint}expected one of {', '.join(SEARCHABLE)}"
-                )
-            if not isinstance(dimension, Dimension):
-                raise ValueError(f"SearchSpace: {name}: got {dimension!r}; expected Float(...) or Categorical(...)")
-        self._dimensions = dimensions
-        if self.grid_size > GRID_LIMIT:
-            raise ValueError(f"SearchSpace: its grid has {self.grid_size:,} points; the limit is {GRID_LIMIT:,}")
-
-    def __getitem__(self, name: str) -> Dimension:
-        return self._dimensions[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._dimensions)
-
-    def __len__(self) -> int:
-        return len(self._dimensions)
-
-    @property
-    def distributions(self) -> dict[str, BaseDistribution]:
-        """Optuna's distribution of each hyperparameter."""
-        return {name: dimension.distribution for name, dimension in self.items()}
-
-    @property
-    def grid_size(self) -> int:
-        return math.prod(d.levels if isinstance(d, Float) else len(d.choices) for d in self.values())
-
-    def grid(self, shifts: Mapping[str, float] | None = None) -> dict[str, list[Any]]:
-        """The levels of each hyperparameter: the textbook's, or shifted by a fraction of a step each."""
-        shifts = shifts or {}
-        return {name: dimension.grid(shifts.get(name)) for name, dimension in self.items()}
-
-    def to_json(self) -> dict[str, Any]:
-        return {name: {"type": type(d).__name__, **asdict(d)} for name, d in self.items()}
-
-    @classmethod
-    def from_json(cls, record: Mapping[str, Mapping[str, Any]]) -> SearchSpace:
-        def dimension(entry: Mapping[str, Any]) -> Dimension:
-            rest = {key: value for key, value in entry.items() if key != "type"}
-            return Categorical(*rest["choices"]) if entry["type"] == "Categorical" else Float(**rest)
-
-        return cls(**{name: dimension(entry) for name, entry in record.items()})
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pipeline
 ROOT = Path(__file__).parent.parent
 FLOORS = (
     ("pipeline.errors", "pipeline.hparams", "pipeline.nn", "pipeline.seeds", "pipeline.voice"),
-    ("pipeline.spec", "pipeline.data", "pipeline.experiment"),
+    ("pipeline.space", "pipeline.spec", "pipeline.data", "pipeline.experiment"),
     ("pipeline.training",),
     (
         "pipeline.trial",
@@ -43,7 +43,7 @@ FLOORS = (
 )
 ROOMS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 ALLOWED = {
-    "optuna": {"pipeline.spec", "pipeline.samplers", "pipeline.pruners", "pipeline.search", "pipeline.report"},
+    "optuna": {"pipeline.space", "pipeline.samplers", "pipeline.pruners", "pipeline.search", "pipeline.report"},
     "mlflow": {"pipeline.tracking"},
     "matplotlib": {"pipeline.report"},
 }
