@@ -95,12 +95,14 @@ def _allowed(study: Study, name: str, dimension: Float) -> bool:
 
 
 def _beyond(dimension: Float, unit: float) -> float:
-    """The value at a position that may lie outside 0 to 1, to three digits."""
+    """The value at a position that may lie outside 0 to 1, to three digits, or as many more as a narrow range needs."""
+    width = (dimension.high - dimension.low) / max(abs(dimension.low), abs(dimension.high))
+    digits = 3 + max(0, math.ceil(-math.log10(width)))
     low, high = (
         (math.log(dimension.low), math.log(dimension.high)) if dimension.log else (dimension.low, dimension.high)
     )
     value = low + unit * (high - low)
-    return float(f"{math.exp(value) if dimension.log else value:.3g}")
+    return float(f"{math.exp(value) if dimension.log else value:.{digits}g}")
 
 
 def position(dimension: Float, value: float) -> float:

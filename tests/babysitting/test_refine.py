@@ -162,3 +162,12 @@ def test_too_few_trials_are_refused():
     """Four trials do not tell good from bad."""
     with pytest.raises(ValueError, match="got 4; expected 5 or more"):
         propose(COARSE, coarse_trials(0.1, count=4))
+
+
+def test_a_narrow_range_moves_by_its_own_width():
+    """After many stages a range differs in its fifth digit; the next one is not rounded away."""
+    space = SearchSpace(learning_rate=Float(0.93701, 0.93705))
+    narrow = replace(COARSE, space=space, arms=(Arm("random"),))
+    shifted = propose(narrow, [{"learning_rate": 0.93705, "best/val_accuracy": 0.9}] * 6).study.space["learning_rate"]
+    assert shifted.low < 0.93705 < shifted.high
+    assert shifted.high - shifted.low == pytest.approx(4e-5, rel=0.01)
