@@ -173,6 +173,8 @@ def test_numbers_are_told_from_names():
     """Classes of numbers have numbers for labels; any other name makes text of all."""
     assert labels_of(("0", "1", "10")).tolist() == [0, 1, 10]
     assert labels_of(("1", "two")).tolist() == ["1", "two"]
+    assert labels_of(("-1", "1")).tolist() == [-1, 1]
+    assert labels_of(("01", "1")).tolist() == ["01", "1"]
 
 
 @pytest.mark.parametrize(

@@ -19,5 +19,13 @@ def encode(y: Array, classes: Array) -> Array:
 
 
 def labels_of(names: Sequence[str]) -> Array:
-    """The labels that classes of these names have: numbers, if all of them are."""
-    return np.array([int(name) for name in names] if all(name.isdecimal() for name in names) else list(names))
+    """The labels that classes of these names have: whole numbers, if all of them are written as such."""
+    return np.array([int(name) for name in names] if all(map(_is_whole, names)) else list(names))
+
+
+def _is_whole(name: str) -> bool:
+    """Whether the text is how its number is written: ``-1`` and ``10`` are, ``01`` is a name."""
+    try:
+        return str(int(name)) == name
+    except ValueError:
+        return False
