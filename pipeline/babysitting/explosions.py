@@ -8,6 +8,8 @@ from itertools import pairwise
 from pipeline.babysitting.evidence import SPIKE, Evidence
 from pipeline.babysitting.facts import Finding
 
+HIGH = 0.2
+"""A loss that ends above this share of a guess's ended high."""
 PRECISION = 1e-6
 """Means over float32 losses are exact to about this."""
 
@@ -65,12 +67,20 @@ def spike(e: Evidence) -> Finding | None:
 
 
 def high_plateau(e: Evidence) -> Finding | None:
-    """P8: a fast fall, then a plateau that is restless at a high level, or 10 % above a smaller learning rate's."""
-    if not e.settled or e.fallen(0.1) < 0.5 or e.slope >= 0.1:
+    """P8: a fast fall, then a plateau that is restless at a high level, or 10 % above a smaller learning rate's.
+
+    A loss that the first steps threw up, and that ends high, is the same with a slower fall.
+    """
+    if not e.settled:
+        return None
+    if e.thrown and e.final > HIGH * e.guess:
+        said = f"the loss was thrown to {max(e.train_loss):.3g}, and came no lower than {min(e.train_loss):.3g}"
+        return Finding("high-plateau", f"{e.rate} too high: {said}", "let it decay, or divide it by 3")
+    if e.fallen(0.1) < 0.5 or e.slope >= 0.1:
         return None
     rival = e.facts.rival_loss
     beaten = rival is not None and e.final >= 1.1 * rival and e.final > 0.2
-    if not beaten and not (e.final > 0.2 * e.guess and e.wiggle > 0.01):
+    if not beaten and not (e.final > HIGH * e.guess and e.wiggle > 0.01):
         return None
     than = f", where a smaller rate reaches {rival:.3g}" if beaten else f", swaying by {e.wiggle:.0%} an epoch"
     said = f"the loss fell fast, then stayed at {e.final:.3g}{than}"

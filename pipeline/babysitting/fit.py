@@ -12,12 +12,17 @@ from pipeline.babysitting.starts import l2_overwhelms, low_lr, slightly_low_lr
 
 
 def overfitting(e: Evidence) -> Finding | None:
-    """P13: training accuracy over 0.10 above validation's, or validation down 0.02 from its best as training rises."""
+    """P13: training accuracy over 0.10 above validation's, or above it and validation down 0.02 from its best as training rises."""
     if not e.settled or high_plateau(e):
         return None
     best = max(range(e.epochs), key=e.val_accuracy.__getitem__)
     lost = e.val_accuracy[best] - e.val_accuracy[-1]
-    declined = lost >= 0.02 and e.train_accuracy[-1] > e.train_accuracy[best] and e.val_loss[-1] > e.val_loss[best]
+    declined = (
+        e.gap >= 0
+        and lost >= 0.02
+        and e.train_accuracy[-1] > e.train_accuracy[best]
+        and e.val_loss[-1] > e.val_loss[best]
+    )
     if e.gap <= 0.10 and not declined:
         return None
     said = f"training accuracy {e.train_accuracy[-1]:.3f}, validation {e.val_accuracy[-1]:.3f}"

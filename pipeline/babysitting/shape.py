@@ -148,16 +148,21 @@ class Shape:
         """The noise of the loss over the last half of the epochs: sd of the differences, over √2 and the mean loss."""
         tail = self.train_loss[self.epochs // 2 :]
         steps = [b - a for a, b in pairwise(tail)]
-        if len(steps) < 2:
+        if len(steps) < 2 or not any(tail):  # a loss of exactly 0 is easy to reach in float32
             return 0.0
         mean = sum(steps) / len(steps)
         deviation = math.sqrt(sum((step - mean) ** 2 for step in steps) / len(steps))
         return deviation / math.sqrt(2) / (sum(tail) / len(tail))
 
     @cached_property
+    def luck(self) -> float:
+        """The accuracy up to which nothing is learned: one and a half times a guess's and, of few classes, 0.1 above it."""
+        return min(1.5 * self.chance, self.chance + 0.1)
+
+    @cached_property
     def at_chance(self) -> bool:
-        """Whether the last epoch's accuracies are no better than one and a half times a guess."""
-        return max(self.train_accuracy[-1], self.val_accuracy[-1]) <= 1.5 * self.chance
+        """Whether the last epoch's accuracies are no better than luck."""
+        return max(self.train_accuracy[-1], self.val_accuracy[-1]) <= self.luck
 
     @cached_property
     def gap(self) -> float:

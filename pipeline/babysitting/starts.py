@@ -47,7 +47,7 @@ def barely_moves(e: Evidence) -> Finding | None:
     """P4: the loss moves by less than 1 % in five epochs or more, but steadily, or the accuracy is above a guess's."""
     if not e.unmoved or never_starts(e) or l2_overwhelms(e):
         return None
-    learning = e.val_accuracy[-1] > 1.5 * e.chance
+    learning = e.val_accuracy[-1] > e.luck
     so = f", though accuracy has reached {e.val_accuracy[-1]:.3g}: it learns, but slowly" if learning else ""
     said = f"the loss fell by {max(0.0, e.drop):.2%} in {e.epochs} epochs{so}"
     return Finding("barely-moves", f"{e.rate} too low: {said}", "multiply it by 10")
@@ -83,7 +83,7 @@ def low_lr(e: Evidence) -> Finding | None:
 def slightly_low_lr(e: Evidence) -> Finding | None:
     """Between P5 and P9: less than 85 % of the fall done by the middle of the epochs, and still falling at the end."""
     falling = e.fallen(0.1) < 0.5 and e.fallen(0.5) < 0.85 and e.slope > 0.05
-    if not e.settled or not falling or flat_then_drop(e) or late_start(e) or low_lr(e):
+    if not e.settled or e.thrown or not falling or flat_then_drop(e) or late_start(e) or low_lr(e):
         return None
     said = f"{e.fallen(0.5):.0%} of the fall was done by the middle of the epochs, and the loss is still falling"
     return Finding("slightly-low-lr", f"{e.rate} slightly low: {said}", "multiply it by 3, or train longer")

@@ -133,11 +133,10 @@ def test_the_gallery_keeps_its_labels(rows, noise):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recorded", [False, True])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("seed", "recorded"), [*((n, True) for n in range(12)), *((n, False) for n in range(6))])
 @pytest.mark.parametrize(("rows", "noise"), [(CLEAN | DEEP, 0.0), (NOISY, 0.2)], ids=["clean", "noisy"])
 def test_the_gallery_keeps_its_labels_on_other_splits(rows, noise, seed, recorded):
-    """The same on other splits of the digits, from other weights, with the first loss recorded or not."""
+    """The same on other splits of the digits, from other weights, with the first loss recorded as by a search, or not."""
     assert mislabelled(rows, digits(seed, noise), [seed], recorded) == {}
 
 
@@ -168,19 +167,22 @@ def test_the_best_trials_of_the_default_study_have_no_complaint():
 
 
 @pytest.mark.slow
-def test_the_best_trials_of_two_whole_blocks_have_no_complaint():
-    """The same of all arms, over two blocks."""
-    assert _complaints_in_the_best_tenth(replace(STUDY, blocks=2)) <= 0.05
+def test_the_best_trials_of_the_whole_default_study_have_no_complaint():
+    """The same of all arms, over all of its blocks."""
+    assert _complaints_in_the_best_tenth(STUDY) <= 0.05
 
 
 def _complaints_in_the_best_tenth(study):
+    """The share with false alarms; that an epoch's mean was over three times the first loss is a true one, P2 of a fine end."""
     planned = tasks(study, plan(study), Precedents(study, {}), budget_bytes=2**30)
     trials = [trial for task in planned for trial in run_task(task)]
     trials.sort(key=lambda trial: -trial.result.scores["best/val_accuracy"])
     found = [trial.findings for trial in trials]
     assert sum(map(bool, found)) > len(found) / 4  # the rules are awake
-    best = found[: len(found) // 10]
-    return sum(map(bool, best)) / len(best)
+    best = trials[: len(found) // 10]
+    thrown = [max(t.result.curves["train/loss"]) > 3 * t.result.scores["initial/loss"] for t in best]
+    false = [set(codes(t.findings)) - ({"spike"} if up else set()) for t, up in zip(best, thrown, strict=True)]
+    return sum(map(bool, false)) / len(best)
 
 
 def test_a_fine_trial_has_no_complaint():
@@ -387,3 +389,31 @@ def test_the_documentation_lists_every_code():
     said = set(re.findall(r'Finding\(\s*"([a-z0-9-]+)"', source)) | {"updates-low", "updates-high"}
     listed = re.findall(r"^\| (`[^|]*`) \|", (PACKAGE.parents[1] / "docs" / "diagnosis.md").read_text(), re.MULTILINE)
     assert said == set(re.findall(r"`([a-z0-9-]+)`", " ".join(listed)))
+
+
+def test_a_loss_of_exactly_zero_is_read():
+    """Float32 reaches it on rows that are easily told apart; nothing is wrong with it."""
+    assert diagnose(curves([1.0, 0.1, 0.01, *[0.0] * 17]), FACTS) == ()
+
+
+def test_of_two_classes_an_accuracy_that_is_learned_is_no_guess():
+    """72 % right of two classes is not luck: it learns slowly, and no gradient is missing. Of ten, 14 % is luck."""
+    facts = Facts(2, HyperParams(learning_rate=0.01, init="small", activation="tanh"), epochs=20, steps=17, rows=360)
+    loss, accuracy = np.linspace(0.6933, 0.6886, 20), np.linspace(0.5, 0.72, 20)
+    assert codes(diagnose(curves(loss, accuracy, accuracy), facts)) == ["barely-moves"]
+
+
+def test_a_network_that_is_worse_on_its_own_rows_does_not_overfit():
+    """Validation accuracy that is down from its best and still above training's is noise."""
+    loss, accuracy = np.linspace(2.3, 1.7, 40), np.linspace(0.1, 0.46, 40)
+    val = np.concatenate([np.linspace(0.1, 0.578, 38), [0.53, 0.522]])
+    val_loss = np.concatenate([np.linspace(2.3, 1.5, 38), [1.6, 1.61]])
+    assert "overfitting" not in codes(diagnose(curves(loss, accuracy, val, val_loss), FACTS))
+
+
+def test_a_loss_that_was_thrown_and_stayed_high_is_a_rate_too_high():
+    """However slowly it goes on falling, and whatever its accuracies."""
+    loss = [3.72, *np.linspace(2.0, 0.87, 19)]
+    (first, *_) = diagnose(curves(loss), FACTS)
+    assert first.code == "high-plateau"
+    assert "thrown to 3.72, and came no lower than 0.87" in first.sentence
