@@ -16,6 +16,7 @@ from pipeline.spec import Arm
 SLACK = 0.01  # budgets may differ by one trial in a hundred
 DIVERGED_SLACK = 0.20
 FEWEST = 6  # trials that a walk is known by; fewer fall in its order by chance
+CHANCE = 10_000  # orders of as many points; of fewer, two are the same by chance
 FIRST = 10  # adaptive samplers often begin with this many random trials
 
 
@@ -146,7 +147,8 @@ def _coupling(pools: list[Pool]) -> Iterator[str]:
     for (one, first), (other, second) in itertools.combinations(list(_by_arm(pools)), 2):
         heads = [{p.block: tuple(p.tried[:FIRST]) for p in found} for found in (first, second)]
         same = [b for b in heads[0] if heads[0][b] == heads[1].get(b)]
-        if same:
+        kinds = len({point for pool in (*first, *second) for point in pool.tried})
+        if same and len(heads[0][same[0]]) >= FEWEST and kinds ** len(heads[0][same[0]]) >= CHANCE:
             yield (
                 f"Coupled seeds: the first {min(FIRST, len(heads[0][same[0]]))} configurations of {title(one)} and "
                 f"{title(other)} are equal in {count(len(same), 'block')}."

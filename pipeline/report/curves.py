@@ -28,6 +28,8 @@ class Pool:
     test: Array
     frame: pd.DataFrame
     searched: tuple[str, ...]
+    whole: bool = True
+    """Whether there are as many trials as its grid has points, if it is one."""
 
     @cached_property
     def tried(self) -> list[tuple[str, ...]]:
@@ -59,7 +61,8 @@ def pools(table: TrialsTable) -> Iterator[Pool]:
     arms = {arm.name: arm for arm in table.study.arms}
     for (name, block), rows in table.frame.groupby(["arm", "block"], sort=False):
         validation, test = (rows[column].to_numpy(float) for column in ("best/val_accuracy", "test/accuracy"))
-        yield Pool(arms[str(name)], int(block), validation, test, rows, tuple(table.study.space))
+        whole = len(rows) >= table.study.space.grid_size
+        yield Pool(arms[str(name)], int(block), validation, test, rows, tuple(table.study.space), whole)
 
 
 def selection_weights(validation: Array, budgets: NDArray[np.int64]) -> tuple[NDArray[np.int64], Array]:

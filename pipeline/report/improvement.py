@@ -71,9 +71,10 @@ def improvement_interval(chances: Array) -> Interval:
     for K pairs, exact if all are wins or losses; a sum of wins that is not whole is rounded down for the low end and up
     for the high one. Otherwise it is a t-interval over blocks, and from 20 blocks on a BCa bootstrap.
     """
+    chances = np.round(chances, 9)  # the weights of trials that tie add up to 1 but for rounding
     K, mean = len(chances), float(np.mean(chances))
     if np.isin(chances, (0, 0.5, 1)).mean() >= 0.5:
-        wins = [int(whole(np.round(np.sum(chances), 9))) for whole in (np.floor, np.ceil)]
+        wins = [int(whole(np.round(np.sum(chances), 6))) for whole in (np.floor, np.ceil)]
         low, high = (stats.binomtest(k, K).proportion_ci(0.95, "exact") for k in wins)
         return Interval(mean, float(low.low), float(high.high))
     if K < BOOTSTRAP_BLOCKS or np.ptp(chances) == 0:

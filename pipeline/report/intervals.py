@@ -11,6 +11,7 @@ from scipy import stats
 
 Array = NDArray[np.float64]
 MINIMUM_BLOCKS = 6  # with 5 the smallest two-sided p of a sign-flip test is 2/2^5 = 0.06
+EXACT_BLOCKS = 16  # sign flips: 2^16 of them are counted, of more blocks' a sample
 BOOTSTRAP_BLOCKS = 20  # below this the bootstrap's intervals are too short
 Range = tuple[float, float]
 ANYWHERE, SHARE, DIFFERENCE = (-np.inf, np.inf), (0.0, 1.0), (-1.0, 1.0)

@@ -18,7 +18,7 @@ def methods(findings: Findings) -> Iterator[str]:
         "Best after n: for trials whose order is free (random search, a grid in shuffled order), P(the i-th smallest of the "
         "M validation accuracies of a block is the best of n) = [C(cᵢ, n) - C(cᵢ₋₁, n)] / C(M, n), with cᵢ the number of "
         "trials at or below it; the curve is the mean test accuracy under these weights, equals sharing. For random search "
-        "it is an unbiased estimate, for a grid a census of its orders. An adaptive arm's curve is the path it took."
+        "it is an unbiased estimate, for a whole grid a census of its orders. An adaptive arm's curve is the path it took."
     )
     yield (
         "Intervals of means are t-intervals over blocks. p is exact, over all signs of the blocks' differences (99,999 "
@@ -28,7 +28,8 @@ def methods(findings: Findings) -> Iterator[str]:
     yield (
         "Trials needed: for random search ⌈ln(1 - q) / ln(1 - p)⌉ with the exact (Clopper-Pearson) interval of the share p "
         "of its trials that reach the target, over all blocks together unless a chi-square test finds that they differ; for "
-        "a grid, exactly from the number of its points that do; for other arms, from each block's first hit, censored at "
+        "a grid, exactly from the number of its points that do, or, where only some of its points were visited, as if they were "
+        "independent draws; for other arms, from each block's first hit, censored at "
         "the budget (Kaplan and Meier). Over blocks it is the median, with SciPy's distribution-free interval."
     )
     yield (

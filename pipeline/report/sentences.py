@@ -11,7 +11,7 @@ from pipeline.report.comparison import Comparison, compare
 from pipeline.report.confirmation import confirmation_sentence
 from pipeline.report.findings import Findings
 from pipeline.report.intervals import DIFFERENCE, mean_interval
-from pipeline.report.targets import GRIDS, Needed
+from pipeline.report.targets import CENSUS, Needed
 from pipeline.report.verdict import judge, validation_verdict
 from pipeline.report.words import capital, chance, count, decimals, ends, listed, number, percent, points, title, whole
 from pipeline.spec import Arm
@@ -36,7 +36,8 @@ def _contradiction(findings: Findings) -> Iterator[str]:
 def _speed(findings: Findings) -> Iterator[str]:
     target, own = findings.headline, {arm.name for arm in findings.study.contrast}
     needed = [n for n in findings.needed[target.name] if n.arm.name in own]
-    said = "; ".join(needs(n, first=i == 0) for i, n in enumerate(needed))
+    explained = next((n for n in needed if math.isfinite(n.median)), None)
+    said = "; ".join(needs(n, first=n is explained) for n in needed)
     yield f"To reach {percent(target.value)} validation accuracy, {said}{_ratio(needed)}."
 
 
@@ -45,10 +46,11 @@ def needs(needed: Needed, *, first: bool = False) -> str:
     name = title(needed.arm)
     if math.isfinite(needed.median):
         between = f" (95% CI {whole(needed.low)}\u2013{whole(needed.high)})" if math.isfinite(needed.low) else ""
-        return f"{name} needs {whole(needed.median)}{' trials for an even chance' if first else ''}{between}"
+        trials = f"{count(int(needed.median), 'trial')} for an even chance" if first else whole(needed.median)
+        return f"{name} needs {trials}{between}"
     if needed.hits:
         return f"{name} did not reach it in most blocks"
-    if needed.arm.sampler in GRIDS:
+    if needed.method == CENSUS:
         return f"{name} never reaches it"
     more = f": more than {whole(needed.low)} are needed (95%)" if math.isfinite(needed.low) else ""
     return f"{name} did not reach it in {count(needed.trials, 'trial')}{more}"
@@ -58,7 +60,7 @@ def _ratio(needed: list[Needed]) -> str:
     if len(needed) < 2 or not all(math.isfinite(n.median) for n in needed):
         return ""
     ratio = needed[1].median / needed[0].median
-    return f", ratio {ratio:.2g}"
+    return f", ratio {number(ratio, decimals(ratio))}"
 
 
 def _chance(findings: Findings) -> Iterator[str]:
@@ -89,7 +91,7 @@ def _placement(findings: Findings) -> Iterator[str]:
 
 def _answer(comparison: Comparison) -> str:
     _, low, high = points(comparison.evidence.interval)
-    return f"{ahead_by(comparison, comparison.evidence.interval.estimate)} (95% CI {low} to {high})"
+    return f"{ahead_by(comparison, comparison.evidence.interval.estimate)} ({ends(low, high, len(comparison.blocks))})"
 
 
 def ahead_by(comparison: Comparison, difference: float) -> str:

@@ -126,7 +126,7 @@ def trial_axis(ax: Axes, last: int) -> None:
     ax.xaxis.set_major_locator(FixedLocator([*powers, last]))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
-    ax.set_xlim(1, last)
+    ax.set_xlim(1, max(last, 2))
     ax.set_xlabel("trials")
 
 

@@ -11,18 +11,21 @@ import pandas as pd
 from pipeline.report.checks import FIRST
 from pipeline.report.comparison import Evidence
 from pipeline.report.findings import Findings
+from pipeline.report.intervals import EXACT_BLOCKS
 from pipeline.report.selection import Choice
-from pipeline.report.words import capital, p_value, percent, point, points, title
+from pipeline.report.words import capital, ends, p_value, percent, point, points, title
 
 
 def evidence_words(seen: Evidence) -> str:
     """The difference, its interval, its p and what could have been found, in one sentence."""
     size, low, high = points(seen.interval)
-    if len(seen.differences) < 2:
+    blocks = len(seen.differences)
+    flips = "exact sign flips" if blocks <= EXACT_BLOCKS else "99,999 random sign flips"
+    if blocks < 2:
         return f"the difference is {size} points in one block, which has no interval."
     return (
-        f"the mean difference is {size} points (95% CI {low} to {high}; {p_value(seen.p)} by exact sign flips over "
-        f"{len(seen.differences)} blocks). Blocks that vary like these find a difference of {point(seen.detectable)} points "
+        f"the mean difference is {size} points ({ends(low, high, blocks)}; {p_value(seen.p)} by {flips} over "
+        f"{blocks} blocks). Blocks that vary like these find a difference of {point(seen.detectable)} points "
         "four times out of five."
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,18 +17,19 @@ from pipeline.spec import Arm
 LADDER = (0.90, 0.95, 0.98, 0.99)
 HEADLINE = 0.98  # the rung that the verdict quotes, fixed in advance
 GRIDS = ("grid", "shifted_grid")
+CENSUS = "census of each grid"
 
 
 @dataclass(frozen=True)
 class Target:
-    """A validation accuracy to reach, (K,) since what a grid found differs by block."""
+    """A validation accuracy to reach, by block, since what a grid found differs."""
 
     name: str
-    values: tuple[float, ...]
+    by_block: Mapping[int, float]
 
     @property
     def value(self) -> float:
-        return float(np.mean(self.values))
+        return float(np.mean(list(self.by_block.values())))
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,13 @@ def ladder(pools: Sequence[Pool], chance: float) -> list[Target]:
     """The targets: chance plus 90, 95, 98 and 99 % of the way to the best seen, and what the full grid found."""
     blocks = sorted({pool.block for pool in pools})
     best = max(pool.validation.max() for pool in pools)
-    found = [Target(f"{share:.0%} of the best", (chance + share * (best - chance),) * len(blocks)) for share in LADDER]
+    found = [
+        Target(f"{share:.0%} of the best", dict.fromkeys(blocks, chance + share * (best - chance))) for share in LADDER
+    ]
     grids = [pool for pool in pools if pool.arm.sampler in GRIDS]
     first = [pool for pool in grids if pool.arm == grids[0].arm]
-    if {pool.block for pool in first} == set(blocks):
-        found.append(Target("what the full grid found", tuple(pool.validation.max() for pool in first)))
+    if {pool.block for pool in first if pool.whole} == set(blocks):
+        found.append(Target("what the full grid found", {pool.block: float(pool.validation.max()) for pool in first}))
     return found
 
 
@@ -67,7 +70,7 @@ def headline(targets: Sequence[Target]) -> Target:
 
 def hits(pools: Sequence[Pool], target: Target) -> list[NDArray[np.bool_]]:
     """Which trials reach the target, for each of one arm's pools."""
-    return [pool.validation >= value - 1e-12 for pool, value in zip(pools, target.values[: len(pools)], strict=True)]
+    return [pool.validation >= target.by_block[pool.block] - 1e-12 for pool in pools]
 
 
 def trials_needed(pools: Sequence[Pool], target: Target) -> Needed:
@@ -76,7 +79,8 @@ def trials_needed(pools: Sequence[Pool], target: Target) -> Needed:
     if arm.sampler == "random":
         median, low, high, n95, method = _by_random(reached)
     elif arm.sampler in GRIDS:
-        median, low, high, n95, method = _by_grid(reached)
+        by_grid = _by_grid if all(pool.whole for pool in pools) else _by_part_of_grid
+        median, low, high, n95, method = by_grid(reached)
     else:
         median, low, high, n95, method = _by_paths(reached)
     return Needed(arm, median, low, high, n95, sum(int(r.sum()) for r in reached), sum(map(len, reached)), method)
@@ -113,7 +117,13 @@ def _homogeneous(reached: Sequence[NDArray[np.bool_]]) -> bool:
 
 def _by_grid(reached: Sequence[NDArray[np.bool_]]) -> Estimate:
     """A grid in shuffled order: exact in each block, from the number of its points that reach the target."""
-    return _over_blocks([visits(r, 0.5) for r in reached], [visits(r, 0.95) for r in reached], "census of each grid")
+    return _over_blocks([visits(r, 0.5) for r in reached], [visits(r, 0.95) for r in reached], CENSUS)
+
+
+def _by_part_of_grid(reached: Sequence[NDArray[np.bool_]]) -> Estimate:
+    """A grid of which some points were visited: a sample of it, taken for independent draws, which needs no fewer."""
+    rates = [float(r.mean()) for r in reached]
+    return _over_blocks([draws(p, 0.5) for p in rates], [draws(p, 0.95) for p in rates], "part of each grid, as draws")
 
 
 def visits(reached: NDArray[np.bool_], q: float) -> float:

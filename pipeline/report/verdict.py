@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.report.comparison import Comparison, Evidence
 from pipeline.report.intervals import MINIMUM_BLOCKS
-from pipeline.report.words import capital, count, point, points, title
+from pipeline.report.words import capital, count, ends, point, points, title
 from pipeline.spec import Arm
 
 LABELS = {0: "too few repeats", 1: "withheld", 2: "ahead", 3: "ahead", 4: "equal enough", 5: "not detected"}
@@ -32,7 +32,8 @@ def decide(comparison: Comparison, delta: float, obstacles: Sequence[str] = ()) 
     """The verdict on held-out test accuracy at N*, unless validation accuracy claims something that contradicts it."""
     seen, blocks = comparison.evidence, len(comparison.blocks)
     if blocks < MINIMUM_BLOCKS:
-        return _verdict(0, _too_few(comparison, seen))
+        besides = f" Besides: {'; '.join(obstacles)}." if obstacles else ""
+        return _verdict(0, _too_few(comparison, seen) + besides)
     if obstacles:
         return _verdict(1, f"Verdict withheld: {'; '.join(obstacles)}.")
     verdict = judge(comparison, seen, delta)
@@ -62,9 +63,11 @@ def _verdict(rule: int, sentence: str, leader: Arm | None = None) -> Verdict:
 
 def _ahead(comparison: Comparison, seen: Evidence, leader: Arm, data: str) -> str:
     size, low, high = lead(seen, towards_first=leader is comparison.first)
+    blocks = len(comparison.blocks)
+    among = f"; {blocks} blocks" if low != high else ""
     return (
         f"{capital(title(leader))} is ahead: after {count(comparison.trials, 'trial')} its chosen model scores "
-        f"{size} points higher on {data} data (95% CI {low} to {high}; {len(comparison.blocks)} blocks)."
+        f"{size} points higher on {data} data ({ends(low, high, blocks)}{among})."
     )
 
 
@@ -76,6 +79,10 @@ def _barely(seen: Evidence, leader: Arm, delta: float) -> str:
 
 
 def _undetected(seen: Evidence) -> Verdict:
+    if not seen.detectable:
+        return _verdict(
+            5, f"No difference detected: what the arms chose scored the same in all {len(seen.differences)} blocks."
+        )
     return _verdict(
         5,
         f"No difference detected. This experiment would have found a difference of {point(seen.detectable)} points "
@@ -85,10 +92,15 @@ def _undetected(seen: Evidence) -> Verdict:
 
 def _too_few(comparison: Comparison, seen: Evidence) -> str:
     leader = comparison.first if seen.interval.estimate >= 0 else comparison.second
+    after, over = count(comparison.trials, "trial"), count(len(comparison.blocks), "block")
+    what = (
+        f"the model that {title(leader)} chose after {after} scored {point(abs(seen.interval.estimate))} points higher"
+        if seen.interval.estimate
+        else f"no difference after {after}"
+    )
     return (
         f"Too few repeats for a verdict (K of at least {MINIMUM_BLOCKS} needed: with 5 the smallest possible p is "
-        f"0.06). What was seen: the model that {title(leader)} chose after {count(comparison.trials, 'trial')} scored "
-        f"{point(abs(seen.interval.estimate))} points higher, over {count(len(comparison.blocks), 'block')}."
+        f"0.06). What was seen: {what}, over {over}."
     )
 
 

@@ -100,7 +100,7 @@ def coverage_of_win(world, opponent, blocks, runs=1000):
 
 def coverage_of_trials_needed(p, blocks, runs=500):
     """How often the interval of random search's trials for an even chance holds ln ½ / ln(1 - p)."""
-    rng, truth, target = np.random.default_rng(blocks), draws(p, 0.5), Target("hit", (1.0,) * blocks)
+    rng, truth, target = np.random.default_rng(blocks), draws(p, 0.5), Target("hit", dict.fromkeys(range(blocks), 1.0))
     held = []
     for _ in range(runs):
         hits = (rng.uniform(size=(blocks, M)) < p).astype(float)
@@ -113,7 +113,7 @@ def coverage_of_median_grid(world, share, blocks, runs=500):
     """How often the interval over blocks holds the shifted grid's median trials for an even chance of a target."""
     rng = np.random.default_rng(blocks)
     value = np.quantile(scores(world, RANDOM, 2000, rng)[0], 1 - share)
-    target = Target("share", (value,) * 4001)
+    target = Target("share", dict.fromkeys(range(4001), value))
     truth = trials_needed(pools(world, SHIFTED, 4001, rng), target).median
     held = []
     for _ in range(runs):

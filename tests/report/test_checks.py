@@ -174,3 +174,12 @@ def test_a_win_in_every_block_is_no_certainty():
     interval = Findings(table).improvement.interval
     assert (interval.estimate, interval.high) == (1, 1)
     assert interval.low == pytest.approx(0.6915, abs=1e-4)
+
+
+def test_equal_beginnings_that_chance_explains_are_not_called_coupled():
+    """Two samplers of a space of one configuration, or of a single trial each, begin alike in every block."""
+    study = make_study(arms=TWO)
+    frame = make_frame(study)
+    same = {name: frame[name].iloc[0] for name in study.space}
+    assert not any("Coupled" in note for note in findings(frame.assign(**same), study).obstacles)
+    assert not any("Coupled" in note for note in findings(frame.assign(**same), study).notes)

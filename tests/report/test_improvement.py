@@ -84,3 +84,13 @@ def test_an_effect_has_a_size_only_once_it_is_there():
     assert [found.size for found in made] == ["negligible", "small", "medium", "large", "large"]
     unsure = Improvement(np.array([1]), np.array([[1.0]] * 7 + [[0.0]] * 3), np.zeros((10, 1)))
     assert unsure.size == ""
+
+
+@pytest.mark.parametrize("ties", range(1, 11))
+def test_a_plain_win_is_one_however_many_trials_tie(ties):
+    """Ten blocks that are all won have Clopper and Pearson's interval, and no rounding of the weights of ties is in it."""
+    first, second = pool([0.9] * ties, [0.8] * ties), pool([0.5], [0.3])
+    budget = np.array([1])
+    chances = np.repeat(improvement([first], [second], budget).test[:, -1], 10)
+    found = improvement_interval(chances)
+    assert (found.low, found.high) == (pytest.approx(0.6915, abs=1e-4), 1.0)

@@ -1,5 +1,7 @@
 """Trials needed: the numbers that can be worked out by hand, and the methods that each sampler allows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,7 +22,9 @@ def pool(arm, hits, size, block=0, order=None):
 
 def needed(arm, *pools):
     """What an arm needs to score 1."""
-    return trials_needed([pool(arm, *p, block=b) for b, p in enumerate(pools)], Target("hit", (1.0,) * len(pools)))
+    return trials_needed(
+        [pool(arm, *p, block=b) for b, p in enumerate(pools)], Target("hit", dict.fromkeys(range(len(pools)), 1.0))
+    )
 
 
 @pytest.mark.parametrize(("hits", "median", "low", "high"), [(10, 9, 5, 18), (3, 30, 11, 143), (0, np.inf, 25, np.inf)])
@@ -60,7 +64,7 @@ def test_single_paths_are_censored():
     """An adaptive arm's median is over the first hits of its blocks, those without a hit counting as later than all."""
     pools = [pool(Arm("tpe"), 1, 50, block, [first]) for block, first in enumerate((4, 9, 19))]
     pools += [pool(Arm("tpe"), 0, 50, 3)]
-    found = trials_needed(pools, Target("hit", (1.0,) * 4))
+    found = trials_needed(pools, Target("hit", dict.fromkeys(range(4), 1.0)))
     assert (found.median, found.n95) == (10, np.inf)
 
 
@@ -88,7 +92,7 @@ def test_the_ladder_is_between_a_guess_and_the_best():
 
 def test_the_share_reached_is_the_chance_of_a_hit():
     """For one pool and one target it is 1 - C(M - k, n) / C(M, n), and for a path a step at the first hit."""
-    budgets, target = np.arange(1, 6), [Target("hit", (1.0,))]
+    budgets, target = np.arange(1, 6), [Target("hit", {0: 1.0})]
     missed = np.cumprod([(5 - 2 - i) / (5 - i) for i in range(5)]).clip(0)
     np.testing.assert_allclose(share_reached([pool(RANDOM, 2, 5)], target, budgets), 1 - missed)
     path = share_reached([pool(Arm("tpe"), 1, 5, 0, [2])], target, budgets)
@@ -100,3 +104,26 @@ def test_a_sure_hit_takes_one_trial():
     found = needed(RANDOM, (30, 30))
     assert (found.median, found.n95) == (1, 1)
     assert pd.notna([found.low, found.high]).all()
+
+
+def test_part_of_a_grid_is_no_census():
+    """Of a grid that was not visited whole nobody knows that it never reaches a target, nor what all of it would find."""
+    part = [replace(pool(GRID, 0, 12, block), whole=False) for block in (0, 1)]
+    found = trials_needed(part, Target("hit", {0: 1.0, 1: 1.0}))
+    assert (found.median, found.method) == (np.inf, "part of each grid, as draws")
+    assert needs(found) == "the textbook grid did not reach it in 24 trials"
+    assert [target.name for target in ladder(part, 0.1)][-1] == "99% of the best"
+    assert needs(needed(GRID, (0, 12))) == "the textbook grid never reaches it"
+
+
+def test_a_target_is_that_of_the_pools_own_block():
+    """Where an arm has no trials in the first block, what the grid found there is not what its others are held against."""
+    grid = [pool(GRID, 0, 3, block) for block in range(3)]
+    for one, best in zip(grid, (0.9, 0.5, 0.7), strict=True):
+        one.validation[0] = best
+    target = ladder(grid, 0.1)[-1]
+    late = [pool(RANDOM, 0, 2, block) for block in (1, 2)]
+    for one in late:
+        one.validation[:] = (0.6, 0.2)
+    assert target.by_block == {0: 0.9, 1: 0.5, 2: 0.7}
+    assert trials_needed(late, target).hits == 1

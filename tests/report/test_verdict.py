@@ -105,3 +105,19 @@ def test_no_sentence_says_that_there_is_no_difference():
             assert (
                 "there is no difference" not in decide(comparison(scale * rng.normal(size=K)), 0.005).sentence.lower()
             )
+
+
+def test_blocks_that_do_not_differ_find_nothing_and_promise_nothing():
+    """With a delta of 0 and no difference anywhere it is not said what this experiment would have found."""
+    verdict = decide(comparison([0.0] * 8), delta=0.0)
+    assert verdict.sentence == "No difference detected: what the arms chose scored the same in all 8 blocks."
+    few = decide(comparison([0.0] * 3), 0.005, ["every trial scored the same (90.0%)"])
+    assert few.sentence.endswith(
+        "What was seen: no difference after 108 trials, over 3 blocks. Besides: every trial scored the same (90.0%)."
+    )
+
+
+def test_a_lead_that_is_the_same_in_all_blocks_has_no_interval():
+    """An interval of no width would read as certainty."""
+    verdict = decide(comparison([0.02] * 8), 0.005)
+    assert "2.00 points higher on held-out test data (the same in all 8 blocks: no interval)." in verdict.sentence

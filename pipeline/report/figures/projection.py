@@ -21,7 +21,9 @@ def projection(pools: Sequence[Pool], space: SearchSpace, x: str, y: str) -> Plo
     """A panel for each pool: its configurations by two numeric hyperparameters, their accuracy as colour, rugs below."""
     figure, axes = canvas(height=3.5, panels=len(pools), sharex=True, sharey=True)
     lowest = min(pool.validation.min() for pool in pools)
-    highest = max(pool.validation.max() for pool in pools)
+    highest = max(
+        lowest + 1e-6, *(pool.validation.max() for pool in pools)
+    )  # equal limits have no colours between them
     for ax, pool in zip(axes, pools, strict=True):
         points = _panel(ax, pool, space, (x, y), (lowest, highest))
     axes[0].set_ylabel(y)
