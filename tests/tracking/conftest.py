@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+import uuid
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -130,6 +131,7 @@ def postgresql_stores(folder, postgres):
     from sqlalchemy import create_engine, text
 
     def create(name, template):
+        name = f"{name}_{uuid.uuid4().hex[:8]}"
         engine = create_engine(f"{postgres}/postgres", isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
@@ -139,7 +141,7 @@ def postgresql_stores(folder, postgres):
     first = create("client", "template1")
     Tracker(first)
     SqlAlchemyStore._engine_map[first].dispose()  # a database is copied while nobody is connected to it
-    uris = [first, create("bulk", "client")]
+    uris = [first, create("bulk", first.rpartition("/")[2])]
     yield [(uri, uri) for uri in uris]
     for uri in uris:
         SqlAlchemyStore._engine_map[uri].dispose()
