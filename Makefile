@@ -13,7 +13,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 unexport PYTHONDONTWRITEBYTECODE  # without bytecode every import of MLflow takes three times as long
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test coverage test-slow test-all bench run ui clean
+.PHONY: help install check test coverage test-slow test-long test-all bench run ui clean
 
 help:  ## list these verbs
 	@sed -n 's/^\([a-z-]*\):.*  ## /make \1#/p' Makefile | while IFS='#' read -r verb says; do printf '%-16s %s\n' "$$verb" "$$says"; done
@@ -38,10 +38,13 @@ test: $(READY)  ## run the tests that take seconds
 coverage: $(READY)  ## the same, and show what they cover; tracing takes as long again
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --cov
 
-test-slow: $(READY)  ## run the tests that take minutes
-	$(BIN)/python -m pytest -m slow || test $$? -eq 5  # 5: no test has the mark
+test-slow: $(READY)  ## run the tests that take minutes, twenty in all
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "slow and not long"
 
-test-all: test test-slow  ## run all of the tests
+test-long: $(READY)  ## run the fuzzing and the soak that take an hour
+	$(BIN)/python -m pytest -m long
+
+test-all: test test-slow test-long  ## run all of the tests
 
 check: $(READY)  ## lint, look at the formatting, check the types, and say what is known against the dependencies
 	$(BIN)/ruff check

@@ -257,7 +257,7 @@ def page(one: Haul, sessions: Sequence[Session], minutes: float) -> Iterator[str
     yield "# The long haul\n"
     yield "What searches hold and leave behind when they are long, or many. Made by `python benchmarks/long_haul.py`, which"
     yield "watches the main processes from outside, on networks so small that most of the time goes into records; held by"
-    yield "`pytest -m slow tests/test_long_haul.py`.\n"
+    yield "`pytest -m long tests/test_long_haul.py`.\n"
     yield f"**{one.trials:,} trials in one go**, by {WORKERS} workers, in {one.seconds / 60:.1f} minutes:\n"
     yield "| | |\n| --- | --- |"
     yield f"| most memory of the main process | {one.peak_mb:.0f} MB |"

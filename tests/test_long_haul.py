@@ -51,6 +51,7 @@ def test_a_process_that_is_gone_leaves_no_sample():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_ten_thousand_trials_in_one_go():
     """All of them are recorded, none RUNNING; the main process opens no file more in the second half, and holds little for each."""
     seen = haul(TRIALS)
@@ -61,6 +62,7 @@ def test_ten_thousand_trials_in_one_go():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_searches_that_are_killed_and_go_on_leave_nothing_behind():
     """Session after session no trial is missing, no run RUNNING, no file left over, and memory and open files do not grow."""
     sessions = soak(MINUTES)

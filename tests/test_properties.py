@@ -93,6 +93,7 @@ def test_any_training_is_finite_or_flagged_and_changes_no_neighbour(group):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @LONG
 @given(groups())
 def test_any_training_for_long(group):

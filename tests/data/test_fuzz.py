@@ -107,6 +107,7 @@ def test_a_tampered_table_is_refused(name, tmp_path_factory, edits):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @LONG
 @given(edits=EDITS)
 def test_tampered_archives_for_long(archive, tmp_path_factory, edits):
@@ -115,6 +116,7 @@ def test_tampered_archives_for_long(archive, tmp_path_factory, edits):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", TABLES)
 @LONG
 @given(edits=EDITS)
