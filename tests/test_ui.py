@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -122,7 +123,7 @@ def test_a_server_that_ends_at_once_is_told_with_its_last_words(tmp_path):
 
 
 def test_a_server_that_does_not_listen_is_made_to_end(monkeypatch):
-    """A server, and what it has started, is gone after the end, even one that ignores that it is asked to."""
+    """A server, and what it has started, is made to go, even one that ignores that it is asked to; else this never ends."""
     monkeypatch.setattr("pipeline.ui.STOP_SECONDS", 0.2)
     deaf = "import signal, subprocess, sys; signal.signal(15, signal.SIG_IGN); subprocess.Popen(['sleep', '60']); print(flush=True); signal.pause()"
     process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE, start_new_session=True)
@@ -130,7 +131,8 @@ def test_a_server_that_does_not_listen_is_made_to_end(monkeypatch):
     assert len(group_of(process.pid)) == 2
     end(process)
     process.stdout.close()
-    assert group_of(process.pid) == []
+    while group_of(process.pid):  # what was killed is gone when the system gets to it
+        time.sleep(0.01)
 
 
 @pytest.mark.slow

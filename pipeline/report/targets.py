@@ -17,7 +17,7 @@ from pipeline.spec import Arm
 LADDER = (0.90, 0.95, 0.98, 0.99)
 HEADLINE = 0.98  # the rung that the verdict quotes, fixed in advance
 GRIDS = ("grid", "shifted_grid")
-CENSUS = "census of each grid"
+CENSUS, FULL_GRID = "census of each grid", "what the full grid found"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def ladder(pools: Sequence[Pool], chance: float) -> list[Target]:
     grids = [pool for pool in pools if pool.arm.sampler in GRIDS]
     first = [pool for pool in grids if pool.arm == grids[0].arm]
     if {pool.block for pool in first if pool.whole} == set(blocks):
-        found.append(Target("what the full grid found", {pool.block: float(pool.validation.max()) for pool in first}))
+        found.append(Target(FULL_GRID, {pool.block: float(pool.validation.max()) for pool in first}))
     return found
 
 

@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from simulations import EMPTY, GRID, RANDOM
+from synthetic import make_table
 
 from pipeline.report.curves import Pool
+from pipeline.report.findings import Findings
+from pipeline.report.sections import sections
 from pipeline.report.sentences import needs
 from pipeline.report.targets import Target, draws, ladder, share_reached, trials_needed, visits
 from pipeline.spec import Arm
@@ -127,3 +130,10 @@ def test_a_target_is_that_of_the_pools_own_block():
         one.validation[:] = (0.6, 0.2)
     assert target.by_block == {0: 0.9, 1: 0.5, 2: 0.7}
     assert trials_needed(late, target).hits == 1
+
+
+@pytest.mark.parametrize(("trials", "told"), [(36, True), (12, False)])
+def test_the_page_speaks_of_a_full_grid_only_where_there_is_one(trials, told):
+    """What the full grid found is a target, and explained, if all of it was visited."""
+    (section,) = [one for one in sections(Findings(make_table(trials=trials))) if one.key == "targets"]
+    assert any("full grid" in said for said in section.prose) == told
