@@ -65,6 +65,8 @@ def _speed(findings: Findings) -> Tile:
 
 
 def _ends(needed: list[Needed]) -> str:
-    """The intervals, in the order of the arms."""
-    known = [f"{whole(n.low)} to {whole(n.high)}" for n in needed if math.isfinite(n.low)]
-    return f"95% CI {listed(known)}" if known else "no interval"
+    """The intervals, in the order of the arms; with their names, if not all have one."""
+    known = [n for n in needed if math.isfinite(n.low)]
+    names = [f" with {label(n.arm)}" if len(known) < len(needed) else "" for n in known]
+    said = [f"{whole(n.low)} to {whole(n.high)}{name}" for n, name in zip(known, names, strict=True)]
+    return f"95% CI {listed(said)}" if said else "no interval"

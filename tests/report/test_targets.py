@@ -1,5 +1,6 @@
 """Trials needed: the numbers that can be worked out by hand, and the methods that each sampler allows."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from pipeline.report.findings import Findings
 from pipeline.report.sections import sections
 from pipeline.report.sentences import needs
 from pipeline.report.targets import Target, draws, ladder, share_reached, trials_needed, visits
+from pipeline.report.tiles import tiles
 from pipeline.spec import Arm
 
 
@@ -137,3 +139,19 @@ def test_the_page_speaks_of_a_full_grid_only_where_there_is_one(trials, told):
     """What the full grid found is a target, and explained, if all of it was visited."""
     (section,) = [one for one in sections(Findings(make_table(trials=trials))) if one.key == "targets"]
     assert any("full grid" in said for said in section.prose) == told
+
+
+def test_an_interval_that_one_arm_alone_has_says_whose_it_is():
+    """Beside an arm that never reaches the target, the other's interval would be taken for that of both."""
+    found = findings_where_one_arm_is_hopeless()
+    (speed,) = [tile for tile in tiles(found) if "even chance" in tile.caption]
+    assert re.fullmatch(r"\d+ vs ∞", speed.value)
+    assert re.fullmatch(r"95% CI \d+ to \d+ with random search", speed.detail)
+
+
+def findings_where_one_arm_is_hopeless():
+    """Of two arms the grid scores far less, in all of its blocks."""
+    table = make_table(arms=(RANDOM, GRID))
+    grid = table.frame["arm"] == "grid"
+    scores = table.frame["best/val_accuracy"].where(~grid, 0.2)
+    return Findings(replace(table, frame=table.frame.assign(**{"best/val_accuracy": scores})))
