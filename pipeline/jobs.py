@@ -14,7 +14,7 @@ from pipeline.babysitting.check_result import CheckResult, markdown_table
 from pipeline.babysitting.checks import check
 from pipeline.babysitting.plugins import load_rules
 from pipeline.babysitting.rules import RULES
-from pipeline.data import fingerprint
+from pipeline.data import Dataset, fingerprint, load_block
 from pipeline.errors import Failed
 from pipeline.manual import MANUAL
 from pipeline.progress import Progress
@@ -28,9 +28,10 @@ from pipeline.search.ownership import owned
 from pipeline.search.plan import make_task, plan, planned_trial
 from pipeline.spec import Study
 from pipeline.stores import Stores, opening, redact
-from pipeline.task import NETWORK_VERSION, run_task
+from pipeline.task import NETWORK_VERSION, train_alone
 from pipeline.tracking import Tracker
-from pipeline.trial import PlannedTrial
+from pipeline.training import Record
+from pipeline.trial import FinishedTrial, PlannedTrial
 from pipeline.voice import Voice
 
 P = ParamSpec("P")
@@ -239,15 +240,28 @@ class Job:
         point = {name: getattr(study.fixed, name) for name in study.space}
         self.ledger.open(self.tracker.run_id, self.basis)
         task = make_task(study, [planned_trial(study, MANUAL, 0, len(self.ledger.recorded()), point)])
-        (trial,) = run_task(task)
+        data = load_block(task.dataset, task.config, task.split_seed)
+        trial, record = train_alone(task, data)
         with self.interrupts.deferred():
-            self.ledger.add(trial, *self.tracker.record(study, [trial]))
+            (run_id,) = self.tracker.record(study, [trial])
+            self.ledger.add(trial, run_id)
         for step in range(trial.result.epochs):
             shown = "  ".join(f"{key} {values[step]:.4f}" for key, values in trial.result.curves.items())
             self.voice.say(f"  epoch {step + 1:3d}  {shown}")
         scores = "  ".join(f"{key} {value:.4g}" for key, value in trial.metrics.items())
         self.voice.result(f"{'diverged' if trial.result.diverged else 'checkpoint'}: {scores}")
         self.voice.result(f"diagnosis: {trial.diagnosis['health']}: {trial.diagnosis['diagnosis'] or 'nothing wrong'}")
+        if not trial.result.diverged:
+            self._draw(trial, record, data, run_id)
+
+    def _draw(self, trial: FinishedTrial, record: Record, data: Dataset, run_id: str) -> None:
+        """Save the portrait of a trial's network, and log it with its run."""
+        from pipeline.portrait import portrait, save_pictures  # matplotlib takes a second to import
+
+        folder = self.stores.folder / "reports" / self.study.name / trial.plan.name
+        save_pictures(portrait(record, data), folder)
+        self.tracker.log_files(folder, "pictures", run_id)
+        self.voice.result(f"pictures: {folder}")
 
 
 def recorded_study(study: Study, stores: Stores) -> Study:

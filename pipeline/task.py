@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from pipeline.babysitting.facts import Facts
 from pipeline.babysitting.plugins import load_rules
 from pipeline.data import Dataset, load_block
 from pipeline.hparams import HyperParams, TrainConfig
-from pipeline.training import train
+from pipeline.training import Record, scored, train, train_record
 from pipeline.trial import FinishedTrial, PlannedTrial, TrialResult, results
 
 if TYPE_CHECKING:
@@ -44,6 +44,20 @@ def run_task(task: Task, data: Dataset | None = None) -> list[FinishedTrial]:
     with threadpool_limits(1):
         data = data or load_block(task.dataset, task.config, task.split_seed)
         trained = _train(task, data)
+    return _diagnosed(task, data, trained)
+
+
+def train_alone(task: Task, data: Dataset) -> tuple[FinishedTrial, Record]:
+    """The one trial of a task on its block, as :func:`run_task` trains it, and the record that has its network."""
+    start = time.perf_counter()
+    with threadpool_limits(1):
+        record = train_record([trial.hparams for trial in task.trials], data, task.config, task.order_seed)
+        history = scored(record, data, start)
+    (trial,) = _diagnosed(task, data, results(history, time.time()))
+    return trial, record
+
+
+def _diagnosed(task: Task, data: Dataset, trained: Sequence[TrialResult]) -> list[FinishedTrial]:
     own = load_rules()
     sizes = {"classes": data.classes, "train_rows": len(data.train), "val_rows": len(data.val)}
     return [

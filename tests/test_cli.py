@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -198,6 +199,18 @@ def test_train_records_one_configuration(tracking_uri, tmp_path, capsys):
     assert [run.data.tags["trial"] for run in trials] == ["0", "1"]
     assert {run.data.params["activation"] for run in trials} == {"sigmoid"}
     assert len(client.get_metric_history(trials[0].info.run_id, "val/loss")) == 2
+    drawn = {Path(file.path).name for file in client.list_artifacts(trials[1].info.run_id, "pictures")}
+    assert {"loss.png", "accuracy.png", "update_ratio.png", "activations.png", "first_weights.png"} <= drawn
+    (folder,) = re.findall(r"pictures: (.*manual-b00-0001)$", capsys.readouterr().out, re.MULTILINE)
+    assert {file.name for file in Path(folder).iterdir()} == drawn
+
+
+def test_a_trial_that_diverges_is_recorded_and_not_drawn(tracking_uri, capsys):
+    """``train`` at a rate without hope succeeds, says what happened, and has no network to draw."""
+    assert main(["train", "random_vs_grid", "--learning-rate", "1e6", "--epochs", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "diagnosis: diverged" in said
+    assert "pictures" not in said
 
 
 def test_the_module_runs_as_a_command(tmp_path):

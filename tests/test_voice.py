@@ -75,10 +75,11 @@ def test_quiet_says_the_results_alone(tiny_study, tmp_path, capsys):
 
 
 def test_quiet_says_what_one_trial_came_to(tracking_uri, capsys):
-    """Training one configuration says its scores and its diagnosis, and a check that is passed nothing."""
-    scores, diagnosis = said(["train", "random_vs_grid", "--epochs", "2", "-q"], capsys)
+    """Training one configuration says its scores, its diagnosis and where its pictures are, and a check that is passed nothing."""
+    scores, diagnosis, pictures = said(["train", "random_vs_grid", "--epochs", "2", "-q"], capsys)
     assert "best/val_accuracy" in scores
     assert diagnosis.startswith("diagnosis: ")
+    assert pictures.startswith("pictures: ")
     assert said(["check", "random_vs_grid", "-q"], capsys) == []
 
 

@@ -8,8 +8,7 @@ from threadpoolctl import threadpool_limits
 from pipeline.data import Dataset
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.nn.layers import Array
-from pipeline.training import Record, run
-from pipeline.training.lockstep import make_tiles
+from pipeline.training import Record, train_record
 
 
 class Patience:
@@ -28,8 +27,7 @@ class Patience:
 def train_one(hparams: HyperParams, data: Dataset, config: TrainConfig, order_seed: int = 0) -> Record:
     """The record of one trial, trained to the same bits as in any group. Raises ``ValueError`` for one that diverges."""
     with threadpool_limits(1):
-        tiles = make_tiles([hparams], data.features, data.classes, config, data.shape)
-        record = run(tiles, data, config, np.random.default_rng(order_seed))
+        record = train_record([hparams], data, config, order_seed)
     check_finite(record, hparams)
     return record
 

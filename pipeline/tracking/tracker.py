@@ -234,9 +234,9 @@ class Tracker:
         finite = [Metric(key, float(value), now, 0) for key, value in metrics.items() if math.isfinite(value)]
         self.client.log_batch(self.run_id, metrics=finite)
 
-    def log_files(self, folder: Path, artifact_path: str) -> None:
-        """Log a folder of files with the study's run."""
-        self.client.log_artifacts(self.run_id, str(folder), artifact_path)
+    def log_files(self, folder: Path, artifact_path: str, run_id: str = "") -> None:
+        """Log a folder of files with the study's run, or with another."""
+        self.client.log_artifacts(run_id or self.run_id, str(folder), artifact_path)
 
     def log_text(self, text: str, artifact_file: str) -> None:
         """Log a text with the study's run, as a file."""

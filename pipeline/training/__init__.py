@@ -16,6 +16,7 @@ import numpy as np
 from pipeline.data import Dataset, Split
 from pipeline.data.augmentation import augmentation
 from pipeline.hparams import HyperParams, TrainConfig
+from pipeline.nn.layers import BatchNorm
 from pipeline.training.history import CURVES, History, Record, Watch, all_go_on, split
 from pipeline.training.inputs import check_data
 from pipeline.training.lockstep import Tile, evaluate, evaluate_in_batches, fit, make_tiles, prepare, together
@@ -33,8 +34,10 @@ __all__ = [
     "all_go_on",
     "evaluate",
     "run",
+    "scored",
     "train",
     "train_group",
+    "train_record",
     "trials_per_group",
 ]
 
@@ -68,18 +71,30 @@ def _placed(watch: Watch, members: Sequence[int]) -> Watch:
     return lambda within, epoch, accuracy: watch(places[within], epoch, accuracy)
 
 
-@np.errstate(all="ignore")  # a diverging trial overflows; it is told by its losses, not by warnings
 def train_group(
     trials: Sequence[HyperParams], data: Dataset, config: TrainConfig, order_seed: int, watch: Watch = all_go_on
 ) -> History:
     """Train K trials of one structure, and score the checkpoint of each."""
     start = time.perf_counter()
+    record = train_record(trials, data, config, order_seed, watch)
+    return scored(record, data, start)
+
+
+def train_record(
+    trials: Sequence[HyperParams], data: Dataset, config: TrainConfig, order_seed: int, watch: Watch = all_go_on
+) -> Record:
+    """Train K trials of one structure; their curves and networks."""
     tiles = make_tiles(trials, data.features, data.classes, config, data.shape)
-    record = run(tiles, data, config, np.random.default_rng(order_seed), watch=watch)
-    test = evaluate(record.checkpoint, data.test)
-    in_batches = (
-        evaluate_in_batches(record.checkpoint, data.val) if trials[0].batch_norm else np.full(len(trials), np.nan)
-    )
+    return run(tiles, data, config, np.random.default_rng(order_seed), watch=watch)
+
+
+@np.errstate(all="ignore")  # a diverging trial overflows; it is told by its losses, not by warnings
+def scored(record: Record, data: Dataset, start: float) -> History:
+    """The history of what was trained since ``start``, by the performance counter, with the scores of its checkpoints."""
+    network = record.checkpoint
+    normed = any(isinstance(layer, BatchNorm) for layer in network.layers)
+    test = evaluate(network, data.test)
+    in_batches = evaluate_in_batches(network, data.val) if normed else np.full(len(network), np.nan)
     return record.history(*test, in_batches, seconds=time.perf_counter() - start)
 
 
