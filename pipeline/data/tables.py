@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -47,17 +46,18 @@ def load_arrays(path: str) -> Rows:
     """The arrays ``X`` or ``inputs`` (N, ...) and ``y`` or ``labels`` (N,) of an .npz file; pickled objects are never loaded."""
     try:
         with Path(path).open("rb") as stream:  # np.load leaves a file that it cannot read open
-            return _from_arrays(path, np.load(stream, allow_pickle=False))
+            inputs, labels = _pair(path, np.load(stream, allow_pickle=False))
     except DataError:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged file raises what its reader stumbles over: compression, passwords, memory
         raise DataError(f"{path}: cannot be read as an .npz file of plain arrays ({_first_line(error)})") from error
+    return labelled(path, inputs, labels)
 
 
-def _from_arrays(path: str, arrays: Any) -> Rows:
+def _pair(path: str, arrays: Any) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(arrays, np.ndarray):
         raise DataError(f"{path}: is a single array without a name; expected what np.savez(path, X=..., y=...) writes")
-    return labelled(path, _pick(path, arrays, INPUTS), _pick(path, arrays, LABELS))
+    return _pick(path, arrays, INPUTS), _pick(path, arrays, LABELS)
 
 
 def _pick(path: str, arrays: Any, names: tuple[str, ...]) -> np.ndarray:
@@ -74,7 +74,7 @@ def load_frame(path: str, target: str = "") -> Rows:
 
     try:
         frame = pd.read_csv(path, low_memory=False) if path.endswith(".csv") else pd.read_parquet(path)
-    except (OSError, ValueError) as error:
+    except Exception as error:
         raise DataError(f"{path}: cannot be read as a table ({_first_line(error)})") from error
     columns = [str(column) for column in frame.columns]
     if len(columns) < 2:
