@@ -110,11 +110,12 @@ def products(work: Work) -> Side:
 
     from pipeline.hparams import HyperParams
     from pipeline.nn.dense import SMALL_PRODUCT
-    from pipeline.training.memory import architecture, trials_per_tile
+    from pipeline.training.memory import architecture, tiles_of, trials_per_tile
 
     trial = HyperParams(hidden=work.sizes[1:-1], batch_norm=work.batch_norm)
     layers = architecture(trial, work.sizes[0], work.sizes[-1]).layers()
-    tile = min(GROUP, trials_per_tile(layers, work.batch, "float32"))
+    parts = tiles_of(GROUP, trials_per_tile(layers, work.batch, "float32"))
+    tile = parts[-1].stop - parts[-1].start
     rng = np.random.default_rng(0)
 
     def normal(*shape: int) -> np.ndarray:
@@ -127,9 +128,7 @@ def products(work: Work) -> Side:
     small = inputs[0].size * work.sizes[1] <= SMALL_PRODUCT
     by_row = [np.ascontiguousarray(batch) if small else batch for batch in inputs]
     pairs = list(zip(work.sizes[:-1], work.sizes[1:], strict=True))
-    weights = [
-        [normal(tile, fan_out, fan_in + 1).swapaxes(1, 2) for fan_in, fan_out in pairs] for _ in range(GROUP // tile)
-    ]
+    weights = [[normal(tile, fan_out, fan_in + 1).swapaxes(1, 2) for fan_in, fan_out in pairs] for _ in parts]
     grads = [np.empty_like(array) for array in weights[0]]
     outputs = [signal(fan_out + 1) for fan_out in work.sizes[1:]]
 

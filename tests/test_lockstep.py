@@ -158,3 +158,23 @@ def test_float64_is_its_own_too(few):
     for k in range(4):
         assert_same(group, train([trials[k]], few, double), [k])
     assert group.curves["val/loss"][0, -1] != train(trials, few, CONFIG).curves["val/loss"][0, -1]
+
+
+@pytest.mark.parametrize(
+    ("trials", "length", "sizes"), [(1, 8, [1]), (8, 8, [8]), (9, 8, [4, 5]), (32, 14, [10, 11, 11])]
+)
+def test_tiles_are_few_and_even(trials, length, sizes):
+    """A group falls into as few tiles as their length allows, none of them more than one longer than another."""
+    parts = memory.tiles_of(trials, length)
+    assert [len(range(trials)[part]) for part in parts] == sizes
+    assert [k for part in parts for k in range(trials)[part]] == list(range(trials))
+
+
+def test_networks_too_large_for_the_cache_share_a_tile():
+    """A tile is of many small networks, of one that just fits into the cache, and of several that would not fit alone."""
+    lengths = [
+        memory.trials_per_tile(memory.architecture(HyperParams(hidden=(width,)), features, 10).layers(), 64, "float32")
+        for features, width in ((64, 50), (64, 2400), (3072, 100))
+    ]
+    assert lengths[0] == memory.LARGEST_TILE
+    assert lengths[1] == 1 < lengths[2]

@@ -18,7 +18,7 @@ from pipeline.nn.losses import smooth, softmax_cross_entropy, softmax_cross_entr
 from pipeline.nn.network import Network, Parameters, backward, forward, init_network
 from pipeline.nn.optimizers import Optimizer, make_optimizer
 from pipeline.nn.regularisers import Regularisers
-from pipeline.training.memory import EVALUATION_ROWS, architecture, trials_per_tile
+from pipeline.training.memory import EVALUATION_ROWS, architecture, tiles_of, trials_per_tile
 from pipeline.training.minibatches import Minibatch, minibatches
 from pipeline.training.statistics import Gauge, Units
 
@@ -155,8 +155,9 @@ def make_tiles(
     one, bench = trials[0], Bench()
     layers = architecture(one, features, classes, shape).layers()
     length = trials_per_tile(layers, config.batch_size, config.dtype, one.optimizer_memories)
-    parts = [trials[start : start + length] for start in range(0, len(trials), length)]
-    return [Tile.of(part, features, classes, config.dtype, bench, shape) for part in parts]
+    return [
+        Tile.of(trials[part], features, classes, config.dtype, bench, shape) for part in tiles_of(len(trials), length)
+    ]
 
 
 def fit(tiles: Sequence[Tile], blocks: Iterable[Sequence[Minibatch]]) -> tuple[Array, Array]:
@@ -179,7 +180,7 @@ def evaluate(network: Network, rows: Split | Prepared, units: Units | None = Non
     """The mean data loss (K,) and the rows classified right (K, N), in test mode; ``units`` look on."""
     rows = prepare(rows, network) if isinstance(rows, Split) else rows
     length = trials_per_tile(network.layers, EVALUATION_ROWS, network.params.values.dtype.name)
-    parts = [(start, network.select(slice(start, start + length))) for start in range(0, len(network), length)]
+    parts = [(part.start, network.select(part)) for part in tiles_of(len(network), length)]
     losses, right = together(
         [_along_rows([_test(part, batch, rows.bench, start, units) for batch in rows.batches]) for start, part in parts]
     )
@@ -193,10 +194,8 @@ def evaluate_in_batches(network: Network, rows: Split) -> Array:
         prepare(rows, network),
     )
     right = []
-    for start in range(0, len(network), length):
-        part = network.select(
-            np.arange(start, min(start + length, len(network)))
-        )  # a copy: its running statistics move
+    for members in tiles_of(len(network), length):
+        part = network.select(np.r_[members])  # a copy: its running statistics move
         batches = [_right_in_batch(part, batch, prepared.bench) for batch in prepared.batches]
         right.append(np.concatenate(batches, axis=1).mean(axis=1))
     return np.concatenate(right)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -12,7 +13,9 @@ from pipeline.nn.layers import Layer
 from pipeline.nn.network import Architecture
 
 CACHE_BYTES = 2 * 2**20
-"""What the arrays of a tile may take: about the second-level cache of a core."""
+"""About the second-level cache of a core."""
+TILE_BYTES = 7 * 2**19
+"""What the arrays of a tile may take: what spills from the second-level cache into the third costs less than more calls."""
 EVALUATION_ROWS = 128
 """The size of a minibatch that is evaluated."""
 LARGEST_TILE = 32
@@ -27,9 +30,21 @@ def architecture(trial: HyperParams, features: int, classes: int, shape: Sequenc
 
 
 def trials_per_tile(layers: Sequence[Layer], rows: int, dtype: str, memories: int = 0) -> int:
-    """How many networks and their gradients, with minibatches of B rows, share the cache."""
-    bytes_each = np.dtype(dtype).itemsize * ((2 + memories) * _parameters(layers) + rows * _per_row(layers))
-    return min(max(1, CACHE_BYTES // bytes_each), LARGEST_TILE)
+    """How many networks and their gradients, with minibatches of B rows, share the cache.
+
+    Parameters that would not outlast a step in it even if a network were alone are not counted: they lose nothing.
+    """
+    size = np.dtype(dtype).itemsize
+    parameters, signals = size * (2 + memories) * _parameters(layers), size * rows * _per_row(layers)
+    bytes_each = signals if parameters > CACHE_BYTES else parameters + signals
+    return min(max(1, TILE_BYTES // bytes_each), LARGEST_TILE)
+
+
+def tiles_of(trials: int, length: int) -> list[slice]:
+    """K trials in as few tiles of at most ``length`` as can be, as even as can be."""
+    count = -(-trials // length)
+    ends = [trials * i // count for i in range(count + 1)]
+    return [slice(*pair) for pair in pairwise(ends)]
 
 
 def trials_per_group(
@@ -47,13 +62,14 @@ def trials_per_group(
     """
     check_integer("budget_bytes", budget_bytes, low=1)
     layers, size = architecture(trial, features, classes, shape).layers(), np.dtype(config.dtype).itemsize
-    shared = size * trials_per_tile(layers, EVALUATION_ROWS, config.dtype) * _parameters(layers)
+    longest = trials_per_tile(layers, config.batch_size, config.dtype, trial.optimizer_memories)
+    shared = 2 * size * longest * _parameters(layers)  # tiles are of two lengths
     for rows in (config.batch_size, EVALUATION_ROWS):
         tile = trials_per_tile(layers, rows, config.dtype)
         signals = size * tile * rows * _per_row(layers) + sum(
             layer.shared_bytes(rows, config.dtype) for layer in layers
         )
-        shared += 2 * signals  # the last minibatch is shorter, and has buffers of its own
+        shared += 4 * signals  # and the last minibatch is shorter: each has buffers of its own
     each = size * _parameters(layers) * (2 + trial.optimizer_memories)
     return int(max(1, (budget_bytes - shared) // each))
 
