@@ -171,6 +171,30 @@ def test_two_searches_at_once_are_refused(searched, tiny_study, tmp_path, tracki
     assert len(recorded(tmp_path, tiny_study)) == 36
 
 
+def test_a_link_in_the_place_of_the_lock_is_not_followed(searched, tiny_study, tmp_path, capsys):
+    """A link where the lock should be is refused with its name, and what it points to stays as it is."""
+    other, lock = tmp_path / "other.txt", tmp_path / "optuna.log.owner"
+    other.write_text("precious")
+    lock.unlink()
+    lock.symlink_to(other)
+    assert main(["search", str(tiny_study), "--trials", "7"]) == 2
+    assert f"{lock.name}: the lock cannot be opened" in capsys.readouterr().err
+    assert other.read_text() == "precious"
+
+
+def test_what_is_recorded_is_as_private_as_the_user_says(tiny_study, tmp_path, tracking_uri):
+    """With a umask of 077, nothing that a search writes can be read by anybody else."""
+    before = set(tmp_path.rglob("*"))
+    old = os.umask(0o077)
+    try:
+        assert main(["search", str(tiny_study), "--workers", "2"]) == 0
+    finally:
+        os.umask(old)
+    written = set(tmp_path.rglob("*")) - before
+    assert {"optuna.log", "optuna.log.owner"} <= {path.name for path in written}
+    assert [path for path in written if path.stat().st_mode & 0o077] == []
+
+
 def test_another_version_of_the_network_is_refused(searched, tiny_study, monkeypatch, capsys):
     """Trials whose numbers another version of the network made are not added to: the way on is --new."""
     monkeypatch.setattr("pipeline.jobs.NETWORK_VERSION", 10**6)

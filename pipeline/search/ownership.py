@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from sqlalchemy import NullPool, create_engine, text
 
@@ -34,7 +35,7 @@ def _locked_file(path: Path, study: str) -> Iterator[None]:
     if fcntl is None:
         yield
         return
-    with path.open("a+") as file:
+    with _opened(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -46,6 +47,16 @@ def _locked_file(path: Path, study: str) -> Iterator[None]:
         file.write(f"process {os.getpid()}\n")
         file.flush()
         yield
+
+
+def _opened(path: Path) -> IO[str]:
+    """A lock's file. A link in its place is not followed, since in a shared folder anybody may have laid it."""
+    try:
+        return open(path, "a+", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o666))
+    except OSError as problem:
+        raise ValueError(
+            f"{path}: the lock cannot be opened ({problem.strerror}); remove it, or see whose it is"
+        ) from None
 
 
 @contextmanager
