@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,13 +27,21 @@ def prepared(name: str, count: int, dtype: str, make: Make) -> tuple[Transform, 
     Raises :class:`pipeline.data.rows.DataError` where the data folder cannot hold them.
     """
     folder = data_folder() / "prepared" / name
-    if not folder.exists():
-        with workshop(folder.parent, "prepared") as scratch:
-            if not folder.exists():  # while this process waited, another may have made them
-                _forget(folder.parent, KEPT - 1)
-                _write(scratch / name, *make(), dtype)
-                (scratch / name).rename(folder)
-    return _read(folder, count, dtype)
+    while True:
+        if not _whole(folder):
+            with workshop(folder.parent, "prepared") as scratch:
+                if not _whole(folder):  # while this process waited, another may have made them
+                    _forget(folder.parent, KEPT - 1, scratch)
+                    _write(scratch / name, *make(), dtype)
+                    if folder.exists():
+                        folder.rename(scratch / "half")
+                    (scratch / name).rename(folder)
+        with suppress(FileNotFoundError):  # another process may have forgotten them meanwhile
+            return _read(folder, count, dtype)
+
+
+def _whole(folder: Path) -> bool:
+    return (folder / ROWS).exists() and (folder / TRANSFORM).exists()
 
 
 def _write(folder: Path, transform: Transform, parts: Iterable[np.ndarray], dtype: str) -> None:
@@ -54,10 +63,13 @@ def _read(folder: Path, count: int, dtype: str) -> tuple[Transform, np.ndarray]:
     return transform, np.asarray(rows).reshape(count, -1)
 
 
-def _forget(folder: Path, kept: int) -> None:
-    """Delete all but the last used; a process that has one mapped keeps its rows until it lets go of them."""
+def _forget(folder: Path, kept: int, scratch: Path) -> None:
+    """Delete all but the last used; a process that has one mapped keeps its rows until it lets go of them.
+
+    They are moved away first, so that one which is killed meanwhile leaves no half of any.
+    """
     blocks = sorted(
         (path for path in folder.iterdir() if not path.name.startswith(".")), key=lambda p: p.stat().st_mtime
     )
     for path in blocks[: max(0, len(blocks) - kept)]:
-        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(path.rename(scratch / f"old-{path.name}"), ignore_errors=True)

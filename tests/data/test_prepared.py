@@ -125,3 +125,16 @@ def test_without_a_folder_each_has_its_own(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err.startswith("data: each worker has rows of its own: ")
     assert isinstance(block.train.inputs, np.ndarray)
     assert not Path(tmp_path / "prepared").exists()
+
+
+@pytest.mark.parametrize("lost", ["rows.bin", "transform.npz"])
+@pytest.mark.usefixtures("shared")
+def test_half_a_block_is_made_again(lost, folder, monkeypatch):
+    """A block that lacks a file, as after a kill while it was deleted, is made again, and nothing is left beside it."""
+    first = load_block("digits", TrainConfig(), 0)
+    (found,) = folder.glob(f"*/{lost}")
+    found.unlink()
+    monkeypatch.setattr(dataset, "_blocks", {})
+    again = load_block("digits", TrainConfig(), 0)
+    np.testing.assert_array_equal(first.train.inputs, again.train.inputs)
+    assert len([path for path in folder.iterdir() if not path.name.startswith(".")]) == 1
