@@ -60,6 +60,10 @@ def check_sampler(arm: Arm, study: Study) -> None:
     """Raise ``ValueError`` if there is no such sampler, a package it needs is missing, or its arguments do not fit."""
     if arm.sampler not in GRIDS:
         optuna_study(arm, study, 0)
+        if not is_planned(arm) and Trajectory(arm, study, 0).ask() != Trajectory(arm, study, 0).ask():
+            raise ValueError(
+                f"arm {arm.name!r}: {arm.sampler} draws other points each time it is made; it needs a parameter `seed`"
+            )
     elif arm.arguments:
         raise ValueError(
             f"arm {arm.name!r}: got {dict(arm.arguments)}; a grid takes no arguments, its levels are the space's"
@@ -119,7 +123,7 @@ class Trajectory:
         """The score of the point that was asked for last; if it was pruned, the last one, and the epoch of it."""
         if self._asked is None:
             raise RuntimeError("nothing was asked for")
-        with _experimental():
+        with _experimental(), self._going_on(self._asked.number):
             if pruned_at is None:
                 self._study.tell(self._asked, score)
             else:
@@ -127,6 +131,15 @@ class Trajectory:
                 self._study.tell(self._asked, state=TrialState.PRUNED)
         self._asked = None
         self.told += 1
+
+    @contextmanager
+    def _going_on(self, number: int) -> Iterator[None]:
+        """A sampler that has been everywhere stops its study, which outside ``optimize`` is an error, once the trial is told."""
+        try:
+            yield
+        except RuntimeError:
+            if not self._study.trials[number].state.is_finished():
+                raise
 
 
 def optuna_study(arm: Arm, study: Study, block: int) -> optuna.Study:

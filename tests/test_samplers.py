@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from optuna.samplers import RandomSampler
 
 from pipeline.samplers import ADAPTIVE, PLANNED, Trajectory, points
 from pipeline.search.plan import plan
@@ -130,3 +131,28 @@ def test_any_sampler_of_optunas_is_an_arm_by_its_import_path():
     for _ in range(4):
         assert set(trajectory.ask()) == set(SPACE)
         trajectory.tell(0.5)
+
+
+def test_a_sampler_that_has_been_everywhere_goes_on():
+    """One that would stop its study, since it has tried every point, tells the last of them like any other."""
+    space = SearchSpace(activation=Categorical("relu", "tanh"), batch_norm=Categorical(False, True))
+    arm = Arm("all", "optuna.samplers.BruteForceSampler")
+    trajectory = Trajectory(arm, replace(STUDY, space=space, arms=(arm,), trials=4), 0)
+    seen = set()
+    for _ in range(4):
+        seen.add(tuple(trajectory.ask().items()))
+        trajectory.tell(0.5)
+    assert (trajectory.told, len(seen)) == (4, 4)
+
+
+class Unseeded(RandomSampler):
+    """A sampler that takes no seed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+def test_a_sampler_that_cannot_be_repeated_is_refused():
+    """One that draws other points whenever it is made could not be gone on with after a stop."""
+    with pytest.raises(ValueError, match="needs a parameter `seed`"):
+        plan(replace(STUDY, arms=(Arm("mine", f"{__name__}.Unseeded"),)))
