@@ -42,6 +42,15 @@ def test_large_networks_train_within_the_budget():
     assert set(sizes(study, 1)) == {1}
 
 
+def test_the_first_trials_train_first():
+    """Tasks come in the order of their first trials, so that few finished ones have to wait for those before them."""
+    study = wide_study((50,))
+    cut = tasks(study, plan(study), Precedents(study, {}), 2**19)
+    first = [min(trial.number for trial in task.trials) for task in cut]
+    assert len(cut) > 10
+    assert first == sorted(first)
+
+
 def test_workers_share_the_memory(tmp_path, monkeypatch):
     """Twice the workers have half the memory each, and a container's limit counts where it is less than the machine's."""
     assert budget.bytes_per_worker(2) == pytest.approx(2 * budget.bytes_per_worker(4), abs=2)

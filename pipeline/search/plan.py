@@ -73,7 +73,8 @@ def planned_trial(study: Study, arm: Arm, block: int, number: int, point: Point)
 def tasks(study: Study, trials: Collection[PlannedTrial], precedents: Precedents, budget_bytes: int) -> list[Task]:
     """Cut trials of one wave into tasks, block by block, each of one structure.
 
-    A task has at most ``GROUP_SIZE`` trials, and no more of them than fit into a budget of memory.
+    A task has at most ``GROUP_SIZE`` trials, and no more of them than fit into a budget of memory. Those with the lowest
+    numbers come first, since trials are recorded in order: a finished one waits for all before it.
     """
 
     def structure(trial: PlannedTrial) -> tuple[int, str]:
@@ -81,7 +82,8 @@ def tasks(study: Study, trials: Collection[PlannedTrial], precedents: Precedents
 
     groups = (list(group) for _, group in groupby(sorted(trials, key=structure), key=structure))
     parts = (part for group in groups for part in _even_parts(group, group_limit(study, group[0], budget_bytes)))
-    return [make_task(study, part, precedents.pruning(part)) for part in parts]
+    in_order = sorted(parts, key=lambda part: (part[0].block, min(trial.number for trial in part)))
+    return [make_task(study, part, precedents.pruning(part)) for part in in_order]
 
 
 def group_limit(study: Study, trial: PlannedTrial, budget_bytes: int) -> int:
