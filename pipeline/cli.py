@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.arguments import EXIT_USER, parser
@@ -28,8 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with Interrupts().handled() as interrupts:
             return dispatch(args, interrupts)
     except Stopped as stop:
-        _complain(f"stopped by {stop}. What is recorded stays; the same command goes on from there")
+        _complain(f"stopped by {stop}. What is recorded stays; {_way_on(args)}")
         return stop.exit_code
+    except BrokenPipeError:
+        _complain(f"stopped, since nobody reads the output any more. What is recorded stays; {_way_on(args)}")
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  or Python would complain at its end
+        return EXIT_FAILED
     except ValueError as error:
         if args.debug:
             raise
@@ -40,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         if args.debug or not (reason := store_failure(error)):
             raise
-        _complain(f"error: {reason}. What is recorded stays, and the same command goes on from there")
+        _complain(f"error: {reason}. What is recorded stays, and {_way_on(args)}")
         return EXIT_FAILED
 
 
@@ -111,9 +116,8 @@ def _lecture(args: argparse.Namespace, voice: Voice) -> None:
 
 
 def _refine(args: argparse.Namespace, voice: Voice, interrupts: Any) -> None:
-    from pipeline.jobs import default_workers
     from pipeline.lookup import find_study
-    from pipeline.search.executor import engine
+    from pipeline.search.executor import default_workers, engine
     from pipeline.stages import Refinement
     from pipeline.stores import resolve_stores
 
@@ -127,15 +131,16 @@ def _refine(args: argparse.Namespace, voice: Voice, interrupts: Any) -> None:
 
 
 def _job(args: argparse.Namespace, voice: Voice, interrupts: Any) -> Job:
-    from pipeline.jobs import Job, recorded_study
+    from pipeline.jobs import Job
     from pipeline.lookup import find_study
     from pipeline.manual import manual_study
+    from pipeline.search.ledger import recorded_study
     from pipeline.stores import resolve_stores
 
     study = find_study(args.study, _given(args, ("seed", "trials", "blocks")))
     stores = resolve_stores(getattr(args, "tracking_uri", ""), getattr(args, "storage", ""))
     if args.verb == "report":
-        study = recorded_study(study, stores)
+        study = recorded_study(study, stores.storage)
     elif args.verb == "train":
         study = manual_study(study, _given(args, HYPERPARAMETERS), args.epochs or 0)
     flags: dict[str, Any] = {"new": getattr(args, "new", False), "keep_model": not getattr(args, "no_model", False)}
@@ -143,22 +148,21 @@ def _job(args: argparse.Namespace, voice: Voice, interrupts: Any) -> Job:
 
 
 def _call(args: argparse.Namespace, job: Job) -> None:
-    from pipeline.jobs import default_workers
-    from pipeline.search.executor import engine
+    from pipeline.jobs import require
+    from pipeline.search.executor import default_workers, engine
 
     if args.verb == "check":
-        job.check()
-        return
-    if args.verb in ("run", "search"):
+        require(job.check())
+    elif args.verb == "run":
+        with engine(args.workers or default_workers(), _scheduler(args)) as workers:
+            job.run(workers)
+    elif args.verb == "search":
         with engine(args.workers or default_workers(), _scheduler(args)) as workers, job.searching():
-            if args.verb == "run":
-                job.run(workers)
-            else:
-                job.search(workers)
-                job.confirm(workers)
-        return
-    with job.recorded():
-        job.report() if args.verb == "report" else job.train()
+            job.search(workers)
+            job.confirm(workers)
+    else:
+        with job.owned(), job.recorded():
+            job.report() if args.verb == "report" else job.train()
 
 
 def _scheduler(args: argparse.Namespace) -> str:
@@ -174,6 +178,12 @@ def _given(args: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
     """What the command line gives of these; the rest is the study's own."""
     values = {name: getattr(args, name, None) for name in names}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _way_on(args: argparse.Namespace) -> str:
+    """How to go on with what was cut short."""
+    same = "the same command without --new" if getattr(args, "new", False) else "the same command"
+    return f"{same} goes on from there"
 
 
 def _complain(line: str) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
-from pathlib import Path
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from pipeline.babysitting.check_result import CheckResult, markdown_table
 from pipeline.babysitting.checks import check
@@ -23,11 +21,11 @@ from pipeline.search.affordable import check_affordable
 from pipeline.search.agenda import Agenda, draw_agenda
 from pipeline.search.executor import Engine
 from pipeline.search.interrupts import Interrupts, Stopped
-from pipeline.search.ledger import SCORE, Ledger, mend_journal
+from pipeline.search.ledger import SCORE, Ledger
 from pipeline.search.ownership import owned
 from pipeline.search.plan import make_task, plan, planned_trial
 from pipeline.spec import Study
-from pipeline.stores import Stores, opening, redact
+from pipeline.stores import Stores, opening
 from pipeline.task import NETWORK_VERSION, train_alone
 from pipeline.tracking import Tracker
 from pipeline.training import Record
@@ -35,15 +33,16 @@ from pipeline.trial import FinishedTrial, PlannedTrial
 from pipeline.voice import Voice
 
 P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def phase(method: Callable[Concatenate[Job, P], None]) -> Callable[Concatenate[Job, P], None]:
+def phase(method: Callable[Concatenate[Job, P], R]) -> Callable[Concatenate[Job, P], R]:
     """A method of a job that says, if it is to be verbose, how long it took."""
 
     @wraps(method)
-    def timed(self: Job, /, *args: P.args, **kwargs: P.kwargs) -> None:
+    def timed(self: Job, /, *args: P.args, **kwargs: P.kwargs) -> R:
         with self.voice.timed(method.__name__):
-            method(self, *args, **kwargs)
+            return method(self, *args, **kwargs)
 
     return timed
 
@@ -94,22 +93,34 @@ class Job:
         return draw_agenda(self.ledger.study, self.planned, self.ledger.recorded())
 
     @contextlib.contextmanager
-    def searching(self) -> Iterator[None]:
-        """Do the body as the only process that records to the study; what can be refused is, before anything is written."""
+    def owned(self) -> Iterator[None]:
+        """Do the body as the only process that records to the study."""
+        self.tracker.verify()
+        with owned(self.stores.storage, self.ledger.study.name):
+            self.study = self.ledger.study
+            self.introduce()
+            yield
+
+    @contextlib.contextmanager
+    def searching(self, *, checked: bool = False) -> Iterator[None]:
+        """Do the body as the study's owner, under its run; what can be refused is, before anything is written.
+
+        With ``checked``, raise :class:`Failed` if a check is not passed. They come before the study's run, so that one that
+        is killed meanwhile leaves none.
+        """
         _ = self.planned, self.basis
         check_affordable(self.study, self.planned)
-        self.tracker.verify()
-        with owned(self.stores.storage, self.study.name):
-            mend_journal(self.stores.storage)
+        with self.owned():
             _ = self.agenda
+            seen = self.check() if checked else []
             with self.recorded():
+                self._log_checks(seen)
+                self.ledger.open(self.tracker.run_id, self.basis, self.links)
                 yield
 
     @contextlib.contextmanager
     def recorded(self) -> Iterator[None]:
         """Do the body under the study's run in MLflow, whose status tells how it ended."""
-        self.study = self.ledger.study
-        self.introduce()
         self.tracker.open(self.study, None if self.manual else self.ledger.parent_run)
         if self.links:
             self.tracker.set_tags({key: str(value) for key, value in self.links.items()})
@@ -117,7 +128,7 @@ class Job:
             yield
         except BaseException as error:
             with contextlib.suppress(Exception):  # the store may be what failed; what is told is why
-                self.tracker.finish("KILLED" if isinstance(error, Stopped) else "FAILED")
+                self.tracker.finish("KILLED" if isinstance(error, (Stopped, BrokenPipeError)) else "FAILED")
             raise
         self.tracker.finish("FINISHED")
 
@@ -131,36 +142,34 @@ class Job:
 
     def run(self, engine: Engine) -> None:
         """Check, search, confirm, report: the main job."""
-        with self.log_checks() as seen:
-            self.check(seen)
-        self.search(engine)
-        self.confirm(engine)
-        self.report()
-
-    @contextlib.contextmanager
-    def log_checks(self) -> Iterator[list[CheckResult]]:
-        """Log the results that the body puts into the list with the study's run: a table, and their metrics."""
-        seen: list[CheckResult] = []
-        try:
-            yield seen
-        finally:
-            self.tracker.log_text(markdown_table(seen), "check.md")
-            self.tracker.log_metrics({key: value for result in seen for key, value in result.metrics.items()})
+        with self.searching(checked=True):
+            self.search(engine)
+            self.confirm(engine)
+            self.report()
 
     @phase
-    def check(self, seen: list[CheckResult] | None = None) -> None:
-        """Print what the checks see, and put it into a list; raise :class:`Failed` if one is not passed."""
+    def check(self) -> list[CheckResult]:
+        """What the checks see, printed; it ends with the first that is not passed."""
         self.voice.say(f"check: can the network of {self.study.name} learn at all?")
+        seen = []
         for result in check(self.study):
-            if seen is not None:
-                seen.append(result)
+            seen.append(result)
             self.voice.say(f"  {result.word:6}  {result.name}: {result.message}")
             for key, value in result.metrics.items():
                 self.voice.detail(f"          {key} {value:.4g}")
             if result.advice:
                 self.voice.say(f"          {result.advice}")
             if not result.passed:
-                raise Failed(f"check {result.name!r} failed: {result.message}")
+                break
+        return seen
+
+    def _log_checks(self, seen: Sequence[CheckResult]) -> None:
+        """Log what the checks saw with the study's run: a table, and their metrics."""
+        if not seen:
+            return
+        self.tracker.log_text(markdown_table(seen), "check.md")
+        self.tracker.log_metrics({key: value for result in seen for key, value in result.metrics.items()})
+        require(seen)
 
     @phase
     def search(self, engine: Engine) -> None:
@@ -169,7 +178,6 @@ class Job:
         if mended := reconcile(self.agenda, self.tracker):
             self.voice.say(f"search: the stores differed: {mended}")
         self.tracker.add_dataset(study.dataset, self.basis["data_sha256"])
-        self.ledger.open(self.tracker.run_id, self.basis, self.links)
         pending = len(self.agenda)
         planned = study.blocks * study.trials * len(study.arms)
         if not pending:
@@ -239,7 +247,8 @@ class Job:
         study = self.study
         point = {name: getattr(study.fixed, name) for name in study.space}
         self.ledger.open(self.tracker.run_id, self.basis)
-        task = make_task(study, [planned_trial(study, MANUAL, 0, len(self.ledger.recorded()), point)])
+        number = 1 + max((number for *_, number in self.ledger.recorded()), default=-1)
+        task = make_task(study, [planned_trial(study, MANUAL, 0, number, point)])
         data = load_block(task.dataset, task.config, task.split_seed)
         trial, record = train_alone(task, data)
         with self.interrupts.deferred():
@@ -264,23 +273,13 @@ class Job:
         self.voice.result(f"pictures: {folder}")
 
 
-def recorded_study(study: Study, stores: Stores) -> Study:
-    """The study as it was declared when it last ran. Raises ``ValueError`` if it is not recorded there."""
-    if not (":" in stores.storage or Path(stores.storage).is_file()):
-        raise ValueError(f"no study is recorded at {stores.storage}; run one first, or give the --storage of one")
-    with opening("--storage", stores.storage):
-        ledger = Ledger(study, stores.storage)
-    if ledger.declaration is None:
-        known = ", ".join(ledger.study_names) or "none"
-        raise ValueError(f"study {study.name!r} is not recorded at {redact(stores.storage)}; recorded there: {known}")
-    return ledger.declaration
+def require(seen: Sequence[CheckResult]) -> None:
+    """Raise :class:`Failed` if a check is not passed."""
+    for result in seen:
+        if not result.passed:
+            raise Failed(f"check {result.name!r} failed: {result.message}")
 
 
 def rules_in_words() -> str:
     """How many rules diagnose the trials, and which of them are the user's own."""
     return f"{len(RULES)} built-in rules, and of your own: {', '.join(rule.name for rule in load_rules()) or 'none'}"
-
-
-def default_workers() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

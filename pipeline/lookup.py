@@ -28,6 +28,9 @@ FOLDERS = (Path("studies"), Path(pipeline.__file__).parents[1] / "studies")
 LONGEST = 2**20
 """Bytes that a study's file may have."""
 
+LONGEST_PATH = 255
+"""Characters that the name of a study or of its file may have."""
+
 DECLARATIONS = {
     kind.__name__: kind for kind in (Study, Arm, Float, Pruner, Stage, HyperParams, TrainConfig, Experiment)
 }
@@ -73,6 +76,8 @@ def study_names() -> list[str]:
 
 
 def _path(name: str) -> Path:
+    if len(name) > LONGEST_PATH:
+        raise ValueError(f"unknown study {name[:60]!r}...: got {len(name)} characters; expected a name or a path")
     if name.endswith(".py"):
         if not Path(name).is_file():
             raise ValueError(f"study file not found: {name} (in {Path.cwd()})")

@@ -51,6 +51,8 @@ class Publication:
         ``basis`` is asked what a model stands on, and is ``None`` if none is wanted.
         """
         trials = self.ledger.table()
+        if trials.empty:
+            raise ValueError(f"study {self.study.name!r}: no trial of it is recorded yet; there is nothing to report")
         records = trials.to_dict("records")
         diagnosis = self.diagnose(records)
         provenance = {**versions(), "diagnosis": diagnosis}

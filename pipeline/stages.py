@@ -9,10 +9,11 @@ from typing import Any
 
 from pipeline.babysitting.refine import Proposal, propose
 from pipeline.hparams import HyperParams, TrainConfig
-from pipeline.jobs import Job, recorded_study
+from pipeline.jobs import Job
+from pipeline.search import confirmation
 from pipeline.search.executor import Engine
 from pipeline.search.interrupts import Interrupts
-from pipeline.search.ledger import Ledger
+from pipeline.search.ledger import Ledger, recorded_study
 from pipeline.spec import Arm, Categorical, Dimension, Float, Stage, Study
 from pipeline.stores import Stores
 from pipeline.voice import Voice
@@ -50,8 +51,7 @@ class Refinement:
         while True:
             self.voice.say(f"\n{declaration(stage.study)}")
             job = Job(stage.study, self.stores, self.voice, self.interrupts, links=stage.links)
-            with job.searching():
-                job.run(engine)
+            job.run(engine)
             os.environ.pop("MLFLOW_RUN_ID", None)  # the run that `mlflow run` opened is that of the first of them
             if stage.number >= len(self.study.stages):
                 return
@@ -76,13 +76,19 @@ def next_stage(study: Study, stores: Stores) -> NextStage:
     ledger = Ledger(last, stores.storage)
     planned = last.blocks * last.trials * len(last.arms)
     done = len(ledger.table())
-    if number > 1 and done < planned:
-        reason = f"{done} of {planned} trials of it are recorded; it goes on"
-        return NextStage(number, last, (reason,), _links(study, number, stores))
+    if number > 1 and (unfinished := _unfinished(ledger, done, planned)):
+        return NextStage(number, last, (f"{unfinished}; it goes on",), _links(study, number, stores))
     rows = [{str(key): value for key, value in row.items()} for row in ledger.table().to_dict("records")]
     proposal = propose(last, rows)
     found = fine_study(study, proposal, number + 1)
     return NextStage(number + 1, found, proposal.reasons, _links(study, number + 1, stores))
+
+
+def _unfinished(ledger: Ledger, done: int, planned: int) -> str:
+    """What a stage that was stopped still owes, in words; empty if it owes nothing."""
+    if done < planned:
+        return f"{done} of {planned} trials of it are recorded"
+    return "not all that it chose is confirmed" if confirmation.pending(ledger) else ""
 
 
 def _links(study: Study, number: int, stores: Stores) -> dict[str, str | int]:
@@ -94,7 +100,7 @@ def _links(study: Study, number: int, stores: Stores) -> dict[str, str | int]:
 
 def _last(study: Study, stores: Stores) -> tuple[int, Study]:
     """The number of the last stage that is recorded, and its study as it was declared when it ran."""
-    last = recorded_study(study, stores)
+    last = recorded_study(study, stores.storage)
     stages: Iterator[tuple[int, str]] = ((n, stage_name(study, n)) for n in range(2, 100))
     number = 1
     for n, name in stages:

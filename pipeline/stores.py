@@ -17,6 +17,11 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+try:
+    import fcntl
+except ImportError:  # Windows has no flock
+    fcntl = None  # type: ignore[assignment]
+
 SERVER_TIMEOUT = 5
 LOCKED_SECONDS = 20
 """So long others may lock a SQLite database; MLflow waits as long for its own."""
@@ -123,14 +128,37 @@ def store_failure(error: BaseException) -> str:
 
 @contextmanager
 def opening(name: str, address: str) -> Iterator[None]:
-    """Open a store in the body. Raises ``ValueError``, with the flag and the address, if it cannot be opened."""
+    """Open a store in the body. Raises ``ValueError``, with the flag and the address, if it cannot be opened.
+
+    Processes that open SQLite databases of one folder take turns: two that make the same one at once spoil it for good.
+    """
     try:
-        yield
+        with _turn_at(sqlite_file(address)):
+            yield
     except Exception as error:
         # Optuna says with a RuntimeError that a schema is not its own.
         if reason := store_failure(error) or (str(error) if isinstance(error, RuntimeError) else ""):
             raise ValueError(f"{name}: cannot open {redact(address)} ({reason})") from error
         raise
+
+
+@contextmanager
+def _turn_at(database: Path | None) -> Iterator[None]:
+    """Hold the database's folder during the body, once those who hold it have let go; nothing is left in it."""
+    if fcntl is None or database is None or not database.parent.is_dir():
+        yield
+        return
+    folder = os.open(database.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def storage_file(address: str) -> Path | None:
+    """The file behind the address of an Optuna storage, if it is in one."""
+    return sqlite_file(address) if is_url(address) else Path(address)
 
 
 def redact(address: str) -> str:

@@ -14,14 +14,13 @@ import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import IO, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from pipeline.errors import Failed
 from pipeline.search.interrupts import Interrupts, Stopped
-from pipeline.stores import Stores, is_url, redact, sqlite_file
+from pipeline.stores import Stores, redact, sqlite_file, storage_file
 
 HOST = "127.0.0.1"
 MLFLOW_PORT, DASHBOARD_PORT = 5000, 8080
@@ -55,9 +54,8 @@ def show(stores: Stores, say: Callable[[str], None], interrupts: Interrupts) -> 
 
 def check_recorded(stores: Stores) -> None:
     """Raise ``ValueError`` unless both stores are there: a server would make a missing one, and show an empty page."""
-    mlflow_file = sqlite_file(stores.tracking)
-    storage_file = sqlite_file(stores.storage) or (None if is_url(stores.storage) else Path(stores.storage))
-    for path, flag in ((mlflow_file, "--tracking-uri"), (storage_file, "--storage")):
+    files = (sqlite_file(stores.tracking), "--tracking-uri"), (storage_file(stores.storage), "--storage")
+    for path, flag in files:
         if path and not path.is_file():
             raise ValueError(
                 f"nothing is recorded at {path}. Run a study first (babysit run), or say where with {flag}"

@@ -171,11 +171,74 @@ def test_two_searches_at_once_are_refused(searched, tiny_study, tmp_path, tracki
     assert len(recorded(tmp_path, tiny_study)) == 36
 
 
+@pytest.mark.parametrize(("verb", "name"), [("report", "tiny"), ("train", "tiny-manual")])
+def test_every_verb_that_writes_waits_its_turn(verb, name, searched, tiny_study, tmp_path, tracking_uri, capsys):
+    """A report and a trial of one's own are refused while another process is at the same study, whose run stays as it is."""
+    (parent,) = runs(tracking_uri, kind="study")
+    MlflowClient(tracking_uri=tracking_uri).update_run(parent.info.run_id, status="RUNNING")
+    with owned(str(tmp_path / "optuna.log"), name):
+        assert main([verb, str(tiny_study)]) == 2
+    assert f"study {name!r} is at work already" in capsys.readouterr().err
+    assert [run.info.status for run in runs(tracking_uri, kind="study")] == ["RUNNING"]
+
+
+@pytest.mark.slow
+def test_two_studies_may_begin_at_once_in_a_new_folder(tiny_source, tmp_path):
+    """Two commands that make the same stores, each for a study of its own, both come to their end, twice in a row."""
+    for turn in ("a", "b"):
+        folder = tmp_path / turn
+        folder.mkdir()
+        for name in ("one", "two"):
+            (folder / f"{name}.py").write_text(tiny_source.replace('"tiny"', f'"{name}"'))
+        commands = [
+            [sys.executable, "-m", "pipeline", "search", f"{name}.py", "--workers", "1"] for name in ("one", "two")
+        ]
+        begun = [subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) for command in commands]
+        assert [(process.communicate(timeout=120)[1], process.returncode) for process in begun] == [("", 0)] * 2
+        assert Counter(run.data.tags["study"] for run in runs(f"sqlite:///{folder / 'mlflow.db'}", kind="trial")) == {
+            "one": 36,
+            "two": 36,
+        }
+
+
+def test_a_study_that_is_killed_while_it_is_checked_leaves_no_run(tiny_study, tmp_path, tracking_uri, monkeypatch):
+    """The study's run begins after the checks: none is left RUNNING by a process that ends meanwhile."""
+    monkeypatch.setattr("pipeline.jobs.check", lambda _: sys.exit(9))
+    with pytest.raises(SystemExit):
+        main(["run", str(tiny_study)])
+    assert runs(tracking_uri, kind="study") == []
+
+
+def test_a_study_of_ones_own_is_no_other_begun_anew(tiny_study, tmp_path, tracking_uri, capsys):
+    """A study whose name is another's with -2 behind it stays its own, though both decide the same numbers."""
+    source = tiny_study.read_text()
+    other = tmp_path / "other.py"
+    other.write_text(
+        source.replace('"tiny"', '"tiny-2"').replace(
+            '(Arm("random"), Arm("shifted_grid"), Arm("grid"))', '(Arm("random"), Arm("sobol"))'
+        )
+    )
+    for path, said in [
+        (other, "24 of 24"),
+        (tiny_study, "36 of 36"),
+        (tiny_study, "nothing to train"),
+        (other, "nothing to train"),
+    ]:
+        assert main(["search", str(path), "--workers", "1"]) == 0
+        assert said in capsys.readouterr().out
+    assert main(["search", str(tiny_study), "--workers", "1", "--new"]) == 0
+    assert Counter(run.data.tags["study"] for run in runs(tracking_uri, kind="trial")) == {
+        "tiny": 36,
+        "tiny-2": 24,
+        "tiny-3": 36,
+    }
+
+
 def test_a_link_in_the_place_of_the_lock_is_not_followed(searched, tiny_study, tmp_path, capsys):
     """A link where the lock should be is refused with its name, and what it points to stays as it is."""
-    other, lock = tmp_path / "other.txt", tmp_path / "optuna.log.owner"
+    other, lock = tmp_path / "other.txt", tmp_path / "optuna.log.tiny.owner"
     other.write_text("precious")
-    lock.unlink()
+    assert not lock.exists()
     lock.symlink_to(other)
     assert main(["search", str(tiny_study), "--trials", "7"]) == 2
     assert f"{lock.name}: the lock cannot be opened" in capsys.readouterr().err
@@ -191,7 +254,7 @@ def test_what_is_recorded_is_as_private_as_the_user_says(tiny_study, tmp_path, t
     finally:
         os.umask(old)
     written = set(tmp_path.rglob("*")) - before
-    assert {"optuna.log", "optuna.log.owner"} <= {path.name for path in written}
+    assert {"optuna.log", "artifacts"} <= {path.name for path in written}
     assert [path for path in written if path.stat().st_mode & 0o077] == []
 
 
@@ -224,6 +287,15 @@ def test_adaptive_arms_go_on_as_if_never_stopped(tiny_study, tmp_path, tracking_
     tables = [Ledger(study, path).table().drop(columns=TIMES) for path in (str(tmp_path / "optuna.log"), whole)]
     assert len(tables[0]) == 40
     assert tables[0].equals(tables[1])
+
+
+@pytest.mark.parametrize("verb", ["report", "train"])
+def test_a_torn_journal_is_mended_by_whatever_opens_it(verb, searched, tiny_study, tmp_path):
+    """A line that a crash cut off joins no other, whichever verb comes next, and all that was recorded can still be read."""
+    with (tmp_path / "optuna.log").open("a") as journal:
+        journal.write('{"op_code": 5, "worker_id": "x", "study_id": 0, "st')
+    assert main([verb, str(tiny_study)]) == 0
+    assert recorded(tmp_path, tiny_study).equals(searched)
 
 
 def test_a_torn_journal_is_mended(searched, tiny_study, tmp_path):

@@ -13,7 +13,7 @@ from pipeline.tracking import Tracker
 from pipeline.trial import FinishedTrial, PlannedTrial
 
 RECORD_AT_ONCE = 32
-"""Trials written in one go. A crash loses at most these; they are trained again, to the same numbers."""
+"""Trials written in one go."""
 
 OnRecord = Callable[[FinishedTrial], None]
 

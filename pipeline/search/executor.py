@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -91,3 +92,8 @@ def _stream(tasks: Sequence[Task], workers: int) -> Iterator[list[FinishedTrial]
     finally:
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # that tasks are given up is meant
             finished.close()
+
+
+def default_workers() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

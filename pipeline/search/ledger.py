@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.search.dashboard import leave_figure, leave_note, note_of
 from pipeline.spec import Arm, Study
-from pipeline.stores import LOCKED_SECONDS, is_url
+from pipeline.stores import LOCKED_SECONDS, is_url, opening, redact, storage_file
 from pipeline.trial import FinishedTrial
 from pipeline.voice import hush
 
@@ -47,19 +47,17 @@ class Ledger:
         """
         hush("optuna")
         self.storage = open_storage(address)
+        self._declared_name = study.name
         self.study = replace(study, name=self._generation(study, new=new))
         self._studies: dict[tuple[str, int], optuna.Study] = {}
 
     def _generation(self, study: Study, *, new: bool) -> str:
-        recorded = {
-            str(a["study"]): Study.from_json(json.loads(a["declaration"])).hash
-            for a in self._known().values()
-            if "mlflow_run" in a
-        }
+        recorded = {str(a["study"]): a for a in self._known().values() if "mlflow_run" in a}
         names = [study.name]
         while names[-1] in recorded:
             names.append(f"{study.name}-{len(names) + 1}")
-        same = [name for name in names[:-1] if recorded[name] == study.hash]
+        own = [name for name in names[:-1] if recorded[name].get("declared_as", study.name) == study.name]
+        same = [name for name in own if Study.from_json(json.loads(recorded[name]["declaration"])).hash == study.hash]
         return names[-1] if new else (same[-1] if same else names[0])
 
     def check_same(self, basis: Mapping[str, Any]) -> None:
@@ -82,7 +80,7 @@ class Ledger:
         ``links`` are attributes beside it, that say what the study goes on from.
         """
         declared = {"declaration": json.dumps(self.study.to_json()), "basis": dict(basis), "mlflow_run": parent_run}
-        declared |= links or {}
+        declared |= {"declared_as": self._declared_name, **(links or {})}
         for arm in self.study.arms:
             for block in range(self.study.blocks):
                 about = {"study": self.study.name, "arm": arm.name, "block": block, "sampler": arm.sampler}
@@ -205,13 +203,26 @@ def open_storage(address: str) -> BaseStorage:
             {"connect_args": {"timeout": LOCKED_SECONDS}} if address.startswith("sqlite") else {"pool_pre_ping": True}
         )
         return RDBStorage(address, engine_kwargs=waits)
-    path = str(Path(address).absolute())
+    path = Path(address).absolute()
     # A process that dies while it writes leaves its lock behind; seconds are ample, since a write takes milliseconds.
     # That it is released then is what is meant, and no news.
     logging.getLogger("optuna.storages.journal._file").setLevel(logging.ERROR)
-    return JournalStorage(
-        JournalFileBackend(path, lock_obj=JournalFileSymlinkLock(path, grace_period=STALE_LOCK_SECONDS))
-    )
+    lock = JournalFileSymlinkLock(str(path), grace_period=STALE_LOCK_SECONDS)
+    mend_journal(path, lock)
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+
+
+def recorded_study(study: Study, storage: str) -> Study:
+    """The study as it was declared when it last ran. Raises ``ValueError`` if it is not recorded there."""
+    file = storage_file(storage)
+    if file and not file.is_file():
+        raise ValueError(f"no study is recorded at {storage}; run one first, or give the --storage of one")
+    with opening("--storage", storage):
+        ledger = Ledger(study, storage)
+    if ledger.declaration is None:
+        known = ", ".join(ledger.study_names) or "none"
+        raise ValueError(f"study {study.name!r} is not recorded at {redact(storage)}; recorded there: {known}")
+    return ledger.declaration
 
 
 def study_ids(address: str, parent_run: str) -> list[int]:
@@ -224,20 +235,29 @@ def study_ids(address: str, parent_run: str) -> list[int]:
     ]
 
 
-def mend_journal(address: str) -> None:
+def mend_journal(path: Path, lock: JournalFileSymlinkLock) -> None:
     """Cut off the last line of a journal file if it has no end, as a crash in the middle of a write leaves it.
 
-    The next write would otherwise join it, and no line from there on could be read. Only the owner of a study may.
+    The next write would otherwise join it, and no line from there on could be read. Whoever writes holds the lock, so that
+    under it such a line is nobody's.
     """
-    if is_url(address) or not Path(address).is_file():
+    if not path.is_file() or not _half_line(path):
         return
-    with Path(address).open("rb+") as file:
+    lock.acquire()
+    try:
+        with path.open("rb+") as file:
+            file.truncate(file.seek(0, os.SEEK_END) - _half_line(path))
+    finally:
+        lock.release()
+
+
+def _half_line(path: Path) -> int:
+    """The bytes after the last end of a line; lines are short, so that it is looked for in the last of them."""
+    with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
-        tail = min(size, LONGEST_LINE)
-        file.seek(-tail, os.SEEK_END)
-        whole = file.read().rfind(b"\n") + 1
-        if tail and whole < tail:
-            file.truncate(size - tail + whole)
+        file.seek(-min(size, LONGEST_LINE), os.SEEK_END)
+        tail = file.read()
+    return len(tail) - tail.rfind(b"\n") - 1
 
 
 def _difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:

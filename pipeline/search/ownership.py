@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from sqlalchemy import NullPool, create_engine, text
 
 from pipeline.seeds import derive_seed
-from pipeline.stores import is_url, redact, sqlite_file
+from pipeline.stores import redact, storage_file
 
 try:
     import fcntl
@@ -25,8 +25,8 @@ def owned(storage: str, study: str) -> Iterator[None]:
 
     Raises ``ValueError`` if another process owns it.
     """
-    file = sqlite_file(storage) or (None if is_url(storage) else Path(storage))
-    with _locked_file(file.with_name(f"{file.name}.owner"), study) if file else _locked_row(storage, study):
+    file = storage_file(storage)
+    with _locked_file(file.with_name(f"{file.name}.{study}.owner"), study) if file else _locked_row(storage, study):
         yield
 
 
@@ -35,22 +35,36 @@ def _locked_file(path: Path, study: str) -> Iterator[None]:
     if fcntl is None:
         yield
         return
-    with _opened(path) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            raise ValueError(
-                f"study {study!r} is at work already: {file.read().strip() or 'another process'} records to this store"
-            ) from None
+    with _locked(path, study) as file:
         file.truncate(0)
         file.write(f"process {os.getpid()}\n")
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _locked(path: Path, study: str) -> IO[str]:
+    """The lock's file, open and locked; another one, if its last owner removed it in between."""
+    while True:
+        file = _opened(path)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            with file:
+                file.seek(0)
+                raise ValueError(
+                    f"study {study!r} is at work already: {file.read().strip() or 'another process'} records it here"
+                ) from None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()
 
 
 def _opened(path: Path) -> IO[str]:
-    """A lock's file. A link in its place is not followed, since in a shared folder anybody may have laid it."""
+    """A link in the lock's place is not followed, since in a shared folder anybody may have laid it."""
     try:
         return open(path, "a+", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o666))
     except OSError as problem:
@@ -69,5 +83,5 @@ def _locked_row(storage: str, study: str) -> Iterator[None]:
     with engine.connect() as connection:
         key = derive_seed("owner", study)
         if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar():
-            raise ValueError(f"study {study!r} is at work already: another process records to {redact(storage)}")
+            raise ValueError(f"study {study!r} is at work already: another process records it to {redact(storage)}")
         yield

@@ -283,7 +283,14 @@ class Tracker:
 
     def _experiment(self) -> str:
         name, found = self._active_experiment()
-        return str(found.experiment_id if found else self.client.create_experiment(name))
+        if found:
+            return str(found.experiment_id)
+        try:
+            return str(self.client.create_experiment(name))
+        except MlflowException:  # another process may have made it in between
+            if not (found := self._active_experiment()[1]):
+                raise
+            return str(found.experiment_id)
 
     def _active_experiment(self) -> tuple[str, Experiment | None]:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
