@@ -4,6 +4,7 @@ The floors, from the ground up; imports only go down (``tests/test_floors.py`` h
 
 F0  ``hparams``, ``nn``                     what one network is, and the arithmetic of training it (NumPy only)
     ``seeds``, ``errors``, ``voice``        where randomness comes from; a job that failed; what is said, how loudly
+    ``mounts``                              what lies on a network
 F1  ``space``, ``spec``, ``data``           the words a study is written in; the rows it trains on
     ``experiment``                          the declaration of one of the lecture's demonstrations
 F2  ``training``                            a lockstep group of trials in, their curves out

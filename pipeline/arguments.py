@@ -42,14 +42,19 @@ class Parser(argparse.ArgumentParser):
         self.exit(EXIT_USER, f"error: {message}. See {self.prog} --help\n")
 
 
+LONGEST_NUMBER = 20
+"""Digits: seeds, the longest of them, have 64 bits."""
+
+
 def whole(low: int) -> Callable[[str], int | None]:
     """A parser of whole numbers of at least ``low``; empty text is not given."""
 
     def parse(text: str) -> int | None:
         if not text:
             return None
-        if not text.isdecimal() or int(text) < low:
-            raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number of at least {low}")
+        if not (text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER) or int(text) < low:
+            shown = text if len(text) <= LONGEST_NUMBER else f"{text[:LONGEST_NUMBER]}..."
+            raise argparse.ArgumentTypeError(f"got {shown!r}; expected a whole number of at least {low}")
         return int(text)
 
     return parse

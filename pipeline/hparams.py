@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import sys
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -20,6 +21,9 @@ PREPROCESSING_NAMES = ("none", "centre", "standardise", "min_max", "mean_image",
 EPOCHS_LIMIT = 100_000
 """More of them are a slip of the pen: their curves alone would not fit into memory."""
 
+LARGEST = sys.float_info.max
+LONGEST_VALUE = 80
+"""Characters of a wrong value that are shown."""
 LATER = {"later": True}
 """Marks a field that came after studies had been recorded; see :func:`recorded`."""
 
@@ -165,13 +169,19 @@ def parse_hidden(value: Any) -> tuple[int, ...]:
     return tuple(int(size) for size in value)
 
 
+def shortened(value: Any) -> str:
+    """A value as Python writes it, but no longer than a line."""
+    text = f"a number beyond {LARGEST:.2g}" if isinstance(value, int) and abs(value) > LARGEST else repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+
+
 def check_number(name: str, value: Any, *, low: float, below: float = math.inf) -> None:
     """Raise ``ValueError``, naming the value, unless it is a finite number with low <= value < below."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
     if not (number and low <= value < below):
         limits = [f"of at least {low:g}"] if math.isfinite(low) else []
         limits += [f"below {below:g}"] if math.isfinite(below) else []
-        raise ValueError(f"{name}: got {value!r}; expected a finite number {' and '.join(limits)}".rstrip())
+        raise ValueError(f"{name}: got {shortened(value)}; expected a finite number {' and '.join(limits)}".rstrip())
 
 
 def check_integer(name: str, value: Any, *, low: int, high: float = math.inf) -> None:
@@ -190,10 +200,11 @@ def check_flag(name: str, value: Any) -> None:
 def check_kind(name: str, value: Any, kind: type) -> None:
     """Raise ``ValueError``, naming the value, unless it is of that kind."""
     if not isinstance(value, kind):
-        words = {"str": "text", "tuple": "a tuple, as in (Arm(...), Arm(...))"}.get(
-            kind.__name__, f"{kind.__name__}(...)"
+        one = {"stages": "Stage(...)"}.get(name, "Arm(...)")
+        words = {"str": "text", "tuple": f"a tuple, as in ({one}, {one})"}
+        raise ValueError(
+            f"{name}: got {shortened(value)}; expected {words.get(kind.__name__, f'{kind.__name__}(...)')}"
         )
-        raise ValueError(f"{name}: got {value!r}; expected {words}")
 
 
 def check_choice(name: str, value: Any, known: Collection[str]) -> None:

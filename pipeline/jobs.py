@@ -15,6 +15,7 @@ from pipeline.babysitting.rules import RULES
 from pipeline.data import Dataset, fingerprint, load_block
 from pipeline.errors import Failed
 from pipeline.manual import MANUAL
+from pipeline.mounts import network_file_system
 from pipeline.progress import Progress
 from pipeline.search import confirmation, reconcile, search
 from pipeline.search.affordable import check_affordable
@@ -133,9 +134,14 @@ class Job:
         self.tracker.finish("FINISHED")
 
     def introduce(self) -> None:
-        """Say, if it is to be verbose, what is at work and where."""
+        """Say, if it is to be verbose, what is at work and where; and in any case what may go wrong there."""
         study, arms = self.study, ", ".join(arm.name for arm in self.study.arms)
         self.voice.detail(self.stores.words)
+        for file in self.stores.files:
+            if kind := network_file_system(file):
+                self.voice.say(
+                    f"warning: {file} is on {kind}, where locks may not hold. Record on a disk of this machine"
+                )
         self.voice.detail(
             f"study: {study.name}, {study.hash}: {study.trials} trials x {study.blocks} blocks x arms {arms}"
         )

@@ -79,6 +79,10 @@ def _path(name: str) -> Path:
     if len(name) > LONGEST_PATH:
         raise ValueError(f"unknown study {name[:60]!r}...: got {len(name)} characters; expected a name or a path")
     if name.endswith(".py"):
+        if Path(name).is_dir() or (Path(name).exists() and not Path(name).is_file()):
+            raise ValueError(
+                f"{name}: is {'a folder' if Path(name).is_dir() else 'no regular file'}; expected a study's file"
+            )
         if not Path(name).is_file():
             raise ValueError(f"study file not found: {name} (in {Path.cwd()})")
         return Path(name)

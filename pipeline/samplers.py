@@ -60,7 +60,7 @@ def check_sampler(arm: Arm, study: Study) -> None:
     """Raise ``ValueError`` if there is no such sampler, a package it needs is missing, or its arguments do not fit."""
     if arm.sampler not in GRIDS:
         optuna_study(arm, study, 0)
-        if not is_planned(arm) and Trajectory(arm, study, 0).ask() != Trajectory(arm, study, 0).ask():
+        if not is_planned(arm) and _first(arm, study) != _first(arm, study):
             raise ValueError(
                 f"arm {arm.name!r}: {arm.sampler} draws other points each time it is made; it needs a parameter `seed`"
             )
@@ -68,6 +68,16 @@ def check_sampler(arm: Arm, study: Study) -> None:
         raise ValueError(
             f"arm {arm.name!r}: got {dict(arm.arguments)}; a grid takes no arguments, its levels are the space's"
         )
+
+
+def _first(arm: Arm, study: Study) -> Point:
+    """The first point of an adaptive arm, which its sampler's arguments may be wrong for."""
+    try:
+        return Trajectory(arm, study, 0).ask()
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"arm {arm.name!r}: {arm.sampler} cannot draw with its arguments {dict(arm.arguments)}: {error}"
+        ) from None
 
 
 def points(arm: Arm, study: Study, block: int) -> list[Point]:
@@ -192,7 +202,7 @@ def _import(arm: Arm, path: str) -> Any:
     module, _, name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError):
+    except (ImportError, AttributeError, ValueError, TypeError):
         words = (*GRIDS, *PLANNED, *ADAPTIVE)
         hint = did_you_mean(path, words)
         raise ValueError(

@@ -16,6 +16,8 @@ Point = dict[str, Any]
 """One value for each searched hyperparameter."""
 
 SEARCHABLE = tuple(f.name for f in fields(HyperParams) if f.name != "seed")
+LONGEST_CHOICE = 500
+"""Characters of a choice: MLflow's client takes no more of a parameter's value in every version."""
 GRID_LIMIT = 100_000
 """The points that a grid may have; more is a slip of the pen."""
 
@@ -33,6 +35,8 @@ class Float:
         for name in ("low", "high"):
             check_number(name, getattr(self, name), low=-math.inf)
             object.__setattr__(self, name, float(getattr(self, name)))
+        if not math.isfinite(self.high - self.low):
+            raise ValueError(f"high - low: got low={self.low!r}, high={self.high!r}; expected a range that is finite")
         if self.low >= self.high:
             raise ValueError(f"low must be below high: got low={self.low!r}, high={self.high!r}")
         if self.log and self.low <= 0:
@@ -70,6 +74,10 @@ class Categorical:
             if not isinstance(choice, (str, int, float)):
                 raise ValueError(
                     f"Categorical: got {choice!r}; expected text, a number, True or False. Hidden sizes are text: '64x32'"
+                )
+            if isinstance(choice, str) and len(choice) > LONGEST_CHOICE:
+                raise ValueError(
+                    f"Categorical: got a choice of {len(choice):,} characters; a record holds {LONGEST_CHOICE}"
                 )
         if len(set(choices)) < len(choices):
             raise ValueError(f"Categorical: a choice is given twice in {choices!r}")

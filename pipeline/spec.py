@@ -17,6 +17,7 @@ from pipeline.hparams import (
     check_kind,
     check_number,
     recorded,
+    shortened,
 )
 from pipeline.space import Categorical, Dimension, Float, Point, SearchSpace
 
@@ -37,6 +38,8 @@ __all__ = [
 
 TRIALS_LIMIT = 1_000_000
 """The trials that a study may have; more is a slip of the pen."""
+LONGEST_QUESTION, LONGEST_DATASET = 1000, 255
+"""Characters of them."""
 CONFIRM = 5
 """So many times what an arm chose is trained again, unless the study says otherwise."""
 
@@ -54,6 +57,8 @@ class Arm:
 
     def __post_init__(self) -> None:
         check_name("arm", self.name)
+        check_kind("sampler", self.sampler, str)
+        check_arguments(f"arm {self.name!r}", self.arguments)
         object.__setattr__(self, "sampler", self.sampler or self.name)
 
     @property
@@ -74,6 +79,8 @@ class Pruner:
     wave: int = 16
 
     def __post_init__(self) -> None:
+        check_kind("pruner", self.name, str)
+        check_arguments(f"pruner {self.name!r}", self.arguments)
         check_integer("wave", self.wave, low=1)
 
 
@@ -123,6 +130,8 @@ class Study:
     def __post_init__(self) -> None:
         self._check_kinds()
         check_name("study", self.name)
+        check_text("question", self.question, LONGEST_QUESTION)
+        check_text("dataset", self.dataset, LONGEST_DATASET)
         if self.stages:
             object.__setattr__(self, "config", replace(self.config, epochs=self.stages[0].epochs))
         if self.trials is None:
@@ -157,6 +166,8 @@ class Study:
         check_kind("stages", self.stages, tuple)
         for stage in self.stages:
             check_kind("stages", stage, Stage)
+        if self.pruner is not None:
+            check_kind("pruner", self.pruner, Pruner)
 
     def _check_grids_suffice(self) -> None:
         size = self.space.grid_size
@@ -197,6 +208,12 @@ class Study:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Study:
+        unknown = sorted(set(record) - {f.name for f in fields(cls)})
+        if unknown:
+            raise ValueError(
+                f"the record of study {record.get('name')!r} has {', '.join(unknown)}, which this version does not know. "
+                "Install the one that wrote it, or give another --storage"
+            )
         parsed = {
             "space": SearchSpace.from_json(record["space"]),
             "fixed": HyperParams(**record["fixed"]),
@@ -221,6 +238,28 @@ class Study:
         """Twelve hex digits of the SHA-256 of the canonical JSON of :attr:`identity`."""
         canonical = json.dumps(self.identity, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def check_text(name: str, text: str, longest: int) -> None:
+    """Raise ``ValueError`` unless the text can be kept whole in every store."""
+    if len(text) > longest:
+        raise ValueError(f"{name}: got {len(text):,} characters; expected {longest:,} at most")
+    if "\0" in text or (not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)):
+        raise ValueError(f"{name}: got {text[:40]!r}; expected no NUL and no half of a surrogate pair")
+
+
+def check_arguments(owner: str, arguments: Any) -> None:
+    """Raise ``ValueError`` unless they are plain values by name, which a record can hold."""
+    if not isinstance(arguments, Mapping):
+        raise ValueError(
+            f"{owner}: arguments: got {shortened(arguments)}; expected a dict, like {{'n_startup_trials': 5}}"
+        )
+    try:
+        json.dumps(dict(arguments))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{owner}: arguments: {error}; expected text, numbers, True, False, None, lists and dicts"
+        ) from None
 
 
 def check_name(kind: str, name: str) -> None:

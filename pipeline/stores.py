@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import re
 import sqlite3
@@ -55,6 +57,11 @@ class Stores:
     tracking: str
     storage: str
     folder: Path
+
+    @property
+    def files(self) -> list[Path]:
+        """Those of them that are in files."""
+        return [file for file in (sqlite_file(self.tracking), storage_file(self.storage)) if file]
 
     @property
     def words(self) -> str:
@@ -136,8 +143,11 @@ def opening(name: str, address: str) -> Iterator[None]:
         with _turn_at(sqlite_file(address)):
             yield
     except Exception as error:
-        # Optuna says with a RuntimeError that a schema is not its own.
-        if reason := store_failure(error) or (str(error) if isinstance(error, RuntimeError) else ""):
+        # Optuna says with a RuntimeError that a schema is not its own, and in these ways that a journal is no journal.
+        reason = store_failure(error) or (str(error) if isinstance(error, RuntimeError) else "")
+        if not reason and isinstance(error, (json.JSONDecodeError, KeyError, AssertionError)):
+            reason = f"it is damaged: {type(error).__name__}: {error}; restore a copy of it, or give another"
+        if reason:
             raise ValueError(f"{name}: cannot open {redact(address)} ({reason})") from error
         raise
 
@@ -179,7 +189,7 @@ def _check_server(name: str, address: str) -> None:
     try:
         with urllib.request.urlopen(url, timeout=SERVER_TIMEOUT) as answer:  # noqa: S310  http or https, as seen above
             healthy = answer.read(16).strip() == b"OK"
-    except (urllib.error.URLError, OSError, ValueError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise ValueError(f"{name}: no MLflow server answers at {redact(address)} ({reason})") from None
     if not healthy:
@@ -194,6 +204,8 @@ def _check_database(name: str, address: str) -> None:
         expected = "expected sqlite:///FILE or postgresql://USER@HOST/DATABASE"
         raise ValueError(f"{name}: got {redact(address)!r}, which is no database URL; {expected}") from None
     if url.drivername.startswith("sqlite"):
+        if url.query or str(url.database or "").startswith("file:"):
+            raise ValueError(f"{name}: got {address!r}; a SQLite address takes no options. Expected sqlite:///FILE")
         _check_sqlite(name, address, url.database)
     else:
         _connect(name, address)

@@ -13,6 +13,8 @@ from pathlib import Path
 import optuna
 import pytest
 from mlflow import MlflowClient
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from pipeline.cli import main
 from pipeline.lookup import find_study
@@ -80,6 +82,13 @@ KINDS = {
     "an arm": (study(arms="('random',)"), "arms: got 'random'; expected Arm(...)"),
     "a dimension": (study("l2=0.1"), "SearchSpace: l2: got 0.1; expected Float(...) or Categorical(...)"),
     "an empty space": (study(""), "SearchSpace: nothing to search"),
+    "stages": (study(stages="3"), "stages: got 3; expected a tuple, as in (Stage(...), Stage(...))"),
+    "a pruner's name": (study(pruner="'median'"), "pruner: got 'median'; expected Pruner(...)"),
+    "a pruner": (study(pruner="Pruner(['median'])"), "pruner: got ['median']; expected text"),
+    "a pruner's arguments": (study(pruner="Pruner('median', 3)"), "arguments: got 3; expected a dict"),
+    "a sampler": (study(arms="(Arm('x', sampler=3),)"), "sampler: got 3; expected text"),
+    "an arm's name": (study(arms="(Arm('../x'),)"), "arm name: got '../x'"),
+    "an arm's arguments": (study(arms="(Arm('tpe', arguments=3),)"), "arguments: got 3; expected a dict"),
 }
 BUDGETS = {
     **{
@@ -116,6 +125,9 @@ RANGES = {
         study("learning_rate=Float(0.1, 1, levels=10**5), l2=Float(0, 1, levels=10**5)"),
         "its grid has 10,000,000,000 points; the limit is 100,000",
     ),
+    "bounds beyond floats": (study("l2=Float(0, 10**400)"), "high: got a number beyond 1.8e+308"),
+    "a range beyond floats": (study("l2=Float(-1e308, 1e308)"), "expected a range that is finite"),
+    "a range of whole numbers": (study("warmup=Float(0, 3)"), "warmup: got 0.0; expected a whole number"),
     "a rate below 0": (study("learning_rate=Float(-1, 1)"), "learning_rate: got -1.0"),
     "dropout of everything": (study("dropout=Float(0, 1)"), "dropout: got 1.0"),
 }
@@ -137,6 +149,15 @@ CHOICES = {
     "no rows to train on": (study(config="TrainConfig(validation=0.6, test=0.5)"), "validation + test: got 1.1"),
     "data": (study(dataset="'cifar11'"), "dataset: got 'cifar11'"),
     "a data file": (study(dataset="'rows.csv'"), "rows.csv: there is no such file"),
+    "a data file's name without end": (study(dataset="'x' * 300 + '.csv'"), "dataset: got 304 characters"),
+    "a size without end": (study(dataset="'digits-' + '9' * 200"), "dataset: got 'digits-999"),
+    "an OpenML id without end": (study(dataset="'openml:' + '9' * 200"), "openml:999"),
+    "a choice without end": (
+        study("hidden=Categorical('x'.join(['1'] * 3001))"),
+        "Categorical: got a choice of 6,001 characters",
+    ),
+    "an integer beyond floats": (study("l2=Categorical(10**400)"), "l2: got a number beyond 1.8e+308"),
+    "dropout below 0": (study(fixed="HyperParams(dropout=-0.1)"), "dropout: got -0.1"),
 }
 ARMS = {
     "none": (study(arms="()"), "arms: got []; expected at least one"),
@@ -145,12 +166,26 @@ ARMS = {
     "an unknown path": (study(arms="(Arm('x', 'no.such.Sampler'),)"), "unknown sampler 'no.such.Sampler'"),
     "no sampler": (study(arms="(Arm('x', 'collections.Counter'),)"), "collections.Counter makes no Optuna sampler"),
     "unknown arguments": (study(arms="(Arm('tpe', arguments={'n_startup': 1}),)"), "does not take its arguments"),
+    "arguments that no record can hold": (
+        study(arms="(Arm('tpe', arguments={'gamma': lambda n: 1}),)"),
+        "Object of type function is not JSON serializable; expected text, numbers",
+    ),
+    "arguments of a wrong kind": (
+        study(arms="(Arm('tpe', arguments={'n_startup_trials': 'x'}),)"),
+        "tpe cannot draw with its arguments {'n_startup_trials': 'x'}",
+    ),
+    "a relative path": (study(arms="(Arm('x', '..'),)"), "unknown sampler '..'"),
     "a seed": (study(arms="(Arm('tpe', arguments={'seed': 1}),)"), "a seed is no argument"),
     "arguments of a grid": (study(arms="(Arm('grid', arguments={'levels': 9}),)"), "a grid takes no arguments"),
     "a pruner in a comparison": (
         study(arms="(Arm('random'), Arm('tpe'))", pruner="Pruner('median')"),
         "a comparison trains every trial to the end",
     ),
+}
+QUESTIONS = {
+    "without end": (study(question="'x' * 10000"), "question: got 10,000 characters; expected 1,000 at most"),
+    "of half a letter": (study(question="'\\ud800'"), "no half of a surrogate pair"),
+    "with a NUL": (study(question="'\\0'"), "expected no NUL"),
 }
 NAMES = {
     name: (study(name=repr(name)), "study name: got ")
@@ -167,6 +202,7 @@ CASES = {
         ("choice", CHOICES),
         ("arms", ARMS),
         ("name", NAMES),
+        ("question", QUESTIONS),
     )
     for case, found in cases.items()
 }
@@ -211,6 +247,20 @@ def mlflows(folder, name):
 def pipe(folder, name):
     """A pipe, at which a reader would wait for ever."""
     os.mkfifo(folder / name)
+
+
+def journal(line):
+    """A journal with a line in its middle that is none of Optuna's."""
+
+    def make(folder, name):
+        storage = JournalStorage(JournalFileBackend(str(folder / name)))
+        optuna.create_study(storage=storage, study_name="a")
+        with (folder / name).open("a") as file:
+            file.write(f"{line}\n")
+        with (folder / name).open("a") as file:
+            file.write((folder / name).read_text().splitlines()[0] + "\n")
+
+    return make
 
 
 def revised(revision):
@@ -261,6 +311,24 @@ STORES = {
         "--storage postgresql://127.0.0.1:1/db?user=u&password=canary",
         no_file,
         "cannot connect to postgresql://127.0.0.1:1/db?user=u&password=***",
+    ),
+    "no port for a server": (
+        "--tracking-uri http://u:canary@localhost:abc",
+        no_file,
+        "no MLflow server answers at http://u:***@",
+    ),
+    "options of SQLite": ("--storage sqlite:///x.db?mode=ro", no_file, "a SQLite address takes no options"),
+    "a file's address": (
+        "--storage sqlite:///file:x.db?mode=ro&uri=true",
+        no_file,
+        "a SQLite address takes no options",
+    ),
+    "a journal with a line of text": ("--storage x.log", journal("garbage"), "cannot open x.log (it is damaged: "),
+    "a journal with a line of no kind": ("--storage x.log", journal('{"a": 1}'), "cannot open x.log (it is damaged: "),
+    "a journal of another age": (
+        "--storage x.log",
+        journal('{"op_code": 99, "worker_id": "x"}'),
+        "cannot open x.log (it is damaged: ",
     ),
     "file store": ("--tracking-uri file:///tmp/x", no_file, "is no database URL"),
     "ftp": ("--tracking-uri ftp://x/y", no_file, "is no database URL"),
@@ -414,3 +482,71 @@ def test_a_read_only_file_system_is_told(flags, tracking_uri, tmp_path):
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert "cannot be written" in done.stderr
     assert not (tmp_path / "own.log").exists()
+
+
+def test_a_record_of_another_version_is_told(tiny_study, tmp_path, tracking_uri, capsys):
+    """A recorded declaration with a word that this version does not know is named, with what to do."""
+    assert main(["search", str(tiny_study), "--workers", "1"]) == 0
+    journal = tmp_path / "optuna.log"
+    journal.write_text(journal.read_text().replace('\\"question\\"', '\\"quaestio\\"'))
+    capsys.readouterr()
+    assert main(["report", str(tiny_study)]) == 2
+    assert "has quaestio, which this version does not know" in capsys.readouterr().err
+
+
+def test_a_report_of_no_trial_is_refused(tiny_study, tmp_path, tracking_uri, capsys):
+    """A study of which no trial is recorded yet has no report: that is said, and no file of one is written."""
+    study = find_study(str(tiny_study), {})
+    run = MlflowClient(tracking_uri=tracking_uri).create_run("0")
+    Ledger(study, str(tmp_path / "optuna.log")).open(run.info.run_id, {})
+    assert main(["report", str(tiny_study)]) == 2
+    assert (
+        capsys.readouterr().err == "error: study 'tiny': no trial of it is recorded yet; there is nothing to report\n"
+    )
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_report_makes_no_database(tiny_study, tmp_path, tracking_uri, capsys):
+    """A report from a database that is not there says so, and makes none."""
+    assert main(["report", str(tiny_study), "--storage", "sqlite:///missing.db"]) == 2
+    assert "no study is recorded at sqlite:///missing.db" in capsys.readouterr().err
+    assert not (tmp_path / "missing.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("x" * 300, "got 300 characters; expected a name or a path"),
+        ("x" * 300 + ".py", "got 303 characters; expected a name or a path"),
+        (".", "unknown study '.'"),
+        ("folder.py", "folder.py: is a folder; expected a study's file"),
+        ("pipe.py", "pipe.py: is no regular file"),
+    ],
+)
+def test_what_is_no_study_file_is_told(name, says, tmp_path, monkeypatch, capsys):
+    """A name that is too long, a folder and a pipe are named for what they are, with exit code 2."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.py").mkdir()
+    os.mkfifo(tmp_path / "pipe.py")
+    assert main(["search", name]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_an_experiment_name_too_long_for_mlflow_is_refused(tiny_study, tmp_path, tracking_uri, monkeypatch, capsys):
+    """It is refused before Optuna's store is made."""
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "x" * 1000)
+    assert main(["search", str(tiny_study)]) == 2
+    assert "MLFLOW_EXPERIMENT_NAME: got 1,000 characters; MLflow takes 500" in capsys.readouterr().err
+    assert not (tmp_path / "optuna.log").exists()
+
+
+def test_a_network_file_system_is_warned_of(tiny_study, tmp_path, tracking_uri, monkeypatch, capsys):
+    """Stores on NFS are used, with a warning that names the file and the kind; a disk within it has none."""
+    table = tmp_path / "mounts"
+    table.write_text(f"server:/x {tmp_path.parent} nfs4 rw 0 0\nproc /proc proc rw 0 0\n")
+    monkeypatch.setattr("pipeline.mounts.MOUNTS", table)
+    assert main(["train", str(tiny_study), "--epochs", "1"]) == 0
+    assert f"warning: {tmp_path / 'optuna.log'} is on nfs4, where locks may not hold" in capsys.readouterr().out
+    table.write_text(f"server:/x {tmp_path.parent} nfs4 rw 0 0\n/dev/sda {tmp_path} ext4 rw 0 0\n")
+    assert main(["train", str(tiny_study), "--epochs", "1"]) == 0
+    assert "warning" not in capsys.readouterr().out

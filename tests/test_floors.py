@@ -10,7 +10,7 @@ import pipeline
 
 ROOT = Path(__file__).parent.parent
 FLOORS = (
-    ("pipeline.errors", "pipeline.hparams", "pipeline.nn", "pipeline.seeds", "pipeline.voice"),
+    ("pipeline.errors", "pipeline.hparams", "pipeline.mounts", "pipeline.nn", "pipeline.seeds", "pipeline.voice"),
     ("pipeline.space", "pipeline.spec", "pipeline.data", "pipeline.experiment"),
     ("pipeline.training",),
     (

@@ -94,7 +94,7 @@ def load_rows(dataset: str) -> Rows:
 
     Raises ``ValueError`` for a name that is none of these, and :class:`DataError` for data that cannot be used.
     """
-    name, size = re.fullmatch(r"(.*?)(?:-([1-9]\d*))?", dataset, re.DOTALL).groups()  # type: ignore[union-attr]
+    name, size = re.fullmatch(r"(.*?)(?:-([1-9]\d{0,11}))?", dataset, re.DOTALL).groups()  # type: ignore[union-attr]
     if dataset in DATASETS:
         return DATASETS[dataset]()
     if size and name in DATASETS:

@@ -126,7 +126,7 @@ def load_openml(number: str) -> Rows:
     from sklearn.datasets import fetch_openml
 
     where = f"{OPENML}{number}"
-    if not (number.isascii() and number.isdecimal()) or int(number) == 0:
+    if not (number.isascii() and number.isdecimal() and len(number) < 12) or int(number) == 0:
         raise DataError(f"{where}: expected the number of a data set, as in {OPENML}61")
     try:
         found = fetch_openml(

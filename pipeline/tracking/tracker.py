@@ -41,6 +41,7 @@ GENERATED = re.compile(r"[a-z]+-[a-z]+-\d+")
 """The names that MLflow makes up for runs."""
 MACHINE_LEARNING = "workflowType=machine_learning"
 """The side of the UI that runs are on; by default it shows the one for traces of language models."""
+LONGEST_NAME = 500
 DIGEST = 36
 """Characters that MLflow keeps of a digest."""
 
@@ -294,6 +295,8 @@ class Tracker:
 
     def _active_experiment(self) -> tuple[str, Experiment | None]:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+        if len(name) > LONGEST_NAME:
+            raise ValueError(f"MLFLOW_EXPERIMENT_NAME: got {len(name):,} characters; MLflow takes {LONGEST_NAME}")
         found = self.client.get_experiment_by_name(name)
         if found and found.lifecycle_stage != "active":
             raise ValueError(
