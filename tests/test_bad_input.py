@@ -550,3 +550,53 @@ def test_a_network_file_system_is_warned_of(tiny_study, tmp_path, tracking_uri, 
     table.write_text(f"server:/x {tmp_path.parent} nfs4 rw 0 0\n/dev/sda {tmp_path} ext4 rw 0 0\n")
     assert main(["train", str(tiny_study), "--epochs", "1"]) == 0
     assert "warning" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("search study.py --workers 0", "expected a whole number of at least 1"),
+        ("search study.py --trials " + "9" * 30, "got '99999999999999999999...'"),
+        ("search study.py --trials \u0663", "expected a whole number of at least 1"),
+        (f"search study.py --seed {2**64}", "seed: got 18446744073709551616"),
+        ("train study.py --learning-rate nan", "learning_rate: got nan"),
+        ("train study.py --learning-rate 1e400", "learning_rate: got inf"),
+        ("train study.py --l2 inf", "l2: got inf"),
+        ("train study.py --init -1", "init: got "),
+        ("train study.py --activation 3", "activation: got 3"),
+        ("train study.py --epochs 1000000000", "epochs: got 1000000000"),
+        ("refine study.py --run maybe", "expected true or false"),
+    ],
+)
+def test_a_bad_flag_is_refused(command, says, tmp_path, monkeypatch, capsys):
+    """A flag whose value cannot be meant is named in one line, with exit code 2, and nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study.py").write_text(study())
+    try:
+        code = main(command.split())
+    except SystemExit as left:
+        code = left.code
+    said = capsys.readouterr()
+    assert (code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert says in said.err
+    assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] == ["study.py"]
+
+
+def test_an_empty_database_is_a_new_one(tiny_study, tmp_path, tracking_uri):
+    """A file of no bytes, as ``touch`` makes it, is taken for a database that is to be made."""
+    (tmp_path / "o.db").touch()
+    command = ["search", str(tiny_study), "--workers", "1", "--blocks", "1", "--storage", "sqlite:///o.db"]
+    assert main(command) == 0
+    assert (tmp_path / "o.db").stat().st_size > 0
+
+
+def test_arms_may_differ_in_case_alone(tiny_study, tmp_path, tracking_uri):
+    """Arms ``a`` and ``A`` are two, each with its own trials in both stores."""
+    tiny_study.write_text(
+        tiny_study.read_text().replace(
+            '(Arm("random"), Arm("shifted_grid"), Arm("grid"))', '(Arm("a", "random"), Arm("A", "sobol"))'
+        )
+    )
+    assert main(["search", str(tiny_study), "--workers", "1"]) == 0
+    table = Ledger(find_study(str(tiny_study), {}), str(tmp_path / "optuna.log")).table()
+    assert table["arm"].value_counts().to_dict() == {"a": 12, "A": 12}

@@ -1,6 +1,10 @@
 """What must never be in the sources: code from data, shells, archives that unpack themselves, addresses for everybody."""
 
 import ast
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +25,8 @@ def dangers(source):
         elif isinstance(node, ast.Call):
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
             yield from [f"calls {name}"] if name in FORBIDDEN else []
+            if name in ("text", "execute") and node.args and isinstance(node.args[0], ast.JoinedStr):
+                yield f"makes SQL of values in {name}"
             for word in node.keywords:
                 if word.arg in ("allow_pickle", "shell") and getattr(word.value, "value", None) is not False:
                     yield f"calls with {word.arg}"
@@ -44,8 +50,40 @@ def test_no_source_does_what_it_must_not(path):
         "subprocess.run(c, shell=True)",
         "host = '0.0.0.0'",
         "os.system(c)",
+        "connection.execute(f'SELECT {x}')",
     ],
 )
 def test_a_danger_is_seen(source):
     """The reader of sources sees each of them."""
     assert list(dangers(source)) != []
+
+
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "Makefile", ROOT / "MLproject", *ROOT.glob(".ci/*")]
+)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_no_page_opens_a_server_to_everybody(path):
+    """No command that people are shown, or that CI runs, binds a server to the network or turns its checks off."""
+    assert [word for word in EVERYBODY if word in path.read_text()] == []
+
+
+def test_nothing_is_told_to_anybody():
+    """MLflow's telemetry is off in whatever Babysit starts, though its user never heard of it."""
+    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_DISABLE_TELEMETRY"}
+    script = (
+        "import pipeline.tracking, os; from mlflow.telemetry.utils import is_telemetry_disabled as off; print(off())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
+
+
+@pytest.mark.parametrize("template", ["page.html.j2", "explore.html.j2"])
+def test_a_page_loads_nothing_from_anywhere(template):
+    """A report's pages tell the browser to fetch nothing, and the one that needs no script allows none."""
+    text = (ROOT / "pipeline" / "report" / "templates" / template).read_text()
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', text).group(1)
+    assert "default-src 'none'" in policy
+    assert ("script-src" in policy) == (template == "explore.html.j2")
+    assert "http" not in policy
