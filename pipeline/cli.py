@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.arguments import EXIT_USER, parser
@@ -33,7 +32,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return stop.exit_code
     except BrokenPipeError:
         _complain(f"stopped, since nobody reads the output any more. What is recorded stays; {_way_on(args)}")
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  or Python would complain at its end
         return EXIT_FAILED
     except ValueError as error:
         if args.debug:

@@ -24,12 +24,23 @@ class Loudness(IntEnum):
     VERBOSE = 2
 
 
+class Terminal(Console):
+    """Standard output; when nobody reads it any more, ``BrokenPipeError`` is raised, and nothing is said from there on."""
+
+    def on_broken_pipe(self) -> None:
+        """Rich ends the process here, without a word."""
+        try:
+            super().on_broken_pipe()
+        except SystemExit:
+            raise BrokenPipeError("nobody reads the output any more") from None
+
+
 @dataclass(frozen=True)
 class Voice:
     """Says lines on standard output, as they are; those that belong to a line are indented under it."""
 
     loudness: Loudness = Loudness.NORMAL
-    console: Console = field(default_factory=Console)
+    console: Console = field(default_factory=Terminal)
 
     def result(self, line: str) -> None:
         """Say what a script needs, however quiet it is to be."""

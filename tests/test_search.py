@@ -136,6 +136,19 @@ def test_a_stopped_search_goes_on_where_it_was(stop, tiny_study, tmp_path, track
     assert numbers(tmp_path, tiny_study)
 
 
+def test_a_search_whose_output_nobody_reads_stops_with_a_word(tiny_study, tmp_path, tracking_uri):
+    """When the reader of its output leaves, as ``head`` does, it says so on standard error, ends its run, and can go on."""
+    command = [sys.executable, "-m", "pipeline", "search", str(tiny_study), "--workers", "1", "--blocks", "4"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said.count("\n")) == (1, 1)
+    assert "stopped, since nobody reads the output any more" in said
+    assert [run.info.status for run in runs(tracking_uri, kind="study")] == ["KILLED"]
+    assert main(["search", str(tiny_study), "--workers", "1", "--blocks", "4"]) == 0
+
+
 def test_the_stores_are_reconciled_before_a_search(searched, tiny_study, tmp_path, tracking_uri, capsys):
     """A run that no trial names, as a crash leaves it, is discarded; a trial's run that was deleted is restored; both are told."""
     client = MlflowClient(tracking_uri=tracking_uri)
