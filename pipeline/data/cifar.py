@@ -106,6 +106,7 @@ def load_cifar(name: str) -> Rows:
     archive, folder = ARCHIVES[name], data_folder()
     path = folder / f"{name}-{archive.file.sha256[:12]}.npy"
     if not path.exists():
+        archive.file.sources()  # a mirror that is no address is told before anything is made
         if (folder / archive.file.name.replace("-binary", "-python")).exists():
             say(f"{archive.file.name.replace('-binary', '-python')} in {folder} {PICKLES}")
         with workshop(folder, name) as scratch:

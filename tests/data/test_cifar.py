@@ -241,11 +241,13 @@ def test_a_mirror_is_asked_first_and_believed_no_more(server, folder, publish, f
     assert server.requests == [f"/wrong/{archive.file.name}", f"/right/{archive.file.name}"]
 
 
-def test_a_mirror_is_an_address(folder, publish, monkeypatch):
-    """What is no address of the web is refused by its name."""
+def test_a_mirror_is_an_address(folder, publish, monkeypatch, capsys):
+    """What is no address of the web is refused by its name, before a word of a download, or a folder for it."""
     publish("cifar10")
     monkeypatch.setenv(MIRRORS_VARIABLE, "ftp://mirror")
     assert "'ftp://mirror'" in complaint()
+    assert capsys.readouterr().err == ""
+    assert not folder.exists() or files(folder) == set()
 
 
 def test_a_source_that_never_ends_is_left(server, folder, publish, forge):
