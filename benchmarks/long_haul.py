@@ -144,9 +144,12 @@ def session_of(pid: int) -> list[int]:
 def statuses(folder: Path) -> dict[str, int]:
     """How many runs that are not deleted MLflow has, by status; trials' runs apart, as ``trials``."""
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
-        active = "FROM runs WHERE lifecycle_stage = 'active'"
-        found = dict(connection.execute(f"SELECT status, count(*) {active} GROUP BY status").fetchall())
-        of_trials = f"SELECT count(*) FROM tags WHERE key = 'kind' AND value = 'trial' AND run_uuid IN (SELECT run_uuid {active})"  # noqa: S608
+        by_status = "SELECT status, count(*) FROM runs WHERE lifecycle_stage = 'active' GROUP BY status"
+        of_trials = """
+            SELECT count(*) FROM tags JOIN runs USING (run_uuid)
+            WHERE key = 'kind' AND value = 'trial' AND lifecycle_stage = 'active'
+        """
+        found = dict(connection.execute(by_status).fetchall())
         return found | {"trials": connection.execute(of_trials).fetchone()[0]}
 
 
