@@ -131,9 +131,7 @@ def declaration(study: Study) -> str:
     space = "".join(f"        {name}={_dimension(dimension)},\n" for name, dimension in study.space.items())
     given = {"fixed": _changed(study.fixed, HyperParams()), "config": _changed(study.config, TrainConfig())}
     rest = {name: value for name, value in given.items() if not value.endswith("()")}
-    rest["arms"] = (
-        f"({', '.join(f'Arm({arm.name!r}, {arm.sampler!r}, {dict(arm.arguments)!r})' for arm in study.arms)},)"
-    )
+    rest["arms"] = f"({', '.join(map(_arm, study.arms))},)"
     if study.pruner:
         rest["pruner"] = repr(study.pruner)
     rest |= {name: repr(getattr(study, name)) for name in ("blocks", "trials", "delta", "seed", "confirm")}
