@@ -4,7 +4,8 @@ The floors, from the ground up; imports only go down (``tests/test_floors.py`` h
 
 F0  ``hparams``, ``nn``                     what one network is, and the arithmetic of training it (NumPy only)
     ``seeds``, ``errors``, ``voice``        where randomness comes from; a job that failed; what is said, how loudly
-    ``mounts``                              what lies on a network
+    ``validation``                          what is asked of values that people write
+    ``addresses``, ``opening``, ``mounts``  the address of a store, and its opening; what lies on a network
 F1  ``space``, ``spec``, ``data``           the words a study is written in; the rows it trains on
     ``experiment``                          the declaration of one of the lecture's demonstrations
 F2  ``training``                            a lockstep group of trials in, their curves out
@@ -16,7 +17,8 @@ F4  ``search``, ``progress``                plan, train, record, resume; and wha
 F5  ``report``                              the verdict, its figures and its page
 F6  ``lecture``                             the lecture's demonstrations, held against its numbers
 F7  ``lookup``, ``jobs``, ``stages``        studies by name, the jobs, stages
-    ``manual``, ``publication``             trials of one's own choice; what a study leaves for its readers
+    ``manual``, ``manual_trial``            the study of the trials that a person chooses; the training of one
+    ``publication``                         what a study leaves for its readers
     ``arguments``, ``cli``                  the words of the command line; the verbs
     ``model``, ``served``, ``portrait``     the best trial's model, kept and registered; its pictures
     ``ui``                                  MLflow UI and Optuna Dashboard, opened and closed together

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(f"error: {error}")
         return EXIT_USER
     except Exception as error:
-        from pipeline.stores import store_failure
+        from pipeline.opening import store_failure
 
         if args.debug or not (reason := store_failure(error)):
             raise
@@ -158,9 +158,14 @@ def _call(args: argparse.Namespace, job: Job) -> None:
         with engine(args.workers or default_workers(), _scheduler(args)) as workers, job.searching():
             job.search(workers)
             job.confirm(workers)
-    else:
+    elif args.verb == "report":
         with job.owned(), job.recorded():
-            job.report() if args.verb == "report" else job.train()
+            job.report()
+    else:
+        from pipeline.manual_trial import train
+
+        with job.owned(), job.recorded():
+            train(job)
 
 
 def _scheduler(args: argparse.Namespace) -> str:

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pipeline.hparams import check_choice, check_integer
-from pipeline.spec import check_name
+from pipeline.validation import check_choice, check_integer, check_name
 
 DEMONSTRATIONS = (
     "activations",

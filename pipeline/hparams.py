@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import math
-import sys
-from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -14,6 +10,7 @@ from pipeline.nn.blocks import parse_conv
 from pipeline.nn.initializers import INITIALIZERS
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import SCHEDULES, Schedule
+from pipeline.validation import check_choice, check_flag, check_integer, check_number
 
 PREPROCESSING_NAMES = ("none", "centre", "standardise", "min_max", "mean_image", "channel_mean", "pca", "whiten")
 """What can be done to the inputs; ``pipeline.data.preprocessing`` says what each of them is."""
@@ -21,9 +18,6 @@ PREPROCESSING_NAMES = ("none", "centre", "standardise", "min_max", "mean_image",
 EPOCHS_LIMIT = 100_000
 """More of them are a slip of the pen: their curves alone would not fit into memory."""
 
-LARGEST = sys.float_info.max
-LONGEST_VALUE = 80
-"""Characters of a wrong value that are shown."""
 LATER = {"later": True}
 """Marks a field that came after studies had been recorded; see :func:`recorded`."""
 
@@ -167,53 +161,3 @@ def parse_hidden(value: Any) -> tuple[int, ...]:
     for size in value:
         check_integer("hidden", size, low=1)
     return tuple(int(size) for size in value)
-
-
-def shortened(value: Any) -> str:
-    """A value as Python writes it, but no longer than a line."""
-    text = f"a number beyond {LARGEST:.2g}" if isinstance(value, int) and abs(value) > LARGEST else repr(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
-
-
-def check_number(name: str, value: Any, *, low: float, below: float = math.inf) -> None:
-    """Raise ``ValueError``, naming the value, unless it is a finite number with low <= value < below."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
-    if not (number and low <= value < below):
-        limits = [f"of at least {low:g}"] if math.isfinite(low) else []
-        limits += [f"below {below:g}"] if math.isfinite(below) else []
-        raise ValueError(f"{name}: got {shortened(value)}; expected a finite number {' and '.join(limits)}".rstrip())
-
-
-def check_integer(name: str, value: Any, *, low: int, high: float = math.inf) -> None:
-    """Raise ``ValueError``, naming the value, unless it is an integer with low <= value <= high."""
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        limit = f" and at most {high:,}" if math.isfinite(high) else ""
-        raise ValueError(f"{name}: got {value!r}; expected a whole number of at least {low}{limit}")
-
-
-def check_flag(name: str, value: Any) -> None:
-    """Raise ``ValueError``, naming the value, unless it is True or False."""
-    if not isinstance(value, bool):
-        raise ValueError(f"{name}: got {value!r}; expected True or False")
-
-
-def check_kind(name: str, value: Any, kind: type) -> None:
-    """Raise ``ValueError``, naming the value, unless it is of that kind."""
-    if not isinstance(value, kind):
-        one = {"stages": "Stage(...)"}.get(name, "Arm(...)")
-        words = {"str": "text", "tuple": f"a tuple, as in ({one}, {one})"}
-        raise ValueError(
-            f"{name}: got {shortened(value)}; expected {words.get(kind.__name__, f'{kind.__name__}(...)')}"
-        )
-
-
-def check_choice(name: str, value: Any, known: Collection[str]) -> None:
-    """Raise ``ValueError``, naming the value and what is known, the nearest first, unless it is one of them."""
-    if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{name}: got {value!r}; {did_you_mean(value, known)}expected one of {', '.join(known)}")
-
-
-def did_you_mean(value: Any, known: Collection[str]) -> str:
-    """``did you mean x? ``, if one that is known is near."""
-    close = difflib.get_close_matches(str(value), known, n=1, cutoff=0.7)
-    return f"did you mean {close[0]}? " if close else ""

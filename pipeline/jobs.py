@@ -1,4 +1,4 @@
-"""The jobs behind the verbs: check, search, report, all three in a row, and the training of one configuration."""
+"""The jobs behind the verbs: check, search, report, and all three in a row."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pipeline.babysitting.check_result import CheckResult, markdown_table
 from pipeline.babysitting.checks import check
 from pipeline.babysitting.plugins import load_rules
 from pipeline.babysitting.rules import RULES
-from pipeline.data import Dataset, fingerprint, load_block
+from pipeline.data import fingerprint
 from pipeline.errors import Failed
 from pipeline.manual import MANUAL
 from pipeline.mounts import network_file_system
+from pipeline.opening import opening
 from pipeline.progress import Progress
 from pipeline.search import confirmation, reconcile, search
 from pipeline.search.affordable import check_affordable
@@ -24,13 +25,12 @@ from pipeline.search.executor import Engine
 from pipeline.search.interrupts import Interrupts, Stopped
 from pipeline.search.ledger import SCORE, Ledger
 from pipeline.search.ownership import owned
-from pipeline.search.plan import make_task, plan, planned_trial
+from pipeline.search.plan import plan
 from pipeline.spec import Study
-from pipeline.stores import Stores, opening
-from pipeline.task import NETWORK_VERSION, train_alone
+from pipeline.stores import Stores
+from pipeline.task import NETWORK_VERSION
 from pipeline.tracking import Tracker
-from pipeline.training import Record
-from pipeline.trial import FinishedTrial, PlannedTrial
+from pipeline.trial import PlannedTrial
 from pipeline.voice import Voice
 
 P = ParamSpec("P")
@@ -247,36 +247,6 @@ class Job:
 
         publication = Publication(self.study, self.stores, self.voice, self.ledger, self.tracker)
         publication.report(basis=(lambda: self.basis) if self.keep_model else None)
-
-    def train(self) -> None:
-        """Train the configuration that a person chose on the first block's data; record it as the next trial of their arm."""
-        study = self.study
-        point = {name: getattr(study.fixed, name) for name in study.space}
-        self.ledger.open(self.tracker.run_id, self.basis)
-        number = 1 + max((number for *_, number in self.ledger.recorded()), default=-1)
-        task = make_task(study, [planned_trial(study, MANUAL, 0, number, point)])
-        data = load_block(task.dataset, task.config, task.split_seed)
-        trial, record = train_alone(task, data)
-        with self.interrupts.deferred():
-            (run_id,) = self.tracker.record(study, [trial])
-            self.ledger.add(trial, run_id)
-        for step in range(trial.result.epochs):
-            shown = "  ".join(f"{key} {values[step]:.4f}" for key, values in trial.result.curves.items())
-            self.voice.say(f"  epoch {step + 1:3d}  {shown}")
-        scores = "  ".join(f"{key} {value:.4g}" for key, value in trial.metrics.items())
-        self.voice.result(f"{'diverged' if trial.result.diverged else 'checkpoint'}: {scores}")
-        self.voice.result(f"diagnosis: {trial.diagnosis['health']}: {trial.diagnosis['diagnosis'] or 'nothing wrong'}")
-        if not trial.result.diverged:
-            self._draw(trial, record, data, run_id)
-
-    def _draw(self, trial: FinishedTrial, record: Record, data: Dataset, run_id: str) -> None:
-        """Save the portrait of a trial's network, and log it with its run."""
-        from pipeline.portrait import portrait, save_pictures  # matplotlib takes a second to import
-
-        folder = self.stores.folder / "reports" / self.study.name / trial.plan.name
-        save_pictures(portrait(record, data), folder)
-        self.tracker.log_files(folder, "pictures", run_id)
-        self.voice.result(f"pictures: {folder}")
 
 
 def require(seen: Sequence[CheckResult]) -> None:

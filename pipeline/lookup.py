@@ -15,8 +15,9 @@ from typing import Any
 
 import pipeline
 from pipeline.experiment import DEMONSTRATIONS, Experiment
-from pipeline.hparams import HyperParams, TrainConfig, did_you_mean
+from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.spec import Arm, Float, Pruner, Stage, Study
+from pipeline.validation import did_you_mean
 
 PREFIX = "lecture_"
 """The files of the lecture's experiments begin with it."""

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline import __version__
+from pipeline.addresses import redact
 from pipeline.babysitting.diagnosis import GOOD
 from pipeline.babysitting.summary import summary
 from pipeline.model import best_trial, keeping, train_again
@@ -20,8 +21,8 @@ from pipeline.report import TrialsTable, write_report, write_table
 from pipeline.search import confirmation
 from pipeline.search.ledger import Ledger
 from pipeline.spec import Study
-from pipeline.stores import Stores, redact
-from pipeline.tracking import Tracker
+from pipeline.stores import Stores
+from pipeline.tracking import Tracker, ui_of
 from pipeline.voice import Voice
 
 COMPLAINTS = 5
@@ -106,7 +107,7 @@ class Publication:
         served = f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --backend-store-uri {uri}"
         self.voice.say("look at every trial in")
         self.voice.say(f"  MLflow UI         {uri if uri.startswith('http') else served}")
-        self.voice.say(f"    then open       {self.tracker.charts_link()}")
+        self.voice.say(f"    then open       {self.tracker.links(ui_of(self.stores.tracking)).charts}")
         self.voice.say(f"  Optuna Dashboard  optuna-dashboard {redact(self.stores.storage)}")
 
 

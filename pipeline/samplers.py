@@ -24,9 +24,9 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
-from pipeline.hparams import did_you_mean
 from pipeline.seeds import derive_seed
 from pipeline.spec import Arm, Float, Point, Study
+from pipeline.validation import did_you_mean
 from pipeline.voice import hush
 
 GRIDS = ("grid", "shifted_grid")

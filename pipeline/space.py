@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
-from pipeline.hparams import HyperParams, check_integer, check_number, did_you_mean
+from pipeline.hparams import HyperParams
+from pipeline.validation import check_integer, check_number, did_you_mean
 
 Point = dict[str, Any]
 """One value for each searched hyperparameter."""

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, cast
 
-from pipeline.hparams import (
-    EPOCHS_LIMIT,
-    HyperParams,
-    TrainConfig,
+from pipeline.hparams import EPOCHS_LIMIT, HyperParams, TrainConfig, recorded
+from pipeline.space import Categorical, Dimension, Float, Point, SearchSpace
+from pipeline.validation import (
+    check_arguments,
     check_integer,
     check_kind,
+    check_name,
     check_number,
-    recorded,
-    shortened,
+    check_text,
 )
-from pipeline.space import Categorical, Dimension, Float, Point, SearchSpace
 
 __all__ = [
     "CONFIRM",
@@ -33,7 +31,6 @@ __all__ = [
     "SearchSpace",
     "Stage",
     "Study",
-    "check_name",
 ]
 
 TRIALS_LIMIT = 1_000_000
@@ -238,33 +235,3 @@ class Study:
         """Twelve hex digits of the SHA-256 of the canonical JSON of :attr:`identity`."""
         canonical = json.dumps(self.identity, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
-
-
-def check_text(name: str, text: str, longest: int) -> None:
-    """Raise ``ValueError`` unless the text can be kept whole in every store."""
-    if len(text) > longest:
-        raise ValueError(f"{name}: got {len(text):,} characters; expected {longest:,} at most")
-    if "\0" in text or (not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)):
-        raise ValueError(f"{name}: got {text[:40]!r}; expected no NUL and no half of a surrogate pair")
-
-
-def check_arguments(owner: str, arguments: Any) -> None:
-    """Raise ``ValueError`` unless they are plain values by name, which a record can hold."""
-    if not isinstance(arguments, Mapping):
-        raise ValueError(
-            f"{owner}: arguments: got {shortened(arguments)}; expected a dict, like {{'n_startup_trials': 5}}"
-        )
-    try:
-        json.dumps(dict(arguments))
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{owner}: arguments: {error}; expected text, numbers, True, False, None, lists and dicts"
-        ) from None
-
-
-def check_name(kind: str, name: str) -> None:
-    """Raise ``ValueError`` unless the name is fit for every store, URL and file name that it ends up in."""
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}", name):
-        raise ValueError(
-            f"{kind} name: got {name!r}; expected 1-80 letters, digits, _ . or -, the first a letter or digit"
-        )

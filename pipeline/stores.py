@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import re
 import sqlite3
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -19,35 +17,10 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-try:
-    import fcntl
-except ImportError:  # Windows has no flock
-    fcntl = None  # type: ignore[assignment]
+from pipeline.addresses import is_url, redact, sqlite_file, storage_file
+from pipeline.opening import LOCKED_SECONDS, opening
 
 SERVER_TIMEOUT = 5
-LOCKED_SECONDS = 20
-"""So long others may lock a SQLite database; MLflow waits as long for its own."""
-ORIGINS = {
-    "mlflow.MlflowException": "MLflow's store",
-    "requests.RequestException": "MLflow's store",
-    "optuna.OptunaError": "Optuna's store",
-    "sqlalchemy.SQLAlchemyError": "a store",
-    "alembic.CommandError": "a store",
-    "sqlite3.Error": "a store",
-    "builtins.OSError": "a store",
-}
-"""Where errors come from, by the library and the name of their kind, so that no library need be imported to tell."""
-REASONS = {
-    "database is locked": "another process has locked the database",
-    "disk is full": "there is no room left to write",
-    "disk I/O error": "there is no room left to write, or the disk is damaged",
-    "No space left": "there is no room left to write",
-    "File too large": "there is no room left to write",
-    "out-of-date database schema": "made by another version of MLflow; if by an older one, make a copy, then run "
-    "mlflow db upgrade URI; if by a newer one, install that",
-    "Max retries exceeded": "the tracking server does not answer",
-}
-"""What libraries say of the commonest failures, and the same in words."""
 
 
 @dataclass(frozen=True)
@@ -84,19 +57,6 @@ def resolve_stores(tracking: str = "", storage: str = "") -> Stores:
     return Stores(tracking, storage, folder)
 
 
-def is_url(address: str) -> bool:
-    """Whether it has a scheme, like ``sqlite:``; otherwise it is the path of a journal file."""
-    return re.match(r"[A-Za-z][\w+.-]+:", address) is not None
-
-
-def sqlite_file(address: str) -> Path | None:
-    """The absolute path of the file behind a SQLite URL, if it is one."""
-    if not re.match(r"sqlite(\+\w+)?:", address):
-        return None
-    database = make_url(address).database
-    return Path(database).resolve() if database else None
-
-
 def check_tracking(address: str) -> None:
     """Raise ``ValueError`` unless MLflow can keep runs at the address."""
     name = "--tracking-uri"
@@ -122,58 +82,6 @@ def check_storage(address: str) -> None:
     else:
         _check_file(name, Path(address))
         _check_journal(name, Path(address))
-
-
-def store_failure(error: BaseException) -> str:
-    """What failed at a store, in a line; empty for an error that did not come from one."""
-    kinds = [f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(error).__mro__]
-    origin = next((ORIGINS[kind] for kind in kinds if kind in ORIGINS), "")
-    said = f"{error} {error.__cause__ or ''}"
-    reason = next((words for phrase, words in REASONS.items() if phrase in said), "") or redact(str(error)).strip()
-    return f"{origin}: {reason.splitlines()[0] if reason else type(error).__name__}" if origin else ""
-
-
-@contextmanager
-def opening(name: str, address: str) -> Iterator[None]:
-    """Open a store in the body. Raises ``ValueError``, with the flag and the address, if it cannot be opened.
-
-    Processes that open SQLite databases of one folder take turns: two that make the same one at once spoil it for good.
-    """
-    try:
-        with _turn_at(sqlite_file(address)):
-            yield
-    except Exception as error:
-        # Optuna says with a RuntimeError that a schema is not its own, and in these ways that a journal is no journal.
-        reason = store_failure(error) or (str(error) if isinstance(error, RuntimeError) else "")
-        if not reason and isinstance(error, (json.JSONDecodeError, KeyError, AssertionError)):
-            reason = f"it is damaged: {type(error).__name__}: {error}; restore a copy of it, or give another"
-        if reason:
-            raise ValueError(f"{name}: cannot open {redact(address)} ({reason})") from error
-        raise
-
-
-@contextmanager
-def _turn_at(database: Path | None) -> Iterator[None]:
-    """Hold the database's folder during the body, once those who hold it have let go; nothing is left in it."""
-    if fcntl is None or database is None or not database.parent.is_dir():
-        yield
-        return
-    folder = os.open(database.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder)
-
-
-def storage_file(address: str) -> Path | None:
-    """The file behind the address of an Optuna storage, if it is in one."""
-    return sqlite_file(address) if is_url(address) else Path(address)
-
-
-def redact(address: str) -> str:
-    """The address without its password, which may hold an @, and may stand among the options."""
-    return re.sub(r"([?&]password=)[^&\s]*", r"\1***", re.sub(r"(://[^:/@\s]*):\S*@", r"\1:***@", address))
 
 
 def _check_password(name: str, address: str) -> None:

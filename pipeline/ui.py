@@ -18,9 +18,10 @@ from socketserver import ThreadingMixIn
 from typing import IO, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from pipeline.addresses import redact, sqlite_file, storage_file
 from pipeline.errors import Failed
 from pipeline.search.interrupts import Interrupts, Stopped
-from pipeline.stores import Stores, redact, sqlite_file, storage_file
+from pipeline.stores import Stores
 
 HOST = "127.0.0.1"
 MLFLOW_PORT, DASHBOARD_PORT = 5000, 8080
@@ -83,9 +84,10 @@ def directions(stores: Stores, opened: Interfaces) -> Iterator[str]:
     tracker = Tracker(stores.tracking)
     latest = tracker.find_latest()
     if latest:
-        yield f"  the verdict     {tracker.run_link(opened.mlflow)}"
-        yield f"  arms compared   {tracker.view_link('arms', opened.mlflow)}"
-        yield f"  best trials     {tracker.view_link('best', opened.mlflow)}"
+        links = tracker.links(opened.mlflow)
+        yield f"  the verdict     {links.run}"
+        yield f"  arms compared   {links.view('arms')}"
+        yield f"  best trials     {links.view('best')}"
     yield f"Optuna Dashboard  {opened.dashboard}"
     ids = study_ids(stores.storage, latest) if latest else []
     if ids:
@@ -148,7 +150,7 @@ def optuna_dashboard(storage: str) -> Iterator[str]:
     """Optuna Dashboard on a storage, in threads of this process; its address."""
     from optuna_dashboard import wsgi
 
-    from pipeline.search.ledger import open_storage
+    from pipeline.search.storage import open_storage
 
     port = free_port(DASHBOARD_PORT)
     guarded = Guard(wsgi(open_storage(storage)), port)

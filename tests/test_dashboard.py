@@ -12,7 +12,8 @@ from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from pipeline.cli import main
 from pipeline.lookup import find_study
 from pipeline.search.dashboard import leave_figure, leave_note
-from pipeline.search.ledger import Ledger, open_storage
+from pipeline.search.ledger import Ledger
+from pipeline.search.storage import open_storage
 
 
 @pytest.fixture

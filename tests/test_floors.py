@@ -10,7 +10,17 @@ import pipeline
 
 ROOT = Path(__file__).parent.parent
 FLOORS = (
-    ("pipeline.errors", "pipeline.hparams", "pipeline.mounts", "pipeline.nn", "pipeline.seeds", "pipeline.voice"),
+    (
+        "pipeline.addresses",
+        "pipeline.errors",
+        "pipeline.hparams",
+        "pipeline.mounts",
+        "pipeline.nn",
+        "pipeline.opening",
+        "pipeline.seeds",
+        "pipeline.validation",
+        "pipeline.voice",
+    ),
     ("pipeline.space", "pipeline.spec", "pipeline.data", "pipeline.experiment"),
     ("pipeline.training",),
     (
@@ -30,6 +40,7 @@ FLOORS = (
         "pipeline.lookup",
         "pipeline.jobs",
         "pipeline.manual",
+        "pipeline.manual_trial",
         "pipeline.publication",
         "pipeline.stages",
         "pipeline.model",

@@ -20,8 +20,9 @@ from mlflow import MlflowClient
 
 from pipeline.cli import main
 from pipeline.lookup import find_study
-from pipeline.search.ledger import Ledger, open_storage
-from pipeline.stores import store_failure
+from pipeline.opening import store_failure
+from pipeline.search.ledger import Ledger
+from pipeline.search.storage import open_storage
 
 GO_ON = "What is recorded stays, and the same command goes on from there"
 

@@ -18,7 +18,8 @@ from pipeline.cli import main
 from pipeline.errors import Failed
 from pipeline.lookup import find_study
 from pipeline.search.interrupts import Interrupts
-from pipeline.search.ledger import Ledger, open_storage
+from pipeline.search.ledger import Ledger
+from pipeline.search.storage import open_storage
 from pipeline.stores import Stores
 from pipeline.ui import HOST, Guard, await_health, check_recorded, end, free_port, optuna_dashboard
 

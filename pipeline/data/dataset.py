@@ -16,7 +16,8 @@ from pipeline.data.prepared import prepared
 from pipeline.data.preprocessing import Transform, learn
 from pipeline.data.rows import DataError, Loader, Rows, chunks, digest
 from pipeline.data.tables import DOORS, is_table, load_table
-from pipeline.hparams import TrainConfig, check_choice
+from pipeline.hparams import TrainConfig
+from pipeline.validation import check_choice
 
 BLOCKS, BLOCKS_BYTES = 4, 2**28
 """Blocks that a process keeps: so many, and no more of them than fit into so many bytes, but always the last one."""

@@ -10,7 +10,8 @@ from functools import partial
 import numpy as np
 
 from pipeline.data.rows import DataError, by_columns, chunks
-from pipeline.hparams import PREPROCESSING_NAMES, check_choice
+from pipeline.hparams import PREPROCESSING_NAMES
+from pipeline.validation import check_choice
 
 EPSILON = 1e-5
 """Added to the variances that whitening divides by, so that a direction of none does not blow up (CS231n, notes 2)."""

@@ -22,12 +22,13 @@ from pipeline.data.preprocessing import Transform, learn
 from pipeline.estimator.labels import encode, labels_of
 from pipeline.estimator.outcome import Patience, check_finite, curves_of, train_one
 from pipeline.estimator.state import all_or_nothing, plain
-from pipeline.hparams import HyperParams, TrainConfig, check_flag, check_integer, check_number
+from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.nn.layers import Array, Workspace
 from pipeline.nn.network import Network, forward, make_network
 from pipeline.training import CURVES, Record, Watch, all_go_on, run
 from pipeline.training.lockstep import Tile, make_tiles
 from pipeline.training.memory import EVALUATION_ROWS, architecture
+from pipeline.validation import check_flag, check_integer, check_number
 
 HYPERPARAMETERS = tuple(f.name for f in fields(HyperParams) if f.name != "seed")
 NUMBERS = ("float64", "float32")

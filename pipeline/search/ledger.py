@@ -6,31 +6,26 @@ It is the record that decides: a trial is done when it stands here. Optuna Dashb
 from __future__ import annotations
 
 import json
-import logging
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import optuna
 import pandas as pd
 from optuna.exceptions import ExperimentalWarning
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState
 
+from pipeline.addresses import redact, storage_file
+from pipeline.opening import opening
 from pipeline.search.dashboard import leave_figure, leave_note, note_of
+from pipeline.search.storage import open_storage
 from pipeline.spec import Arm, Study
-from pipeline.stores import LOCKED_SECONDS, is_url, opening, redact, storage_file
 from pipeline.trial import FinishedTrial
 from pipeline.voice import hush
 
 SCORE, CURVE = "best/val_accuracy", "val/accuracy"
-STALE_LOCK_SECONDS = 3
-LONGEST_LINE = 1 << 20
 CONFIRMATION = "confirmation/"
 """What the attributes that confirm a trial begin with; its number follows."""
 Key = tuple[str, int, int]
@@ -196,22 +191,6 @@ def value_of(trial: FinishedTrial) -> float:
     return trial.result.curves[CURVE][-1] if trial.result.pruned else trial.result.scores[SCORE]
 
 
-def open_storage(address: str) -> BaseStorage:
-    """Optuna's storage at a database URL, or in a journal file."""
-    if is_url(address):
-        waits = (
-            {"connect_args": {"timeout": LOCKED_SECONDS}} if address.startswith("sqlite") else {"pool_pre_ping": True}
-        )
-        return RDBStorage(address, engine_kwargs=waits)
-    path = Path(address).absolute()
-    # A process that dies while it writes leaves its lock behind; seconds are ample, since a write takes milliseconds.
-    # That it is released then is what is meant, and no news.
-    logging.getLogger("optuna.storages.journal._file").setLevel(logging.ERROR)
-    lock = JournalFileSymlinkLock(str(path), grace_period=STALE_LOCK_SECONDS)
-    mend_journal(path, lock)
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
-
-
 def recorded_study(study: Study, storage: str) -> Study:
     """The study as it was declared when it last ran. Raises ``ValueError`` if it is not recorded there."""
     file = storage_file(storage)
@@ -233,31 +212,6 @@ def study_ids(address: str, parent_run: str) -> list[int]:
         for study in found
         if study.user_attrs.get("mlflow_run") == parent_run and study.user_attrs.get("block") == 0
     ]
-
-
-def mend_journal(path: Path, lock: JournalFileSymlinkLock) -> None:
-    """Cut off the last line of a journal file if it has no end, as a crash in the middle of a write leaves it.
-
-    The next write would otherwise join it, and no line from there on could be read. Whoever writes holds the lock, so that
-    under it such a line is nobody's.
-    """
-    if not path.is_file() or not _half_line(path):
-        return
-    lock.acquire()
-    try:
-        with path.open("rb+") as file:
-            file.truncate(file.seek(0, os.SEEK_END) - _half_line(path))
-    finally:
-        lock.release()
-
-
-def _half_line(path: Path) -> int:
-    """The bytes after the last end of a line; lines are short, so that it is looked for in the last of them."""
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(-min(size, LONGEST_LINE), os.SEEK_END)
-        tail = file.read()
-    return len(tail) - tail.rfind(b"\n") - 1
 
 
 def _difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -10,8 +10,8 @@ from typing import IO
 
 from sqlalchemy import NullPool, create_engine, text
 
+from pipeline.addresses import redact, storage_file
 from pipeline.seeds import derive_seed
-from pipeline.stores import redact, storage_file
 
 try:
     import fcntl

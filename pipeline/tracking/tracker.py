@@ -11,7 +11,6 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote, urlencode
 
 # Said before mlflow is imported: no telemetry; a server may be away for a minute; no links printed by
 # MLflow at the end of every run, for which it would ask the server once more.
@@ -23,9 +22,10 @@ from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric,
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from pipeline.addresses import redact
 from pipeline.spec import Study
-from pipeline.stores import redact
 from pipeline.tracking import views
+from pipeline.tracking.links import Links
 from pipeline.tracking.routes import choose_route
 from pipeline.tracking.words import run_record, source_tags
 from pipeline.trial import FinishedTrial
@@ -34,13 +34,10 @@ EXPERIMENT = "babysit"
 logging.getLogger("mlflow.store.db.utils").setLevel(
     logging.CRITICAL
 )  # a new database is no news; errors are raised too
-LOCAL_UI = "http://127.0.0.1:5000"
 logger = logging.getLogger(__name__)
 NOTE = "mlflow.note.content"
 GENERATED = re.compile(r"[a-z]+-[a-z]+-\d+")
 """The names that MLflow makes up for runs."""
-MACHINE_LEARNING = "workflowType=machine_learning"
-"""The side of the UI that runs are on; by default it shows the one for traces of language models."""
 LONGEST_NAME = 500
 DIGEST = 36
 """Characters that MLflow keeps of a digest."""
@@ -171,19 +168,13 @@ class Tracker:
 
     def describe(self, study: Study, sentences: Sequence[str]) -> None:
         """The study's run in words, with links, as the UI shows it: the question, the verdict, and where to look."""
-        report = (
-            f"#/experiments/{self.experiment_id}/runs/{self.run_id}/artifacts/report/report.html?{MACHINE_LEARNING}"
-        )
-        arms, best = (self.view_link(view) for view in (views.ARMS, views.BEST))
-        links = f"[The report]({report}) · [the arms compared]({arms}) · [the best trials]({best})"
+        to = self.links()
+        arms, best = to.view(views.ARMS), to.view(views.BEST)
+        links = f"[The report]({to.report}) · [the arms compared]({arms}) · [the best trials]({best})"
         verdict, *rest = sentences
         # The links come before what the UI folds away: it shows the first few lines.
         parts = [f"**{study.question}** {links}", verdict, "\n".join(f"- {sentence}" for sentence in rest)]
         self.set_tags({NOTE: "\n\n".join(parts)})
-
-    def view_link(self, view: str, server: str = "") -> str:
-        """Where MLflow UI shows one of the views of the study that are set up beforehand."""
-        return views.link(server, self.experiment_id, self.run_id, view).removeprefix("/" if not server else "")
 
     def record(self, study: Study, trials: Sequence[FinishedTrial]) -> list[str]:
         """Write each finished trial as a whole child run of the study's; their run ids, in order."""
@@ -243,24 +234,9 @@ class Tracker:
         """Log a text with the study's run, as a file."""
         self.client.log_text(self.run_id, text, artifact_file)
 
-    def charts_link(self, server: str = "") -> str:
-        """Where MLflow UI shows the trials' curves: flat, best first, as charts; a bare experiment's page shows none of it.
-
-        ``server`` is by default the tracking server or, for a database, where ``mlflow ui`` serves it.
-        """
-        server = server or (redact(self.uri).rstrip("/") if self.uri.startswith("http") else LOCAL_UI)
-        query = {
-            "workflowType": "machine_learning",
-            "searchFilter": f"tags.kind = 'trial' and tags.`mlflow.parentRunId` = '{self.run_id}'",
-            "orderByKey": "metrics.`best/val_accuracy`",
-            "orderByAsc": "false",
-            "compareRunsMode": "CHART",
-        }
-        return f"{server}/#/experiments/{self.experiment_id}/runs?{urlencode(query, quote_via=quote)}"
-
-    def run_link(self, server: str) -> str:
-        """Where MLflow UI shows the study's own run: the verdict, and the report among its artifacts."""
-        return f"{server}/#/experiments/{self.experiment_id}/runs/{self.run_id}?{MACHINE_LEARNING}"
+    def links(self, server: str = "") -> Links:
+        """Where the UI at a server shows the study."""
+        return Links(self.experiment_id, self.run_id, server)
 
     def find_latest(self) -> str | None:
         """Turn to the run of the study that was started last; its id, or None where no study is recorded."""

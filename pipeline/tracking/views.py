@@ -11,7 +11,6 @@ import json
 import zlib
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from pipeline.spec import Categorical, Study
 
@@ -47,12 +46,6 @@ def views(study: Study, run_id: str, now: int) -> dict[str, str]:
 def key(run_id: str, view: str) -> str:
     """What the UI calls a view of a study's run."""
     return f"{view}{run_id[:12]}"
-
-
-def link(server: str, experiment_id: str, run_id: str, view: str) -> str:
-    """Where the UI shows a view, as charts."""
-    query = {"workflowType": "machine_learning", "viewStateShareKey": key(run_id, view), "compareRunsMode": "CHART"}
-    return f"{server}/#/experiments/{experiment_id}/runs?{urlencode(query)}"
 
 
 def _state(study: Study, run_id: str, unfolded: Sequence[str]) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from math import prod
 
 import numpy as np
 
-from pipeline.hparams import HyperParams, TrainConfig, check_integer
+from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.nn.layers import Layer
 from pipeline.nn.network import Architecture
+from pipeline.validation import check_integer
 
 CACHE_BYTES = 2 * 2**20
 """About the second-level cache of a core."""

@@ -16,7 +16,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from pipeline.tracking import Tracker
+from pipeline.tracking import Tracker, ui_of
 from pipeline.tracking.client_route import ClientRoute
 
 BROKEN = """
@@ -207,7 +207,7 @@ def test_a_server_is_written_through_the_client(tracking_uri, study, finish, mlf
         tracker.open(study)
         ids = tracker.record(study, [finish(0), finish(1)])
         tracker.finish("FINISHED")
-        assert tracker.charts_link().startswith(f"{address}/#/experiments/{tracker.experiment_id}/")
+        assert tracker.links(ui_of(address)).charts.startswith(f"{address}/#/experiments/{tracker.experiment_id}/")
     assert tracker.route == "one by one, by MLflow's client: it is a server"
     assert len(ids) == 2
     assert count() == 3

@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
-from pipeline.tracking import Tracker
+from pipeline.tracking import Tracker, ui_of
 
 TRIALS = "tags.kind = 'trial'"
 
@@ -151,7 +151,7 @@ def test_files_go_with_the_study(tracker, tmp_path):
 def test_the_link_shows_the_trials(tracker, study, finish):
     """Its filter and its order are ones that MLflow answers: the study's trials, the best first."""
     ids = tracker.record(study, [finish(number) for number in (2, 0, 1)])
-    parts = urlsplit(tracker.charts_link())
+    parts = urlsplit(tracker.links(ui_of(tracker.uri)).charts)
     assert (parts.scheme, parts.netloc) == ("http", "127.0.0.1:5000")
     path, query = parts.fragment.split("?")
     assert path == f"/experiments/{tracker.experiment_id}/runs"
@@ -163,10 +163,9 @@ def test_the_link_shows_the_trials(tracker, study, finish):
 
 
 def test_the_link_leads_to_the_server(tracker):
-    """It starts with the server it is given, or with the tracking server, whose password it does not tell."""
-    assert tracker.charts_link("http://host:1").startswith("http://host:1/#/experiments/")
-    tracker.uri = "https://me:secret@mlflow.example/"
-    assert tracker.charts_link().startswith("https://me:***@mlflow.example/#/experiments/")
+    """It starts with the server it is given; that of a tracking server is its address, without its password."""
+    assert tracker.links("http://host:1").charts.startswith("http://host:1/#/experiments/")
+    assert ui_of("https://me:secret@mlflow.example/") == "https://me:***@mlflow.example"
 
 
 def test_the_route_is_told(tracking_uri, caplog):

@@ -1,0 +1,58 @@
+"""Where the MLflow UI shows a study: its run, its report, its trials' curves, and the views that are set up beforehand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from pipeline.addresses import redact
+from pipeline.tracking import views
+
+LOCAL_UI = "http://127.0.0.1:5000"
+
+MACHINE_LEARNING = "workflowType=machine_learning"
+"""The side of the UI that runs are on; by default it shows the one for traces of language models."""
+
+
+def ui_of(store: str) -> str:
+    """Where the UI of a tracking store is: at the server itself or, for a database, where ``mlflow ui`` serves it."""
+    return redact(store).rstrip("/") if store.startswith("http") else LOCAL_UI
+
+
+@dataclass(frozen=True)
+class Links:
+    """The pages of a study's run at a server; with no server, as they are written inside the UI itself."""
+
+    experiment_id: str
+    run_id: str
+    server: str = ""
+
+    @property
+    def run(self) -> str:
+        """The study's own run: the verdict, and the report among its artifacts."""
+        return f"{self._experiment}/runs/{self.run_id}?{MACHINE_LEARNING}"
+
+    @property
+    def report(self) -> str:
+        """The report's page, as an artifact of the run."""
+        return f"{self._experiment}/runs/{self.run_id}/artifacts/report/report.html?{MACHINE_LEARNING}"
+
+    @property
+    def charts(self) -> str:
+        """The trials' curves: flat, best first, as charts; a bare experiment's page shows none of it."""
+        query = {
+            "searchFilter": f"tags.kind = 'trial' and tags.`mlflow.parentRunId` = '{self.run_id}'",
+            "orderByKey": "metrics.`best/val_accuracy`",
+            "orderByAsc": "false",
+            "compareRunsMode": "CHART",
+        }
+        return f"{self._experiment}/runs?{MACHINE_LEARNING}&{urlencode(query, quote_via=quote)}"
+
+    def view(self, name: str) -> str:
+        """A view of the study, as charts."""
+        query = {"viewStateShareKey": views.key(self.run_id, name), "compareRunsMode": "CHART"}
+        return f"{self._experiment}/runs?{MACHINE_LEARNING}&{urlencode(query)}"
+
+    @property
+    def _experiment(self) -> str:
+        return f"{self.server}{'/' if self.server else ''}#/experiments/{self.experiment_id}"
