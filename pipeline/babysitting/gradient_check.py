@@ -65,8 +65,8 @@ def _slopes(network: Network, directions: Array, step: float, rows: Split, class
 
 
 def _relative_error(analytic: Array, numeric: Array, floor: float) -> Array:
-    error = np.abs(analytic - numeric) / np.maximum(np.abs(analytic) + np.abs(numeric), floor)
-    return np.nan_to_num(error, nan=1.0)
+    error: Array = np.abs(analytic - numeric) / np.maximum(np.abs(analytic) + np.abs(numeric), floor)
+    return np.asarray(np.nan_to_num(error, nan=1.0))
 
 
 def _directions(params: Parameters, rng: np.random.Generator) -> tuple[list[str], Array]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.nn.layer import Array
 from pipeline.nn.parameters import Parameters
+from pipeline.nn.underflow import flush
 
 
 class Optimizer:
@@ -54,6 +55,10 @@ class Optimizer:
         """One step, in place; ``grads``, the gradients times :attr:`scale`, are overwritten."""
         raise NotImplementedError
 
+    def flush(self, params: Parameters) -> None:
+        """Set to 0 what has decayed to nothing of the parameters, and of what is remembered of them."""
+        flush(params.values)
+
     def select(self, members: Array) -> Self:
         """A copy for some of the trials, chosen by an index or a mask over K."""
         other = object.__new__(type(self))
@@ -97,6 +102,11 @@ class SGD(Optimizer):
         self.velocity -= grads.values
         self._move(params, self.velocity, grads)
 
+    def flush(self, params: Parameters) -> None:
+        super().flush(params)
+        if self.velocity is not None:
+            flush(self.velocity)
+
     def _move(self, params: Parameters, velocity: Array, grads: Parameters) -> None:
         params.values += velocity
 
@@ -132,6 +142,10 @@ class Adagrad(Optimizer):
         g *= self.learning_rate
         g /= root
         params.values -= g
+
+    def flush(self, params: Parameters) -> None:
+        super().flush(params)
+        flush(self.squares, squared=True)
 
     def _accumulate(self, square: Array) -> None:
         self.squares += square
@@ -192,6 +206,11 @@ class Adam(Optimizer):
         step = np.divide(self.mean, root, out=root)
         step *= self.learning_rate / start1
         params.values -= step
+
+    def flush(self, params: Parameters) -> None:
+        super().flush(params)
+        flush(self.mean)
+        flush(self.square, squared=True)
 
     def _decay(self, params: Parameters, grads: Parameters) -> None:
         if self.decays:

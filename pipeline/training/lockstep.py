@@ -18,12 +18,15 @@ from pipeline.nn.losses import smooth, softmax_cross_entropy, softmax_cross_entr
 from pipeline.nn.network import Network, Parameters, backward, forward, init_network
 from pipeline.nn.optimizers import Optimizer, make_optimizer
 from pipeline.nn.regularisers import Regularisers
+from pipeline.nn.underflow import flush
 from pipeline.training.memory import EVALUATION_ROWS, architecture, tiles_of, trials_per_tile
 from pipeline.training.minibatches import Minibatch, minibatches
 from pipeline.training.statistics import Gauge, Units
 
 NUMBERS = tuple(f.name for f in fields(HyperParams) if f.type == "float")
 """The hyperparameters that are arrays over the trials of a group."""
+FLUSH_STEPS = 64
+"""So often, and at the end of an epoch, what has decayed to nothing is set to 0; it costs less than a hundredth."""
 
 
 @dataclass
@@ -110,7 +113,13 @@ class Tile:
     def fit(self, batches: Sequence[Minibatch]) -> tuple[Array, Array]:
         """Take a step for each minibatch; the losses (K, n) and the rows classified right (K, n) before each."""
         measured = max(range(len(batches)), key=lambda i: (len(batches[i]), i))  # the last whole one
-        return _along_rows([self.step(batch, measure=i == measured) for i, batch in enumerate(batches)])
+        results = []
+        for i, batch in enumerate(batches):
+            results.append(self.step(batch, measure=i == measured))
+            if (i + 1) % FLUSH_STEPS == 0 or i + 1 == len(batches):
+                self.optimizer.flush(self.network.params)
+                flush(self.network.stats.values, squared=True)
+        return _along_rows(results)
 
     def score(self, val: Prepared, *, measure: bool = False) -> tuple[Array, Array]:
         """The validation losses (K,) and the rows classified right (K, N), with an eye on the hidden units if wanted."""
