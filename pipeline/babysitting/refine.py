@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline.babysitting.across import TOP, border_check
+from pipeline.babysitting.across import TOP, Side, border_check
 from pipeline.spec import Categorical, Dimension, Float, SearchSpace, Study
 
 SCORE = "best/val_accuracy"
@@ -34,26 +34,38 @@ def propose(study: Study, trials: Sequence[Trial]) -> Proposal:
         raise ValueError(f"trials: got {len(trials)}; expected {TOP} or more, to tell the good ones by")
     ranked = sorted(trials, key=lambda trial: -trial[SCORE])
     best = ranked[: max(TOP, len(ranked) // 10)]
-    found = {name: _next(study, name, [trial[name] for trial in best]) for name in study.space}
+    found = {name: _next(study, name, [trial[name] for trial in ranked], len(best)) for name in study.space}
     space = SearchSpace(**{name: dimension for name, (dimension, _) in found.items()})
     fine = replace(study, name=_next_name(study.name), space=space, trials=_budget(study, space))
     return Proposal(fine, tuple(f"{name}: {reason}" for name, (_, reason) in found.items()))
 
 
-def _next(study: Study, name: str, values: Sequence[Any]) -> tuple[Dimension, str]:
-    dimension = study.space[name]
+def _next(study: Study, name: str, ranked: Sequence[Any], best: int) -> tuple[Dimension, str]:
+    """The range for the next stage, from the values of all trials, the best first; so many of them are good."""
+    dimension, values = study.space[name], ranked[:best]
     if isinstance(dimension, Categorical):
         return _kept(dimension, values)
-    positions = [position(dimension, value) for value in values]
+    positions = [position(dimension, value) for value in ranked]
     side = border_check(positions[0], positions)
-    if side is None:
-        return _narrowed(dimension, positions)
+    if side is None or _looked_beyond(positions, side):
+        return _narrowed(dimension, positions[:best])
     crowd = sum(p < 0.25 if side == "low" else p > 0.75 for p in positions[:TOP])
     seen = f"the best is {values[0]:.3g}, and {crowd} of the best {TOP} lie in the {side}est quarter of {_range(dimension)}"
     moved = _shifted(study, name, dimension, -0.5 if side == "low" else 0.5)
     if moved == dimension:
         return dimension, f"{seen}; it cannot go further"
     return moved, f"{seen}, so on to {_range(moved)}"
+
+
+def _looked_beyond(positions: Sequence[float], side: Side) -> bool:
+    """Whether five trials or more lie nearer to that border than any of the best five, and so were worse.
+
+    On CIFAR-10 the lecture's coarse range ends where all has long diverged: its best rates lie in the highest quarter,
+    and a range moved up from there would be lost.
+    """
+    top = positions[:TOP]
+    beyond = [p < min(top) if side == "low" else p > max(top) for p in positions]
+    return sum(beyond) >= TOP
 
 
 def _kept(dimension: Categorical, values: Sequence[Any]) -> tuple[Dimension, str]:

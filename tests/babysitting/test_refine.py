@@ -137,6 +137,14 @@ def test_the_space_is_narrowed_around_the_best():
     assert "it hardly matters" in proposal.reasons[1]
 
 
+@pytest.mark.parametrize("peak", [1.0, 3e-4])
+def test_a_border_beyond_which_all_was_worse_is_left_alone(peak):
+    """The best rates lie in an outer quarter, but many trials beyond them were worse: the range shrinks about the peak."""
+    rate = propose(COARSE, coarse_trials(peak)).study.space["learning_rate"]
+    assert SPACE["learning_rate"].low <= rate.low < peak < rate.high <= SPACE["learning_rate"].high
+    assert math.log10(rate.high / rate.low) < 2.5
+
+
 def test_narrowing_comes_to_rest():
     """Round after round the range shrinks about the peak, and never loses it."""
     study = COARSE
