@@ -20,7 +20,7 @@ from mlflow import MlflowClient
 
 from pipeline.cli import main
 from pipeline.lookup import find_study
-from pipeline.opening import store_failure
+from pipeline.opening import LOCKED_SECONDS, store_failure
 from pipeline.search.ledger import Ledger
 from pipeline.search.storage import open_storage
 
@@ -94,7 +94,8 @@ def test_a_database_that_stays_locked_is_told(store, tiny_study, tmp_path, track
         assert process.poll() is None, process.stderr.read()
     with closing(sqlite3.connect(store, timeout=60, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        _, errors = process.communicate(timeout=120)
+        # Optuna tries five times to write a trial, and waits for the lock each time.
+        _, errors = process.communicate(timeout=5 * LOCKED_SECONDS + 120)
     assert (process.returncode, errors.count("\n")) == (1, 1), errors
     assert "another process has locked the database" in errors
     assert search(tiny_study, "--storage", storage) == (0, "")
