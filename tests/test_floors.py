@@ -98,7 +98,8 @@ def wrongs(module, imported):
     strangers = [f"{module} imports {name}" for name in top & set(ALLOWED) if room not in ALLOWED[name]]
     strangers += [f"{module} imports studies"] if "studies" in top else []
     if room == "pipeline.nn":
-        foreign = top - {"numpy", "pipeline", "__future__", "collections", "dataclasses", "math", "typing"}
+        foreign = top - {"numpy", "pipeline", "__future__", "collections", "dataclasses", "functools", "math", "typing"}
+        foreign -= {"scipy"} if module == "pipeline.nn.products" else set()
         strangers += [f"{module} imports {name}" for name in foreign]
     return climbs + strangers
 

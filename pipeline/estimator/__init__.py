@@ -14,7 +14,6 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
-from threadpoolctl import threadpool_limits
 
 from pipeline.data import Dataset, Split
 from pipeline.data.dataset import transformed
@@ -234,9 +233,8 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         ready = [transformed(rows, self._transform, config.dtype) for rows in (train, val, train.none)]
         data = Dataset(ready[0], ready[1], ready[2], len(self.classes_))
         tile, order = self._tile(hparams, config), copy.deepcopy(self.order_)
-        with threadpool_limits(1):
-            start = self.n_iter_ + 1
-            record = run([tile], data, config, order, watch=watch, epochs=range(start, start + epochs))
+        start = self.n_iter_ + 1
+        record = run([tile], data, config, order, watch=watch, epochs=range(start, start + epochs))
         check_finite(record, hparams)
         self._keep_curves(curves_of(record), validated=len(val) > 0)
         self._keep_network(record.checkpoint if len(val) else tile.network)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from pipeline.data import Dataset
 from pipeline.hparams import HyperParams, TrainConfig
@@ -26,8 +25,7 @@ class Patience:
 
 def train_one(hparams: HyperParams, data: Dataset, config: TrainConfig, order_seed: int = 0) -> Record:
     """The record of one trial, trained to the same bits as in any group. Raises ``ValueError`` for one that diverges."""
-    with threadpool_limits(1):
-        record = train_record([hparams], data, config, order_seed)
+    record = train_record([hparams], data, config, order_seed)
     check_finite(record, hparams)
     return record
 

@@ -41,6 +41,13 @@ class Dense(Layer):
     def per_row(self) -> int:
         return self.fan_out + 1
 
+    def descends(self, rows: int) -> bool:
+        """Large weights of the first layer are stepped by the very product that makes their gradient."""
+        return self.first and self._large(rows)
+
+    def _large(self, rows: int) -> bool:
+        return rows * (self.fan_in + 1) * self.fan_out > SMALL_PRODUCT
+
     def forward(self, params: Arrays, inputs: Array, space: Workspace, *, training: bool) -> Array:
         """Z = X·W + b."""
         outputs = space.signal(self.index, self.fan_out)
@@ -57,7 +64,7 @@ class Dense(Layer):
 
     def _by_row(self, inputs: Array, space: Workspace) -> Array:
         """The shared inputs, laid out row by row if the product is small: those take half the time without a transpose."""
-        if inputs.size * self.fan_out > SMALL_PRODUCT:
+        if self._large(len(inputs)):
             return inputs
         rows = space.scratch(self.index, "by row", *inputs.shape)
         rows[:] = inputs

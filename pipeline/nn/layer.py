@@ -77,6 +77,10 @@ class Layer:
         """What it needs beside for minibatches of so many rows, whatever the number of trials, which take turns in it."""
         return 0
 
+    def descends(self, rows: int) -> bool:
+        """Whether a step of ``Optimizer.descend`` pays, for a minibatch of so many rows: it is for the first layer alone."""
+        return False
+
     def forward(self, params: Arrays, inputs: Array, space: Workspace, *, training: bool) -> Array:
         """Outputs of the inputs, which are overwritten by what backward needs. ``params`` has the statistics too."""
         raise NotImplementedError

@@ -206,7 +206,13 @@ def forward(network: Network, inputs: Array, space: Workspace, *, training: bool
     return signals
 
 
-def backward(network: Network, grads: Parameters, signals: Sequence[Array], upstream: Array, space: Workspace) -> None:
-    """Fill ``grads`` from the signals of a training-mode :func:`forward` and dL/d(logits); all of these are overwritten."""
-    for i in reversed(range(len(network.layers))):
+def backward(
+    network: Network, grads: Parameters, signals: Sequence[Array], upstream: Array, space: Workspace, down_to: int = 0
+) -> Array:
+    """Fill ``grads`` from the signals of a training-mode :func:`forward` and dL/d(logits); all of these are overwritten.
+
+    Those of the layers below ``down_to`` are left alone; the gradient of its inputs is returned.
+    """
+    for i in reversed(range(down_to, len(network.layers))):
         upstream = network.layers[i].backward(network.arrays[i], grads.layers[i], signals[i], upstream, space)
+    return upstream

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.nn.layer import Array
 from pipeline.nn.parameters import Parameters
+from pipeline.nn.products import subtract_product
 from pipeline.nn.underflow import flush
 
 
@@ -22,6 +23,8 @@ class Optimizer:
     numbers: ClassVar[tuple[str, ...]] = ()
     memories: ClassVar[int] = 0
     remembers: ClassVar[tuple[str, ...]] = ()
+    descends: ClassVar[bool] = False
+    """Whether it has :meth:`descend`."""
 
     def __init__(self, params: Parameters, learning_rate: Array, l2: Array, *numbers: Array) -> None:
         self.dtype = params.values.dtype
@@ -55,6 +58,10 @@ class Optimizer:
         """One step, in place; ``grads``, the gradients times :attr:`scale`, are overwritten."""
         raise NotImplementedError
 
+    def descend(self, params: Parameters, grads: Parameters, inputs: Array, upstream: Array) -> None:
+        """:meth:`update` where the first layer is dense, and its ``inputs`` (B, D + 1) and ``upstream`` are given in place of its gradient."""
+        raise NotImplementedError
+
     def flush(self, params: Parameters) -> None:
         """Set to 0 what has decayed to nothing of the parameters, and of what is remembered of them."""
         flush(params.values)
@@ -76,11 +83,13 @@ class SGD(Optimizer):
     """Stochastic gradient descent with momentum: v ← μ·v - η·g, w ← w + v (Polyak 1964).
 
     A step is linear in the gradient, so the gradients come multiplied by the learning rate η: a pass over all of them
-    is saved. Without momentum in any trial, no velocity is kept; the numbers are the same.
+    is saved. Without momentum in any trial, no velocity is kept; the numbers are the same. For a large first layer most
+    of a step is memory, so :meth:`descend` lets BLAS subtract the gradient from what it moves while it is made.
     """
 
     numbers: ClassVar[tuple[str, ...]] = ("momentum",)
     remembers: ClassVar[tuple[str, ...]] = ("velocity",)
+    descends = True
     momentum: Array
 
     def __init__(self, params: Parameters, learning_rate: Array, l2: Array, momentum: Array) -> None:
@@ -92,15 +101,31 @@ class SGD(Optimizer):
         return self.learning_rate
 
     def update(self, params: Parameters, grads: Parameters) -> None:
-        """One step, in place; ``grads``, the gradients times :attr:`scale`, are overwritten."""
+        """One step, in place; ``grads``, the gradients times :attr:`scale`, are overwritten. Both may be of the last layers only."""
         if self.decays:
             add_decay(params, grads, self.learning_rate * self.l2)
         if self.velocity is None:
             params.values -= grads.values
             return
-        self.velocity *= self.momentum
-        self.velocity -= grads.values
-        self._move(params, self.velocity, grads)
+        velocity = self.velocity[:, -params.values.shape[1] :]
+        velocity *= self.momentum
+        velocity -= grads.values
+        self._move(params, velocity, grads)
+
+    def descend(self, params: Parameters, grads: Parameters, inputs: Array, upstream: Array) -> None:
+        """W ← (1 - η·l2)·W - Xᵀ·dZ, or v ← μ·v - Xᵀ·dZ and W ← W + v, for the first layer; the others as ever."""
+        own, decay = params.layers[0], self.learning_rate * self.l2
+        if self.velocity is None:
+            spared = decay[:, None] * own["b"]
+            subtract_product(own["Wb"], inputs, upstream, 1 - decay[:, 0])
+            own["b"] += spared
+        else:
+            moving = params.with_values(self.velocity).layers[0]
+            subtract_product(moving["Wb"], inputs, upstream, self.momentum[:, 0])
+            if self.decays:
+                moving["W"] -= decay[:, None] * own["W"]
+            own["Wb"] += moving["Wb"]
+        self.update(params.above(1), grads.above(1))
 
     def flush(self, params: Parameters) -> None:
         super().flush(params)
@@ -113,6 +138,8 @@ class SGD(Optimizer):
 
 class Nesterov(SGD):
     """Nesterov's momentum, looking ahead to where the velocity leads: v ← μ·v - η·g, w ← w + μ·v - η·g (Sutskever et al. 2013)."""
+
+    descends = False
 
     def _move(self, params: Parameters, velocity: Array, grads: Parameters) -> None:
         params.values -= grads.values

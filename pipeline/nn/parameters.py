@@ -43,6 +43,11 @@ class Parameters:
         """The same names over other values (K', P)."""
         return Parameters(values, self.shares)
 
+    def above(self, layer: int) -> Parameters:
+        """Those of the layers from this one on."""
+        start = sum(_size(shapes) for shapes, _ in self.shares[:layer])
+        return Parameters(self.values[:, start:], self.shares[layer:])
+
     def select(self, members: Array | slice) -> Parameters:
         """Some of the trials: a copy of those that an index or a mask over K chooses, a view of a slice."""
         return self.with_values(self.values[members])

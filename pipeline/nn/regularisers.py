@@ -61,6 +61,11 @@ class Regularisers:
     l1: Array | None = None
     max_norm: Array | None = None
 
+    @property
+    def reads_gradients(self) -> bool:
+        """Whether it has to see the gradients."""
+        return self.clip is not None or self.l1 is not None
+
     def before(self, params: Parameters, grads: Parameters, scale: Array) -> None:
         """Clip the data's gradient, then add L1's; gradients come multiplied by the optimizer's ``scale``."""
         if self.clip is not None:

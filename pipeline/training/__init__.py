@@ -1,7 +1,7 @@
 """Training takes a group of trials through the same minibatches in lockstep, and returns their curves.
 
 A trial's numbers never depend on its company: trained alone, among 31 others or on another worker, they are the same
-bits (with one BLAS thread). A trial that diverges, or that a watch stops, leaves its group at the end of the epoch; the
+bits (on one BLAS thread, which it sees to). A trial that diverges, or that a watch stops, leaves its group at the end of the epoch; the
 rest go on undisturbed.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from pipeline.data import Dataset, Split
 from pipeline.data.augmentation import augmentation
@@ -98,7 +99,6 @@ def scored(record: Record, data: Dataset, start: float) -> History:
     return record.history(*test, in_batches, seconds=time.perf_counter() - start)
 
 
-@np.errstate(all="ignore")
 def run(
     tiles: Sequence[Tile],
     data: Dataset,
@@ -113,23 +113,25 @@ def run(
     Where the data have no validation rows, the scores of training stand in for theirs.
     """
     epochs = epochs or range(1, config.epochs + 1)
-    first_rows = prepare(Split(data.train.inputs[:FIRST_ROWS], data.train.labels[:FIRST_ROWS]), tiles[0].network)
-    first_loss = np.concatenate([evaluate(tile.network, first_rows)[0] for tile in tiles])
-    record = Record(tiles, data, epochs[-1], first_loss, watch)
-    val = prepare(data.val, tiles[0].network)
-    feed = Feed(data.train, data.classes, config, augmentation(config, data.shape, rng))
-    for epoch in epochs:
-        for tile in tiles:
-            tile.begin_epoch(epoch - 1, max(config.epochs, epochs[-1]))
-        order = rng.permutation(len(data.train))
-        sums = fit(tiles, feed.lists(order))
-        train_loss, train_accuracy = (total / len(order) for total in sums)
-        val_loss, val_accuracy, val_correct = train_loss, train_accuracy, np.zeros((len(train_loss), 0), bool)
-        if len(data.val):
-            val_loss, val_correct = together([tile.score(val, measure=epoch == epochs[-1]) for tile in tiles])
-            val_accuracy = val_correct.mean(axis=1)
-        stay = record.add(epoch, tiles, (train_loss, val_loss, train_accuracy, val_accuracy), val_correct)
-        if not stay.any():
-            break
-        tiles = [tile.select(part) for tile, part in zip(tiles, split(stay, tiles), strict=True) if part.any()]
+    # On more threads the bits could depend on the machine's load.
+    with threadpool_limits(1), np.errstate(all="ignore"):
+        first_rows = prepare(Split(data.train.inputs[:FIRST_ROWS], data.train.labels[:FIRST_ROWS]), tiles[0].network)
+        first_loss = np.concatenate([evaluate(tile.network, first_rows)[0] for tile in tiles])
+        record = Record(tiles, data, epochs[-1], first_loss, watch)
+        val = prepare(data.val, tiles[0].network)
+        feed = Feed(data.train, data.classes, config, augmentation(config, data.shape, rng))
+        for epoch in epochs:
+            for tile in tiles:
+                tile.begin_epoch(epoch - 1, max(config.epochs, epochs[-1]))
+            order = rng.permutation(len(data.train))
+            sums = fit(tiles, feed.lists(order))
+            train_loss, train_accuracy = (total / len(order) for total in sums)
+            val_loss, val_accuracy, val_correct = train_loss, train_accuracy, np.zeros((len(train_loss), 0), bool)
+            if len(data.val):
+                val_loss, val_correct = together([tile.score(val, measure=epoch == epochs[-1]) for tile in tiles])
+                val_accuracy = val_correct.mean(axis=1)
+            stay = record.add(epoch, tiles, (train_loss, val_loss, train_accuracy, val_accuracy), val_correct)
+            if not stay.any():
+                break
+            tiles = [tile.select(part) for tile, part in zip(tiles, split(stay, tiles), strict=True) if part.any()]
     return record

@@ -17,6 +17,7 @@ from pipeline.nn.layers import Array, BatchNorm, Workspace
 from pipeline.nn.losses import smooth, softmax_cross_entropy, softmax_cross_entropy_gradient
 from pipeline.nn.network import Network, Parameters, backward, forward, init_network
 from pipeline.nn.optimizers import Optimizer, make_optimizer
+from pipeline.nn.products import gemm
 from pipeline.nn.regularisers import Regularisers
 from pipeline.nn.underflow import flush
 from pipeline.training.memory import EVALUATION_ROWS, architecture, tiles_of, trials_per_tile
@@ -128,6 +129,11 @@ class Tile:
         self.statistics |= units.read(seen=measure)
         return scores
 
+    def descends(self, rows: int) -> bool:
+        """Whether the first layer takes its steps as its gradient is made, so that nobody sees that."""
+        wanted = self.optimizer.descends and not self.regularisers.reads_gradients
+        return wanted and self.network.layers[0].descends(rows)
+
     def step(self, batch: Minibatch, *, measure: bool = False) -> tuple[Array, Array]:
         """One update; the losses (K, B) and the rows classified right (K, B) before it."""
         space, grads, scale = (
@@ -139,10 +145,14 @@ class Tile:
         losses, right, probabilities = softmax_cross_entropy(signals[-1], batch.labels)
         targets = batch.targets if self.smoothing is None else smooth(batch.targets, self.smoothing)
         upstream = softmax_cross_entropy_gradient(probabilities, targets, scale)
-        backward(self.network, grads, signals, upstream, space)
+        descends = self.descends(len(batch)) and not measure
+        upstream = backward(self.network, grads, signals, upstream, space, down_to=int(descends))
         gauge = Gauge(self.network.params, grads, scale) if measure else None
-        self.regularisers.before(self.network.params, grads, scale)
-        self.optimizer.update(self.network.params, grads)
+        if descends:
+            self.optimizer.descend(self.network.params, grads, signals[0], upstream)
+        else:
+            self.regularisers.before(self.network.params, grads, scale)
+            self.optimizer.update(self.network.params, grads)
         self.regularisers.after(self.network.params)
         if gauge:
             self.statistics |= gauge.read(self.network.params)
@@ -164,9 +174,11 @@ def make_tiles(
     one, bench = trials[0], Bench()
     layers = architecture(one, features, classes, shape).layers()
     length = trials_per_tile(layers, config.batch_size, config.dtype, one.optimizer_memories)
-    return [
-        Tile.of(trials[part], features, classes, config.dtype, bench, shape) for part in tiles_of(len(trials), length)
-    ]
+    parts = tiles_of(len(trials), length)
+    tiles = [Tile.of(trials[part], features, classes, config.dtype, bench, shape) for part in parts]
+    if tiles[0].descends(config.batch_size):
+        gemm(config.dtype)  # now, so that a limit of threads set from here on is one of this library's too
+    return tiles
 
 
 def fit(tiles: Sequence[Tile], blocks: Iterable[Sequence[Minibatch]]) -> tuple[Array, Array]:
