@@ -52,8 +52,8 @@ class Work:
 
 WORKS = (
     Work((64, 50, 10), 64, 1079, 20),
-    Work((64, 100, 100, 10), 64, 1079, 5, batch_norm=True),
-    Work((64, 100, 100, 10), 64, 1079, 5),
+    Work((64, 100, 100, 10), 64, 1079, 20, batch_norm=True),
+    Work((64, 100, 100, 10), 64, 1079, 20),
     Work((3072, 100, 100, 10), 128, 12_800, 2),  # a hundred steps an epoch, of the 352 that CIFAR-10 has
 )
 Side = tuple[Callable[[], object], int]

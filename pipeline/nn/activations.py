@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -12,6 +13,21 @@ Array = np.ndarray
 
 LEAK = 0.01
 """What a leaky ReLU lets through of a negative input."""
+
+
+def zeros_for(z: Array) -> Array:
+    """Zeros to compare the signals (K, B, H) with: of one trial, in a workspace's order of memory, not to be written.
+
+    NumPy's ``maximum`` and ``minimum`` do the same with the number 0, but one number at a time: four times as slow in cache.
+    """
+    return _zeros(z.shape[:0:-1], z.dtype.name).T
+
+
+@lru_cache(maxsize=32)
+def _zeros(shape: tuple[int, ...], dtype: str) -> Array:
+    zeros = np.zeros(shape, dtype)
+    zeros.flags.writeable = False
+    return zeros
 
 
 def scale_by_slope(upstream: Array, slope: Array) -> None:
@@ -50,21 +66,22 @@ def tanh(z: Array, slope: Array) -> None:
 
 def relu(z: Array, slope: Array) -> None:
     """f = max(0, z); f' = 1 where the unit is on, else 0; at the kink 0."""
-    np.maximum(z, 0, out=z)
+    np.maximum(z, zeros_for(z), out=z)
     np.greater(z, 0, out=slope)
 
 
 def leaky_relu(z: Array, slope: Array) -> None:
     """f = max(0.01·z, z) (Maas, Hannun and Ng 2013); f' = 1 where the unit is on, else 0.01."""
     np.greater(z, 0, out=slope)
-    np.maximum(slope, LEAK, out=slope)
+    slope *= 1 - LEAK
+    slope += LEAK
     z *= slope
 
 
 def elu(z: Array, slope: Array) -> None:
     """f = z if z > 0, else e^z - 1 (Clevert, Unterthiner and Hochreiter 2015); f' = 1, or e^z."""
-    np.expm1(np.minimum(z, 0, out=slope), out=slope)
-    np.maximum(z, 0, out=z)
+    np.expm1(np.minimum(z, zeros_for(z), out=slope), out=slope)
+    np.maximum(z, zeros_for(z), out=z)
     z += slope
     slope += 1
 

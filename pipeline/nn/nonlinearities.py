@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.nn.activations import Activation
+from pipeline.nn.activations import Activation, zeros_for
 from pipeline.nn.layer import Array, Arrays, Layer, Shapes, Workspace
 
 
@@ -57,7 +57,7 @@ class PReLU(Layer):
     def forward(self, params: Arrays, inputs: Array, space: Workspace, *, training: bool) -> Array:
         """The negative part is kept."""
         negative = self._negative(space)
-        np.minimum(inputs, 0, out=negative)
+        np.minimum(inputs, zeros_for(inputs), out=negative)
         inputs -= negative
         inputs += params["a"] * negative
         return inputs

@@ -75,3 +75,15 @@ def outputs_on_noise(name):
 def test_outputs_of_noise_have_the_known_mean(name):
     """How far from zero-centred each activation is: exactly 1/√(2π) for ReLU, 1/√π for maxout of two pieces."""
     assert outputs_on_noise(name).mean() == pytest.approx(MEANS[name], abs=0.01)
+
+
+@pytest.mark.parametrize("shape", [(5,), (3, 4), (3, 4, 5)])
+def test_a_relu_is_the_same_in_any_shape_and_order_of_memory(shape):
+    """max(0, z), 1 where z > 0 and a NaN that stays, for arrays of any shape, as they lie and with the axes turned round."""
+    values = np.random.default_rng(0).standard_normal(shape)
+    values[..., :1] = np.nan
+    for z in (values.copy(), values.T.copy().T):
+        slope = np.empty_like(z, bool)
+        ACTIVATIONS["relu"].forward(z, slope)
+        np.testing.assert_array_equal(z, np.where(values < 0, 0, values))
+        np.testing.assert_array_equal(slope, values > 0)
