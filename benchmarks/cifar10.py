@@ -1,9 +1,9 @@
 """What CIFAR-10 costs: an epoch of a dense and of convolutional networks, and the memory that its rows take.
 
-The dense network is held against the matrix products of its steps (``network.py`` says which) and PyTorch, the
-convolutional ones against PyTorch, on random rows of the true shape: one network each, a few epochs of batches of 128, plain SGD with
-nothing held out, one thread, PyTorch in the order of memory that is faster for it. Sides take turns; a ratio is taken
-inside a turn, and the tables give medians. Seconds are the processor's.
+The dense network, one of a group of 32 and alone, is held against the matrix products of a group's steps (``network.py``
+says which) and PyTorch, the convolutional ones, alone, against PyTorch: on random rows of the true shape, a few epochs of
+batches of 128, plain SGD with nothing held out, one thread, PyTorch in either order of memory. Sides take turns; a ratio
+is taken inside a turn, and the tables give medians. Seconds are the processor's.
 
 Memory is what a process of its own allocates at most while it loads 60,000 rows and preprocesses them, beside the rows
 themselves, which are mapped from one file and shared. A round needs PyTorch to compare with; without it, that side is
@@ -25,10 +25,7 @@ from statistics import median
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
-import network
-from network import THREADS, Work, babysit, products, torch_eager
-
-network.GROUP = 1
+from network import GROUP, THREADS, Work, babysit, products, torch_eager
 
 EPOCHS = 4
 """Several, since Babysit looks at the first loss once before them."""
@@ -110,7 +107,7 @@ def turns(sides: dict[str, Callable[[], object]], per_call: dict[str, int]) -> l
 def one_round() -> dict[str, list[dict[str, float]]]:
     """The times of all turns, by network."""
     with_torch = importlib.util.find_spec("torch") is not None
-    makers = {"Babysit": babysit(DENSE, 1), "bare products": products(DENSE)}
+    makers = {"Babysit": babysit(DENSE, GROUP), "Babysit, alone": babysit(DENSE, 1), "bare products": products(DENSE)}
     makers |= {"PyTorch": torch_eager(DENSE)} if with_torch else {}
     found = {DENSE.name: turns({n: call for n, (call, _) in makers.items()}, {n: k for n, (_, k) in makers.items()})}
     for conv in CONVOLUTIONS:

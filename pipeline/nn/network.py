@@ -137,6 +137,11 @@ class Network:
         generators = [self.generators[k] for k in np.arange(len(self))[members]] if self.generators else ()
         return Network(self.layers, self.params.select(members), self.stats.select(members), generators)
 
+    @property
+    def dtype(self) -> str:
+        """The type of its parameters."""
+        return str(self.params.values.dtype.name)
+
     def __len__(self) -> int:
         """K."""
         return len(self.params)
@@ -179,16 +184,17 @@ def init_network(
     return network
 
 
-def with_ones(inputs: Array, dtype: str, memory: Array | None = None) -> Array:
-    """Rows (B, D) as the first layer reads them: (B, D + 1), the last feature of ones, in memory the minibatch innermost.
+def with_ones(inputs: Array, first: Layer, dtype: str, memory: Array | None = None) -> Array:
+    """Rows (B, D) as the first layer reads them: (B, D + 1), the last feature of ones, in the order of memory that it wants.
 
     They are laid out in ``memory``, a flat array of that type and of B·(D + 1) numbers or more, if it is given.
     """
     rows, features = inputs.shape
-    shape = (features + 1, rows)
-    columns = np.empty(shape, dtype) if memory is None else memory[: prod(shape)].reshape(shape)
-    columns[:features], columns[features] = inputs.T, 1
-    return columns.T
+    size = rows * (features + 1)
+    flat = np.empty(size, dtype) if memory is None else memory[:size]
+    laid_out = flat.reshape(rows, -1) if first.by_row(rows) else flat.reshape(-1, rows).T
+    laid_out[:, :features], laid_out[:, features] = inputs, 1
+    return laid_out
 
 
 def forward(network: Network, inputs: Array, space: Workspace, *, training: bool) -> list[Array]:
@@ -198,7 +204,7 @@ def forward(network: Network, inputs: Array, space: Workspace, *, training: bool
     hold what a later layer made of it.
     """
     if inputs.shape[-1] == network.layers[0].reads:
-        inputs = with_ones(inputs, space.dtype)
+        inputs = with_ones(inputs, network.layers[0], space.dtype)
     space.generators = network.generators
     signals = [inputs]
     for layer, arrays in zip(network.layers, network.arrays, strict=True):
