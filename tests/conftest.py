@@ -1,5 +1,6 @@
 """What every test may lean on: quiet MLflow, commands that find the sources, and a store that is quick to make."""
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -15,11 +16,12 @@ for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", 
 
 @pytest.fixture(scope="session")
 def empty_mlflow_db(tmp_path_factory):
-    """An MLflow database with its tables made, which takes MLflow seconds."""
+    """An MLflow database with its tables made, which takes MLflow seconds; artifacts go beside it."""
     from mlflow import MlflowClient
 
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    with contextlib.chdir(path.parent):  # the default experiment keeps its artifacts where it is made
+        MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
     return path
 
 
