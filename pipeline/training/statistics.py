@@ -35,9 +35,9 @@ class Gauge:
 
 
 def norms(weights: Sequence[Array]) -> Array:
-    """The Euclidean norm of each layer's weights (K, D, H), as (K, L)."""
-    flat = (values.reshape(len(values), -1) for values in weights)
-    return np.stack([np.sqrt(np.vecdot(row, row)) for row in flat], axis=1)
+    """The Euclidean norm of each layer's weights (K, D, H), as (K, L): the root of the squares' sum, unit by unit."""
+    by_unit = (np.vecdot(values, values, axis=1) for values in weights)
+    return np.stack([np.sqrt(squares.sum(axis=1)) for squares in by_unit], axis=1)
 
 
 class Units:
