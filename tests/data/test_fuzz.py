@@ -1,8 +1,10 @@
 """Files that somebody has tampered with: each one is read right, or refused in one line, and nothing else happens."""
 
+import gzip
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -20,18 +22,40 @@ EDITS = st.lists(
 )
 
 
-def edited(content, edits):
-    """The content after some edits, each at a share of its length."""
+def edited(content, edits, places=None):
+    """The content after some edits, each at a share of its length, or of these places in it."""
     found = bytearray(content)
     for kind, share, extra in edits:
-        at = int(share * max(len(found) - 1, 0))
-        if kind == "flip" and found:
+        anywhere = places or range(len(found) or 1)
+        at = anywhere[int(share * (len(anywhere) - 1))]
+        if kind == "flip" and at < len(found):
             found[at] ^= extra[0] or 1
         elif kind == "cut":
             del found[at : at + 16 * len(extra)]
         else:
             found[at:at] = extra if kind == "insert" else bytes(found[at : at + 16 * len(extra)])
     return bytes(found)
+
+
+def resealed(tar):
+    """A tar whose edited headers have sums that are right again: who means harm sees to that."""
+    found = bytearray(tar)
+    for start in headers(found):
+        field = slice(start + 148, start + 156)
+        found[field] = b" " * 8
+        found[field] = b"%06o\0 " % sum(found[start : start + 512])
+    return bytes(found)
+
+
+def headers(tar):
+    """Where the headers of a tar begin."""
+    return [start for start in range(0, len(tar) - 511, 512) if tar[start + 257 : start + 262] == b"ustar"]
+
+
+def edited_inside(packed, edits):
+    """A .tar.gz whose tar had its headers edited before it was packed, so that all sums are right."""
+    tar = gzip.decompress(packed)
+    return gzip.compress(resealed(edited(tar, edits, [start + i for start in headers(tar) for i in range(512)])), 1)
 
 
 def outcome(read, path):
@@ -52,11 +76,11 @@ def archive(forge):
     return found, forge.published(found)
 
 
-def hold_archive(folder, archive, edits):
+def hold_archive(folder, archive, content):
     """A tampered archive gives all records or is refused, and leaves no file beside it."""
-    known, whole = archive
+    known, _ = archive
     path = folder / "archive.tar.gz"
-    path.write_bytes(edited(whole, edits))
+    path.write_bytes(content)
     records = outcome(lambda file: read_records(file, known), path)
     assert records is None or records.shape == known.shape
     assert [file.name for file in folder.iterdir()] == [path.name]
@@ -86,16 +110,24 @@ def csv():
     return "\n".join(["width,height,target", *rows]).encode()
 
 
-TABLES = {"rows.npz": npz(), "rows.csv": csv()}
+def parquet():
+    """A .parquet of 30 rows."""
+    frame = pd.read_csv(io.BytesIO(csv()))
+    return frame.to_parquet(index=False)
+
+
+TABLES = {"rows.npz": npz(), "rows.csv": csv(), "rows.parquet": parquet()}
+TAMPER = {"packed": edited, "inside": edited_inside}
 QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 LONG = settings(QUICK, max_examples=20_000)
 
 
+@pytest.mark.parametrize("way", TAMPER)
 @QUICK
 @given(edits=EDITS)
-def test_a_tampered_archive_is_refused(archive, tmp_path_factory, edits):
-    """An archive edited anywhere gives all of its records or one line, and writes nothing."""
-    hold_archive(tmp_path_factory.mktemp("fuzz"), archive, edits)
+def test_a_tampered_archive_is_refused(way, archive, tmp_path_factory, edits):
+    """An archive edited anywhere, as it is packed or inside, gives all of its records or one line, and writes nothing."""
+    hold_archive(tmp_path_factory.mktemp("fuzz"), archive, TAMPER[way](archive[1], edits))
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -109,11 +141,12 @@ def test_a_tampered_table_is_refused(name, tmp_path_factory, edits):
 
 @pytest.mark.slow
 @pytest.mark.long
+@pytest.mark.parametrize("way", TAMPER)
 @LONG
 @given(edits=EDITS)
-def test_tampered_archives_for_long(archive, tmp_path_factory, edits):
-    """The same, for 20,000 archives."""
-    hold_archive(tmp_path_factory.mktemp("fuzz"), archive, edits)
+def test_tampered_archives_for_long(way, archive, tmp_path_factory, edits):
+    """The same, for 20,000 archives each way."""
+    hold_archive(tmp_path_factory.mktemp("fuzz"), archive, TAMPER[way](archive[1], edits))
 
 
 @pytest.mark.slow
