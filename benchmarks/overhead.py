@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -72,17 +72,17 @@ def timed_run(workers: int, blocks: int) -> None:
         return wrapper
 
     def counted(method: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapper(ledger: Ledger, trial: Any, run_id: str) -> Any:
-            times["trials"] += 1
-            times["train"] += trial.result.seconds
-            return method(ledger, trial, run_id)
+        def wrapper(ledger: Ledger, trials: Mapping[str, Any]) -> Any:
+            times["trials"] += len(trials)
+            times["train"] += sum(trial.result.seconds for trial in trials.values())
+            return method(ledger, trials)
 
         return wrapper
 
     for part in PARTS:
         setattr(Job, part, timed(part, getattr(Job, part)))
     Tracker.record = timed("record", Tracker.record)
-    Ledger.add = timed("record", counted(Ledger.add))
+    Ledger.add_all = timed("record", counted(Ledger.add_all))
     if code := cli.main(["run", "random_vs_grid", "--workers", str(workers), "--blocks", str(blocks)]):
         sys.exit(code)
     print(json.dumps(times))

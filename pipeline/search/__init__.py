@@ -31,10 +31,11 @@ def search(
     with closing(trained(agenda, engine)) as batches:
         for batch in batches:
             with interrupts.deferred():
-                for trial, run_id in zip(batch, tracker.record(agenda.study, batch), strict=True):
-                    ledger.add(trial, run_id)
-                    known.add(run_id)
-                    on_record(trial)
+                recorded = dict(zip(tracker.record(agenda.study, batch), batch, strict=True))
+                ledger.add_all(recorded)
+                known |= recorded.keys()
+            for trial in batch:
+                on_record(trial)
     if tracker.repeats:
         tracker.discard_unknown(known)
 

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pipeline.addresses import redact, storage_file
 from pipeline.opening import opening
 from pipeline.search.dashboard import leave_figure, leave_note, note_of
-from pipeline.search.storage import open_storage
+from pipeline.search.storage import at_once, open_storage
 from pipeline.spec import Arm, Study
 from pipeline.trial import FinishedTrial
 from pipeline.voice import hush
@@ -119,6 +119,12 @@ class Ledger:
             )
         )
         return {(a["arm"], a["block"], t.user_attrs["trial"]): t for a, t in trials}
+
+    def add_all(self, trials: Mapping[str, FinishedTrial]) -> None:
+        """Record finished trials, by the ids of their runs, in order; in one write where the storage can."""
+        with at_once(self.storage):
+            for run_id, trial in trials.items():
+                self.add(trial, run_id)
 
     def add(self, trial: FinishedTrial, run_id: str) -> None:
         """Record a finished trial whole, in one write: with its point, score, validation curve and attributes."""

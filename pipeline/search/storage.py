@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages.journal import JournalFileSymlinkLock
 
 from pipeline.addresses import is_url
 from pipeline.opening import LOCKED_SECONDS
+from pipeline.search.journal import Journal
 
 STALE_LOCK_SECONDS = 3
 LONGEST_LINE = 1 << 20
@@ -29,7 +31,12 @@ def open_storage(address: str) -> BaseStorage:
     logging.getLogger("optuna.storages.journal._file").setLevel(logging.ERROR)
     lock = JournalFileSymlinkLock(str(path), grace_period=STALE_LOCK_SECONDS)
     mend_journal(path, lock)
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+    return Journal(path, lock)
+
+
+def at_once(storage: BaseStorage) -> AbstractContextManager[None]:
+    """Record all of the body in one write, where the storage can."""
+    return storage.at_once() if isinstance(storage, Journal) else nullcontext()
 
 
 def mend_journal(path: Path, lock: JournalFileSymlinkLock) -> None:

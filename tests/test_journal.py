@@ -1,0 +1,85 @@
+"""The journal that takes many trials in one write, and what other processes see of it meanwhile."""
+
+import optuna
+import pytest
+
+from pipeline.search.storage import at_once, open_storage
+
+SPACE = {"x": optuna.distributions.FloatDistribution(0, 1)}
+
+
+@pytest.fixture
+def study(tmp_path):
+    """An Optuna study in a journal file."""
+    return optuna.create_study(study_name="one", storage=open_storage(str(tmp_path / "optuna.log")))
+
+
+def add(study, *values):
+    """Record finished trials, with a curve each."""
+    for value in values:
+        study.add_trial(
+            optuna.trial.create_trial(
+                params={"x": value}, distributions=SPACE, value=value, intermediate_values={1: value}
+            )
+        )
+
+
+def read(tmp_path):
+    """What a process that opens the file now finds in it: the value of each trial by its number."""
+    found = optuna.load_study(study_name="one", storage=open_storage(str(tmp_path / "optuna.log")))
+    return {trial.number: trial.value for trial in found.trials}
+
+
+def test_trials_are_written_together_and_read_before(study, tmp_path):
+    """Within the body the file stays as it is while the study has its trials; after it everybody has them, numbered alike."""
+    path = tmp_path / "optuna.log"
+    before = path.read_bytes()
+    with at_once(study._storage):
+        add(study, 0.1, 0.2)
+        assert path.read_bytes() == before
+        assert [(t.number, t.value, t.intermediate_values) for t in study.trials] == [
+            (0, 0.1, {1: 0.1}),
+            (1, 0.2, {1: 0.2}),
+        ]
+    add(study, 0.3)
+    assert read(tmp_path) == {0: 0.1, 1: 0.2, 2: 0.3} == {t.number: t.value for t in study.trials}
+
+
+def test_what_others_wrote_before_comes_first(study, tmp_path):
+    """Lines of another process that this one has not read yet keep their place before those that are due."""
+    add(optuna.load_study(study_name="one", storage=open_storage(str(tmp_path / "optuna.log"))), 0.7)
+    with at_once(study._storage):
+        add(study, 0.1)
+        add(study, 0.2)
+    with at_once(study._storage):
+        add(study, 0.3)
+    assert read(tmp_path) == {0: 0.7, 1: 0.1, 2: 0.2, 3: 0.3} == {t.number: t.value for t in study.trials}
+
+
+def test_nobody_else_writes_meanwhile(study, tmp_path):
+    """The journal's own lock is held during the body, and let go after it."""
+    with at_once(study._storage):
+        assert (tmp_path / "optuna.log.lock").is_symlink()
+    assert not (tmp_path / "optuna.log.lock").is_symlink()
+
+
+def test_what_was_recorded_before_an_error_is_written(study, tmp_path):
+    """An error in the body loses nothing that was recorded before it."""
+
+    def stopped():
+        with at_once(study._storage):
+            add(study, 0.1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    add(study, 0.2)
+    assert read(tmp_path) == {0: 0.1, 1: 0.2}
+
+
+def test_a_database_takes_them_one_by_one(tmp_path):
+    """A storage that has no such way records as ever."""
+    study = optuna.create_study(study_name="one", storage=open_storage(f"sqlite:///{tmp_path / 'optuna.db'}"))
+    with at_once(study._storage):
+        add(study, 0.1)
+    assert [trial.value for trial in study.trials] == [0.1]
