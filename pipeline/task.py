@@ -91,3 +91,7 @@ def run_task_in_worker(task: Task, data: Dataset | None = None) -> list[Finished
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     return run_task(task, data)
+
+
+def get_ready() -> None:
+    """What a worker is first asked to do: to have this module imported, and all that it needs."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -14,7 +17,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from pipeline.data import Dataset, small_block
 from pipeline.errors import Failed
 from pipeline.search.budget import bytes_per_worker
-from pipeline.task import Task, run_task, run_task_in_worker
+from pipeline.task import Task, get_ready, run_task, run_task_in_worker
 from pipeline.trial import FinishedTrial
 
 DEATHS = 3
@@ -36,7 +39,7 @@ class Engine:
     budget_bytes: int
 
 
-@contextmanager
+@contextlib.contextmanager
 def engine(workers: int, scheduler: str = "") -> Iterator[Engine]:
     """The engine of a search: workers on this machine or, where a scheduler is named, those of its cluster.
 
@@ -44,7 +47,8 @@ def engine(workers: int, scheduler: str = "") -> Iterator[Engine]:
     """
     if not scheduler:
         words = f"{workers} worker{'s' if workers > 1 else ''}"
-        yield Engine(words, lambda tasks: execute(tasks, workers), bytes_per_worker(workers))
+        with started(workers) as wait:
+            yield Engine(words, lambda tasks: execute(tasks, workers, wait), bytes_per_worker(workers))
         return
     from pipeline.search.cluster import cluster
 
@@ -52,13 +56,43 @@ def engine(workers: int, scheduler: str = "") -> Iterator[Engine]:
         yield there
 
 
-def execute(tasks: Sequence[Task], workers: int) -> Iterator[list[FinishedTrial]]:
-    """The finished trials of each task, in the order in which tasks finish.
+@contextlib.contextmanager
+def started(workers: int) -> Iterator[Callable[[], None]]:
+    """Have workers get ready during the body, so that they are at work at once when it has tasks; a call waits for them.
+
+    They ignore Ctrl-C from the start, which is meant for this process.
+    """
+    if workers == 1:
+        yield no_wait
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # and what is started meanwhile inherits that
+    try:
+        ready = _pool(workers)(joblib.delayed(get_ready)() for _ in range(workers))
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+    def wait() -> None:
+        with contextlib.suppress(TerminatedWorkerError):  # who needs them will start new ones
+            deque(ready, maxlen=0)
+
+    try:
+        yield wait
+    finally:
+        wait()  # to end a pool that is just starting would print a traceback of its own
+
+
+def no_wait() -> None:
+    """Wait for nobody."""
+
+
+def execute(tasks: Sequence[Task], workers: int, wait: Callable[[], None] = no_wait) -> Iterator[list[FinishedTrial]]:
+    """The finished trials of each task, in the order in which tasks finish, from workers that are waited for.
 
     One worker is this process; more are processes of their own, each with one BLAS thread, which gives the same bits.
     A worker that dies, killed or out of memory, takes the others with it: what is left is given to new ones.
     Raises ``Failed`` if they die again and again.
     """
+    wait()
     return persistently(lambda left: _stream(left, workers), tasks, TerminatedWorkerError)
 
 
@@ -83,15 +117,23 @@ def _data(task: Task) -> Dataset | None:
 
 def _stream(tasks: Sequence[Task], workers: int) -> Iterator[list[FinishedTrial]]:
     run = run_task if workers == 1 else run_task_in_worker
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
-        finished = parallel(joblib.delayed(run)(task, _data(task)) for task in tasks)
+    finished = _pool(workers)(joblib.delayed(run)(task, _data(task)) for task in tasks)
     try:
         for trials in finished:  # noqa: UP028  `yield from` would close it before the warnings are off
             yield trials
     finally:
-        with warnings.catch_warnings(action="ignore", category=UserWarning):  # that tasks are given up is meant
-            finished.close()
+        _close(finished)
+
+
+def _pool(workers: int) -> joblib.Parallel:
+    """Who runs tasks, the same processes each time, and yields what they return as it comes."""
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+        return joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
+
+
+def _close(results: Generator[Any]) -> None:
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that tasks are given up is meant
+        results.close()
 
 
 def default_workers() -> int:

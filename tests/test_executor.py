@@ -1,0 +1,53 @@
+"""The workers of this machine: when they start, and what is left of them."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import joblib
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from pipeline.search.executor import _pool, started
+
+
+def who_works():
+    """The processes of two workers."""
+    return set(_pool(2)(joblib.delayed(_pid)() for _ in range(8)))
+
+
+def _pid():
+    time.sleep(0.05)  # so that the other one has its share
+    return os.getpid()
+
+
+def test_workers_that_got_ready_are_those_that_work():
+    """Who is started before there are tasks does them, and is not disturbed by Ctrl-C."""
+    with started(2) as wait:
+        wait()
+        first = who_works()
+        for pid in first:
+            os.kill(pid, signal.SIGINT)
+        assert who_works() == first
+
+
+def test_workers_that_were_killed_are_made_up_for():
+    """Workers that die before there are tasks fail nobody: others are started."""
+    with started(2) as wait:
+        for pid in who_works():
+            os.kill(pid, signal.SIGKILL)
+        wait()
+    with contextlib.suppress(TerminatedWorkerError):  # for which tasks are tried again
+        who_works()
+    with started(2) as wait:
+        wait()
+        assert who_works()
+
+
+def test_an_engine_that_has_no_tasks_says_nothing():
+    """Workers that are not needed after all end without a word, as where a study is refused."""
+    code = "from pipeline.search.executor import engine\nwith engine(2): pass"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
