@@ -54,7 +54,7 @@ WORKS = (
     Work((64, 50, 10), 64, 1079, 20),
     Work((64, 100, 100, 10), 64, 1079, 20, batch_norm=True),
     Work((64, 100, 100, 10), 64, 1079, 20),
-    Work((3072, 100, 100, 10), 128, 12_800, 2),  # a hundred steps an epoch, of the 352 that CIFAR-10 has
+    Work((3072, 100, 100, 10), 128, 5_120, 9),  # as many steps as an epoch of CIFAR-10 has
 )
 Side = tuple[Callable[[], object], int]
 """A call, and how many trials it trains."""
@@ -124,9 +124,9 @@ def products(work: Work) -> Side:
     def signal(features: int) -> np.ndarray:
         return normal(tile, features, work.batch).swapaxes(1, 2)
 
-    by_row = [normal(work.batch, work.sizes[0] + 1) for _ in range(work.rows // work.batch)]
-    small = by_row[0].size * work.sizes[1] <= SMALL_PRODUCT
-    inputs = [np.asfortranarray(batch) if small else batch for batch in by_row]
+    inputs = [normal(work.sizes[0] + 1, work.batch).T for _ in range(work.rows // work.batch)]
+    small = inputs[0].size * work.sizes[1] <= SMALL_PRODUCT
+    by_row = [np.ascontiguousarray(batch) if small else batch for batch in inputs]
     pairs = list(zip(work.sizes[:-1], work.sizes[1:], strict=True))
     weights = [[normal(tile, fan_out, fan_in + 1).swapaxes(1, 2) for fan_in, fan_out in pairs] for _ in parts]
     grads = [np.empty_like(array) for array in weights[0]]

@@ -40,6 +40,9 @@ STUDY = Study(
 PER_BLOCK = 1000
 """Blocks of a large study are larger than those of a small one, too."""
 
+USUAL = 3000
+"""About as many trials as the default study has."""
+
 Reading = dict[str, float]
 
 
@@ -108,7 +111,7 @@ def main() -> None:
         return
     sizes = [(measure(args.small, 2, 1), measure(args.large, 2, 1)) for _ in range(args.turns)]
     print(size_table(sizes, args.small, args.large))
-    workers = [(measure(1000, 20, 1), measure(1000, 20, 2)) for _ in range(args.turns)]
+    workers = [(measure(USUAL, 20, 1), measure(USUAL, 20, 2)) for _ in range(args.turns)]
     print(worker_table(workers))
 
 

@@ -20,7 +20,7 @@ def fit_network(trial: HyperParams, data: Dataset, config: TrainConfig, order_se
         for epoch in range(config.epochs):
             tile.begin_epoch(epoch, config.epochs)
             order = rng.permutation(len(data.train))
-            tile.fit(list(minibatches(data.train, tile.network.layers, config.batch_size, config.dtype, order)))
+            tile.fit(list(minibatches(data.train, data.classes, config.batch_size, config.dtype, order)))
     return tile.network
 
 
@@ -31,7 +31,7 @@ def minibatch_losses(trial: HyperParams, data: Dataset, config: TrainConfig) -> 
     for epoch in range(config.epochs):
         tile.begin_epoch(epoch, config.epochs)
         order = rng.permutation(len(data.train))
-        losses, _ = tile.fit(list(minibatches(data.train, tile.network.layers, config.batch_size, config.dtype, order)))
+        losses, _ = tile.fit(list(minibatches(data.train, data.classes, config.batch_size, config.dtype, order)))
     full = len(order) // config.batch_size
     means: Array = losses[0, : full * config.batch_size].reshape(full, -1).mean(axis=1)
     return means

@@ -41,13 +41,12 @@ class Dense(Layer):
     def per_row(self) -> int:
         return self.fan_out + 1
 
-    def by_row(self, rows: int) -> bool:
-        """A large product takes inputs either way, and many features are gathered row by row in a fifth of the time."""
-        return self.first and rows * (self.fan_in + 1) * self.fan_out > SMALL_PRODUCT
-
     def descends(self, rows: int) -> bool:
         """Large weights of the first layer are stepped by the very product that makes their gradient."""
-        return self.by_row(rows)
+        return self.first and self._large(rows)
+
+    def _large(self, rows: int) -> bool:
+        return rows * (self.fan_in + 1) * self.fan_out > SMALL_PRODUCT
 
     def forward(self, params: Arrays, inputs: Array, space: Workspace, *, training: bool) -> Array:
         """Z = X·W + b."""
@@ -57,15 +56,15 @@ class Dense(Layer):
 
     def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, space: Workspace) -> Array:
         """From Z = X·W + b: dW = Xᵀ·dZ, db = Σ over rows of dZ, dX = dZ·Wᵀ, in the place of X."""
-        rows = self._rows_of(inputs, space) if self.first else space.with_ones(inputs)
+        rows = self._by_row(inputs, space) if self.first else space.with_ones(inputs)
         np.matmul(rows.swapaxes(-1, -2), upstream, out=grads["Wb"])
         if not self.first:
             np.matmul(upstream, params["W"].swapaxes(-1, -2), out=inputs)
         return inputs
 
-    def _rows_of(self, inputs: Array, space: Workspace) -> Array:
-        """The shared inputs row by row: small gradients take half the time without a transpose."""
-        if self.by_row(len(inputs)):
+    def _by_row(self, inputs: Array, space: Workspace) -> Array:
+        """The shared inputs, laid out row by row if the product is small: those take half the time without a transpose."""
+        if self._large(len(inputs)):
             return inputs
         rows = space.scratch(self.index, "by row", *inputs.shape)
         rows[:] = inputs

@@ -77,10 +77,6 @@ class Layer:
         """What it needs beside for minibatches of so many rows, whatever the number of trials, which take turns in it."""
         return 0
 
-    def by_row(self, rows: int) -> bool:
-        """Whether the first layer wants so many rows of inputs one after the other in memory, and not the minibatch innermost."""
-        return False
-
     def descends(self, rows: int) -> bool:
         """Whether a step of ``Optimizer.descend`` pays, for a minibatch of so many rows: it is for the first layer alone."""
         return False

@@ -19,8 +19,8 @@ def gemm(dtype: str) -> Any:
 def subtract_product(target: Array, inputs: Array, upstream: Array, keep: Array) -> None:
     """C ← keep·C - Xᵀ·U, in place, for every trial's C (K, D, H), U (K, B, H) and number keep (K,), and the shared X (B, D).
 
-    C has D, and U has B innermost in memory, and X lies row by row, as layers want them; SciPy would change a copy of another C.
+    All of them have B or D innermost in memory, as layers lay them out; SciPy would change a copy of another C.
     """
     product = gemm(target.dtype.name)
     for own, gradient, factor in zip(target, upstream, keep, strict=True):
-        product(-1, inputs.T, gradient, factor, own, overwrite_c=True)
+        product(-1, inputs, gradient, factor, own, trans_a=True, overwrite_c=True)

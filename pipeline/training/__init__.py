@@ -119,7 +119,7 @@ def run(
         first_loss = np.concatenate([evaluate(tile.network, first_rows)[0] for tile in tiles])
         record = Record(tiles, data, epochs[-1], first_loss, watch)
         val = prepare(data.val, tiles[0].network)
-        feed = Feed(data.train, tiles[0].network.layers, config, augmentation(config, data.shape, rng))
+        feed = Feed(data.train, data.classes, config, augmentation(config, data.shape, rng))
         for epoch in epochs:
             for tile in tiles:
                 tile.begin_epoch(epoch - 1, max(config.epochs, epochs[-1]))

@@ -41,7 +41,7 @@ class Bench:
         """A workspace for the networks and B rows."""
         key = (len(network), rows)
         if key not in self.spaces:
-            self.spaces[key] = Workspace(*key, network.dtype)
+            self.spaces[key] = Workspace(*key, network.params.values.dtype.name)
         return self.spaces[key]
 
     def gradients(self, network: Network) -> Parameters:
@@ -193,13 +193,14 @@ def fit(tiles: Sequence[Tile], blocks: Iterable[Sequence[Minibatch]]) -> tuple[A
 
 def prepare(rows: Split, network: Network) -> Prepared:
     """Lay rows out for :func:`evaluate`."""
-    return Prepared(list(minibatches(rows, network.layers, EVALUATION_ROWS, network.dtype)))
+    classes, dtype = network.layers[-1].trained["W"][1], network.params.values.dtype.name
+    return Prepared(list(minibatches(rows, classes, EVALUATION_ROWS, dtype)))
 
 
 def evaluate(network: Network, rows: Split | Prepared, units: Units | None = None) -> tuple[Array, Array]:
     """The mean data loss (K,) and the rows classified right (K, N), in test mode; ``units`` look on."""
     rows = prepare(rows, network) if isinstance(rows, Split) else rows
-    length = trials_per_tile(network.layers, EVALUATION_ROWS, network.dtype)
+    length = trials_per_tile(network.layers, EVALUATION_ROWS, network.params.values.dtype.name)
     parts = [(part.start, network.select(part)) for part in tiles_of(len(network), length)]
     losses, right = together(
         [_along_rows([_test(part, batch, rows.bench, start, units) for batch in rows.batches]) for start, part in parts]
@@ -209,7 +210,10 @@ def evaluate(network: Network, rows: Split | Prepared, units: Units | None = Non
 
 def evaluate_in_batches(network: Network, rows: Split) -> Array:
     """The accuracy (K,) where batch norm goes by the statistics of batches of :data:`EVALUATION_ROWS`, not by running ones."""
-    length, prepared = trials_per_tile(network.layers, EVALUATION_ROWS, network.dtype), prepare(rows, network)
+    length, prepared = (
+        trials_per_tile(network.layers, EVALUATION_ROWS, network.params.values.dtype.name),
+        prepare(rows, network),
+    )
     right = []
     for members in tiles_of(len(network), length):
         part = network.select(np.r_[members])  # a copy: its running statistics move

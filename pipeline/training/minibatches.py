@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.data import Split
 from pipeline.data.augmentation import Augment
 from pipeline.hparams import TrainConfig
-from pipeline.nn.layers import Array, Layer
+from pipeline.nn.layers import Array
 from pipeline.nn.network import with_ones
 
 BLOCK_BYTES = 64 * 2**20
@@ -33,25 +33,24 @@ class Minibatch:
 
 def minibatches(
     rows: Split,
-    layers: Sequence[Layer],
+    classes: int,
     size: int,
     dtype: str,
     order: Array | None = None,
     augment: Augment | None = None,
     memory: Iterable[Array] = (),
 ) -> Iterator[Minibatch]:
-    """The rows in an order of theirs, ``size`` at a time and augmented, if at all, as a network of these layers reads them.
+    """The rows in an order of theirs, ``size`` at a time and augmented, if at all; the last minibatch may be short.
 
-    The last may be short. Each is laid out in its part of ``memory``, if there is one.
+    Each is laid out in its part of ``memory``, if there is one.
     """
     order = np.arange(len(rows)) if order is None else order
-    classes = layers[-1].trained["W"][1]
     one_hot = np.eye(classes, dtype=dtype)
     for start, own in zip_longest(range(0, len(order), size), memory):
         part = order[start : start + size]
         labels = rows.labels[part]
         inputs = rows.inputs[part] if augment is None else augment(rows.inputs[part])
-        yield Minibatch(with_ones(inputs, layers[0], dtype, own), labels, one_hot.take(labels, axis=1).T)
+        yield Minibatch(with_ones(inputs, dtype, own), labels, one_hot.take(labels, axis=1).T)
 
 
 class Feed:
@@ -61,10 +60,8 @@ class Feed:
     since every page of it has to be asked of the system.
     """
 
-    def __init__(
-        self, rows: Split, layers: Sequence[Layer], config: TrainConfig, augment: Augment | None = None
-    ) -> None:
-        self.rows, self.layers, self.config, self.augment = rows, layers, config, augment
+    def __init__(self, rows: Split, classes: int, config: TrainConfig, augment: Augment | None = None) -> None:
+        self.rows, self.classes, self.config, self.augment = rows, classes, config, augment
         size = config.batch_size
         count = min(max(1, BLOCK_BYTES // (size * rows.inputs[0].nbytes)), ceil(len(rows) / size))
         self.memory = np.empty((count, size * (rows.inputs.shape[1] + 1)), config.dtype)
@@ -75,4 +72,4 @@ class Feed:
         for start in range(0, len(order), size * len(self.memory)):
             part = order[start : start + size * len(self.memory)]
             memory = self.memory[: ceil(len(part) / size)]
-            yield list(minibatches(self.rows, self.layers, size, dtype, part, self.augment, memory))
+            yield list(minibatches(self.rows, self.classes, size, dtype, part, self.augment, memory))

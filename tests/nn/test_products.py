@@ -39,7 +39,7 @@ def data():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_product_is_subtracted_in_place(dtype):
     """C becomes keep·C - Xᵀ·U for each trial, and it is the very array that was given."""
-    target, upstream, inputs = drawn(dtype, 3, 7, 4), drawn(dtype, 3, 5, 4), drawn(dtype, 7, 5).T
+    target, inputs, upstream = drawn(dtype, 3, 7, 4), drawn(dtype, 5, 7), drawn(dtype, 3, 5, 4)
     keep = np.array([1, 0.5, 0], dtype)
     expected = keep[:, None, None] * target - inputs.T @ upstream
     subtract_product(target, inputs, upstream, keep)
