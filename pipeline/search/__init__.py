@@ -34,8 +34,8 @@ def search(
                 recorded = dict(zip(tracker.record(agenda.study, batch), batch, strict=True))
                 ledger.add_all(recorded)
                 known |= recorded.keys()
-            for trial in batch:
-                on_record(trial)
+                for trial in batch:
+                    on_record(trial)
     if tracker.repeats:
         tracker.discard_unknown(known)
 

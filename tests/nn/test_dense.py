@@ -43,3 +43,14 @@ def test_the_first_layer_is_its_definition_however_its_inputs_are_laid_out(limit
     layer.backward(arrays, found, batch, upstream.copy(), space)
     np.testing.assert_allclose(found["W"], np.einsum("bd,kbh->kdh", inputs, upstream), rtol=1e-12)
     np.testing.assert_allclose(found["b"], upstream.sum(axis=1, keepdims=True), rtol=1e-12)
+
+
+@pytest.mark.parametrize("features", [7, 1024, 3072], ids=["short rows", "rows of one page", "rows of three pages"])
+def test_a_minibatch_is_turned_whole_however_long_its_rows(features):
+    """Every row and its one are laid out with the minibatch innermost, in memory of one's own too."""
+    inputs = RNG.standard_normal((21, features), dtype="float32")
+    memory = np.empty(25 * (features + 1), "float32")
+    for batch in (with_ones(inputs, "float32"), with_ones(inputs, "float32", memory)):
+        np.testing.assert_array_equal(batch, np.column_stack([inputs, np.ones(21)]))
+        assert batch.flags.f_contiguous
+    assert np.shares_memory(batch, memory)
