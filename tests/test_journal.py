@@ -1,5 +1,7 @@
 """The journal that takes many trials in one write, and what other processes see of it meanwhile."""
 
+import io
+
 import optuna
 import pytest
 
@@ -75,6 +77,40 @@ def test_what_was_recorded_before_an_error_is_written(study, tmp_path):
         stopped()
     add(study, 0.2)
     assert read(tmp_path) == {0: 0.1, 1: 0.2}
+
+
+def test_half_a_line_of_another_process_is_cut_off_before_a_batch(study, tmp_path):
+    """What another process left when it died while writing joins no line of this one, and all that was recorded is read again."""
+    path = tmp_path / "optuna.log"
+    for record in (lambda: add(study, 0.1), lambda: recorded_at_once(study, 0.2, 0.3)):
+        with path.open("ab") as file:
+            file.write(b'{"op_code":4,"wor')
+        record()
+    assert read(tmp_path) == {0: 0.1, 1: 0.2, 2: 0.3} == {t.number: t.value for t in study.trials}
+
+
+def test_a_batch_is_not_slower_for_what_is_there(study, tmp_path, monkeypatch):
+    """However long the journal is, a batch reads none of its lines again."""
+    recorded_at_once(study, *[0.5] * 50)
+    seen = []
+
+    class Watched(io.BufferedReader):
+        def __next__(self):
+            seen.append(line := super().__next__())
+            return line
+
+    monkeypatch.setattr("optuna.storages.journal._file.open", lambda path, _: Watched(io.FileIO(path)), raising=False)
+    recorded_at_once(study, 0.1)
+    recorded_at_once(study, 0.2, 0.3)
+    assert seen == []
+    assert len(read(tmp_path)) == 53
+    assert len(seen) > 53
+
+
+def recorded_at_once(study, *values):
+    """Record trials in one write."""
+    with at_once(study._storage):
+        add(study, *values)
 
 
 def test_a_database_takes_them_one_by_one(tmp_path):

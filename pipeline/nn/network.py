@@ -190,7 +190,7 @@ def with_ones(inputs: Array, dtype: str, memory: Array | None = None) -> Array:
     rows, features = inputs.shape
     shape = (features + 1, rows)
     columns = np.empty(shape, dtype) if memory is None else memory[: prod(shape)].reshape(shape)
-    at_once = rows if inputs.strides[0] % PAGE_BYTES else CACHE_WAYS
+    at_once = max(rows, 1) if inputs.strides[0] % PAGE_BYTES else CACHE_WAYS
     for start in range(0, rows, at_once):
         part = slice(start, start + at_once)
         columns[:features, part] = inputs[part].T

@@ -33,7 +33,7 @@ def search(
             with interrupts.deferred():
                 recorded = dict(zip(tracker.record(agenda.study, batch), batch, strict=True))
                 ledger.add_all(recorded)
-                known |= recorded.keys()
+                known.update(recorded)
                 for trial in batch:
                     on_record(trial)
     if tracker.repeats:

@@ -1,8 +1,13 @@
-"""A journal of Optuna's that takes many trials in one write: most of what a trial costs there is to wait for the disk."""
+"""A journal of Optuna's that takes many trials in one write, and is mended before it is written to.
+
+Most of what a trial costs in a journal is to wait for the disk. And a crash in the middle of a write leaves a line without
+an end, which the next one would join, and no line from there on could be read.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -12,14 +17,17 @@ from typing import Any
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
+STALE_LOCK_SECONDS = 3
+LONGEST_LINE = 1 << 20
+
 Log = dict[str, Any]
 
 
 class Journal(JournalStorage):
     """Optuna's storage in a journal file."""
 
-    def __init__(self, path: Path, lock: JournalFileSymlinkLock) -> None:
-        self._file = _File(path, lock)
+    def __init__(self, path: Path) -> None:
+        self._file = _File(path)
         super().__init__(self._file)
 
     @contextmanager
@@ -32,30 +40,38 @@ class Journal(JournalStorage):
 class _File(JournalFileBackend):
     """The file, and the lines that are due to be written to it, which this process reads as if they were."""
 
-    def __init__(self, path: Path, lock: JournalFileSymlinkLock) -> None:
-        super().__init__(str(path), lock_obj=lock)
-        self.path, self.lock = path, lock
+    def __init__(self, path: Path) -> None:
+        # A process that dies while it writes leaves its lock behind; seconds are ample, since a write takes milliseconds.
+        # That it is released then is what is meant, and no news.
+        logging.getLogger("optuna.storages.journal._file").setLevel(logging.ERROR)
+        self.path, self.lock = path, JournalFileSymlinkLock(str(path), grace_period=STALE_LOCK_SECONDS)
         self._due: list[str] | None = None
         self._first_due: int | None = None  # its number; known once the lines before it have been read
+        if _half_line(path):
+            with self.held():
+                pass
+        super().__init__(str(path), lock_obj=self.lock)
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the lock, and write at the end what is appended meanwhile."""
+        """Hold the lock, and write at the end what is appended meanwhile. It cannot be held twice."""
         self.lock.acquire()
-        self._due, self._first_due = [], None
         try:
-            yield
-        finally:
-            due, self._due = self._due, None
+            _cut_half_line(self.path)
+            self._due, self._first_due = [], None
             try:
-                self._write("".join(due))
+                yield
             finally:
-                self.lock.release()
+                due, self._due = self._due, None
+                self._write(due)
+        finally:
+            self.lock.release()
 
     def append_logs(self, logs: list[Log]) -> None:
         """Append lines; within :meth:`held` they are due at its end."""
         if self._due is None:
-            super().append_logs(logs)
+            with self.held():
+                self.append_logs(logs)
         else:
             self._due += [json.dumps(log, separators=(",", ":")) + "\n" for log in logs]
 
@@ -69,8 +85,34 @@ class _File(JournalFileBackend):
         if self._due is not None:
             yield from map(json.loads, self._due[max(0, log_number_from - self._first_due) :])
 
-    def _write(self, text: str) -> None:
+    def _write(self, lines: list[str]) -> None:
+        if not lines:
+            return
         with self.path.open("ab") as file:
-            file.write(text.encode())
+            file.write("".join(lines).encode())
             file.flush()
             os.fsync(file.fileno())
+        if self._first_due is not None:  # Optuna goes on reading where these end, and not at the start of the file
+            for number, line in enumerate(lines, start=self._first_due):
+                self._log_number_offset[number + 1] = self._log_number_offset[number] + len(line)
+
+
+def _cut_half_line(path: Path) -> None:
+    """Cut off a last line without an end. Whoever writes holds the lock, so that under it such a line is nobody's."""
+    if half := _half_line(path):
+        with path.open("rb+") as file:
+            file.truncate(file.seek(0, os.SEEK_END) - half)
+
+
+def _half_line(path: Path) -> int:
+    """The bytes after the last end of a line; lines are short, so that it is looked for in the last of them."""
+    if not path.is_file():
+        return 0
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(-min(size, 1), os.SEEK_END)
+        if file.read() in (b"", b"\n"):
+            return 0
+        file.seek(-min(size, LONGEST_LINE), os.SEEK_END)
+        tail = file.read()
+    return len(tail) - tail.rfind(b"\n") - 1
