@@ -60,7 +60,8 @@ def engine(workers: int, scheduler: str = "") -> Iterator[Engine]:
 def started(workers: int) -> Iterator[Callable[[], None]]:
     """Have workers get ready during the body, so that they are at work at once when it has tasks; a call waits for them.
 
-    They ignore Ctrl-C from the start, which is meant for this process.
+    They ignore Ctrl-C from the start, which is meant for this process; it has to ignore it too while it starts them, for
+    some hundredths of a second.
     """
     if workers == 1:
         yield no_wait
