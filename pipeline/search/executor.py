@@ -7,9 +7,8 @@ import os
 import signal
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -123,18 +122,14 @@ def _stream(tasks: Sequence[Task], workers: int) -> Iterator[list[FinishedTrial]
         for trials in finished:  # noqa: UP028  `yield from` would close it before the warnings are off
             yield trials
     finally:
-        _close(finished)
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # that tasks are given up is meant
+            finished.close()
 
 
 def _pool(workers: int) -> joblib.Parallel:
     """Who runs tasks, the same processes each time, and yields what they return as it comes."""
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
         return joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
-
-
-def _close(results: Generator[Any]) -> None:
-    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that tasks are given up is meant
-        results.close()
 
 
 def default_workers() -> int:
