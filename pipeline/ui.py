@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from socketserver import ThreadingMixIn
 from typing import IO, Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from pipeline.addresses import redact, sqlite_file, storage_file
 from pipeline.errors import Failed
@@ -97,16 +98,30 @@ def directions(stores: Stores, opened: Interfaces) -> Iterator[str]:
 
 @contextmanager
 def mlflow_ui(uri: str, interrupts: Interrupts) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """MLflow's server on a database, in a process group of its own; its address and process.
+    """MLflow's server on a database; its address and process. Another port is taken if somebody else gets the first."""
+    with ExitStack() as stack:
+        port = free_port(MLFLOW_PORT)
+        try:
+            opened = stack.enter_context(mlflow_server(uri, port, interrupts))
+        except Failed:
+            if free_port(port) == port:
+                raise
+            opened = stack.enter_context(mlflow_server(uri, free_port(0), interrupts))
+        yield opened
+
+
+@contextmanager
+def mlflow_server(uri: str, port: int, interrupts: Interrupts) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """MLflow's server on a database and a port, in a process group of its own; its address and process.
 
     It takes requests for its own address alone, which is stricter than MLflow's default, and its jobs, which are not
     for looking, stay off. The database's address goes by the environment, where no list of processes shows it.
     """
-    port = free_port(MLFLOW_PORT)
     command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port), "--workers", "1"]
+    address, name = f"http://{HOST}:{port}", f"{secrets.token_hex(8)}.localhost"
     settings = {
         "MLFLOW_BACKEND_STORE_URI": uri,
-        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(hosts(port)),
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join((*hosts(port), name)),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
@@ -115,18 +130,22 @@ def mlflow_ui(uri: str, interrupts: Interrupts) -> Iterator[tuple[str, subproces
             command, env=os.environ | settings, stdout=log, stderr=log, start_new_session=True
         )
         try:
-            await_health(f"http://{HOST}:{port}", process, log)
-            yield f"http://{HOST}:{port}", process
+            await_answer(address, name, process, log)
+            yield address, process
         finally:
             with interrupts.deferred():
                 end(process)
 
 
-def await_health(address: str, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
-    """Wait until the server answers. Raises :class:`Failed` with its last words if it ends first or takes too long."""
+def await_answer(address: str, name: str, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+    """Wait until the server answers to a name that no other knows: one that took the port meanwhile refuses it.
+
+    Raises :class:`Failed` with its last words if it ends first or takes too long.
+    """
+    asked = urllib.request.Request(address, headers={"Host": name})  # noqa: S310  our own server
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        with suppress(OSError), urllib.request.urlopen(f"{address}/health", timeout=1):  # noqa: S310  our own server
+        with suppress(OSError), urllib.request.urlopen(asked, timeout=1):  # noqa: S310  our own server
             return
         time.sleep(0.1)
     log.seek(0)
@@ -152,16 +171,22 @@ def optuna_dashboard(storage: str) -> Iterator[str]:
 
     from pipeline.search.storage import open_storage
 
-    port = free_port(DASHBOARD_PORT)
-    guarded = Guard(wsgi(open_storage(storage)), port)
-    with make_server(HOST, port, guarded, server_class=ThreadedServer, handler_class=QuietHandler) as server:
+    with listening(DASHBOARD_PORT) as server:
+        server.set_app(Guard(wsgi(open_storage(storage)), server.server_port))
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield f"http://{HOST}:{port}"
+            yield f"http://{HOST}:{server.server_port}"
         finally:
             server.shutdown()
             thread.join()
+
+
+def listening(wanted: int) -> WSGIServer:
+    """A server on the port that is wanted, or else on any that is free, with no application yet."""
+    with suppress(OSError):
+        return ThreadedServer((HOST, wanted), QuietHandler)
+    return ThreadedServer((HOST, 0), QuietHandler)
 
 
 class ThreadedServer(ThreadingMixIn, WSGIServer):

@@ -7,8 +7,9 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ from pipeline.search.interrupts import Interrupts
 from pipeline.search.ledger import Ledger
 from pipeline.search.storage import open_storage
 from pipeline.stores import Stores
-from pipeline.ui import HOST, Guard, await_health, check_recorded, end, free_port, optuna_dashboard
+from pipeline.ui import HOST, Guard, await_answer, check_recorded, end, free_port, mlflow_ui, optuna_dashboard
 
 
 def ask(address, path, *, method="GET", body=None, **headers):
@@ -120,7 +121,17 @@ def test_a_server_that_ends_at_once_is_told_with_its_last_words(tmp_path):
         words = "import sys; sys.exit('cannot open sqlite://user:secret@host')"
         process = subprocess.Popen([sys.executable, "-c", words], stderr=log)
         with pytest.raises(Failed, match=r"did not start: cannot open sqlite://user:\*\*\*@host"):
-            await_health(f"http://{HOST}:{free_port(0)}", process, log)
+            await_answer(f"http://{HOST}:{free_port(0)}", "a-name.localhost", process, log)
+
+
+def test_the_answer_of_another_server_is_not_taken_for_its_own(storage, tmp_path):
+    """Where somebody else has got the port, a server that cannot start is not thought to be up."""
+    with optuna_dashboard(storage) as taken, (tmp_path / "log").open("w+b") as log:
+        assert ask(taken, "/dashboard")[0] == 200
+        words = "import sys, time; time.sleep(1); sys.exit('address in use')"
+        process = subprocess.Popen([sys.executable, "-c", words], stderr=log)
+        with pytest.raises(Failed, match="address in use"):
+            await_answer(taken, "a-name.localhost", process, log)
 
 
 def test_a_server_that_does_not_listen_is_made_to_end(monkeypatch):
@@ -162,6 +173,29 @@ def test_ui_opens_both_and_leaves_nothing(recorded, tmp_path, signum):
     rest, errors = process.communicate(timeout=30)
     assert (process.returncode, rest, errors) == (0, "both stopped\n", "")
     assert [group_of(int(child)) for child in children] == [[]]
+
+
+@pytest.mark.slow
+def test_two_that_start_at_once_have_an_address_each(recorded, monkeypatch):
+    """Servers that all think the same port free stand side by side, each on the port of which it speaks."""
+    port = free_port(0)
+    monkeypatch.setattr("pipeline.ui.MLFLOW_PORT", port)
+    opened = []
+    with ExitStack() as stack:
+
+        def one():
+            opened.append(stack.enter_context(mlflow_ui(recorded.tracking, Interrupts())))
+
+        threads = [threading.Thread(target=one) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        (first, one_process), (second, other_process) = opened
+        assert first != second
+        assert f"http://{HOST}:{port}" in (first, second)
+        assert [one_process.poll(), other_process.poll()] == [None, None]
+        assert [ask(address, "/health")[0] for address in (first, second)] == [200, 200]
 
 
 def test_show_waits_for_no_server_of_its_own(storage, tmp_path, monkeypatch):
