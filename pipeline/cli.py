@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,18 +34,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _complain(f"stopped, since nobody reads the output any more. What is recorded stays; {_way_on(args)}")
         return EXIT_FAILED
-    except ValueError as error:
-        if args.debug:
-            raise
-        _complain(f"error: {error}")
-        return EXIT_USER
     except Exception as error:
         from pipeline.opening import store_failure
 
-        if args.debug or not (reason := store_failure(error)):
+        if args.debug:
+            raise
+        if isinstance(error, ValueError) and is_told(error):
+            _complain(f"error: {error}")
+            return EXIT_USER
+        if not (reason := store_failure(error)):
             raise
         _complain(f"error: {reason}. What is recorded stays, and {_way_on(args)}")
         return EXIT_FAILED
+
+
+def is_told(error: Exception) -> bool:
+    """Whether it was raised here, to tell the user of a mistake; out of a library's depth it is an error of the program."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals["__name__"]).startswith("pipeline.")
 
 
 def dispatch(args: argparse.Namespace, interrupts: Any) -> int:

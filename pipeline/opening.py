@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,7 +60,7 @@ def opening(name: str, address: str) -> Iterator[None]:
     except Exception as error:
         # Optuna says with a RuntimeError that a schema is not its own, and in these ways that a journal is no journal.
         reason = store_failure(error) or (str(error) if isinstance(error, RuntimeError) else "")
-        if not reason and isinstance(error, (json.JSONDecodeError, KeyError, AssertionError)):
+        if not reason and isinstance(error, (KeyError, AssertionError)):
             reason = f"it is damaged: {type(error).__name__}: {error}; restore a copy of it, or give another"
         if reason:
             raise ValueError(f"{name}: cannot open {redact(address)} ({reason})") from error

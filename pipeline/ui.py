@@ -21,6 +21,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from pipeline.addresses import redact, sqlite_file, storage_file
 from pipeline.errors import Failed
+from pipeline.opening import opening
 from pipeline.search.interrupts import Interrupts, Stopped
 from pipeline.stores import Stores
 
@@ -171,8 +172,10 @@ def optuna_dashboard(storage: str) -> Iterator[str]:
 
     from pipeline.search.storage import open_storage
 
+    with opening("--storage", storage):
+        application = wsgi(open_storage(storage))
     with listening(DASHBOARD_PORT) as server:
-        server.set_app(Guard(wsgi(open_storage(storage)), server.server_port))
+        server.set_app(Guard(application, server.server_port))
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

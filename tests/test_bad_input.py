@@ -323,7 +323,11 @@ STORES = {
         no_file,
         "a SQLite address takes no options",
     ),
-    "a journal with a line of text": ("--storage x.log", journal("garbage"), "cannot open x.log (it is damaged: "),
+    "a journal with a line of text": (
+        "--storage x.log",
+        journal("garbage"),
+        "x.log, which is damaged in line 2; restore",
+    ),
     "a journal with a line of no kind": ("--storage x.log", journal('{"a": 1}'), "cannot open x.log (it is damaged: "),
     "a journal of another age": (
         "--storage x.log",

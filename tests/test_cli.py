@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mlflow import MlflowClient
 
@@ -232,3 +233,14 @@ def test_the_completion_is_of_every_verb(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "exit codes: 0 done, 1" in capsys.readouterr().out
+
+
+def test_an_error_out_of_a_librarys_depth_is_not_called_the_users(tmp_path, monkeypatch, capsys):
+    """A ``ValueError`` that NumPy raises is an error of the program, and shown whole; one that is raised here is a mistake."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pipeline.ui.show", lambda *_: np.zeros(2).reshape(3))
+    with pytest.raises(ValueError, match="cannot reshape"):
+        main(["ui"])
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert "nothing is recorded" in complaint(["ui"], capsys)

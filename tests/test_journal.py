@@ -89,6 +89,19 @@ def test_half_a_line_of_another_process_is_cut_off_before_a_batch(study, tmp_pat
     assert read(tmp_path) == {0: 0.1, 1: 0.2, 2: 0.3} == {t.number: t.value for t in study.trials}
 
 
+@pytest.mark.parametrize("line", [b"garbage", b"\xff\xfe", b'{"op_code": 4'])
+def test_a_line_that_is_no_record_is_told_before_anything_is_written_after_it(line, study, tmp_path):
+    """A journal whose last line somebody spoilt is refused with the number of the line, and stays as it is."""
+    add(study, 0.1)
+    path = tmp_path / "optuna.log"
+    whole = len(path.read_bytes().splitlines())
+    path.write_bytes(path.read_bytes() + line + b"\n")
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=rf"optuna\.log, which is damaged in line {whole + 1}; restore a copy"):
+        open_storage(str(path))
+    assert path.read_bytes() == before
+
+
 def test_a_batch_is_not_slower_for_what_is_there(study, tmp_path, monkeypatch):
     """However long the journal is, a batch reads none of its lines again."""
     recorded_at_once(study, *[0.5] * 50)

@@ -79,11 +79,27 @@ class _File(JournalFileBackend):
         """The lines from this number on; those that are due come after those in the file, which nobody else adds to."""
         if self._first_due is None or self._due is None:
             number = log_number_from
-            for number, log in enumerate(super().read_logs(log_number_from), start=log_number_from + 1):  # noqa: B007
+            for number, log in enumerate(self._in_the_file(log_number_from), start=log_number_from + 1):  # noqa: B007
                 yield log
             self._first_due = number
         if self._due is not None:
             yield from map(json.loads, self._due[max(0, log_number_from - self._first_due) :])
+
+    def _in_the_file(self, start: int) -> Generator[Log, None, None]:
+        """The lines of the file. Raises ``ValueError`` for one that is no record: Optuna skips the last, and writes after it."""
+        number = start
+        try:
+            for log in super().read_logs(start):
+                yield log
+                number += 1
+            with self.path.open("rb") as file:
+                file.seek(self._log_number_offset.get(number, 0))
+                rest = file.readline()
+            if rest.endswith(b"\n"):
+                json.loads(rest)
+        except ValueError as error:  # that it is not JSON, or not even text
+            where = f"cannot read {self.path}, which is damaged in line {number + 1}"
+            raise ValueError(f"--storage: {where}; restore a copy of it, or give another") from error
 
     def _write(self, lines: list[str]) -> None:
         if not lines:
