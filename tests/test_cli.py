@@ -206,6 +206,20 @@ def test_train_records_one_configuration(tracking_uri, tmp_path, capsys):
     assert {file.name for file in Path(folder).iterdir()} == drawn
 
 
+def test_train_takes_a_study_that_searches_an_architecture(tracking_uri, tmp_path, capsys):
+    """Hidden sizes, which such a study writes as text, are recorded in the words of a choice."""
+    (tmp_path / "wide.py").write_text(
+        "from pipeline.spec import Arm, Categorical, Float, SearchSpace, Study\n"
+        "STUDY = Study(name='wide', question='How wide?', dataset='digits', arms=(Arm('random'),), blocks=2, trials=2,\n"
+        "    space=SearchSpace(learning_rate=Float(0.01, 1, log=True), hidden=Categorical('10', '20x10')))\n"
+    )
+    assert main(["train", str(tmp_path / "wide.py"), "--learning-rate", "0.3", "--epochs", "1"]) == 0
+    client = MlflowClient(tracking_uri=tracking_uri)
+    experiment = client.get_experiment_by_name("babysit").experiment_id
+    (run,) = client.search_runs([experiment], "tags.kind = 'trial'")
+    assert run.data.params["hidden"] == "50"
+
+
 def test_a_trial_that_diverges_is_recorded_and_not_drawn(tracking_uri, capsys):
     """``train`` at a rate without hope succeeds, says what happened, and has no network to draw."""
     assert main(["train", "random_vs_grid", "--learning-rate", "1e6", "--epochs", "2"]) == 0

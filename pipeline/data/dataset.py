@@ -159,7 +159,7 @@ def _shared_block(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
         transform = learn(config.preprocessing, raw.train.inputs, raw.shape)
         return transform, (transform(p.inputs[some]) for p in (raw.train, raw.val, raw.test) for some in chunks(len(p)))
 
-    said = f"{digest(rows)} {config.preprocessing} {config.dtype}".encode()
+    said = f"{digest(rows)} {config.preprocessing} in float64 {config.dtype}".encode()
     name = sha256(said + b"".join(part.astype("<i8").tobytes() for part in parts)).hexdigest()[:24]
     try:
         transform, inputs = prepared(name, sum(map(len, parts)), config.dtype, make)

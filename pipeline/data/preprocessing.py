@@ -51,7 +51,7 @@ def none(train: np.ndarray, shape: Shape = ()) -> Transform:  # noqa: ARG001  ev
 
 def centre(train: np.ndarray, shape: Shape = ()) -> Transform:  # noqa: ARG001
     """Subtract each feature's mean over the training rows (N, D); of images, the mean image (Krizhevsky et al. 2012)."""
-    return Transform(by_columns(np.mean, train))
+    return Transform(column_means(train))
 
 
 def channel_mean(train: np.ndarray, shape: Shape = ()) -> Transform:
@@ -61,7 +61,7 @@ def channel_mean(train: np.ndarray, shape: Shape = ()) -> Transform:
     """
     axis = channel_axis(shape)
     pixels = tuple(i for i in range(len(shape)) if i != axis)
-    means = by_columns(np.mean, train).reshape(shape).mean(axis=pixels, keepdims=True)
+    means = column_means(train).reshape(shape).mean(axis=pixels, keepdims=True)
     return Transform(np.broadcast_to(means, shape).reshape(-1))
 
 
@@ -78,7 +78,7 @@ def channel_axis(shape: Shape) -> int | None:
 
 def standardise(train: np.ndarray, shape: Shape = ()) -> Transform:  # noqa: ARG001
     """To mean 0 and standard deviation 1 over the training rows (N, D); a constant feature becomes 0."""
-    mean, std = by_columns(np.mean, train), by_columns(np.std, train)
+    mean, std = column_means(train), by_columns(partial(np.ndarray.std, dtype="float64"), train)
     varies = (by_columns(np.min, train) < by_columns(np.max, train)) & (
         std > 0
     )  # rounding gives 0.1, 0.1, 0.1 a deviation
@@ -104,12 +104,17 @@ def whiten(train: np.ndarray, shape: Shape = ()) -> Transform:  # noqa: ARG001
     return Transform(mean, basis=axes / np.sqrt(variances + EPSILON))
 
 
+def column_means(train: np.ndarray) -> np.ndarray:
+    """The mean (D,) of rows (N, D) in float64: a sum of float16 soon overflows, and one of float32 loses its last digits."""
+    return by_columns(partial(np.ndarray.mean, dtype="float64"), train)
+
+
 def principal_axes(train: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The mean (D,) of rows (N, D), and the variances (D,) along their principal axes, the columns of (D, D).
 
     The greatest entry of an axis is positive. Raises :class:`DataError` where (D, D) would be too large.
     """
-    mean = by_columns(partial(np.ndarray.mean, dtype="float64"), train)
+    mean = column_means(train)
     variances, axes = np.linalg.eigh(covariance(train, mean))
     greatest = np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0)
     return mean, np.maximum(variances[::-1], 0), (axes * np.where(greatest < 0, -1, 1))[:, ::-1]

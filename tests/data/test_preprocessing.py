@@ -90,6 +90,18 @@ def test_standardised_rows_have_deviation_one():
     np.testing.assert_allclose(done[:, 0], 0, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["centre", "standardise", "mean_image"])
+@pytest.mark.parametrize(("dtype", "far"), [("float16", 300), ("float32", 1000)])
+def test_statistics_of_short_floats_are_not_short(name, dtype, far):
+    """Of many rows far from 0, in which sums of their own precision overflow or lose digits, the mean becomes 0 all the same."""
+    inputs = (far + np.random.default_rng(0).standard_normal((20_000, 3))).astype(dtype)
+    done = learn(name, inputs)(inputs)
+    np.testing.assert_allclose(done.mean(axis=0, dtype="float64"), 0, atol=1e-9)
+    assert np.std(done, axis=0) == pytest.approx(
+        np.std(inputs.astype("float64"), axis=0) if name != "standardise" else 1
+    )
+
+
 def test_min_max_spans_the_range():
     """Each feature of the training rows runs from -1 to 1; a constant one is 0; other rows may lie outside."""
     transform = learn("min_max", photos())
