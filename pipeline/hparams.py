@@ -147,6 +147,11 @@ def recorded(values: HyperParams | TrainConfig) -> dict[str, Any]:
     return {name: value for name, value in asdict(values).items() if name not in left_out}
 
 
+def as_choice(value: Any) -> Any:
+    """A hyperparameter as a categorical choice, a plain scalar: sizes and blocks become text, like ``100x50``."""
+    return "x".join(map(str, value)) if isinstance(value, tuple) else value
+
+
 def parse_hidden(value: Any) -> tuple[int, ...]:
     """Read a list of hidden sizes, given as integers or as text like ``100x50``.
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pipeline.hparams import HyperParams
+from pipeline.hparams import as_choice
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.initializers import INITIALIZERS
 from pipeline.spec import Arm, Categorical, Dimension, Float, SearchSpace, Study
@@ -20,7 +20,7 @@ def manual_study(study: Study, chosen: Mapping[str, Any], epochs: int) -> Study:
     fixed = replace(study.fixed, **chosen)
 
     def widened(name: str, dimension: Dimension) -> Dimension:
-        value = chosen_value(fixed, name)
+        value = as_choice(getattr(fixed, name))
         if isinstance(dimension, Float):
             return Float(min(0.0, value), max(dimension.high, value))
         known: dict[str, Collection[str]] = {"activation": ACTIVATIONS, "init": INITIALIZERS}
@@ -37,9 +37,3 @@ def manual_study(study: Study, chosen: Mapping[str, Any], epochs: int) -> Study:
         blocks=1,
         trials=1,
     )
-
-
-def chosen_value(hparams: HyperParams, name: str) -> Any:
-    """A hyperparameter as a choice: sizes and blocks are text then, like ``100x50``."""
-    value = getattr(hparams, name)
-    return "x".join(map(str, value)) if isinstance(value, tuple) else value

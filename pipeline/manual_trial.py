@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pipeline.data import Dataset, load_block
+from pipeline.hparams import as_choice
 from pipeline.jobs import Job
-from pipeline.manual import MANUAL, chosen_value
+from pipeline.manual import MANUAL
 from pipeline.search.plan import make_task, planned_trial
 from pipeline.task import train_alone
 from pipeline.training import Record
@@ -14,7 +15,7 @@ from pipeline.trial import FinishedTrial
 def train(job: Job) -> None:
     """Train the configuration on the first block's data, and record it as the next trial of its arm."""
     study = job.study
-    point = {name: chosen_value(study.fixed, name) for name in study.space}
+    point = {name: as_choice(getattr(study.fixed, name)) for name in study.space}
     job.ledger.open(job.tracker.run_id, job.basis)
     number = 1 + max((number for *_, number in job.ledger.recorded()), default=-1)
     task = make_task(study, [planned_trial(study, MANUAL, 0, number, point)])

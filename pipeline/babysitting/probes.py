@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from pipeline.data import Dataset
-from pipeline.hparams import HyperParams
+from pipeline.hparams import HyperParams, as_choice
 from pipeline.nn.network import Architecture, Network, init_network
 from pipeline.spec import Categorical, Study
 
@@ -31,12 +31,8 @@ def structures(study: Study) -> list[HyperParams]:
 def name_of(study: Study, trial: HyperParams, init: Init) -> str:
     """An initialisation, and what is searched of a trial's structure: "he (hidden 100x50, batch_norm True)"."""
     searched = [name for name in STRUCTURAL if name in study.space]
-    told = ", ".join(f"{name} {_told(getattr(trial, name))}" for name in searched)
+    told = ", ".join(f"{name} {as_choice(getattr(trial, name))}" for name in searched)
     return f"{init} ({told})" if told else str(init)
-
-
-def _told(value: Any) -> str:
-    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def values(study: Study, name: str) -> list[Any]:
