@@ -78,12 +78,9 @@ class _File(JournalFileBackend):
     def read_logs(self, log_number_from: int) -> Generator[Log, None, None]:
         """The lines from this number on; those that are due come after those in the file, which nobody else adds to."""
         if self._first_due is None or self._due is None:
-            number = log_number_from
-            for number, log in enumerate(self._in_the_file(log_number_from), start=log_number_from + 1):  # noqa: B007
-                yield log
-            self._first_due = number
+            yield from self._in_the_file(log_number_from)
         if self._due is not None:
-            yield from map(json.loads, self._due[max(0, log_number_from - self._first_due) :])
+            yield from map(json.loads, self._due[max(0, log_number_from - (self._first_due or 0)) :])
 
     def _in_the_file(self, start: int) -> Generator[Log, None, None]:
         """The lines of the file. Raises ``ValueError`` for one that is no record: Optuna skips the last, and writes after it."""
@@ -97,6 +94,7 @@ class _File(JournalFileBackend):
                 rest = file.readline()
             if rest.endswith(b"\n"):
                 json.loads(rest)
+            self._first_due = number
         except ValueError as error:  # that it is not JSON, or not even text
             where = f"cannot read {self.path}, which is damaged in line {number + 1}"
             raise ValueError(f"--storage: {where}; restore a copy of it, or give another") from error
