@@ -49,9 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def is_told(error: Exception) -> bool:
-    """Whether it was raised here, to tell the user of a mistake; out of a library's depth it is an error of the program."""
+    """Whether it was raised here, to tell the user of a mistake; out of a library's depth it is an error of the program.
+
+    One that comes from a worker was raised there, and is known by its kind, if that is of this package.
+    """
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return str(frame.f_globals["__name__"]).startswith("pipeline.")
+    return any(name.startswith("pipeline.") for name in (frame.f_globals["__name__"], type(error).__module__))
 
 
 def dispatch(args: argparse.Namespace, interrupts: Any) -> int:
