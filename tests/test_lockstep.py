@@ -113,26 +113,6 @@ KINDS = {
         "label_smoothing": 0.1, "optimizer": "adamw", "schedule": "cosine", "warmup": 1, "activation": "silu",
     },
 }  # fmt: skip
-
-
-@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint64"])
-def test_labels_of_any_whole_type_are_the_same(dtype, few):
-    """A label's type, however small, changes no number of a group that is larger than its range."""
-    parts = {name: getattr(few, name) for name in ("train", "val", "test")}
-    typed = Dataset(**{k: Split(part.inputs, part.labels.astype(dtype)) for k, part in parts.items()}, classes=10)
-    trials = [HyperParams(seed=k) for k in range(9)]
-    assert_same(train(trials, few, CONFIG), train(trials, typed, CONFIG), list(range(9)))
-
-
-def test_a_schedule_reaches_training(few):
-    """Steps that an epoch's schedule makes nothing of change no weight: the curves stand still from then on."""
-    steady, ended = train(
-        [HyperParams(), HyperParams(schedule="step", step_epochs=1, step_factor=1e-30)], few, CONFIG
-    ).curves["val/loss"]
-    assert len(set(steady)) == CONFIG.epochs
-    assert set(ended) == {steady[0]}
-
-
 NUMBERS = ("learning_rate", "l2", "momentum", "dropout", "l1", "max_norm", "label_smoothing", "clip")
 
 
@@ -178,6 +158,24 @@ def test_float64_is_its_own_too(few):
     for k in range(4):
         assert_same(group, train([trials[k]], few, double), [k])
     assert group.curves["val/loss"][0, -1] != train(trials, few, CONFIG).curves["val/loss"][0, -1]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint64"])
+def test_labels_of_any_whole_type_are_the_same(dtype, few):
+    """A label's type, however small, changes no number of a group that is larger than its range."""
+    parts = {name: getattr(few, name) for name in ("train", "val", "test")}
+    typed = Dataset(**{k: Split(part.inputs, part.labels.astype(dtype)) for k, part in parts.items()}, classes=10)
+    trials = [HyperParams(seed=k) for k in range(9)]
+    assert_same(train(trials, few, CONFIG), train(trials, typed, CONFIG), list(range(9)))
+
+
+def test_a_schedule_reaches_training(few):
+    """Steps that an epoch's schedule makes nothing of change no weight: the curves stand still from then on."""
+    steady, ended = train(
+        [HyperParams(), HyperParams(schedule="step", step_epochs=1, step_factor=1e-30)], few, CONFIG
+    ).curves["val/loss"]
+    assert len(set(steady)) == CONFIG.epochs
+    assert set(ended) == {steady[0]}
 
 
 @pytest.mark.parametrize(

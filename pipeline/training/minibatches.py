@@ -48,9 +48,7 @@ def minibatches(
     one_hot = np.eye(classes, dtype=dtype)
     for start, own in zip_longest(range(0, len(order), size), memory):
         part = order[start : start + size]
-        labels = rows.labels[part].astype(
-            np.intp, copy=False
-        )  # places are reckoned from them, beyond a small type's range
+        labels = rows.labels[part].astype(np.intp, copy=False)  # places are reckoned from them; a small type overflows
         inputs = rows.inputs[part] if augment is None else augment(rows.inputs[part])
         yield Minibatch(with_ones(inputs, dtype, own), labels, one_hot.take(labels, axis=1).T)
 
