@@ -12,7 +12,7 @@ from pipeline.babysitting.check_result import CheckResult, markdown_table
 from pipeline.babysitting.checks import check
 from pipeline.babysitting.plugins import load_rules
 from pipeline.babysitting.rules import RULES
-from pipeline.data import fingerprint
+from pipeline.data import class_count, fingerprint
 from pipeline.errors import Failed
 from pipeline.manual import MANUAL
 from pipeline.mounts import network_file_system
@@ -116,7 +116,9 @@ class Job:
             seen = self.check() if checked else []
             with self.recorded():
                 self._log_checks(seen)
-                self.ledger.open(self.tracker.run_id, self.basis, self.links)
+                self.ledger.open(
+                    self.tracker.run_id, self.basis, {"classes": class_count(self.study.dataset), **self.links}
+                )
                 yield
 
     @contextlib.contextmanager

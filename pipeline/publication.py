@@ -56,9 +56,9 @@ class Publication:
             raise ValueError(f"study {self.study.name!r}: no trial of it is recorded yet; there is nothing to report")
         records = trials.to_dict("records")
         diagnosis = self.diagnose(records)
-        provenance = {**versions(), "diagnosis": diagnosis}
+        facts = {"declarations": self.ledger.declarations, "classes": self.ledger.classes, "diagnosis": diagnosis}
         again = pd.DataFrame(confirmation.confirmed(self.ledger))
-        self._write(TrialsTable(trials, self.study, provenance, again))
+        self._write(TrialsTable(trials, self.study, {**versions(), **facts}, again))
         self.tracker.log_metrics({f"health/{word}": count for word, count in diagnosis["health"].items()})
         if basis:
             self.register(records, basis)

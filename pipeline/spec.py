@@ -187,6 +187,12 @@ class Study:
         """The comparison that the verdict is about: the first arm against the second."""
         return self.arms[:2]
 
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What the verdict is about, which is to be declared before the first trial, as plain values."""
+        contrast = [arm.name for arm in self.contrast]
+        return {"trials": self.trials, "blocks": self.blocks, "delta": self.delta, "contrast": contrast}
+
     def to_json(self) -> dict[str, Any]:
         """The whole declaration as plain values; :meth:`from_json` turns it back."""
         record = {f.name: getattr(self, f.name) for f in fields(self)}

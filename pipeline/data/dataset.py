@@ -111,6 +111,11 @@ def fingerprint(dataset: str) -> str:
     return digest(load_rows(dataset))
 
 
+def class_count(dataset: str) -> int:
+    """The number of classes of a data set."""
+    return load_rows(dataset).classes
+
+
 def subset(rows: Rows, size: int, name: str) -> Rows:
     """So many rows, stratified and the same ones every time; a published test split stays whole beside them."""
     from sklearn.model_selection import train_test_split

@@ -6,8 +6,11 @@ import itertools
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from pipeline.report.curves import Pool
+from pipeline.report.declaration import breaches, deviations
 from pipeline.report.table import TrialsTable
 from pipeline.report.targets import GRIDS
 from pipeline.report.words import capital, count, listed, percent, title
@@ -23,26 +26,8 @@ FIRST = 10  # adaptive samplers often begin with this many random trials
 def obstacles(table: TrialsTable, pools: list[Pool]) -> list[str]:
     """The reasons to withhold the verdict of a table's contrast; each reads on from "Verdict withheld:"."""
     arms = [[pool for pool in pools if pool.arm.name == arm.name] for arm in table.study.contrast]
-    found = [*_declaration(table), *_budgets(table, arms), *_divergence(arms)]
+    found = [*breaches(table), *_budgets(table, arms), *_divergence(arms)]
     return [*found, *_sequence(table, arms), *_nothing_to_compare(arms)]
-
-
-def _declaration(table: TrialsTable) -> Iterator[str]:
-    declared = table.provenance.get("declared_hash", table.study.hash)
-    if declared != table.study.hash:
-        yield f"the trials belong to declaration {declared}, not to {table.study.hash}"
-    yield from (f"{what} after the declaration" for what in changes(table) if not what.startswith("blocks"))
-
-
-def changes(table: TrialsTable) -> Iterator[str]:
-    """What the comparison now asks that differs from what was declared before the first trial."""
-    before, now = table.provenance.get("declared_study", {}), table.study.to_json()
-    for key in ("trials", "delta", "blocks"):
-        if key in before and before[key] != now[key]:
-            yield f"{key} was changed from {before[key]} to {now[key]}"
-    names = [[arm["name"] for arm in record.get("arms", ())[:2]] for record in (before, now)]
-    if before and names[0] != names[1]:
-        yield f"the contrast was changed from {' against '.join(names[0])} to {' against '.join(names[1])}"
 
 
 def _budgets(table: TrialsTable, arms: list[list[Pool]]) -> Iterator[str]:
@@ -73,10 +58,9 @@ def _divergence(arms: list[list[Pool]]) -> Iterator[str]:
 
 
 def _sequence(table: TrialsTable, arms: list[list[Pool]]) -> Iterator[str]:
-    for pool in itertools.chain(*arms):
-        if len(pool) < table.study.space.grid_size and is_sequential(pool):
-            yield f"{title(pool.arm)} was visited in sequence and not to its end, so its trials are no sample of it"
-            return
+    for found in arms:
+        if found and len(found[0]) < table.study.space.grid_size and in_sequence(found):
+            yield f"{title(found[0].arm)} was visited in sequence and not to its end, so its trials are no sample of it"
 
 
 def _nothing_to_compare(arms: list[list[Pool]]) -> Iterator[str]:
@@ -98,26 +82,34 @@ def identical_blocks(first: list[Pool], second: list[Pool]) -> bool:
     return bool(pairs) and all(sort(a.tried) == sort(b.tried) for a, b in pairs)
 
 
+def in_sequence(found: list[Pool]) -> bool:
+    """Whether an arm walked its grid in order in every block; in one block alone, a shuffled order can look so by chance."""
+    return all(is_sequential(pool) for pool in found)
+
+
 def is_sequential(pool: Pool) -> bool:
     """Whether a grid was walked in the order of its product, one hyperparameter running through before the next steps."""
     if pool.arm.sampler not in GRIDS or len(pool) < FEWEST:
         return False
-    codes = np.array([pool.frame[name].map(repr).factorize()[0] for name in pool.searched])
+    codes = np.array([_steps(pool.frame[name]) for name in pool.searched])
     slowest_first = np.argsort(np.count_nonzero(np.diff(codes), axis=1), kind="stable")
     rows = codes[slowest_first].T.tolist()
     return bool(rows == sorted(rows))
 
 
+def _steps(visited: pd.Series) -> NDArray[np.int64]:
+    """A hyperparameter's values as steps of a walk: numbers up or down as the first move goes, words as they come."""
+    if not pd.api.types.is_numeric_dtype(visited):
+        places: NDArray[np.int64] = pd.factorize(visited.map(repr))[0]
+        return places
+    codes: NDArray[np.int64] = pd.factorize(visited, sort=True)[0]
+    moves = np.diff(codes)
+    return -codes if moves[moves != 0][:1].sum() < 0 else codes
+
+
 def notes(table: TrialsTable, pools: list[Pool]) -> list[str]:
     """What a reader should know that does not stand in the way of the verdict."""
-    return [*_declared(table), *_missing(table, pools), *_grids(pools), *_coupling(pools)]
-
-
-def _declared(table: TrialsTable) -> Iterator[str]:
-    declared, started = table.provenance.get("declared"), table.provenance.get("started")
-    if declared and started and declared > started:
-        yield f"The study was declared at {declared}, after its first trial at {started}."
-    yield from (f"Deviation: {what} after the declaration." for what in changes(table) if what.startswith("blocks"))
+    return [*deviations(table), *_missing(table, pools), *_grids(pools), *_coupling(pools)]
 
 
 def _missing(table: TrialsTable, pools: list[Pool]) -> Iterator[str]:
@@ -138,7 +130,7 @@ def _grids(pools: list[Pool]) -> Iterator[str]:
         repeats = sum(len(pool) - len(set(pool.tried)) for pool in found)
         if repeats:
             yield f"{count(repeats, 'trial')} of {title(arm)} repeated a point of it: its curve is not a census."
-        if any(is_sequential(pool) for pool in found):
+        if in_sequence(found):
             yield f"{capital(title(arm))} was visited in sequence; its curve describes a visit in random order."
 
 

@@ -64,7 +64,7 @@ def _provenance(findings: Findings) -> Iterator[str]:
     yield "This report is made from trials.parquet beside it and nothing else; made again from that file, it is the same to the byte."
 
 
-KNOWN = ("declared", "started", "finished", "declared_hash", "declared_study", "samplers", "classes", "diagnosis")
+KNOWN = ("declarations", "samplers", "classes", "diagnosis")
 
 
 def limits(findings: Findings) -> Iterator[str]:

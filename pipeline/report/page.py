@@ -10,6 +10,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from pipeline.report.declaration import declared
 from pipeline.report.explore import explore_parts
 from pipeline.report.findings import Findings
 from pipeline.report.overview import Overview
@@ -71,14 +72,14 @@ def _context(findings: Findings, chapters: list[Section]) -> dict[str, Any]:
 def facts(findings: Findings) -> list[str]:
     """The line below the verdict: how much was run, on what, and when it was declared."""
     frame, study = findings.table.frame, findings.study
-    declared = findings.table.provenance.get("declared")
+    terms = declared(findings.table)
     return [
         count(frame["block"].nunique(), "block"),
         f"{count(study.trials, 'trial')} for each arm",
         f"data set {study.dataset}",
         f"{count(len(frame), 'trial')} in all",
         f"{duration(float(frame['seconds'].sum()))} of training",
-        *([f"declared on {declared}"] if declared else []),
+        *([f"declared on {terms['at'][:10]}"] if terms and terms["at"] else []),
         f"study {study.hash}",
     ]
 

@@ -41,9 +41,9 @@ class TrialsTable:
     trials.
 
     The frame has :data:`COLUMNS` and one column for each searched hyperparameter; rows are put in the order of arm,
-    block and trial. ``provenance`` holds plain JSON values. Those that the report reads: ``declared`` and ``started``
-    (ISO times), ``declared_hash`` (the study's hash when it was declared), ``declared_study`` (its declaration then),
-    ``samplers`` (settings of each arm, by name) and ``versions`` (of packages, by name). Raises ``ValueError``, in one
+    block and trial. ``provenance`` holds plain JSON values. Those that the report reads: ``declarations`` (what
+    was asked, and ``at`` which time, whenever that changed; the first first), ``classes`` (their number),
+    ``samplers`` (settings of each arm, by name), ``diagnosis`` (its tally) and ``versions`` (of packages, by name). Raises ``ValueError``, in one
     line, if the frame cannot be read as such a table.
     """
 

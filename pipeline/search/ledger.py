@@ -9,7 +9,7 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import optuna
@@ -26,6 +26,7 @@ from pipeline.trial import FinishedTrial
 from pipeline.voice import hush
 
 SCORE, CURVE = "best/val_accuracy", "val/accuracy"
+DECLARATIONS = "declarations"
 CONFIRMATION = "confirmation/"
 """What the attributes that confirm a trial begin with; its number follows."""
 Key = tuple[str, int, int]
@@ -69,13 +70,13 @@ class Ledger:
                     f"{_difference(before, now)}. Give it another name, begin it anew with --new, or undo the change"
                 )
 
-    def open(self, parent_run: str, basis: Mapping[str, Any], links: Mapping[str, Any] | None = None) -> None:
+    def open(self, parent_run: str, basis: Mapping[str, Any], besides: Mapping[str, Any] | None = None) -> None:
         """Make the Optuna study of every arm and block that has none yet, and note the declaration as it is now.
 
-        ``links`` are attributes beside it, that say what the study goes on from.
+        ``besides`` are attributes beside it: facts of its data, and what the study goes on from.
         """
-        declared = {"declaration": json.dumps(self.study.to_json()), "basis": dict(basis), "mlflow_run": parent_run}
-        declared |= {"declared_as": self._declared_name, **(links or {})}
+        declared: dict[str, Any] = {"declaration": json.dumps(self.study.to_json()), "declared_as": self._declared_name}
+        declared |= {DECLARATIONS: self._declared_anew(), "basis": dict(basis), "mlflow_run": parent_run, **(besides or {})}
         for arm in self.study.arms:
             for block in range(self.study.blocks):
                 about = {"study": self.study.name, "arm": arm.name, "block": block, "sampler": arm.sampler}
@@ -103,6 +104,27 @@ class Ledger:
     def declaration(self) -> Study | None:
         """The study as it was declared when it last ran."""
         return next((Study.from_json(json.loads(a["declaration"])) for a in self._own().values()), None)
+
+    @property
+    def declarations(self) -> list[dict[str, Any]]:
+        """What the comparison was declared to be, each time that it changed: when, after how many trials, and its terms."""
+        return max((list(a.get(DECLARATIONS, ())) for a in self._own().values()), key=len, default=[])
+
+    def _declared_anew(self) -> list[dict[str, Any]]:
+        """The declarations, with the study's own as the last. One that no trial was recorded under leaves no trace."""
+        terms, trials = {"hash": self.study.hash, **self.study.terms}, len(self.recorded())
+        known = self.declarations
+        if trials and not known and (then := self.declaration):  # recorded before declarations were kept
+            known = [{"at": "", "after": 0, "hash": then.hash, **then.terms}]
+        if known and terms.items() <= known[-1].items():
+            return known
+        kept = [earlier for earlier in known if earlier["after"] < trials]
+        return [*kept, {"at": datetime.now(UTC).isoformat(timespec="seconds"), "after": trials, **terms}]
+
+    @property
+    def classes(self) -> int | None:
+        """The number of classes of the study's data, where it was recorded."""
+        return next((attributes.get("classes") for attributes in self._own().values()), None)
 
     @property
     def study_names(self) -> list[str]:

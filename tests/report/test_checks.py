@@ -10,7 +10,7 @@ from synthetic import SPACE, bowl, make_frame, make_study, make_table
 from pipeline.report import TrialsTable
 from pipeline.report.findings import Findings
 from pipeline.report.sentences import sentences
-from pipeline.spec import Arm
+from pipeline.spec import Arm, Float, SearchSpace
 
 TWO = (Arm("random"), Arm("shifted_grid"))
 
@@ -97,26 +97,44 @@ def test_one_arm_is_reported_alone():
     assert "One arm, so there is nothing to compare: after 36 trials" in alone.verdict.sentence
 
 
-def test_trials_of_another_declaration_are_no_evidence():
-    """A hash that differs, or a budget, a delta or a contrast changed after the declaration, withholds the verdict."""
+def declarations(*changes):
+    """The provenance of a study that was declared so many times: what each declaration had otherwise than it has now."""
     study = make_study(arms=TWO)
-    other = findings(provenance={"declared_hash": "0123456789ab"})
-    assert f"the trials belong to declaration 0123456789ab, not to {study.hash}" in other.verdict.sentence
-    before = study.to_json() | {"delta": 0.05, "arms": [{"name": "grid"}, {"name": "random"}]}
-    moved = findings(provenance={"declared_hash": study.hash, "declared_study": before}).verdict.sentence
-    assert "delta was changed from 0.05 to 0.005 after the declaration" in moved
-    assert "the contrast was changed from grid against random to random against shifted_grid" in moved
+    now = {"at": "2026-01-01T12:00:00+00:00", "after": 0, "hash": study.hash, **study.terms}
+    return {"declarations": [{**now, **change} for change in changes]}
 
 
-def test_more_blocks_and_a_late_declaration_are_noted():
-    """What bends the declaration without breaking it is said, and the verdict stands."""
-    study = make_study(arms=TWO)
-    before = study.to_json() | {"blocks": 6}
-    late = {"declared": "2026-02-02", "started": "2026-01-01", "declared_study": before}
-    found = findings(provenance=late)
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [
+        ({"hash": "0123456789ab"}, "the trials belong to declaration 0123456789ab, not to "),
+        ({"trials": 12}, "the budget was changed from 12 to 36 trials after the declaration"),
+        ({"delta": 0.05}, "the difference that matters was changed from 5 to 0.5 points after the declaration"),
+        (
+            {"contrast": ["grid", "random"]},
+            "from grid against random to random against shifted_grid after the declaration",
+        ),
+    ],
+)
+def test_a_declaration_that_was_changed_is_no_evidence(before, reason):
+    """Trials of another hash, or a budget, a delta or a contrast changed after the declaration, withhold the verdict."""
+    found = findings(provenance=declarations(before, {}))
+    assert found.verdict.label == "withheld"
+    assert reason in found.verdict.sentence
+
+
+def test_a_declaration_that_stands_is_no_obstacle():
+    """A study whose first declaration is the one it has now has nothing in its way, and nothing to note."""
+    found = findings(provenance=declarations({}, {"trials": 12}, {}))
+    assert (found.obstacles, found.notes) == ([], [])
+
+
+def test_more_blocks_and_a_pilot_are_noted():
+    """What bends the declaration without breaking it is said, and the verdict stands: a pilot could have none."""
+    found = findings(provenance=declarations({"blocks": 2, "trials": 12}, {"blocks": 6}, {}))
     assert found.verdict.rule > 1
     assert found.notes == [
-        "The study was declared at 2026-02-02, after its first trial at 2026-01-01.",
+        "A pilot of 2 blocks of 12 trials for each arm came before the declaration; what it trained is among these trials.",
         "Deviation: blocks was changed from 6 to 10 after the declaration.",
     ]
 
@@ -154,6 +172,14 @@ def test_a_grid_in_sequence_is_flagged(nesting):
     assert "The textbook grid was visited in sequence" in whole.notes[0]
     cut = make_study(arms=arms, trials=20)
     assert "visited in sequence and not to its end" in findings(sequential(cut, nesting), cut).verdict.sentence
+
+
+def test_a_shuffled_grid_of_one_hyperparameter_is_no_sequence():
+    """A grid's levels in no order are not taken for a walk because there is nothing else that steps."""
+    space = SearchSpace(learning_rate=Float(1e-4, 10, log=True, levels=12))
+    line = make_study(space=space, arms=(Arm("random"), Arm("grid")), trials=6)
+    frame = make_frame(line, lambda frame, _, rng: rng.uniform(0.5, 0.9, len(frame)))
+    assert not any("in sequence" in reason for reason in findings(frame, line).obstacles)
 
 
 def test_a_repeated_grid_point_is_no_census():
