@@ -31,6 +31,14 @@ def check_integer(name: str, value: Any, *, low: int, high: float = math.inf) ->
         raise ValueError(f"{name}: got {value!r}; expected a whole number of at least {low}{limit}")
 
 
+def check_sizes(name: str, value: Any) -> None:
+    """Raise ``ValueError``, naming the value, unless it is a list or tuple of integers of at least 1."""
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"{name}: got {shortened(value)}; expected sizes, like (3, 32, 32)")
+    for size in value:
+        check_integer(name, size, low=1)
+
+
 def check_flag(name: str, value: Any) -> None:
     """Raise ``ValueError``, naming the value, unless it is True or False."""
     if not isinstance(value, bool):

@@ -61,7 +61,7 @@ def test_a_store_from_before_declarations_were_kept_tells_its_last(small, tmp_pa
     study, store = find_study(str(small), {}), str(tmp_path / "optuna.log")
     older = Ledger(study, store)
     older.open("a-run", BASIS)
-    for opened in older._studies.values():  # noqa: SLF001
+    for opened in older._studies.values():
         opened.set_user_attr(DECLARATIONS, [])
     Ledger(replace(study, delta=0.02), store).open("a-run", BASIS)
     first, second = Ledger(study, store).declarations

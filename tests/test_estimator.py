@@ -19,6 +19,7 @@ from pipeline.data import load_block
 from pipeline.data.dataset import load_rows, split
 from pipeline.estimator import NumpyNetworkClassifier
 from pipeline.estimator.labels import encode, labels_of
+from pipeline.estimator.outcome import Patience
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.training import train
 
@@ -117,6 +118,72 @@ def test_early_stopping_keeps_the_best_epoch(digits):
     assert stopped.score(X[held_out], y[held_out]) == max(scores)
 
 
+def test_held_out_rows_teach_no_preprocessing(digits):
+    """With early stopping, means and deviations are those of the rows that are trained on."""
+    X, y = digits[0][:200], digits[1][:200]
+    fitted = NumpyNetworkClassifier(early_stopping=True, max_iter=1, validation_fraction=0.5).fit(X, y)
+    kept, _ = train_test_split(np.arange(200), test_size=0.5, stratify=y, random_state=0)
+    np.testing.assert_array_equal(fitted.offset_, X[np.sort(kept)].mean(axis=0))
+
+
+def test_only_the_first_partial_fit_teaches_preprocessing(digits):
+    """Rows that come later are taken on the scale of the first."""
+    X, y = digits[0][:200], digits[1][:200]
+    fitted = NumpyNetworkClassifier().partial_fit(X, y, classes=range(10)).partial_fit(5 * X, y)
+    np.testing.assert_array_equal(fitted.offset_, X.mean(axis=0))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"learning_rate": 0.01}),
+        ({}, {"momentum": 0.9}),
+        ({"momentum": 0.9}, {"momentum": 0.0}),
+        ({"dropout": 0.1}, {"dropout": 0.6}),
+        ({}, {"optimizer": "adam"}),
+    ],
+)
+def test_a_setting_between_partial_fits_is_heeded(digits, before, after):
+    """The network trains on as it is set now, and not as it was when it began."""
+    X, y = digits[0][:200], digits[1][:200]
+    one, other = (NumpyNetworkClassifier(**before).partial_fit(X, y, classes=range(10)) for _ in range(2))
+    one.partial_fit(X, y)
+    other.set_params(**after).partial_fit(X, y)
+    assert not np.array_equal(one.parameters_, other.parameters_)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"hidden": (7,)}, {"activation": "tanh"}, {"batch_norm": True}, {"dropout": 0.5}, {"dtype": "float64"}],
+)
+def test_a_network_in_training_keeps_its_layers(digits, settings):
+    """Settings of other layers are refused by name until they are put back; until then, it predicts with those it has."""
+    X, y = digits[0][:100], digits[1][:100]
+    fitted = NumpyNetworkClassifier().partial_fit(X, y, classes=range(10))
+    before = fitted.predict_proba(X)
+    fitted.set_params(**settings)
+    with pytest.raises(ValueError, match=rf"^{next(iter(settings))}: got .*the network in training was built with"):
+        fitted.partial_fit(X, y)
+    np.testing.assert_array_equal(fitted.predict_proba(X), before)
+    fitted.fit(X, y)
+    fitted.partial_fit(X, y)
+
+
+def test_a_cell_beyond_the_networks_numbers_is_refused(digits):
+    """A row to predict that float32 could not hold is named, rather than answered with NaN."""
+    X, y = digits[0][:50], digits[1][:50]
+    fitted = NumpyNetworkClassifier(max_iter=1).fit(X, y)
+    with pytest.raises(ValueError, match=r"X: row 3, column 2 is -1e\+300; expected a number within"):
+        fitted.predict_proba(np.where((np.arange(50)[:, None] == 2) & (np.arange(64) == 1), -1e300, X))
+
+
+def test_patience_waits_for_a_rise_of_more_than_the_tolerance():
+    """Small rises are no rise: it gives up after so many epochs of them, and counts anew after a great one."""
+    patience = Patience(2, tol=0.1)
+    goes_on = [bool(patience(np.array([0]), 1, np.array([score]))[0]) for score in (0.5, 0.55, 0.7, 0.75, 0.79)]
+    assert goes_on == [True, True, True, True, False]
+
+
 def test_without_early_stopping_all_rows_are_learned_from(digits):
     """There are no validation curves, and the network is that of the last epoch."""
     X, y = digits[0][:300], digits[1][:300]
@@ -196,6 +263,15 @@ def test_numbers_are_told_from_names():
             {"early_stopping": True, "validation_fraction": 1.5},
             "validation_fraction: got 1.5; expected a finite number",
         ),
+        (
+            {"early_stopping": True, "validation_fraction": 0.0},
+            "validation_fraction: got 0.0; expected a finite number",
+        ),
+        ({"image_shape": 5}, r"image_shape: got 5; expected sizes, like \(3, 32, 32\)"),
+        (
+            {"image_shape": (5, 5), "preprocessing": "channel_mean"},
+            r"image_shape: got \(5, 5\), of 25 numbers; rows have 64",
+        ),
         ({"early_stopping": True, "n_iter_no_change": 0}, "n_iter_no_change: got 0; expected a whole number"),
         ({"early_stopping": True, "tol": -1.0}, "tol: got -1.0; expected a finite number"),
     ],
@@ -225,6 +301,7 @@ def test_a_wrong_setting_leaves_nothing_behind(digits, settings, message):
         (np.eye(4), [0, 1, 2, np.nan], "NaN"),
         (np.where(np.eye(4), np.nan, 0), [0, 1, 0, 1], "NaN"),
         (np.eye(4), [3, 3, 3, 3], r"y: got one class, 3; expected at least two"),
+        (np.where(np.eye(4), 1e300, 0), [0, 1, 0, 1], r"X: row 1, column 1 is 1e\+300; expected a number within"),
         (np.array([["a", "b"]] * 4, dtype=object), [0, 1, 0, 1], "could not convert string to float: 'a'"),
     ],
 )

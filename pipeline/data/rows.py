@@ -12,7 +12,7 @@ import numpy as np
 FEWEST = 3
 """Rows that a class needs: one for each of the training, the validation and the test split."""
 LARGEST = 1e30
-"""Beyond it, squares and sums leave the range of float32."""
+"""A cell beyond it is an accident; float32 ends at 3.4e38, and what is not preprocessed needs room for products."""
 CHUNK = 1024
 """Rows that are looked at or converted at a time, so that no copy of a whole data set is made."""
 COLUMNS = 256
@@ -96,9 +96,14 @@ def check_inputs(where: str, inputs: np.ndarray, columns: Sequence[str] = ()) ->
     if inputs.dtype.kind not in "biuf":
         raise DataError(f"{where}: the inputs are of type {inputs.dtype}; expected numbers")
     if inputs.dtype.kind == "f":
-        for part in chunks(len(inputs)):
-            _check_finite(where, inputs[part], part.start, columns)
+        check_cells(where, inputs, columns)
     return np.ascontiguousarray(inputs, dtype=inputs.dtype.newbyteorder("="))
+
+
+def check_cells(where: str, inputs: np.ndarray, columns: Sequence[str] = ()) -> None:
+    """Raise :class:`DataError`, naming the first, if a cell of rows (N, D) is missing or beyond :data:`LARGEST`."""
+    for part in chunks(len(inputs)):
+        _check_finite(where, inputs[part], part.start, columns)
 
 
 def _check_finite(where: str, inputs: np.ndarray, start: int, columns: Sequence[str]) -> None:

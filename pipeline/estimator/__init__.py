@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from math import prod
 from typing import Any, Self
 
 import numpy as np
@@ -18,20 +19,24 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from pipeline.data import Dataset, Split
 from pipeline.data.dataset import transformed
 from pipeline.data.preprocessing import Transform, learn
+from pipeline.data.rows import check_cells
+from pipeline.estimator.built import built_of, check_same, layers_of
 from pipeline.estimator.labels import encode, labels_of
 from pipeline.estimator.outcome import Patience, check_finite, curves_of, train_one
 from pipeline.estimator.state import all_or_nothing, plain
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.nn.layers import Array, Workspace
-from pipeline.nn.network import Network, forward, make_network
+from pipeline.nn.network import Network, forward, make_network, set_dropout
 from pipeline.training import CURVES, Record, Watch, all_go_on, run
 from pipeline.training.lockstep import Tile, make_tiles
-from pipeline.training.memory import EVALUATION_ROWS, architecture
-from pipeline.validation import check_flag, check_integer, check_number
+from pipeline.training.memory import EVALUATION_ROWS
+from pipeline.validation import check_flag, check_integer, check_number, check_sizes
 
 HYPERPARAMETERS = tuple(f.name for f in fields(HyperParams) if f.name != "seed")
 NUMBERS = ("float64", "float32")
 NO_CURVES: Mapping[str, Sequence[float]] = {}
+LEAST_SHARE = 1e-6
+"""Of the rows, for ``validation_fraction``; what is asked of it beyond that is a row of each class."""
 LARGEST_BATCH = 64
 """What ``batch_size="auto"`` takes of larger data."""
 
@@ -146,7 +151,7 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
             X, y = self._read(X, y, reset=True)
             self._name_classes(y, first=True)
             train, val = self._hold_out(Split(X, encode(y, self.classes_)))
-            self._begin(learn(self.preprocessing, train.inputs, tuple(self.image_shape)))
+            self._begin(learn(self.preprocessing, train.inputs, self._shape()))
             watch = Patience(self.n_iter_no_change, self.tol) if self.early_stopping else all_go_on
             self._train(train, val, self.max_iter, watch)
         return self
@@ -164,7 +169,7 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
             self._name_classes(classes, first=first)
             rows = Split(X, encode(y, self.classes_))
             if first:
-                self._begin(learn(self.preprocessing, X, tuple(self.image_shape)))
+                self._begin(learn(self.preprocessing, X, self._shape()))
             self._train(rows, rows.none, 1, all_go_on)
         return self
 
@@ -177,6 +182,7 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         """The probability of each class for each row, (N, C), in the order of ``classes_``."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=NUMBERS, reset=False)
+        check_cells("X", X)
         network = self._network()
         starts = range(0, len(X), EVALUATION_ROWS)
         logits = [logits_of(network, self._transform(X[start : start + EVALUATION_ROWS])) for start in starts]
@@ -185,6 +191,7 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
     def _read(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Array]:
         """Rows and labels of types that can be learned from, or scikit-learn's words on what is wrong with them."""
         X, y = validate_data(self, X, y, dtype=NUMBERS, reset=reset)
+        check_cells("X", X)
         check_classification_targets(y)
         return X, y
 
@@ -203,7 +210,7 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         check_flag("early_stopping", plain(self.early_stopping))
         if not self.early_stopping:
             return rows, rows.none
-        check_number("validation_fraction", plain(self.validation_fraction), low=0.0, below=1.0)
+        check_number("validation_fraction", plain(self.validation_fraction), low=LEAST_SHARE, below=1.0)
         check_integer("n_iter_no_change", plain(self.n_iter_no_change), low=1)
         check_number("tol", plain(self.tol), low=0.0)
         places = np.arange(len(rows))
@@ -214,10 +221,11 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         return train, val
 
     def _begin(self, transform: Transform) -> None:
-        """Forget all but the classes and the columns."""
+        """Forget all but the classes and the columns, and note what the network is going to be built as."""
         given = isinstance(self.random_state, (int, np.integer))
         self.seed_ = int(self.random_state if given else check_random_state(self.random_state).randint(2**31 - 1))
         self.order_ = np.random.default_rng(self.seed_)
+        self.built_ = self._build()
         self.offset_, self.scale_, self.basis_ = transform.offset, transform.scale, transform.basis
         self.parameters_: Array | None = None
         self.statistics_: Array | None = None
@@ -243,6 +251,17 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
     def _hyperparams(self) -> HyperParams:
         return HyperParams(**{name: plain(getattr(self, name)) for name in HYPERPARAMETERS}, seed=self.seed_)
 
+    def _shape(self) -> tuple[int, ...]:
+        """The shape of a row that is an image, or none; ``ValueError`` if rows have another number of columns."""
+        shape = plain(self.image_shape)
+        check_sizes("image_shape", shape)
+        if shape and prod(shape) != self.n_features_in_:
+            raise ValueError(f"image_shape: got {shape!r}, of {prod(shape)} numbers; rows have {self.n_features_in_}")
+        return tuple(shape)
+
+    def _build(self) -> dict[str, Any]:
+        return built_of(self._hyperparams(), self._shape(), self.dtype)
+
     def _config(self, rows: int) -> TrainConfig:
         """The settings for so many rows; ``ValueError`` names the one that is wrong."""
         check_integer("max_iter", plain(self.max_iter), low=1)
@@ -254,9 +273,11 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
 
     def _tile(self, hparams: HyperParams, config: TrainConfig) -> Tile:
         """The network in training: freshly drawn, or with all that it remembers."""
-        (tile,) = make_tiles([hparams], self._width, len(self.classes_), config, self.image_shape)
+        check_same(self.built_, self._build())
+        (tile,) = make_tiles([hparams], self._width, len(self.classes_), config, self._shape())
         if self.parameters_ is not None:
             tile.network.params.values[0], tile.network.stats.values[0] = self.parameters_, self.statistics_
+            set_dropout(tile.network, [hparams.dropout])
         if self.memory_ is not None:
             tile.optimizer.memory = copy.deepcopy(self.memory_)
             tile.network.generators = copy.deepcopy(self.generators_)
@@ -264,8 +285,8 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
 
     def _network(self) -> Network:
         """The trained network, K = 1."""
-        structure = architecture(self._hyperparams(), self._width, len(self.classes_), self.image_shape)
-        network = make_network(structure, 1, self.dtype)
+        built = vars(self).get("built_") or self._build()  # what an older version saved was built as it is set
+        network = make_network(layers_of(built, self._width, len(self.classes_)), 1, built["dtype"])
         network.params.values[0], network.stats.values[0] = self.parameters_, self.statistics_
         return network
 

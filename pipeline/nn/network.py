@@ -176,10 +176,15 @@ def init_network(
                 arrays["W"][k] = draw_weights(rng, init, *layer.trained["W"], field=layer.field)
     if architecture.dropout:
         network.generators = [np.random.default_rng([seed, 1]) for seed in seeds]
-        for layer, arrays in zip(network.layers, network.arrays, strict=True):
-            if isinstance(layer, Dropout):
-                arrays["keep"][:, 0, 0] = 1 - np.asarray(dropout)
+        set_dropout(network, dropout)
     return network
+
+
+def set_dropout(network: Network, dropout: Sequence[float]) -> None:
+    """Set the share of units (K,) that each trial silences, in all layers of dropout that there are."""
+    for layer, arrays in zip(network.layers, network.arrays, strict=True):
+        if isinstance(layer, Dropout):
+            arrays["keep"][:, 0, 0] = 1 - np.asarray(dropout)
 
 
 def with_ones(inputs: Array, dtype: str, memory: Array | None = None) -> Array:

@@ -48,7 +48,8 @@ class Optimizer:
 
     @memory.setter
     def memory(self, memory: Mapping[str, Any]) -> None:
-        vars(self).update(memory)
+        # None is what SGD has of a velocity without momentum; one that has got momentum since begins at its own, 0.
+        vars(self).update({name: value for name, value in memory.items() if value is not None})
 
     def anneal(self, factors: Array) -> None:
         """Let the learning rates be those of the start times the factors (K,)."""
