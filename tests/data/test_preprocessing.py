@@ -215,3 +215,11 @@ def test_a_data_set_keeps_its_shape():
     assert load_block("digits", TrainConfig(), 0).shape == (8, 8)
     assert block_of(photos()).shape == IMAGE
     assert Dataset(*[Split(photos(), np.arange(90) % 3)] * 3, classes=3).shape == ()
+
+
+def test_whitening_leaves_a_direction_without_variance_small():
+    """Its ε of 1e-5 is the variance that whitening brings halfway to 1: no direction of noise is blown up."""
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal((4000, 2)) * [1, np.sqrt(1e-5)]
+    inputs = (inputs - inputs.mean(axis=0)) / inputs.std(axis=0) * [1, np.sqrt(1e-5)]
+    np.testing.assert_allclose(learn("whiten", inputs)(inputs).var(axis=0), [1, 0.5], rtol=1e-2)

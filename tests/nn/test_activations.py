@@ -40,6 +40,26 @@ def test_slopes_at_the_lectures_points(name, slopes):
     np.testing.assert_allclose(apply(name, [-10, 0, 10])[1], slopes, rtol=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("sigmoid", [0.1192029220, 0.2689414214, 0.7310585786, 0.8807970780]),
+        ("leaky_relu", [-0.02, -0.01, 1, 2]),
+        ("elu", [-0.8646647168, -0.6321205588, 1, 2]),
+        ("gelu", [-0.0454023059, -0.1588080094, 0.8411919906, 1.9545976941]),
+        ("silu", [-0.2384058440, -0.2689414214, 0.7310585786, 1.7615941560]),
+    ],
+)
+def test_values_as_published(name, values):
+    """At -2, -1, 1 and 2, to nine digits; GELU is its tanh form (Hendrycks and Gimpel 2016), as in GPT-2."""
+    np.testing.assert_allclose(apply(name, [-2, -1, 1, 2])[0], values, rtol=0, atol=1e-9)
+
+
+def test_prelu_begins_at_a_quarter():
+    """Each unit's slope below 0 starts where He et al. (2015) had it."""
+    assert PReLU(0, 3).initial == {"a": 0.25}
+
+
 def test_sigmoid_is_tanh_in_disguise():
     """2·σ(2x) - 1 = tanh(x), and σ never slopes more than a quarter."""
     x = np.linspace(-5, 5, 101)
