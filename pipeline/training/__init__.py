@@ -54,8 +54,10 @@ def train(
     """Train trials of any structures, in lockstep those that share one; K = 1 is a group like any other.
 
     ``order_seed`` decides the order of the minibatches, the same for all trials; ``watch`` may stop some early. Raises
-    ``ValueError`` for data that cannot be trained on, and for a batch larger than the training split.
+    ``ValueError`` for no trials, for data that cannot be trained on, and for a batch larger than the training split.
     """
+    if not trials:
+        raise ValueError("trials: got none; expected at least one")
     check_data(data, config)
     ranked = sorted(range(len(trials)), key=lambda k: repr(trials[k].structure))
     groups = [list(members) for _, members in groupby(ranked, key=lambda k: trials[k].structure)]

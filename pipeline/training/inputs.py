@@ -31,12 +31,13 @@ def check_split(name: str, rows: Split, features: int, classes: int) -> None:
 
 
 def check_inputs(name: str, inputs: np.ndarray, features: int) -> None:
-    """Raise ``ValueError`` unless they are rows of finite numbers, (N, D) with N > 0."""
+    """Raise ``ValueError`` unless they are rows of finite numbers, (N, D) with N and D > 0."""
     inputs = np.asarray(inputs)
     if inputs.dtype.kind not in "fiu":
         raise ValueError(f"{name} inputs: got dtype {inputs.dtype}; expected numbers")
-    if inputs.ndim != 2 or inputs.shape[1] != features or not len(inputs):
-        raise ValueError(f"{name} inputs: got shape {inputs.shape}; expected (N, {features}) with N at least 1")
+    if inputs.ndim != 2 or inputs.shape[1] != features or not inputs.size:
+        columns = features or "D"
+        raise ValueError(f"{name} inputs: got shape {inputs.shape}; expected (N, {columns}), neither of them 0")
     for part in chunks(len(inputs)):
         wrong = ~np.isfinite(inputs[part])
         if wrong.any():

@@ -167,6 +167,7 @@ class Prepared:
     bench: Bench = field(default_factory=Bench)
 
 
+@np.errstate(over="ignore")  # a number beyond float32 is infinite, and its trial diverges
 def make_tiles(
     trials: Sequence[HyperParams], features: int, classes: int, config: TrainConfig, shape: Sequence[int] = ()
 ) -> list[Tile]:

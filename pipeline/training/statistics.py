@@ -27,7 +27,10 @@ class Gauge:
         self.before = params.with_values(params.values.copy())
 
     def read(self, params: Parameters) -> dict[str, Array]:
-        """|update|/|W| and |gradient| of each layer's weights, (K, L); the ratio is NaN where the weights were all 0."""
+        """|update|/|W| and |gradient| of each layer's weights, (K, L).
+
+        The ratio is NaN where the weights were all 0, and the gradient where it came multiplied by a learning rate of 0.
+        """
         weights = norms(self.before.weights)
         self.before.values -= params.values
         ratio = np.divide(norms(self.before.weights), weights, where=weights > 0, out=np.full_like(weights, np.nan))

@@ -36,7 +36,7 @@ def with_value(array, value, dtype=None):
         (INPUTS.astype(object), LABELS, "inputs: got dtype object; expected numbers"),
         (INPUTS.astype(str), LABELS, "inputs: got dtype <U32; expected numbers"),
         (INPUTS.astype(complex), LABELS, "inputs: got dtype complex128; expected numbers"),
-        (INPUTS[:0], LABELS[:0], r"inputs: got shape \(0, 4\); expected \(N, 4\) with N at least 1"),
+        (INPUTS[:0], LABELS[:0], r"inputs: got shape \(0, 4\); expected \(N, 4\), neither of them 0"),
     ],
 )
 def test_rows_that_cannot_be_trained_on(part, inputs, labels, message):
@@ -49,6 +49,22 @@ def test_rows_of_another_width():
     """Every split has the columns of the training rows."""
     with pytest.raises(ValueError, match=r"val inputs: got shape \(30, 3\); expected \(N, 4\)"):
         train([HyperParams()], replace(DATA, val=Split(INPUTS[:, :3], LABELS)), CONFIG)
+
+
+def test_nothing_to_train_and_nothing_to_train_on():
+    """No trial, and rows without a column, are refused like rows that are missing."""
+    with pytest.raises(ValueError, match="trials: got none; expected at least one"):
+        train([], DATA, CONFIG)
+    bare = Split(INPUTS[:, :0], LABELS)
+    with pytest.raises(ValueError, match=r"train inputs: got shape \(30, 0\); expected \(N, D\), neither of them 0"):
+        train([HyperParams()], Dataset(bare, bare, bare, classes=3), CONFIG)
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "init", "l1", "l2"])
+def test_a_number_beyond_float32_diverges(name):
+    """It is told by the trial, which a warning out of NumPy would not name; the trial beside it is none the worse."""
+    history = train([HyperParams(**{name: 1e39}), HyperParams(**{name: 1e-3})], DATA, CONFIG)
+    assert history.diverged.tolist() == [True, False]
 
 
 def test_a_batch_larger_than_the_data():
