@@ -13,7 +13,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 unexport PYTHONDONTWRITEBYTECODE  # without bytecode every import of MLflow takes three times as long
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test coverage test-slow test-long test-all bench run ui clean
+.PHONY: help install check test coverage test-slow test-torch test-long test-all bench run ui clean
 
 help:  ## list these verbs
 	@sed -n 's/^\([a-z-]*\):.*  ## /make \1#/p' Makefile | while IFS='#' read -r verb says; do printf '%-16s %s\n' "$$verb" "$$says"; done
@@ -44,7 +44,13 @@ test-slow: $(READY)  ## run the tests that take minutes, twenty in all
 test-long: $(READY)  ## run the fuzzing and the soak that take an hour
 	$(BIN)/python -m pytest -m long
 
-test-all: test test-slow test-long  ## run all of the tests
+# PyTorch goes beside the environment and not into it: nothing but these tests may come to need it. Where pip is pointed
+# at wheels, one for processors alone may be among them; PyPI's brings two gigabytes of CUDA.
+test-torch: $(READY)  ## compare layers, optimizers and schedules with PyTorch, which is brought into .venv/torch
+	UV_FIND_LINKS="$$PIP_FIND_LINKS" "$(UV)" pip install --quiet --python .venv --target .venv/torch torch==2.13.0
+	PYTHONPATH=.venv/torch $(BIN)/python -m pytest tests/nn/test_torch.py tests/nn/test_conv_torch.py
+
+test-all: test test-slow test-torch test-long  ## run all of the tests
 
 check: $(READY)  ## lint, look at the formatting, check the types, and say what is known against the dependencies
 	$(BIN)/ruff check
