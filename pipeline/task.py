@@ -20,7 +20,7 @@ from pipeline.trial import FinishedTrial, PlannedTrial, TrialResult, results
 if TYPE_CHECKING:
     from pipeline.pruners import Pruning  # which a worker imports only for a task that has one: it brings Optuna along
 
-NETWORK_VERSION = 6
+NETWORK_VERSION = 7
 """Raised whenever a trial would get other numbers than before, so that recorded and new trials are never mixed."""
 
 

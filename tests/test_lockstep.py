@@ -11,6 +11,7 @@ from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import SCHEDULES
 from pipeline.training import History, memory, train
+from pipeline.training.minibatches import training_cuts
 
 CONFIG = TrainConfig(epochs=3, batch_size=50)
 
@@ -47,7 +48,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def few(data):
-    """A few of the digits: 181 rows to train on, so that minibatches of 60 leave a last one of a single row."""
+    """A few of the digits: 181 rows to train on, so that minibatches of 60 leave a last one of 61, and of 4, a single row."""
     parts = {name: getattr(data, name) for name in ("train", "val", "test")}
     return Dataset(**{name: Split(rows.inputs[:181], rows.labels[:181]) for name, rows in parts.items()}, classes=10)
 
@@ -124,13 +125,14 @@ def relatives(kind, count):
     return [replace(base, **numbers, seed=k) for k, numbers in enumerate(scaled)]
 
 
+@pytest.mark.parametrize("size", [60, 4])
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_every_kind_of_trial_is_its_own(kind, few, monkeypatch):
+def test_every_kind_of_trial_is_its_own(kind, size, few, monkeypatch):
     """Each activation, norm, optimizer, schedule and regulariser gives a trial the same bits in a group as alone.
 
-    The group is worked in tiles of two, its minibatches are of 60 rows and one of a single row, and a member diverges.
+    The group is worked in tiles of two, its minibatches are of one size but for the last, and a member diverges.
     """
-    config, trials = replace(CONFIG, batch_size=60), relatives(kind, 5)
+    config, trials = replace(CONFIG, batch_size=size, epochs=2 if size == 4 else CONFIG.epochs), relatives(kind, 5)
     assert len({trial.structure for trial in trials}) == 1
     with monkeypatch.context() as patch:
         patch.setattr(memory, "LARGEST_TILE", 2)
@@ -176,6 +178,37 @@ def test_a_schedule_reaches_training(few):
     ).curves["val/loss"]
     assert len(set(steady)) == CONFIG.epochs
     assert set(ended) == {steady[0]}
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "sizes"),
+    [
+        (10, 4, [4, 4, 2]),
+        (9, 4, [4, 4, 1]),
+        (129, 64, [64, 65]),
+        (143, 64, [64, 79]),
+        (144, 64, [64, 64, 16]),
+        (64, 64, [64]),
+        (70, 64, [70]),
+        (3, 64, [3]),
+    ],
+)
+def test_a_small_rest_joins_the_last_minibatch(count, size, sizes):
+    """Every row is in one minibatch; only a last one of less than a quarter of the size is too few to stand alone."""
+    parts = training_cuts(count, size)
+    assert [part.stop - part.start for part in parts] == sizes
+    assert [row for part in parts for row in range(count)[part]] == list(range(count))
+
+
+def test_batch_norm_learns_whatever_rows_are_left_over(data):
+    """Two rows more than whole minibatches have cost no accuracy: they take no step of their own at an epoch's end."""
+    accuracies = []
+    for rows in (960, 962):
+        part = replace(data, train=Split(data.train.inputs[:rows], data.train.labels[:rows]))
+        trials = [HyperParams(batch_norm=True, learning_rate=0.3, seed=k) for k in range(8)]
+        accuracies.append(train(trials, part, replace(CONFIG, batch_size=64, epochs=8)).curves["val/accuracy"][:, -1])
+    whole, more = (values.mean() for values in accuracies)
+    assert more > whole - 0.02
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from pipeline.nn.products import gemm
 from pipeline.nn.regularisers import Regularisers
 from pipeline.nn.underflow import flush
 from pipeline.training.memory import EVALUATION_ROWS, architecture, tiles_of, trials_per_tile
-from pipeline.training.minibatches import Minibatch, minibatches
+from pipeline.training.minibatches import Minibatch, cuts, minibatches
 from pipeline.training.statistics import Gauge, Units
 
 NUMBERS = tuple(f.name for f in fields(HyperParams) if f.type == "float")
@@ -195,7 +195,7 @@ def fit(tiles: Sequence[Tile], blocks: Iterable[Sequence[Minibatch]]) -> tuple[A
 def prepare(rows: Split, network: Network) -> Prepared:
     """Lay rows out for :func:`evaluate`."""
     classes, dtype = network.layers[-1].trained["W"][1], network.params.values.dtype.name
-    return Prepared(list(minibatches(rows, classes, EVALUATION_ROWS, dtype)))
+    return Prepared(list(minibatches(rows, classes, cuts(len(rows), EVALUATION_ROWS), dtype)))
 
 
 def evaluate(network: Network, rows: Split | Prepared, units: Units | None = None) -> tuple[Array, Array]:

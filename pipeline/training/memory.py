@@ -70,7 +70,7 @@ def trials_per_group(
         signals = size * tile * rows * _per_row(layers) + sum(
             layer.shared_bytes(rows, config.dtype) for layer in layers
         )
-        shared += 4 * signals  # and the last minibatch is shorter: each has buffers of its own
+        shared += int(4.5 * signals)  # and the last minibatch is shorter, or up to a quarter longer: each has its own
     each = size * _parameters(layers) * (2 + trial.optimizer_memories)
     return int(max(1, (budget_bytes - shared) // each))
 

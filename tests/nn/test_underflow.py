@@ -37,7 +37,7 @@ def test_nothing_stays_subnormal(optimizer):
     rows = Split(np.zeros((64, 5), "float32"), rng.integers(0, 3, 64))  # no input: nothing holds a weight up
     trial = HyperParams(hidden=(4,), learning_rate=1e-3, l2=500.0, momentum=0.5, optimizer=optimizer, batch_norm=True)
     (tile,) = make_tiles([trial], 5, 3, TrainConfig())
-    batches = [*minibatches(rows, 3, 64, "float32")] * 200
+    batches = [*minibatches(rows, 3, [slice(64)], "float32")] * 200
     tile.fit(batches)
     kept = [tile.network.params.values, tile.network.stats.values]
     kept += [value for value in tile.optimizer.memory.values() if isinstance(value, np.ndarray)]
