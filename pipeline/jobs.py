@@ -124,7 +124,12 @@ class Job:
     @contextlib.contextmanager
     def recorded(self) -> Iterator[None]:
         """Do the body under the study's run in MLflow, whose status tells how it ended."""
-        self.tracker.open(self.study, None if self.manual else self.ledger.parent_run)
+        if self.manual:
+            self.tracker.open(self.study)
+        elif run_id := self.ledger.parent_run:
+            self.tracker.open(self.study, run_id)
+        else:
+            self.tracker.open(self.study, word=self.ledger.announce())
         if self.links:
             self.tracker.set_tags({key: str(value) for key, value in self.links.items()})
         try:

@@ -116,6 +116,28 @@ def test_a_search_survives_kill_9(tiny_study, tmp_path, tracking_uri):
     assert survive(2, tiny_study, tmp_path, tracking_uri) > 0
 
 
+@pytest.mark.parametrize("given", [False, True])
+def test_a_study_cut_short_before_its_run_was_recorded_goes_on_with_it(
+    given, tiny_study, tmp_path, tracking_uri, monkeypatch
+):
+    """Killed between the two stores, a study finds the run that it had started in MLflow, and leaves none RUNNING."""
+    client = MlflowClient(tracking_uri=tracking_uri)
+    if given:  # as `mlflow run` does, each time
+        experiment = client.create_experiment("given")
+        monkeypatch.setenv("MLFLOW_RUN_ID", client.create_run(experiment).info.run_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "open", lambda *_: 1 / 0)
+        patch.setattr("pipeline.tracking.Tracker.finish", lambda *_: None)  # a killed process does not get to it
+        with pytest.raises(ZeroDivisionError):
+            main(["search", str(tiny_study), "--workers", "1"])
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    assert main(["search", str(tiny_study), "--workers", "1"]) == 0
+    audit(tiny_study, tmp_path, tracking_uri)
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    (run,) = client.search_runs(experiments, "tags.kind = 'study'")
+    assert run.info.status == "FINISHED"
+
+
 def test_a_search_survives_kill_9_while_it_confirms(tiny_study, tmp_path, tracking_uri):
     """Killed once the first of its choices has been trained again, a study has all of them trained again, once each, after a rerun."""
     process, journal = start(tiny_study, tmp_path), tmp_path / "optuna.log"

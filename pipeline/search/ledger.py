@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import optuna
 import pandas as pd
@@ -26,7 +27,7 @@ from pipeline.trial import FinishedTrial
 from pipeline.voice import hush
 
 SCORE, CURVE = "best/val_accuracy", "val/accuracy"
-DECLARATIONS = "declarations"
+DECLARATIONS, OPENING = "declarations", "opening"
 CONFIRMATION = "confirmation/"
 """What the attributes that confirm a trial begin with; its number follows."""
 Key = tuple[str, int, int]
@@ -76,24 +77,41 @@ class Ledger:
         ``besides`` are attributes beside it: facts of its data, and what the study goes on from.
         """
         declared: dict[str, Any] = {"declaration": json.dumps(self.study.to_json()), "declared_as": self._declared_name}
-        declared |= {DECLARATIONS: self._declared_anew(), "basis": dict(basis), "mlflow_run": parent_run, **(besides or {})}
+        declared |= {
+            DECLARATIONS: self._declared_anew(),
+            "basis": dict(basis),
+            "mlflow_run": parent_run,
+            **(besides or {}),
+        }
         for arm in self.study.arms:
             for block in range(self.study.blocks):
                 about = {"study": self.study.name, "arm": arm.name, "block": block, "sampler": arm.sampler}
                 self._open_one(arm, block, about | declared)
 
     def _open_one(self, arm: Arm, block: int, attributes: Mapping[str, Any]) -> None:
-        name = self.optuna_name(arm.name, block)
-        made = optuna.create_study(storage=self.storage, study_name=name, direction="maximize", load_if_exists=True)
+        made = self._made(self.optuna_name(arm.name, block))
         known = made.user_attrs
         for key, value in attributes.items():
             if known.get(key) != value:
                 made.set_user_attr(key, value)
-        if not known:
+        if "study" not in known:
             with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
                 made.set_metric_names([SCORE])
             leave_note(made, note_of(self.study, attributes))
         self._studies[arm.name, block] = made
+
+    def announce(self) -> str:
+        """The word that marks the study's run in MLflow until it is recorded here; the same one until then.
+
+        So a run whose study was killed in between is found again, and gone on with.
+        """
+        made = self._made(self.optuna_name(self.study.arms[0].name, 0))
+        if OPENING not in made.user_attrs:
+            made.set_user_attr(OPENING, uuid4().hex)
+        return str(made.user_attrs[OPENING])
+
+    def _made(self, name: str) -> optuna.Study:
+        return optuna.create_study(storage=self.storage, study_name=name, direction="maximize", load_if_exists=True)
 
     @property
     def parent_run(self) -> str | None:

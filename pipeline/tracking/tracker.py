@@ -35,7 +35,7 @@ logging.getLogger("mlflow.store.db.utils").setLevel(
     logging.CRITICAL
 )  # a new database is no news; errors are raised too
 logger = logging.getLogger(__name__)
-NOTE = "mlflow.note.content"
+NOTE, OPENING = "mlflow.note.content", "opening"
 GENERATED = re.compile(r"[a-z]+-[a-z]+-\d+")
 """The names that MLflow makes up for runs."""
 LONGEST_NAME = 500
@@ -82,14 +82,17 @@ class Tracker:
         if not self._given():
             self._active_experiment()
 
-    def open(self, study: Declared, run_id: str | None = None) -> None:
+    def open(self, study: Declared, run_id: str | None = None, word: str = "") -> None:
         """Go on with the study's run; or start it: the run that ``mlflow run`` opened, or a new one.
 
-        Raises ``ValueError`` if either run is named but is not in this store.
+        One that was started under the ``word`` before, and whose id its study did not live to record, is gone on with. Raises ``ValueError`` if either run is named but is not in this store.
         """
         given = self._given()
         if run_id is None:
-            self.parent = given or self._create_parent(study)
+            marks = {OPENING: word} if word else {}
+            self.parent = self._started(word) or given or self._create_parent(study, marks)
+            if given:
+                self.set_tags(marks)
             self.client.log_dict(self.run_id, study.to_json(), "study.json")
         else:
             self.parent = self._known(run_id, study)
@@ -116,8 +119,14 @@ class Tracker:
         """The id of the experiment that the study's run is in."""
         return str(self.parent.info.experiment_id)
 
-    def _create_parent(self, study: Declared) -> Run:
-        return self.client.create_run(self._experiment(), run_name=study.name, tags=source_tags())
+    def _create_parent(self, study: Declared, marks: dict[str, str]) -> Run:
+        return self.client.create_run(self._experiment(), run_name=study.name, tags=source_tags() | marks)
+
+    def _started(self, word: str) -> Run | None:
+        """The run that was started under a word."""
+        experiments = [experiment.experiment_id for experiment in self.client.search_experiments()] if word else []
+        found = self.client.search_runs(experiments, f"tags.{OPENING} = '{word}'", max_results=1) if experiments else []
+        return found[0] if found else None
 
     def _given(self) -> Run | None:
         """The run that ``mlflow run`` opened for this process, if it did."""
