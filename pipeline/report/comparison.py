@@ -12,6 +12,9 @@ from pipeline.report.curves import Curve
 from pipeline.report.intervals import DIFFERENCE, Array, Interval, detectable_difference, mean_interval, sign_flip_p
 from pipeline.spec import Arm
 
+LEVEL = 0.05
+"""Of significance."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -39,7 +42,12 @@ class Evidence:
     @property
     def detected(self) -> bool:
         """Whether a difference is established: the 95 % interval and the exact test must agree."""
-        return not self.interval.low <= 0 <= self.interval.high and self.p < 0.05
+        return self.excludes_zero and self.p < LEVEL
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the 95 % interval leaves out 0."""
+        return not self.interval.low <= 0 <= self.interval.high
 
 
 @dataclass(frozen=True)

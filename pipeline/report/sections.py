@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pipeline.report import confirmation, tables
+from pipeline.report.comparison import LEVEL
 from pipeline.report.figures import bars, chance, paid, pairwise, projection, reach, spread, tuning
 from pipeline.report.findings import Findings
+from pipeline.report.intervals import MINIMUM_BLOCKS
 from pipeline.report.methods import limits, methods
 from pipeline.report.style import Plot
 from pipeline.report.table import COSTS
 from pipeline.report.targets import FULL_GRID
-from pipeline.report.words import capital, count, number, title
+from pipeline.report.words import capital, count, listed, number, title
 from pipeline.spec import Float
 
 
@@ -57,14 +59,19 @@ def sections(findings: Findings) -> list[Section]:
 
 
 def _curve(findings: Findings) -> Iterator[Section]:
-    plot = tuning.hero(list(findings.curves.values()), findings.looks)
-    single = [arm for arm in findings.arms if not arm.exchangeable]
-    said = [
-        f"The line of {title(arm)} is the mean of the paths that were walked, one in each block: its trials build on each "
-        "other, so there is no formula for other orders, and it is noisier than a line that has one."
-        for arm in single
-    ]
-    yield Section("curve", plot.title, tuple(said), (plot,))
+    plot = tuning.hero(list(findings.curves.values()), findings.looks, [arm.name for arm in findings.study.contrast])
+    yield Section("curve", plot.title, tuple(_paths(findings)), (plot,))
+
+
+def _paths(findings: Findings) -> Iterator[str]:
+    """Which lines of the first figure have no formula."""
+    if single := [title(arm) for arm in findings.arms if not arm.exchangeable]:
+        lines, are, their = ("line", "is", "its") if len(single) == 1 else ("lines", "are each", "their")
+        yield (
+            f"The {lines} of {listed(single)} {are} the mean of the paths that were walked, one in each block. The order of "
+            f"{their} trials has a meaning, so there is no formula for other orders, and such a line is noisier than one "
+            "that has one."
+        )
 
 
 def _difference(findings: Findings) -> Iterator[Section]:
@@ -75,9 +82,14 @@ def _difference(findings: Findings) -> Iterator[Section]:
             f"After {count(comparison.trials, 'trial')}: {tables.evidence_words(seen)} Only this last difference is tested, "
             "here and not by whether the bands of the first figure overlap."
         )
+        disagreement = (
+            "The interval and the sign flips do not agree on whether there is a difference, so none counts as detected."
+        )
         constant = "Every block gave the same difference, so its interval has no width; that is not certainty."
         equal = len(seen.differences) > 1 and len(set(seen.differences)) == 1
-        yield Section("difference", plot.title, (said, *([constant] if equal else [])), (plot,))
+        apart = len(seen.differences) >= MINIMUM_BLOCKS and seen.excludes_zero != (seen.p < LEVEL)
+        also = [words for words, holds in ((disagreement, apart), (constant, equal)) if holds]
+        yield Section("difference", plot.title, (said, *also), (plot,))
 
 
 def _chance(findings: Findings) -> Iterator[Section]:
@@ -90,7 +102,7 @@ def _targets(findings: Findings) -> Iterator[Section]:
     plot = reach.reached(findings.pools, findings.targets, findings.looks)
     known = "" if findings.chance is not None else " The accuracy of a guess is not known here and taken as 0."
     ladder = (
-        "The targets are fixed in advance: the accuracy of a guess plus 90, 95, 98 and 99 percent of the way from there to "
+        "The targets are set by one rule for all arms: the accuracy of a guess plus 90, 95, 98 and 99 percent of the way from there to "
         f"the best validation accuracy that any arm has seen.{known}"
     )
     grid = "What the full grid found is the largest of many noisy numbers, and so is optimistic; the other targets are less so."
@@ -171,8 +183,9 @@ def _pairs(findings: Findings) -> Iterator[Section]:
     if len(findings.arms) > 2 and findings.pairs:
         plot = pairwise.matrix(findings.pairs, findings.arms)
         said = (
-            "The verdict is about the declared pair alone. The p of the other pairs, in the table, are by sign flips over "
-            "blocks, and corrected for their number by Benjamini and Yekutieli's method, which holds for dependent tests."
+            "The verdict is about the declared pair alone, and its p is not corrected. Those in the table are by sign flips "
+            "over blocks, and corrected for the number of all pairs by Benjamini and Yekutieli's method, which holds for "
+            "dependent tests."
         )
         yield Section("pairs", plot.title, (said,), (plot,))
 

@@ -151,7 +151,7 @@ def label_ends(ax: Axes, ends: Sequence[tuple[Arm, float, float]], looks: Looks)
     """Write each arm's name beside the end (x, y) of its line, spread so that no two touch."""
     low, high = ax.get_ylim()
     ranked = sorted(ends, key=lambda end: end[2])
-    heights = spread([(y - low) / (high - low) for _, _, y in ranked], gap=0.07)
+    heights = spread([(y - low) / (high - low) for _, _, y in ranked], gap=0.07, top=1.0)
     for (arm, x, y), height in zip(ranked, heights, strict=True):
         colour, dash = looks[arm.name]
         link: dict[str, Any] = {
@@ -161,6 +161,7 @@ def label_ends(ax: Axes, ends: Sequence[tuple[Arm, float, float]], looks: Looks)
             "linewidth": 1.2,
             "shrinkA": 2,
             "shrinkB": 0,
+            "relpos": (0.0, 0.5),  # from the name's beginning, not through it
         }
         place: dict[str, Any] = {
             "xytext": (1.04, height),
@@ -171,10 +172,10 @@ def label_ends(ax: Axes, ends: Sequence[tuple[Arm, float, float]], looks: Looks)
         ax.annotate(label(arm), (x, y), color=INK, arrowprops=link, fontsize=10, **place)
 
 
-def spread(heights: Sequence[float], gap: float) -> list[float]:
-    """Rising heights moved as little as a sweep up can, so that neighbours are a gap apart."""
+def spread(heights: Sequence[float], gap: float, top: float) -> list[float]:
+    """Rising heights moved as little as a sweep up can, so that neighbours are a gap apart and none is above the top."""
     placed: list[float] = []
     for height in heights:
         placed.append(max(height, placed[-1] + gap) if placed else height)
-    shift = (sum(placed) - sum(heights)) / max(len(placed), 1)
+    shift = max((sum(placed) - sum(heights)) / max(len(placed), 1), placed[-1] - top if placed else 0)
     return [height - shift for height in placed]

@@ -100,7 +100,7 @@ def selection_words(findings: Findings) -> Iterator[str]:
     best = frame["best/val_accuracy"].max()
     yield (
         "The winner is the trial that validation liked best, so its validation accuracy is flattered; the gap to its test "
-        "accuracy is the price of choosing. Overtuning is how far the winner's test accuracy lies below that of the best "
+        "accuracy is the price of choosing. Of equals it is the first here; where curves are told of, equals share. Overtuning is how far the winner's test accuracy lies below that of the best "
         "model that was in the lead before it."
     )
     if n_val and n_test:

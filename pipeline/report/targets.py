@@ -15,7 +15,7 @@ from pipeline.report.intervals import Array
 from pipeline.spec import Arm
 
 LADDER = (0.90, 0.95, 0.98, 0.99)
-HEADLINE = 0.98  # the rung that the verdict quotes, fixed in advance
+HEADLINE = 0.98  # the rung that the verdict quotes, whatever the arms did
 GRIDS = ("grid", "shifted_grid")
 CENSUS, FULL_GRID = "census of each grid", "what the full grid found"
 

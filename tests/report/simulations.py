@@ -15,6 +15,7 @@ from pipeline.report.comparison import Comparison
 from pipeline.report.confirmation import Confirmation
 from pipeline.report.curves import Pool
 from pipeline.report.improvement import improvement, improvement_interval
+from pipeline.report.intervals import COARSE
 from pipeline.report.targets import Target, draws, trials_needed
 from pipeline.report.verdict import decide
 from pipeline.spec import Arm
@@ -161,7 +162,7 @@ def power(blocks, runs=500):
     """The share of reports that see a difference as large as the detectable one, by t alone and by the whole verdict."""
     rng, spread = np.random.default_rng(blocks), 0.01
     t = stats.t(blocks - 1)
-    size = (t.ppf(0.975) + t.ppf(0.8)) * spread / np.sqrt(blocks)
+    size = (t.ppf(0.975) + t.ppf(0.8)) * spread / np.sqrt(blocks) * COARSE.get(blocks, 1.0)
     interval, verdict = [], []
     for _ in range(runs):
         d = rng.normal(size, spread, size=(blocks, 1))

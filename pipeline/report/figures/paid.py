@@ -37,7 +37,8 @@ def paid(curves: Mapping[str, Sequence[CostCurve]], units: Sequence[str], looks:
         figure,
         "cost",
         title="And for the same epochs, or the same time?",
-        aid="The same curves against what was paid: an arm whose trials are cheaper reaches further for the same cost.",
+        aid="The same curves against what was paid: an arm whose trials are cheaper reaches further for the same cost. "
+        "Seconds are a trial's share of those of its group, so they also tell how many could train side by side.",
         alt=f"Test accuracy of the choice against {listed(list(units))}. At the end of a block: {capital(listed(totals))}.",
         table=_table(curves, units),
     )

@@ -29,33 +29,40 @@ from pipeline.report.style import (
 from pipeline.report.words import capital, count, label, listed, number, percent, point, points, title
 
 Budgets = NDArray[np.int64]
+MANY = 3  # arms; the bands of more hide one another
 CROWDED = 32  # the first N/32 trials are left of what the eye needs: they would press the rest together
 
 
 @styled
-def hero(curves: Sequence[Curve], looks: Looks) -> Plot:
-    """Test accuracy of the choice after n trials, a line and a band for each arm, with its validation accuracy dotted."""
+def hero(curves: Sequence[Curve], looks: Looks, contrast: Sequence[str]) -> Plot:
+    """Test accuracy of the choice after n trials, a line and a band for each arm, with its validation accuracy dotted.
+
+    Of more than three arms, only those of the contrast have the band and the dots, so that one can be told from another.
+    """
     figure, (ax,) = canvas()
     last = max(int(curve.budgets[-1]) for curve in curves)
+    full = [curve for curve in curves if len(curves) <= MANY or curve.arm.name in contrast]
     for curve in curves:
         colour, dash = looks[curve.arm.name]
-        mean, low, high = mean_band(curve.test, within=SHARE)
+        ax.plot(curve.budgets, curve.test.mean(axis=0), color=colour, linestyle=dash, drawstyle="steps-post")
+    for curve in full:
+        colour, _ = looks[curve.arm.name]
+        _, low, high = mean_band(curve.test, within=SHARE)
         ax.fill_between(curve.budgets, low, high, step="post", color=colour, alpha=0.15, linewidth=0)
-        ax.plot(curve.budgets, mean, color=colour, linestyle=dash, drawstyle="steps-post")
         promised = curve.validation.mean(axis=0)
         ax.plot(curve.budgets, promised, color=colour, linestyle=":", linewidth=1, drawstyle="steps-post")
     trial_axis(ax, last)
     accuracy_axis(ax, "accuracy of the chosen model")
-    focus(
-        ax, last, [(curve.budgets, values) for curve in curves for values in (*_ends(curve), curve.validation.mean(0))]
-    )
+    shown = [(curve.budgets, values) for curve in full for values in (*_ends(curve), curve.validation.mean(0))]
+    focus(ax, last, [*shown, *((curve.budgets, curve.test.mean(0)) for curve in curves)])
     label_ends(ax, [(c.arm, float(c.budgets[-1]), float(c.test.mean(axis=0)[-1])) for c in curves], looks)
     return finish(
         figure,
         "best_after_n",
         title="How good is your best model after n trials?",
         aid="Above a number of trials, the line is the test accuracy of the model that validation would have chosen by then "
-        "(mean over blocks, with its 95% interval), and the dotted line is what validation promised.",
+        "(mean over blocks, with its 95% interval), and the dotted line is what validation promised"
+        f"{'' if len(full) == len(curves) else ', both for the two arms that the verdict is about'}.",
         alt=f"Accuracy of the chosen model against the number of trials. {capital('; '.join(map(_end, curves)))}.",
         table=curve_table(curves),
     )
