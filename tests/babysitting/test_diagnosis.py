@@ -267,6 +267,14 @@ def test_what_was_measured_is_used(code):
     assert code not in UNFIT or diagnose(curves(loss), replace(healthy, **MEASURED[code])) == ()
 
 
+@pytest.mark.parametrize(("init", "first", "wrong"), [("he", 0.5, False), ("he", 0.2, True), ("small", 0.9, True)])
+def test_the_luck_of_a_start_is_no_fault_of_it(init, first, wrong):
+    """Of three classes, weights scaled by the fans may guess well by luck; small ones know nothing yet, and lower is odd."""
+    hparams = HyperParams(learning_rate=0.1, init=init)
+    facts = Facts(**(vars(FACTS) | {"classes": 3, "hparams": hparams, "initial_loss": first}))
+    assert ("wrong-first-loss" in codes(diagnose(curves(GOOD_LOSS / 3), facts))) == wrong
+
+
 def test_far_too_many_dead_units_are_always_told():
     """Over 40 % of a layer is a complaint about any network, however well it fits."""
     assert codes(diagnose(curves(GOOD_LOSS), replace(FACTS, dead=0.41))) == ["dead-units"]
