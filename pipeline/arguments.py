@@ -41,6 +41,15 @@ class Parser(argparse.ArgumentParser):
         """Say what is wrong, and leave with the exit code of a user's mistake."""
         self.exit(EXIT_USER, f"error: {message}. See {self.prog} --help\n")
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """The values of the flags; one that is unknown is told with the verb that does not have it."""
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            verb = getattr(found, "verb", None)
+            self.prog = f"{self.prog} {verb}" if verb else self.prog
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found
+
 
 LONGEST_NUMBER = 20
 """Digits: seeds, the longest of them, have 64 bits."""

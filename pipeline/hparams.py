@@ -158,7 +158,10 @@ def parse_hidden(value: Any) -> tuple[int, ...]:
     Text is how an architecture is written as a categorical choice, since Optuna's choices are plain scalars.
     """
     if isinstance(value, str):
-        value = [int(size) if size.isdecimal() else size for size in value.split("x")] if value else []
+        sizes = value.split("x") if value else []
+        if not all(size.isdecimal() for size in sizes):
+            raise ValueError(f"hidden: got {value!r}; expected sizes, or text like 100x50")
+        value = [int(size) for size in sizes]
     elif isinstance(value, int):
         value = [value]
     elif not isinstance(value, (list, tuple)):

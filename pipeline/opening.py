@@ -23,7 +23,7 @@ ORIGINS = {
     "sqlalchemy.SQLAlchemyError": "a store",
     "alembic.CommandError": "a store",
     "sqlite3.Error": "a store",
-    "builtins.OSError": "a store",
+    "builtins.OSError": "a file",
 }
 """Where errors come from, by the library and the name of their kind, so that no library need be imported to tell."""
 REASONS = {

@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import inspect
 import itertools
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
+from pipeline.errors import Failed
 from pipeline.seeds import derive_seed
 from pipeline.spec import Arm, Float, Point, Study
 from pipeline.validation import did_you_mean
@@ -74,9 +76,9 @@ def _first(arm: Arm, study: Study) -> Point:
     """The first point of an adaptive arm, which its sampler's arguments may be wrong for."""
     try:
         return Trajectory(arm, study, 0).ask()
-    except (TypeError, ValueError, AttributeError) as error:
+    except Failed as failure:
         raise ValueError(
-            f"arm {arm.name!r}: {arm.sampler} cannot draw with its arguments {dict(arm.arguments)}: {error}"
+            f"arm {arm.name!r}: {arm.sampler} cannot draw with its arguments {dict(arm.arguments)}: {failure.__cause__}"
         ) from None
 
 
@@ -114,7 +116,10 @@ def _shifts(arm: Arm, study: Study, block: int) -> dict[str, float]:
 
 
 class Trajectory:
-    """An adaptive arm in one block: :meth:`ask` for the next point, :meth:`tell` its score, and so on, in order."""
+    """An adaptive arm in one block: :meth:`ask` for the next point, :meth:`tell` its score, and so on, in order.
+
+    Either raises :class:`Failed`, with the arm and the place, if the sampler does not get through.
+    """
 
     def __init__(self, arm: Arm, study: Study, block: int) -> None:
         self.arm, self.block, self.told = arm, block, 0
@@ -125,7 +130,7 @@ class Trajectory:
     def ask(self) -> Point:
         """The next point; the same one until it is told."""
         if self._asked is None:
-            with _experimental():
+            with _experimental(), self._named():
                 self._asked = self._study.ask(self._distributions)
         return self._asked.params
 
@@ -133,7 +138,7 @@ class Trajectory:
         """The score of the point that was asked for last; if it was pruned, the last one, and the epoch of it."""
         if self._asked is None:
             raise RuntimeError("nothing was asked for")
-        with _experimental(), self._going_on(self._asked.number):
+        with _experimental(), self._named(), self._going_on(self._asked.number):
             if pruned_at is None:
                 self._study.tell(self._asked, score)
             else:
@@ -141,6 +146,18 @@ class Trajectory:
                 self._study.tell(self._asked, state=TrialState.PRUNED)
         self._asked = None
         self.told += 1
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """An error of the sampler, which may be anybody's, as one of its arm, with the line that raised it."""
+        try:
+            yield
+        except Exception as error:
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            raise Failed(
+                f"arm {self.arm.name!r}, block {self.block}, trial {self.told}: its sampler {self.arm.sampler} failed, at "
+                f"{at.filename}:{at.lineno}: {type(error).__name__}: {error}"
+            ) from error
 
     @contextmanager
     def _going_on(self, number: int) -> Iterator[None]:
@@ -204,10 +221,23 @@ def _import(arm: Arm, path: str) -> Any:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError, TypeError):
         words = (*GRIDS, *PLANNED, *ADAPTIVE)
+        if module:
+            _check_importable(arm, path, module)
         hint = did_you_mean(path, words)
         raise ValueError(
             f"arm {arm.name!r}: unknown sampler {path!r}; {hint}expected one of {', '.join(words)}, or an import path"
         ) from None
+
+
+def _check_importable(arm: Arm, path: str, module: str) -> None:
+    """Raise ``ValueError``, with the reason, for an import path whose module is not to be had."""
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        raise ValueError(
+            f"arm {arm.name!r}: {path} cannot be imported ({' '.join(str(error).split())}). Install its package, or put "
+            "its folder on PYTHONPATH"
+        ) from error
 
 
 @contextmanager

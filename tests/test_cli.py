@@ -66,7 +66,10 @@ def test_help_loads_nothing_heavy():
             ["search", "random_vs_grid", "--seed", "-1"],
             "argument --seed: got '-1'; expected a whole number of at least 0",
         ),
-        (["search", "random_vs_grid", "--wrokers", "2"], "unrecognized arguments: --wrokers 2"),
+        (
+            ["search", "random_vs_grid", "--wrokers", "2"],
+            "unrecognized arguments: --wrokers 2. See babysit search --help",
+        ),
         (["search", "random_vs_grid", "--trials", "109"], "the grid of 'shifted_grid' has 108 points"),
         (["find", "random_vs_grid"], "invalid choice: 'find'"),
         (

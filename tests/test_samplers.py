@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from optuna.samplers import RandomSampler
 
+from pipeline.errors import Failed
 from pipeline.samplers import ADAPTIVE, PLANNED, Trajectory, points
 from pipeline.search.plan import plan
 from pipeline.spec import Arm, Categorical, Float, SearchSpace, Study
@@ -122,6 +123,17 @@ def test_a_sampler_that_cannot_be_made_is_refused(arm, says):
     """An unknown sampler, or arguments that do not fit, is told in a line that names the arm."""
     with pytest.raises(ValueError, match=says):
         Trajectory(arm, STUDY, 0)
+
+
+def test_a_sampler_that_fails_at_work_is_named(monkeypatch):
+    """What anybody's sampler raises some trials into a study is told in a line: the arm, the place, the line of code."""
+    trajectory = Trajectory(Arm("mine", sampler="optuna.samplers.RandomSampler"), STUDY, 2)
+    trajectory.ask()
+    trajectory.tell(0.5)
+    monkeypatch.setattr(RandomSampler, "sample_independent", lambda *_: {}["missing"])
+    where = rf"arm 'mine', block 2, trial 1: its sampler optuna\.samplers\.RandomSampler failed, at {__file__}:\d+"
+    with pytest.raises(Failed, match=rf"{where}: KeyError: 'missing'"):
+        trajectory.ask()
 
 
 def test_any_sampler_of_optunas_is_an_arm_by_its_import_path():

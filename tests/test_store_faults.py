@@ -192,5 +192,5 @@ def test_a_database_of_another_version_is_told(tiny_study, tmp_path, tracking_ur
 def test_only_stores_failures_are_read_as_such():
     """An error of the program's own is no failure of a store, and a password is not in the line."""
     assert store_failure(KeyError("x")) == ""
-    assert store_failure(OSError(28, "No space left on device")) == "a store: there is no room left to write"
+    assert store_failure(OSError(28, "No space left on device")) == "a file: there is no room left to write"
     assert "secret" not in store_failure(ConnectionError("cannot reach http://me:secret@host/"))

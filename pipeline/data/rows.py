@@ -120,7 +120,7 @@ def _check_finite(where: str, inputs: np.ndarray, start: int, columns: Sequence[
 def check_labels(where: str, labels: np.ndarray) -> np.ndarray:
     """The labels (N,), if they are of a type that names classes."""
     if labels.dtype.kind not in "biuUS":
-        example = f" (row 1 is {labels[0]!r})" if len(labels) else ""
+        example = f" (row 1 is {labels[:1].tolist()[0]!r})" if len(labels) else ""
         raise DataError(
             f"{where}: the labels are of type {labels.dtype}{example}; expected whole numbers, truth values or text. "
             "Is it the right column? Numbers of classes are stored as integers"

@@ -46,12 +46,19 @@ def load_arrays(path: str) -> Rows:
     """The arrays ``X`` or ``inputs`` (N, ...) and ``y`` or ``labels`` (N,) of an .npz file; pickled objects are never loaded."""
     try:
         with Path(path).open("rb") as stream:  # np.load leaves a file that it cannot read open
+            _check_magic(path, stream.peek(6))
             inputs, labels = _pair(path, np.load(stream, allow_pickle=False))
     except DataError:
         raise
     except Exception as error:  # a damaged file raises what its reader stumbles over: compression, passwords, memory
         raise DataError(f"{path}: cannot be read as an .npz file of plain arrays ({_first_line(error)})") from error
     return labelled(path, inputs, labels)
+
+
+def _check_magic(path: str, start: bytes) -> None:
+    """Raise :class:`DataError` unless it begins like NumPy's files: any other would be taken for a pickle."""
+    if not start.startswith((b"PK", b"\x93NUMPY")):
+        raise DataError(f"{path}: is no .npz file; expected what np.savez(path, X=..., y=...) writes")
 
 
 def _pair(path: str, arrays: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -135,11 +135,20 @@ def test_a_pickle_in_an_array_is_never_run(tmp_path):
     assert not (tmp_path / "made").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn", b"<html>", b"\x93NUMPY"])
-def test_a_file_that_is_no_npz_is_refused(content, tmp_path):
-    """A file of anything else is told as that."""
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "is no .npz file; expected what np.savez(path, X=..., y=...) writes"),
+        (b"<html>", "is no .npz file; expected what np.savez(path, X=..., y=...) writes"),
+        (b"PK\x03\x04 torn", "cannot be read as an .npz file"),
+        (b"\x93NUMPY", "cannot be read as an .npz file"),
+    ],
+)
+def test_a_file_that_is_no_npz_is_refused(content, says, tmp_path):
+    """A file of anything else is told as that, and nobody is advised to load it as a pickle."""
     (tmp_path / "own.npz").write_bytes(content)
-    assert "cannot be read as an .npz file" in refusal("own.npz")
+    assert says in refusal("own.npz")
+    assert "pickle" not in refusal("own.npz")
 
 
 def test_a_single_array_is_no_npz(tmp_path):
