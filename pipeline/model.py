@@ -112,12 +112,13 @@ def save(classifier: NumpyNetworkClassifier, folder: Path) -> list[Path]:
 
 
 def load(arrays: Path | str, plain: Path | str) -> NumpyNetworkClassifier:
-    """The classifier that was saved; nothing in either file can run code."""
+    """The classifier that was saved, which trains on from a new memory and order; nothing in either file can run code."""
     classifier = NumpyNetworkClassifier()
     with np.load(arrays, allow_pickle=False) as found:
         state = {name: found[name] for name in found.files}
     for name, value in (state | json.loads(Path(plain).read_text())).items():
         setattr(classifier, name, value)
+    classifier.renew()
     return classifier
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -47,6 +48,18 @@ def test_a_saved_classifier_predicts_the_same_bits(tmp_path):
     assert np.array_equal(again.predict_proba(X), fitted.predict_proba(X))
     assert list(again.predict(X)) == list(fitted.predict(X))
     assert {path.name for path in tmp_path.iterdir()} == {"arrays.npz", "estimator.json"}
+
+
+def test_a_loaded_classifier_trains_on(tmp_path):
+    """It has the network and begins anew what else training needs; nor does one want it that an older version saved."""
+    generator = np.random.default_rng(0)
+    X, y = generator.normal(size=(60, 5)), generator.integers(2, size=60)
+    fitted = NumpyNetworkClassifier(max_iter=2, batch_norm=True, dropout=0.2, optimizer="adam").fit(X, y)
+    arrays, plain = save(fitted, tmp_path)
+    plain.write_text(json.dumps({k: v for k, v in json.loads(plain.read_text()).items() if k != "built_"}))
+    again = load(arrays, plain).partial_fit(X, y)
+    assert again.n_iter_ == 3
+    assert not np.array_equal(again.parameters_, fitted.parameters_)
 
 
 @pytest.fixture
@@ -113,6 +126,17 @@ def _crowns_only_what_is_better(client, version):
         made[name] = client.create_model_version("babysit-tiny", version.source, version.run_id, tags=tags)
         assert _crown(client, "babysit-tiny", made[name], accuracy) is (name == "better")
     assert client.get_model_version_by_alias("babysit-tiny", "champion").version == made["better"].version
+
+
+@pytest.mark.slow
+def test_the_page_loads_the_champion(registered, tracking_uri):
+    """What the page on MLflow shows of Python gives the probabilities of five rows."""
+    page = (Path(__file__).parents[1] / "docs" / "mlflow_ui.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    block = block.replace("sqlite:///mlflow.db", tracking_uri).replace("random_vs_grid", "tiny")
+    script = f"{block}\nprint(probabilities.shape)"
+    shown = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
+    assert shown.stdout.split("\n")[-2] == "(5, 10)"
 
 
 @pytest.mark.slow

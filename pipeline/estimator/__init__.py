@@ -221,19 +221,25 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         return train, val
 
     def _begin(self, transform: Transform) -> None:
-        """Forget all but the classes and the columns, and note what the network is going to be built as."""
+        """Forget all but the classes and the columns."""
         given = isinstance(self.random_state, (int, np.integer))
         self.seed_ = int(self.random_state if given else check_random_state(self.random_state).randint(2**31 - 1))
-        self.order_ = np.random.default_rng(self.seed_)
         self.built_ = self._build()
         self.offset_, self.scale_, self.basis_ = transform.offset, transform.scale, transform.basis
         self.parameters_: Array | None = None
         self.statistics_: Array | None = None
-        self.memory_: dict[str, Any] | None = None
-        self.generators_: Sequence[np.random.Generator] = ()
+        self.renew()
         self.n_iter_, self.loss_curve_ = 0, list[float]()
         self.validation_loss_curve_: list[float] | None = None
         self.validation_scores_: list[float] | None = None
+
+    def renew(self) -> None:
+        """Begin anew what further training remembers and draws from: what the optimizer keeps, and the order of the rows."""
+        if not hasattr(self, "built_"):  # saved by an older version, whose networks were built as they are set
+            self.built_ = self._build()
+        self.order_ = np.random.default_rng(self.seed_)
+        self.memory_: dict[str, Any] | None = None
+        self.generators_: Sequence[np.random.Generator] = ()
 
     def _train(self, train: Split, val: Split, epochs: int, watch: Watch) -> None:
         """Take the network that there is, or a new one, through so many epochs more."""
@@ -285,8 +291,7 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
 
     def _network(self) -> Network:
         """The trained network, K = 1."""
-        built = vars(self).get("built_") or self._build()  # what an older version saved was built as it is set
-        network = make_network(layers_of(built, self._width, len(self.classes_)), 1, built["dtype"])
+        network = make_network(layers_of(self.built_, self._width, len(self.classes_)), 1, self.built_["dtype"])
         network.params.values[0], network.stats.values[0] = self.parameters_, self.statistics_
         return network
 

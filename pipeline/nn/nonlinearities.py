@@ -63,7 +63,7 @@ class PReLU(Layer):
         return inputs
 
     def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, space: Workspace) -> Array:
-        """da = Σ over rows of dh·min(0, z); dz = dh where the unit is on, else a·dh."""
+        """da = Σ over rows of dh·min(0, z); dz = dh where z >= 0, else a·dh."""
         negative = self._negative(space)
         space.dot_over_rows(upstream, negative, out=grads["a"])
         upstream *= np.where(negative < 0, params["a"], 1)

@@ -83,6 +83,9 @@ def add_decay(params: Parameters, grads: Parameters, l2: Array) -> None:
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum: v ← μ·v - η·g, w ← w + v (Polyak 1964).
 
+    The rate is within the velocity, as in CS231n's notes: where it falls, the velocity remembers the greater steps of before.
+    PyTorch's multiplies the velocity instead, which is the same while the rate is constant.
+
     A step is linear in the gradient, so the gradients come multiplied by the learning rate η: a pass over all of them
     is saved. Without momentum in any trial, no velocity is kept; the numbers are the same. For a large first layer most
     of a step is memory, so :meth:`descend` lets BLAS subtract the gradient from what it moves while it is made.
