@@ -41,6 +41,10 @@ DECLARATIONS = {
 def find_experiment(name: str, overrides: Mapping[str, Any]) -> Experiment:
     """The experiment of that name, with ``lecture_`` before it or not. Raises ``ValueError`` if there is none."""
     name = next((full for full in (name, f"{PREFIX}{name}") if full in study_names()), name)
+    if name not in study_names() and not name.endswith(".py"):
+        short = [full.removeprefix(PREFIX) for full in experiment_names()]
+        if close := difflib.get_close_matches(name.removeprefix(PREFIX), short, n=1):
+            raise ValueError(f"unknown experiment {name!r}. Did you mean {close[0]}?")
     declared = getattr(_load(_path(name)), "STUDY", None)
     if not isinstance(declared, Experiment):
         raise ValueError(f"{_path(name)}: is no experiment. Known: {', '.join(experiment_names())}")

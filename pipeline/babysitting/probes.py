@@ -40,8 +40,10 @@ def values(study: Study, name: str) -> list[Any]:
     return study.space[name].grid() if name in study.space else [getattr(study.fixed, name)]
 
 
-def networks(trial: HyperParams, data: Dataset, schemes: Sequence[Init], dtype: str) -> Network:
-    """The network of a trial's structure, once for each initialisation (K of them), all from the same seed."""
+def networks(
+    trial: HyperParams, data: Dataset, schemes: Sequence[Init], dtype: str, seeds: Sequence[int] = ()
+) -> Network:
+    """The network of a trial's structure, once for each initialisation (K of them), from the trial's seed or these K."""
     sizes = (data.features, *trial.hidden, data.classes)
     architecture = Architecture(sizes, trial.activation, trial.batch_norm, conv=trial.conv, shape=data.shape)
-    return init_network(architecture, schemes, [trial.seed] * len(schemes), dtype)
+    return init_network(architecture, schemes, seeds or [trial.seed] * len(schemes), dtype)

@@ -6,22 +6,17 @@ import math
 
 from pipeline.babysitting.evidence import Evidence
 from pipeline.babysitting.facts import Finding
+from pipeline.babysitting.first_loss import LUCKY_RISE, lowest_first_loss
 
-MANY_CLASSES = 10
-"""So many are not told apart by luck."""
 INIT_ADVICE = "initialise by He or Xavier, or use batch norm"
 
 
 def wrong_first_loss(e: Evidence) -> Finding | None:
-    """P18: the recorded first loss is below 0.9 ln C, or above it by more than 0.7 with small weights, 2.5 with others.
-
-    Weights scaled by the fans guess by their luck, good and bad. Of few classes that are easily told apart (iris, breast
-    cancer: 200 seeds, four activations) it took the loss down to 0.36 ln C; of maxout, up by more than 2.
-    """
+    """P18: the recorded first loss is below 0.9 ln C, or above it by more than 0.7 with small weights; the luck of others allowed."""
     first = e.facts.initial_loss
-    least = 0.9 if e.small_init or e.guess >= math.log(MANY_CLASSES) else 0.3
-    limit = e.guess + (0.7 if e.small_init else 2.5 if e.ordinary_init else math.inf)
-    if first is None or least * e.guess <= first <= limit:
+    least = lowest_first_loss(e.facts.classes, small=e.small_init)
+    limit = e.guess + (0.7 if e.small_init else LUCKY_RISE if e.ordinary_init else math.inf)
+    if first is None or least <= first <= limit:
         return None
     said = f"the first loss is {first:.3g}, and a guess's is {e.guess:.3g}"
     return Finding("wrong-first-loss", said, "check the scale of the init, the labels and the loss")
