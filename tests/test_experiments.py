@@ -56,6 +56,12 @@ def test_an_experiment_is_no_study():
         find_experiment("random_vs_grid", {})
 
 
+def test_a_misspelt_experiment_is_told_its_like():
+    """By the name that the verb takes, and not by that of every study."""
+    with pytest.raises(ValueError, match=r"^unknown experiment 'spirals'\. Did you mean spiral\?$"):
+        find_experiment("spirals", {})
+
+
 def test_a_wrong_experiment_is_refused():
     """An unknown demonstration is named when the file is read."""
     with pytest.raises(ValueError, match="demonstration: got 'spirals'"):
