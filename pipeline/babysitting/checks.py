@@ -15,6 +15,7 @@ from pipeline.babysitting.gradient_check import gradient_check
 from pipeline.babysitting.label_checks import label_checks
 from pipeline.babysitting.probes import Init, inits, name_of, networks, structures
 from pipeline.data import Dataset, Split, load_block
+from pipeline.data.preprocessing import EPSILON
 from pipeline.hparams import HyperParams
 from pipeline.nn.blocks import parse_block
 from pipeline.nn.network import l2_penalty
@@ -27,6 +28,8 @@ ROWS = 2048
 """Rows that the loss is taken over, at most: it is within 0.02 of that of all of them."""
 L2 = 0.1
 SMALL = 0.01
+FAINT = 1e-3
+"""Of the greatest variance: below it, a direction is taken for noise."""
 REDRAWN = 15
 FEW = 20
 PATIENCE = (200, 1000)
@@ -44,6 +47,25 @@ def check(study: Study) -> Iterator[CheckResult]:
     yield overfits_few(study, data)
     yield from label_checks(study, data)
     yield activation_statistics(study, data)
+    if study.config.preprocessing == "whiten":
+        yield noise_of_whitening(data)
+
+
+def noise_of_whitening(data: Dataset) -> CheckResult:
+    """Whitening divides by the root of a direction's variance, which blows up the noise of one that has hardly any.
+
+    The variances are read off the transform, whose columns are axes divided by √(variance + ε).
+    """
+    variances = np.maximum(1 / np.square(np.asarray(data.transform.basis)).sum(axis=0) - EPSILON, 0)
+    few = int(np.count_nonzero(variances < FAINT * variances.max()))
+    seen = f"variances of the principal axes from {variances.min():.2g} to {variances.max():.2g}"
+    faint = f"; {few} of {len(variances)} below {FAINT:g} of the greatest" if few else ""
+    advice = (
+        "their noise is blown up to the size of a signal; standardise, or take pca, which leaves them small"
+        if few
+        else ""
+    )
+    return CheckResult("whitening", True, seen + faint, advice, {"check/smallest_variance": float(variances.min())})
 
 
 @np.errstate(all="ignore")  # a loss beyond the numbers of its type is told as it is, not warned of

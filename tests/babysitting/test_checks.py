@@ -1,5 +1,6 @@
 """The checks before a study: a sound network passes them all, and every fault that is put in is found by the right one."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +13,13 @@ from pipeline.babysitting.check_result import CheckResult, markdown_table, text_
 from pipeline.babysitting.checks import check
 from pipeline.babysitting.gradient_check import gradient_errors
 from pipeline.data import Dataset, Split
+from pipeline.data.dataset import load_rows, split
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.nn import optimizers
 from pipeline.nn.activations import ACTIVATIONS, Activation
 from pipeline.nn.initializers import INITIALIZERS
 from pipeline.nn.layers import BatchNorm, Dense
+from pipeline.seeds import derive_seed
 from pipeline.spec import Categorical, Float, SearchSpace
 from studies.random_vs_grid import STUDY
 
@@ -201,6 +204,18 @@ def test_convolutions_of_the_space_pass():
     results = {result.name: result for result in check(study)}
     assert results["initial loss"].passed
     assert results["L2"].passed
+
+
+def test_whitening_is_warned_of_where_directions_are_faint(tmp_path):
+    """Some of the digits' 64 directions have next to no variance: advice, which stops nothing; the four of iris are sound."""
+    result = list(check(replace(STUDY, config=TrainConfig(preprocessing="whiten"))))[-1]
+    assert (result.name, result.word) == ("whitening", "advice")
+    few = int(re.search(r"; (\d+) of 64 below 0.001 of the greatest", result.message)[1])
+    raw = split(load_rows("digits"), TrainConfig(), derive_seed(STUDY.seed, "split", 0)).train.inputs
+    variances = np.linalg.eigvalsh(np.cov(raw.T, bias=True))
+    assert few == (variances < 1e-3 * variances.max()).sum()
+    iris = replace(table_study("iris", 0, tmp_path), config=TrainConfig(preprocessing="whiten"))
+    assert [result.word for result in check(iris) if result.name == "whitening"] == ["ok"]
 
 
 def test_zero_weights_cannot_learn_by_heart():
