@@ -122,7 +122,7 @@ def test_the_verb_records_what_it_finds(tracking_uri, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["lecture", "spirals"], "unknown study 'spirals'"),
+        (["lecture", "spirals"], "unknown experiment 'spirals'. Did you mean spiral?"),
         (["lecture", "random_vs_grid"], "is no experiment"),
         (["search", "lecture_spiral"], "there is nothing to search"),
         (["run", "lecture_spiral", "--trials", "3"], "takes a --seed alone"),
