@@ -84,12 +84,13 @@ def identical_blocks(first: list[Pool], second: list[Pool]) -> bool:
 
 def in_sequence(found: list[Pool]) -> bool:
     """Whether an arm walked its grid in order in every block; in one block alone, a shuffled order can look so by chance."""
-    return all(is_sequential(pool) for pool in found)
+    known = [pool for pool in found if len(pool) >= FEWEST]
+    return bool(known) and all(map(is_sequential, known))
 
 
 def is_sequential(pool: Pool) -> bool:
     """Whether a grid was walked in the order of its product, one hyperparameter running through before the next steps."""
-    if pool.arm.sampler not in GRIDS or len(pool) < FEWEST:
+    if pool.arm.sampler not in GRIDS:
         return False
     codes = np.array([_steps(pool.frame[name]) for name in pool.searched])
     slowest_first = np.argsort(np.count_nonzero(np.diff(codes), axis=1), kind="stable")
