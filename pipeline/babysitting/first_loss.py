@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 LUCKY_RISE = 2.5
-"""How far above ln C weights scaled by the fans may start; on standardised digits, iris, wine and breast cancer, 200 seeds
-and four activations each, 0.4 % of networks started higher, all of them maxout."""
+"""How far above ln C weights scaled by the fans may start. On standardised digits, iris, wine and breast cancer 0.2 % started
+higher, all of them maxout (relu, tanh and maxout by He and by Xavier, 200 seeds each)."""
 LUCKY_SHARE = 0.3
 """To what share of ln C such weights may guess by luck, where few classes are easily told apart; it went down to 0.36."""
 MANY_CLASSES = 10
