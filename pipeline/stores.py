@@ -133,9 +133,12 @@ def _check_sqlite(name: str, address: str, database: str | None) -> None:
 
 
 def _check_owner(name: str, database: str) -> None:
-    """MLflow and Optuna would each make their tables in the other's database, and then neither could read it."""
+    """MLflow and Optuna would each make their tables in the other's database, and then neither could read it.
+
+    Nothing is written, but by SQLite: what a process left half-written when it was killed can only be taken back so.
+    """
     other, table = {"--storage": ("MLflow", "experiments"), "--tracking-uri": ("Optuna", "studies")}[name]
-    file = f"file:{quote(str(Path(database).absolute()))}?mode=ro"
+    file = f"file:{quote(str(Path(database).absolute()))}?mode=rw"
     with (
         opening(name, database),
         closing(sqlite3.connect(file, uri=True, timeout=LOCKED_SECONDS)) as connection,

@@ -189,6 +189,26 @@ def test_a_database_of_another_version_is_told(tiny_study, tmp_path, tracking_ur
         (tmp_path / name).unlink()
 
 
+HALF = """
+import os, sqlite3
+connection = sqlite3.connect("mlflow.db")
+connection.execute("PRAGMA cache_size = 5")  # so that some of the transaction is in the file when it is cut short
+connection.execute("BEGIN")
+connection.execute("UPDATE tags SET value = value || hex(randomblob(2000))")
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_database_cut_short_in_a_transaction_is_gone_on_with(tiny_study, tmp_path, tracking_uri):
+    """What a kill or a loss of power leaves of a transaction is taken back, and the same command goes on."""
+    assert main(["search", str(tiny_study), "--workers", "1", "--blocks", "1"]) == 0
+    subprocess.run([sys.executable, "-c", HALF], cwd=tmp_path, check=False)
+    assert (tmp_path / "mlflow.db-journal").stat().st_size
+    assert main(["search", str(tiny_study), "--workers", "1"]) == 0
+    assert not (tmp_path / "mlflow.db-journal").exists()
+    audit(tiny_study, tracking_uri, 36)
+
+
 def test_only_stores_failures_are_read_as_such():
     """An error of the program's own is no failure of a store, and a password is not in the line."""
     assert store_failure(KeyError("x")) == ""
