@@ -28,7 +28,7 @@ def verdict(folder):
 
 def test_a_budget_changed_after_a_verdict_withholds_the_next(small, tmp_path):
     """A pilot of two blocks is noted; the study after it has its verdict; with a third trial there is none, nor with grid."""
-    run = ["run", str(small), "--workers", "1"]
+    run = ["run", str(small), "--workers", "1", "--no-model"]
     assert main([*run, "--blocks", "2"]) == 0
     assert main(run) == 0
     label, _, notes = verdict(tmp_path)
