@@ -1,6 +1,7 @@
 """The declaration that a verdict stands on is the one that was recorded before the first trial."""
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from pipeline.cli import main
 from pipeline.lookup import find_study
 from pipeline.search.ledger import DECLARATIONS, Ledger
+from pipeline.spec import Arm
 
 BASIS = {"network_version": 0, "data_sha256": ""}
 
@@ -53,6 +55,18 @@ def test_a_declaration_without_a_trial_leaves_no_trace(tiny_study, tmp_path):
         ledger.open("a-run", BASIS)
     (terms,) = ledger.declarations
     assert (terms["after"], terms["delta"], terms["hash"]) == (0, 0.02, study.hash)
+
+
+def test_an_arm_that_was_left_out_before_the_first_trial_leaves_no_trace(tiny_study, tmp_path):
+    """The record of the arm that is there no longer is behind, and neither its declaration nor its terms are told."""
+    study, store = find_study(str(tiny_study), {}), str(tmp_path / "optuna.log")
+    now = replace(study, arms=(Arm("sobol"), *study.arms[1:]))
+    for declared in (study, now):
+        Ledger(declared, store).open("a-run", BASIS)
+        time.sleep(0.002)  # declarations are told apart by their times
+    ledger = Ledger(now, store)
+    assert [terms["contrast"] for terms in ledger.declarations] == [["sobol", "shifted_grid"]]
+    assert ledger.declaration == now
 
 
 def test_a_store_from_before_declarations_were_kept_tells_its_last(small, tmp_path):

@@ -14,7 +14,7 @@ from pipeline.report.declaration import breaches, deviations
 from pipeline.report.table import TrialsTable
 from pipeline.report.targets import GRIDS
 from pipeline.report.words import capital, count, listed, percent, title
-from pipeline.spec import Arm
+from pipeline.spec import Arm, Categorical, Dimension, SearchSpace
 
 SLACK = 0.01  # budgets may differ by one trial in a hundred
 DIVERGED_SLACK = 0.20
@@ -59,7 +59,7 @@ def _divergence(arms: list[list[Pool]]) -> Iterator[str]:
 
 def _sequence(table: TrialsTable, arms: list[list[Pool]]) -> Iterator[str]:
     for found in arms:
-        if found and len(found[0]) < table.study.space.grid_size and in_sequence(found):
+        if found and len(found[0]) < table.study.space.grid_size and in_sequence(found, table.study.space):
             yield f"{title(found[0].arm)} was visited in sequence and not to its end, so its trials are no sample of it"
 
 
@@ -82,35 +82,33 @@ def identical_blocks(first: list[Pool], second: list[Pool]) -> bool:
     return bool(pairs) and all(sort(a.tried) == sort(b.tried) for a, b in pairs)
 
 
-def in_sequence(found: list[Pool]) -> bool:
+def in_sequence(found: list[Pool], space: SearchSpace) -> bool:
     """Whether an arm walked its grid in order in every block; in one block alone, a shuffled order can look so by chance."""
     known = [pool for pool in found if len(pool) >= FEWEST]
-    return bool(known) and all(map(is_sequential, known))
+    return bool(known) and all(is_sequential(pool, space) for pool in known)
 
 
-def is_sequential(pool: Pool) -> bool:
+def is_sequential(pool: Pool, space: SearchSpace) -> bool:
     """Whether a grid was walked in the order of its product, one hyperparameter running through before the next steps."""
     if pool.arm.sampler not in GRIDS:
         return False
-    codes = np.array([_steps(pool.frame[name]) for name in pool.searched])
+    codes = np.array([_steps(pool.frame[name], space[name]) for name in pool.searched])
     slowest_first = np.argsort(np.count_nonzero(np.diff(codes), axis=1), kind="stable")
     rows = codes[slowest_first].T.tolist()
     return bool(rows == sorted(rows))
 
 
-def _steps(visited: pd.Series) -> NDArray[np.int64]:
-    """A hyperparameter's values as steps of a walk: numbers up or down as the first move goes, words as they come."""
-    if not pd.api.types.is_numeric_dtype(visited):
-        places: NDArray[np.int64] = pd.factorize(visited.map(repr))[0]
-        return places
-    codes: NDArray[np.int64] = pd.factorize(visited, sort=True)[0]
+def _steps(visited: pd.Series, dimension: Dimension) -> NDArray[np.int64]:
+    """A hyperparameter's values as steps of a walk, up or down as the first move goes, in the order that it lists them."""
+    levels = list(dimension.choices) if isinstance(dimension, Categorical) else sorted(visited.unique())
+    codes = np.array([levels.index(value) for value in visited])
     moves = np.diff(codes)
     return -codes if moves[moves != 0][:1].sum() < 0 else codes
 
 
 def notes(table: TrialsTable, pools: list[Pool]) -> list[str]:
     """What a reader should know that does not stand in the way of the verdict."""
-    return [*deviations(table), *_missing(table, pools), *_grids(pools), *_coupling(pools)]
+    return [*deviations(table), *_missing(table, pools), *_grids(table, pools), *_coupling(pools)]
 
 
 def _missing(table: TrialsTable, pools: list[Pool]) -> Iterator[str]:
@@ -124,14 +122,14 @@ def _missing(table: TrialsTable, pools: list[Pool]) -> Iterator[str]:
             yield f"Arm {arm.name!r} has {_range(sizes[arm.name])} of {table.study.trials} declared trials in a block."
 
 
-def _grids(pools: list[Pool]) -> Iterator[str]:
+def _grids(table: TrialsTable, pools: list[Pool]) -> Iterator[str]:
     for arm, found in _by_arm(pools):
         if arm.sampler not in GRIDS:
             continue
         repeats = sum(len(pool) - len(set(pool.tried)) for pool in found)
         if repeats:
             yield f"{count(repeats, 'trial')} of {title(arm)} repeated a point of it: its curve is not a census."
-        if in_sequence(found):
+        if in_sequence(found, table.study.space):
             yield f"{capital(title(arm))} was visited in sequence; its curve describes a visit in random order."
 
 

@@ -9,6 +9,8 @@ from pipeline.report.intervals import MINIMUM_BLOCKS
 from pipeline.report.table import TrialsTable
 from pipeline.report.words import count
 
+COMPARED = 2
+"""Arms that a verdict is about."""
 Terms = Mapping[str, Any]
 """A declaration: ``at`` (an ISO time), the study's ``hash``, and :attr:`pipeline.spec.Study.terms`."""
 
@@ -16,7 +18,8 @@ Terms = Mapping[str, Any]
 def declared(table: TrialsTable) -> Terms | None:
     """The declaration that binds: the first from which a verdict could come; those before it are pilots."""
     known = _known(table)
-    return next((terms for terms in known if terms["blocks"] >= MINIMUM_BLOCKS), known[-1] if known else None)
+    able = [terms for terms in known if terms["blocks"] >= MINIMUM_BLOCKS and len(terms["contrast"]) == COMPARED]
+    return next(iter([*able, *known[-1:]]), None)
 
 
 def breaches(table: TrialsTable) -> Iterator[str]:

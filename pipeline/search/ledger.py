@@ -121,12 +121,21 @@ class Ledger:
     @property
     def declaration(self) -> Study | None:
         """The study as it was declared when it last ran."""
-        return next((Study.from_json(json.loads(a["declaration"])) for a in self._own().values()), None)
+        latest = self._latest()
+        return Study.from_json(json.loads(latest["declaration"])) if latest else None
 
     @property
     def declarations(self) -> list[dict[str, Any]]:
         """What the comparison was declared to be, each time that it changed: when, after how many trials, and its terms."""
-        return max((list(a.get(DECLARATIONS, ())) for a in self._own().values()), key=len, default=[])
+        return list(self._latest().get(DECLARATIONS, ()))
+
+    def _latest(self) -> Mapping[str, Any]:
+        """The attributes that were noted last; those of an arm or block that was left out since are behind."""
+
+        def noted(attributes: Mapping[str, Any]) -> str:
+            return max((str(terms["at"]) for terms in attributes.get(DECLARATIONS, ())), default="")
+
+        return max(self._own().values(), key=noted, default={})
 
     def _declared_anew(self) -> list[dict[str, Any]]:
         """The declarations, with the study's own as the last. One that no trial was recorded under leaves no trace."""
@@ -137,12 +146,14 @@ class Ledger:
         if known and terms.items() <= known[-1].items():
             return known
         kept = [earlier for earlier in known if earlier["after"] < trials]
-        return [*kept, {"at": datetime.now(UTC).isoformat(timespec="seconds"), "after": trials, **terms}]
+        if kept and terms.items() <= kept[-1].items():
+            return kept
+        return [*kept, {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "after": trials, **terms}]
 
     @property
     def classes(self) -> int | None:
         """The number of classes of the study's data, where it was recorded."""
-        return next((attributes.get("classes") for attributes in self._own().values()), None)
+        return self._latest().get("classes")
 
     @property
     def study_names(self) -> list[str]:

@@ -10,7 +10,7 @@ from synthetic import SPACE, bowl, make_frame, make_study, make_table
 from pipeline.report import TrialsTable
 from pipeline.report.findings import Findings
 from pipeline.report.sentences import sentences
-from pipeline.spec import Arm, Float, SearchSpace
+from pipeline.spec import Arm, Categorical, Float, SearchSpace
 
 TWO = (Arm("random"), Arm("shifted_grid"))
 
@@ -123,6 +123,13 @@ def test_a_declaration_that_was_changed_is_no_evidence(before, reason):
     assert reason in found.verdict.sentence
 
 
+def test_one_arm_alone_binds_nothing():
+    """It can have no verdict, so what is compared with it later is declared then; that it came before is noted."""
+    found = findings(provenance=declarations({"contrast": ["random"]}, {}))
+    assert found.obstacles == []
+    assert found.notes[0].startswith("A pilot of 10 blocks of 36 trials for each arm came before")
+
+
 def test_a_declaration_that_stands_is_no_obstacle():
     """A study whose first declaration is the one it has now has nothing in its way, and nothing to note."""
     found = findings(provenance=declarations({}, {"trials": 12}, {}))
@@ -177,9 +184,15 @@ def test_a_grid_in_sequence_is_flagged(nesting):
     assert "visited in sequence and not to its end" in findings(sequential(cut, nesting), cut).verdict.sentence
 
 
-def test_a_shuffled_grid_of_one_hyperparameter_is_no_sequence():
-    """A grid's levels in no order are not taken for a walk because there is nothing else that steps."""
-    space = SearchSpace(learning_rate=Float(1e-4, 10, log=True, levels=12))
+@pytest.mark.parametrize(
+    "space",
+    [
+        SearchSpace(learning_rate=Float(1e-4, 10, log=True, levels=12)),
+        SearchSpace(hidden=Categorical(*(f"{width}x10" for width in range(10, 90, 10)))),
+    ],
+)
+def test_a_shuffled_grid_of_one_hyperparameter_is_no_sequence(space):
+    """Levels in no order, numbers or words, are not taken for a walk because there is nothing else that steps."""
     line = make_study(space=space, arms=(Arm("random"), Arm("grid")), trials=6)
     frame = make_frame(line, lambda frame, _, rng: rng.uniform(0.5, 0.9, len(frame)))
     assert not any("in sequence" in reason for reason in findings(frame, line).obstacles)
