@@ -156,7 +156,7 @@ class Trajectory:
             at = traceback.extract_tb(error.__traceback__)[-1]
             raise Failed(
                 f"arm {self.arm.name!r}, block {self.block}, trial {self.told}: its sampler {self.arm.sampler} failed, at "
-                f"{at.filename}:{at.lineno}: {type(error).__name__}: {error}"
+                f"{at.filename}:{at.lineno}: {type(error).__name__}: {' '.join(str(error).split())}"
             ) from error
 
     @contextmanager
@@ -219,14 +219,14 @@ def _import(arm: Arm, path: str) -> Any:
     module, _, name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError, TypeError):
+    except Exception as problem:  # the module is anybody's, and may raise anything
         words = (*GRIDS, *PLANNED, *ADAPTIVE)
         if module:
             _check_importable(arm, path, module)
         hint = did_you_mean(path, words)
         raise ValueError(
             f"arm {arm.name!r}: unknown sampler {path!r}; {hint}expected one of {', '.join(words)}, or an import path"
-        ) from None
+        ) from problem
 
 
 def _check_importable(arm: Arm, path: str, module: str) -> None:

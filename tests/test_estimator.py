@@ -154,7 +154,14 @@ def test_a_setting_between_partial_fits_is_heeded(digits, before, after):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"hidden": (7,)}, {"activation": "tanh"}, {"batch_norm": True}, {"dropout": 0.5}, {"dtype": "float64"}],
+    [
+        {"hidden": (7,)},
+        {"activation": "tanh"},
+        {"batch_norm": True},
+        {"dropout": 0.5},
+        {"dtype": "float64"},
+        {"preprocessing": "pca"},
+    ],
 )
 def test_a_network_in_training_keeps_its_layers(digits, settings):
     """Settings of other layers are refused by name until they are put back; until then, it predicts with those it has."""
@@ -167,6 +174,16 @@ def test_a_network_in_training_keeps_its_layers(digits, settings):
     np.testing.assert_array_equal(fitted.predict_proba(X), before)
     fitted.fit(X, y)
     fitted.partial_fit(X, y)
+
+
+def test_a_pickle_of_an_older_version_predicts(digits):
+    """Without the note of what its network was built as, it is taken as built as it is set."""
+    X, y = digits[0][:50], digits[1][:50]
+    fitted = NumpyNetworkClassifier(max_iter=1).fit(X, y)
+    state = {name: value for name, value in fitted.__getstate__().items() if name != "built_"}
+    older = NumpyNetworkClassifier.__new__(NumpyNetworkClassifier)
+    older.__setstate__(state)
+    np.testing.assert_array_equal(older.predict_proba(X), fitted.predict_proba(X))
 
 
 def test_a_cell_beyond_the_networks_numbers_is_refused(digits):

@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from pipeline.hparams import HyperParams, TrainConfig
+from pipeline.training.minibatches import training_cuts
 
 RATIO = "update_ratio/layer"
 SCORES = {
@@ -76,7 +77,7 @@ class Facts:
 
         ``curves`` and ``scores`` are as they are recorded, with what was measured while it trained.
         """
-        steps = -(-train_rows // config.batch_size)
+        steps = len(training_cuts(train_rows, config.batch_size))
         facts = cls(classes, hparams, config.epochs, steps, val_rows, diverged)
         return replace(facts, **_measured(curves or {}, scores or {}))
 

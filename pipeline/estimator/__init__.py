@@ -233,10 +233,19 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         self.validation_loss_curve_: list[float] | None = None
         self.validation_scores_: list[float] | None = None
 
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        if hasattr(self, "parameters_"):
+            self._complete()
+
+    def _complete(self) -> None:
+        """Add what an older version did not save: its networks were built as they are set."""
+        if not hasattr(self, "built_"):
+            self.built_ = self._build()
+
     def renew(self) -> None:
         """Begin anew what further training remembers and draws from: what the optimizer keeps, and the order of the rows."""
-        if not hasattr(self, "built_"):  # saved by an older version, whose networks were built as they are set
-            self.built_ = self._build()
+        self._complete()
         self.order_ = np.random.default_rng(self.seed_)
         self.memory_: dict[str, Any] | None = None
         self.generators_: Sequence[np.random.Generator] = ()
@@ -266,7 +275,7 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         return tuple(shape)
 
     def _build(self) -> dict[str, Any]:
-        return built_of(self._hyperparams(), self._shape(), self.dtype)
+        return built_of(self._hyperparams(), self._shape(), self.dtype, self.preprocessing)
 
     def _config(self, rows: int) -> TrainConfig:
         """The settings for so many rows; ``ValueError`` names the one that is wrong."""

@@ -13,14 +13,14 @@ SHAPING = ("hidden", "activation", "batch_norm", "layer_norm", "dropout", "conv"
 """The hyperparameters that layers are made from."""
 
 Built = Mapping[str, Any]
-"""Those, as plain values, with ``image_shape`` and ``dtype``."""
+"""Those, as plain values, with ``image_shape``, ``dtype`` and ``preprocessing``."""
 
 
-def built_of(hparams: HyperParams, image_shape: tuple[int, ...], dtype: str) -> dict[str, Any]:
+def built_of(hparams: HyperParams, image_shape: tuple[int, ...], dtype: str, preprocessing: str) -> dict[str, Any]:
     """What a network of these is built as."""
     values = {name: getattr(hparams, name) for name in SHAPING}
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-    return {**plain, "image_shape": list(image_shape), "dtype": dtype}
+    return {**plain, "image_shape": list(image_shape), "dtype": dtype, "preprocessing": preprocessing}
 
 
 def layers_of(built: Built, features: int, classes: int) -> Architecture:

@@ -123,9 +123,13 @@ class Tracker:
         return self.client.create_run(self._experiment(), run_name=study.name, tags=source_tags() | marks)
 
     def _started(self, word: str) -> Run | None:
-        """The run that was started under a word."""
+        """The run that was started under a word and is RUNNING still; one that failed before its study was recorded has ended."""
         experiments = [experiment.experiment_id for experiment in self.client.search_experiments()] if word else []
-        found = self.client.search_runs(experiments, f"tags.{OPENING} = '{word}'", max_results=1) if experiments else []
+        found = (
+            self.client.search_runs(experiments, f"tags.{OPENING} = '{word}' and status = 'RUNNING'", max_results=1)
+            if experiments
+            else []
+        )
         return found[0] if found else None
 
     def _given(self) -> Run | None:
