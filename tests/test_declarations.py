@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.cli import main
 from pipeline.lookup import find_study
-from pipeline.search.ledger import DECLARATIONS, Ledger
+from pipeline.search.declarations import DECLARATIONS
+from pipeline.search.ledger import Ledger
 from pipeline.spec import Arm
 
 BASIS = {"network_version": 0, "data_sha256": ""}
@@ -67,6 +68,15 @@ def test_an_arm_that_was_left_out_before_the_first_trial_leaves_no_trace(tiny_st
     ledger = Ledger(now, store)
     assert [terms["contrast"] for terms in ledger.declarations] == [["sobol", "shifted_grid"]]
     assert ledger.declaration == now
+
+
+def test_blocks_that_were_asked_for_and_taken_back_leave_no_trace(small, tmp_path):
+    """Ten blocks that no trial was recorded in bind nothing, though their own records still have them."""
+    assert main(["search", str(small), "--workers", "1", "--blocks", "2"]) == 0
+    pilot, store = find_study(str(small), {"blocks": 2}), str(tmp_path / "optuna.log")
+    for blocks in (10, 2):
+        Ledger(replace(pilot, blocks=blocks), store).open("a-run", BASIS)
+    assert [terms["blocks"] for terms in Ledger(pilot, store).declarations] == [2]
 
 
 def test_a_store_from_before_declarations_were_kept_tells_its_last(small, tmp_path):

@@ -9,7 +9,7 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -21,13 +21,15 @@ from optuna.trial import FrozenTrial, TrialState
 from pipeline.addresses import redact, storage_file
 from pipeline.opening import opening
 from pipeline.search.dashboard import leave_figure, leave_note, note_of
+from pipeline.search.declarations import DECLARATIONS, declared_anew, difference, latest
 from pipeline.search.storage import at_once, open_storage
 from pipeline.spec import Arm, Study
 from pipeline.trial import FinishedTrial
 from pipeline.voice import hush
 
 SCORE, CURVE = "best/val_accuracy", "val/accuracy"
-DECLARATIONS, OPENING = "declarations", "opening"
+OPENING = "opening"
+"""What holds the word of :meth:`Ledger.announce`."""
 CONFIRMATION = "confirmation/"
 """What the attributes that confirm a trial begin with; its number follows."""
 Key = tuple[str, int, int]
@@ -68,7 +70,7 @@ class Ledger:
                 before, now = {**then.identity, **attributes.get("basis", {})}, {**self.study.identity, **basis}
                 raise ValueError(
                     f"study {self.study.name!r} is already recorded, and what decides its numbers has changed: "
-                    f"{_difference(before, now)}. Give it another name, begin it anew with --new, or undo the change"
+                    f"{difference(before, now)}. Give it another name, begin it anew with --new, or undo the change"
                 )
 
     def open(self, parent_run: str, basis: Mapping[str, Any], besides: Mapping[str, Any] | None = None) -> None:
@@ -77,12 +79,8 @@ class Ledger:
         ``besides`` are attributes beside it: facts of its data, and what the study goes on from.
         """
         declared: dict[str, Any] = {"declaration": json.dumps(self.study.to_json()), "declared_as": self._declared_name}
-        declared |= {
-            DECLARATIONS: self._declared_anew(),
-            "basis": dict(basis),
-            "mlflow_run": parent_run,
-            **(besides or {}),
-        }
+        declared |= {DECLARATIONS: declared_anew(self._latest, self.study, len(self.recorded()))}
+        declared |= {"basis": dict(basis), "mlflow_run": parent_run, **(besides or {})}
         for arm in self.study.arms:
             for block in range(self.study.blocks):
                 about = {"study": self.study.name, "arm": arm.name, "block": block, "sampler": arm.sampler}
@@ -121,39 +119,22 @@ class Ledger:
     @property
     def declaration(self) -> Study | None:
         """The study as it was declared when it last ran."""
-        latest = self._latest()
-        return Study.from_json(json.loads(latest["declaration"])) if latest else None
+        known = self._latest
+        return Study.from_json(json.loads(known["declaration"])) if known else None
 
     @property
     def declarations(self) -> list[dict[str, Any]]:
         """What the comparison was declared to be, each time that it changed: when, after how many trials, and its terms."""
-        return list(self._latest().get(DECLARATIONS, ()))
+        return list(self._latest.get(DECLARATIONS, ()))
 
+    @property
     def _latest(self) -> Mapping[str, Any]:
-        """The attributes that were noted last; those of an arm or block that was left out since are behind."""
-
-        def noted(attributes: Mapping[str, Any]) -> str:
-            return max((str(terms["at"]) for terms in attributes.get(DECLARATIONS, ())), default="")
-
-        return max(self._own().values(), key=noted, default={})
-
-    def _declared_anew(self) -> list[dict[str, Any]]:
-        """The declarations, with the study's own as the last. One that no trial was recorded under leaves no trace."""
-        terms, trials = {"hash": self.study.hash, **self.study.terms}, len(self.recorded())
-        known = self.declarations
-        if trials and not known and (then := self.declaration):  # recorded before declarations were kept
-            known = [{"at": "", "after": 0, "hash": then.hash, **then.terms}]
-        if known and terms.items() <= known[-1].items():
-            return known
-        kept = [earlier for earlier in known if earlier["after"] < trials]
-        if kept and terms.items() <= kept[-1].items():
-            return kept
-        return [*kept, {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "after": trials, **terms}]
+        return latest(self._own().values(), self.study)
 
     @property
     def classes(self) -> int | None:
         """The number of classes of the study's data, where it was recorded."""
-        return self._latest().get("classes")
+        return self._latest.get("classes")
 
     @property
     def study_names(self) -> list[str]:
@@ -269,21 +250,3 @@ def study_ids(address: str, parent_run: str) -> list[int]:
         for study in found
         if study.user_attrs.get("mlflow_run") == parent_run and study.user_attrs.get("block") == 0
     ]
-
-
-def _difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """The first few values that differ, by their path."""
-    a, b = _flat(then), _flat(now)
-    changed = [
-        f"{key} was {a.get(key, 'absent')!r}, is {b.get(key, 'absent')!r}"
-        for key in sorted({*a, *b})
-        if a.get(key) != b.get(key)
-    ]
-    return "; ".join(changed[:3]) + (f"; and {len(changed) - 3} more" if len(changed) > 3 else "")
-
-
-def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in record.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
-    return flat
