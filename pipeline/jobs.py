@@ -116,20 +116,15 @@ class Job:
             seen = self.check() if checked else []
             with self.recorded():
                 self._log_checks(seen)
-                self.ledger.open(
-                    self.tracker.run_id, self.basis, {"classes": class_count(self.study.dataset), **self.links}
-                )
+                besides = {"classes": class_count(self.study.dataset), **self.links}
+                self.ledger.open(self.tracker.run_id, self.basis, besides)
                 yield
 
     @contextlib.contextmanager
     def recorded(self) -> Iterator[None]:
         """Do the body under the study's run in MLflow, whose status tells how it ended."""
-        if self.manual:
-            self.tracker.open(self.study)
-        elif run_id := self.ledger.parent_run:
-            self.tracker.open(self.study, run_id)
-        else:
-            self.tracker.open(self.study, word=self.ledger.announce())
+        known = None if self.manual else self.ledger.parent_run
+        self.tracker.open(self.study, known, "" if known or self.manual else self.ledger.announce())
         if self.links:
             self.tracker.set_tags({key: str(value) for key, value in self.links.items()})
         try:

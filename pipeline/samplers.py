@@ -17,6 +17,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -156,7 +157,7 @@ class Trajectory:
             at = traceback.extract_tb(error.__traceback__)[-1]
             raise Failed(
                 f"arm {self.arm.name!r}, block {self.block}, trial {self.told}: its sampler {self.arm.sampler} failed, at "
-                f"{at.filename}:{at.lineno}: {type(error).__name__}: {' '.join(str(error).split())}"
+                f"{at.filename}:{at.lineno}: {type(error).__name__}: {_in_a_line(error)}"
             ) from error
 
     @contextmanager
@@ -208,36 +209,34 @@ def _from_hub(arm: Arm, path: str) -> Any:
     try:
         return getattr(optunahub.load_module(package), name)
     except Exception as error:  # it is a package of anybody's, from a network that may be away
-        raise ValueError(
-            f"arm {arm.name!r}: {path} cannot be had from OptunaHub ({' '.join(str(error).split())})"
-        ) from error
+        raise ValueError(f"arm {arm.name!r}: {path} cannot be had from OptunaHub ({_in_a_line(error)})") from error
 
 
 def _import(arm: Arm, path: str) -> Any:
     if path.startswith(HUB):
         return _from_hub(arm, path)
     module, _, name = path.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except Exception as problem:  # the module is anybody's, and may raise anything
-        words = (*GRIDS, *PLANNED, *ADAPTIVE)
-        if module:
-            _check_importable(arm, path, module)
-        hint = did_you_mean(path, words)
-        raise ValueError(
-            f"arm {arm.name!r}: unknown sampler {path!r}; {hint}expected one of {', '.join(words)}, or an import path"
-        ) from problem
+    if module and hasattr(found := _module(arm, path, module), name):
+        return getattr(found, name)
+    words = (*GRIDS, *PLANNED, *ADAPTIVE)
+    raise ValueError(
+        f"arm {arm.name!r}: unknown sampler {path!r}; {did_you_mean(path, words)}expected one of {', '.join(words)}, or an "
+        "import path"
+    )
 
 
-def _check_importable(arm: Arm, path: str, module: str) -> None:
-    """Raise ``ValueError``, with the reason, for an import path whose module is not to be had."""
+def _module(arm: Arm, path: str, module: str) -> ModuleType:
     try:
-        importlib.import_module(module)
-    except Exception as error:
+        return importlib.import_module(module)
+    except Exception as error:  # it is anybody's, and may raise anything
         raise ValueError(
-            f"arm {arm.name!r}: {path} cannot be imported ({' '.join(str(error).split())}). Install its package, or put "
-            "its folder on PYTHONPATH"
+            f"arm {arm.name!r}: {path} cannot be imported ({_in_a_line(error)}). Install its package, or put its folder "
+            "on PYTHONPATH"
         ) from error
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 @contextmanager

@@ -42,10 +42,10 @@ def label_checks(study: Study, data: Dataset) -> Iterator[CheckResult]:
     for draws in DRAWS:
         control = np.stack([_accuracies(study.fixed, config, data, split, draws) for split in shuffled])
         true = float(_accuracies(study.fixed, config, data, rows, draws).max())
-        first = belongs(true, float(control.max()), len(data.val), config.epochs)
-        if first.passed:
+        result = belongs(true, float(control.max()), len(data.val), config.epochs)
+        if result.passed:
             break
-    yield first
+    yield result
     guess = float(np.bincount(data.val.labels).max()) / len(data.val)
     yield teaches_nothing(control.mean(axis=1), guess, len(data.val))
 

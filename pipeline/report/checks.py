@@ -100,8 +100,8 @@ def is_sequential(pool: Pool, space: SearchSpace) -> bool:
 
 def _steps(visited: pd.Series, dimension: Dimension) -> NDArray[np.int64]:
     """A hyperparameter's values as steps of a walk, up or down as the first move goes, in the order that it lists them."""
-    levels = list(dimension.choices) if isinstance(dimension, Categorical) else sorted(visited.unique())
-    codes = np.array([levels.index(value) for value in visited])
+    levels = dimension.choices if isinstance(dimension, Categorical) else sorted(visited.unique())
+    codes: NDArray[np.int64] = visited.map({level: i for i, level in enumerate(levels)}).to_numpy("int64")
     moves = np.diff(codes)
     return -codes if moves[moves != 0][:1].sum() < 0 else codes
 

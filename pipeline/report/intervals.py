@@ -76,7 +76,7 @@ def sign_flip_p(differences: Array) -> float:
 
 
 COARSE = {6: 1.27, 7: 1.07, 8: 1.04}
-"""How much larger a difference of few blocks must be for exact sign flips to find it, too (20,000 draws of normal ones)."""
+"""How much larger a difference of few blocks must be for exact sign flips to find it, too (by 4,000 draws of normal ones)."""
 
 
 def detectable_difference(differences: Array, power: float = 0.8) -> float:

@@ -35,7 +35,9 @@ logging.getLogger("mlflow.store.db.utils").setLevel(
     logging.CRITICAL
 )  # a new database is no news; errors are raised too
 logger = logging.getLogger(__name__)
-NOTE, OPENING = "mlflow.note.content", "opening"
+NOTE = "mlflow.note.content"
+OPENING = "opening"
+"""The tag that holds the word of a study that is not recorded yet."""
 GENERATED = re.compile(r"[a-z]+-[a-z]+-\d+")
 """The names that MLflow makes up for runs."""
 LONGEST_NAME = 500
@@ -85,12 +87,13 @@ class Tracker:
     def open(self, study: Declared, run_id: str | None = None, word: str = "") -> None:
         """Go on with the study's run; or start it: the run that ``mlflow run`` opened, or a new one.
 
-        One that was started under the ``word`` before, and whose id its study did not live to record, is gone on with. Raises ``ValueError`` if either run is named but is not in this store.
+        One that was started under the ``word`` before, and whose id its study did not live to record, is gone on with.
+        Raises ``ValueError`` if either run is named but is not in this store.
         """
         given = self._given()
         if run_id is None:
             marks = {OPENING: word} if word else {}
-            self.parent = self._started(word) or given or self._create_parent(study, marks)
+            self.parent = (self._started(word) if word else None) or given or self._create_parent(study, marks)
             if given:
                 self.set_tags(marks)
             self.client.log_dict(self.run_id, study.to_json(), "study.json")
@@ -123,14 +126,13 @@ class Tracker:
         return self.client.create_run(self._experiment(), run_name=study.name, tags=source_tags() | marks)
 
     def _started(self, word: str) -> Run | None:
-        """The run that was started under a word and is RUNNING still; one that failed before its study was recorded has ended."""
-        experiments = [experiment.experiment_id for experiment in self.client.search_experiments()] if word else []
-        found = (
-            self.client.search_runs(experiments, f"tags.{OPENING} = '{word}' and status = 'RUNNING'", max_results=1)
-            if experiments
-            else []
-        )
+        """The run that was started under a word and is RUNNING still: one that failed has had its end."""
+        query = f"tags.{OPENING} = '{word}' and status = 'RUNNING'"
+        found = self.client.search_runs(self._experiments(), query, max_results=1)
         return found[0] if found else None
+
+    def _experiments(self) -> list[str]:
+        return [experiment.experiment_id for experiment in self.client.search_experiments()]
 
     def _given(self) -> Run | None:
         """The run that ``mlflow run`` opened for this process, if it did."""
@@ -253,9 +255,8 @@ class Tracker:
 
     def find_latest(self) -> str | None:
         """Turn to the run of the study that was started last; its id, or None where no study is recorded."""
-        experiments = [experiment.experiment_id for experiment in self.client.search_experiments()]
         order = ["attributes.start_time DESC"]
-        found = self.client.search_runs(experiments, "tags.kind = 'study'", max_results=1, order_by=order)
+        found = self.client.search_runs(self._experiments(), "tags.kind = 'study'", max_results=1, order_by=order)
         if not found:
             return None
         self.parent = found[0]

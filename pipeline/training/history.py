@@ -34,8 +34,8 @@ class History:
     is the first epoch of the best validation accuracy. ``val_correct`` and ``test_correct`` (K, N) say which rows the
     checkpoint classifies right. ``layers[key]`` is (K, epochs, L): of one step of the epoch, |update|/|W| and |gradient| of
     each layer's weights, and, in the last epoch alone, the dead and saturated shares of each hidden layer's units over
-    the validation rows (L - 1 of them); NaN where a trial has no such layer. ``first_loss`` (K,) is over some training rows, before the first step;
-    ``batch_accuracy`` (K,) the checkpoint's on the validation rows where batch norm goes by each batch's own statistics,
+    the validation rows (L - 1 of them); NaN where a trial has no such layer. ``first_loss`` (K,) is over some training rows,
+    before the first step; ``batch_accuracy`` (K,) the checkpoint's on the validation rows where batch norm goes by each batch's own statistics,
     NaN without batch norm. ``epochs`` (K,) counts the finite epochs; ``seconds`` (K,) is each trial's share of the time.
     A diverged trial scores as a guess does, 1/C; its losses are NaN.
     """
