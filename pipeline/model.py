@@ -116,8 +116,7 @@ def load(arrays: Path | str, plain: Path | str) -> NumpyNetworkClassifier:
     classifier = NumpyNetworkClassifier()
     with np.load(arrays, allow_pickle=False) as found:
         state = {name: found[name] for name in found.files}
-    for name, value in (state | json.loads(Path(plain).read_text())).items():
-        setattr(classifier, name, value)
+    classifier.__setstate__(state | json.loads(Path(plain).read_text()))
     classifier.renew()
     return classifier
 

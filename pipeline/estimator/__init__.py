@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from math import prod
 from typing import Any, Self
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
@@ -20,9 +18,10 @@ from pipeline.data import Dataset, Split
 from pipeline.data.dataset import transformed
 from pipeline.data.preprocessing import Transform, learn
 from pipeline.data.rows import check_cells
-from pipeline.estimator.built import built_of, check_same, layers_of
+from pipeline.estimator.built import check_same, layers_of
 from pipeline.estimator.labels import encode, labels_of
 from pipeline.estimator.outcome import Patience, check_finite, curves_of, train_one
+from pipeline.estimator.settings import HYPERPARAMETERS, Settings
 from pipeline.estimator.state import all_or_nothing, plain
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.nn.layers import Array, Workspace
@@ -30,19 +29,15 @@ from pipeline.nn.network import Network, forward, make_network, set_dropout
 from pipeline.training import CURVES, Record, Watch, all_go_on, run
 from pipeline.training.lockstep import Tile, make_tiles
 from pipeline.training.memory import EVALUATION_ROWS
-from pipeline.validation import check_flag, check_integer, check_number, check_sizes
+from pipeline.validation import check_flag, check_integer, check_number
 
-HYPERPARAMETERS = tuple(f.name for f in fields(HyperParams) if f.name != "seed")
 NUMBERS = ("float64", "float32")
 NO_CURVES: Mapping[str, Sequence[float]] = {}
 LEAST_SHARE = 1e-6
 """Of the rows, for ``validation_fraction``; what is asked of it beyond that is a row of each class."""
-LARGEST_BATCH = 64
-"""What ``batch_size="auto"`` takes of larger data."""
 
 
-@dataclass(repr=False, eq=False)
-class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  # scikit-learn has no types
     """A neural network of dense layers, trained by minibatches on the softmax cross-entropy.
 
     The parameters down to ``conv`` are those of :class:`pipeline.hparams.HyperParams`, by the names that they have
@@ -60,41 +55,6 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
     early stopping, ``validation_loss_curve_`` and ``validation_scores_``, the accuracies (else ``None``). All that it
     remembers is plain: numbers, text, lists, arrays and NumPy's generators. A fit that fails leaves it as it was.
     """
-
-    hidden: Any = (50,)
-    learning_rate: float = 0.1
-    l2: float = 0.0
-    momentum: float = 0.0
-    activation: str = "relu"
-    init: str | float = "he"
-    batch_norm: bool = False
-    layer_norm: bool = False
-    dropout: float = 0.0
-    l1: float = 0.0
-    max_norm: float = 0.0
-    label_smoothing: float = 0.0
-    optimizer: str = "sgd"
-    beta1: float = 0.9
-    beta2: float = 0.999
-    rho: float = 0.99
-    epsilon: float = 1e-8
-    clip: float = 0.0
-    schedule: str = "constant"
-    warmup: int = 0
-    step_factor: float = 0.5
-    step_epochs: int = 5
-    decay_rate: float = 0.1
-    conv: Any = ()
-    max_iter: int = 20
-    batch_size: int | str = "auto"
-    preprocessing: str = "standardise"
-    image_shape: tuple[int, ...] = ()
-    dtype: str = "float32"
-    early_stopping: bool = False
-    validation_fraction: float = 0.1
-    n_iter_no_change: int = 10
-    tol: float = 1e-4
-    random_state: Any = 0
 
     @classmethod
     def from_trained(
@@ -235,17 +195,11 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
 
     def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)
-        if hasattr(self, "parameters_"):
-            self._complete()
-
-    def _complete(self) -> None:
-        """Add what an older version did not save: its networks were built as they are set."""
-        if not hasattr(self, "built_"):
-            self.built_ = self._build()
+        if hasattr(self, "parameters_") and not hasattr(self, "built_"):
+            self.built_ = self._build()  # an older version saved none: its networks were built as they are set
 
     def renew(self) -> None:
         """Begin anew what further training remembers and draws from: what the optimizer keeps, and the order of the rows."""
-        self._complete()
         self.order_ = np.random.default_rng(self.seed_)
         self.memory_: dict[str, Any] | None = None
         self.generators_: Sequence[np.random.Generator] = ()
@@ -262,29 +216,6 @@ class NumpyNetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         self._keep_curves(curves_of(record), validated=len(val) > 0)
         self._keep_network(record.checkpoint if len(val) else tile.network)
         self.order_, self.memory_, self.generators_ = order, tile.optimizer.memory, tile.network.generators
-
-    def _hyperparams(self) -> HyperParams:
-        return HyperParams(**{name: plain(getattr(self, name)) for name in HYPERPARAMETERS}, seed=self.seed_)
-
-    def _shape(self) -> tuple[int, ...]:
-        """The shape of a row that is an image, or none; ``ValueError`` if rows have another number of columns."""
-        shape = plain(self.image_shape)
-        check_sizes("image_shape", shape)
-        if shape and prod(shape) != self.n_features_in_:
-            raise ValueError(f"image_shape: got {shape!r}, of {prod(shape)} numbers; rows have {self.n_features_in_}")
-        return tuple(shape)
-
-    def _build(self) -> dict[str, Any]:
-        return built_of(self._hyperparams(), self._shape(), self.dtype, self.preprocessing)
-
-    def _config(self, rows: int) -> TrainConfig:
-        """The settings for so many rows; ``ValueError`` names the one that is wrong."""
-        check_integer("max_iter", plain(self.max_iter), low=1)
-        size = min(LARGEST_BATCH, rows) if self.batch_size == "auto" else plain(self.batch_size)
-        config = TrainConfig(plain(self.max_iter), size, self.preprocessing, dtype=self.dtype)
-        if size > rows:
-            raise ValueError(f"batch_size: got {size}; there are {rows} rows to train on. Give fewer, or 'auto'")
-        return config
 
     def _tile(self, hparams: HyperParams, config: TrainConfig) -> Tile:
         """The network in training: freshly drawn, or with all that it remembers."""
