@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.arguments import EXIT_USER, parser
+from pipeline.errors import UserError
 
 if TYPE_CHECKING:
     from pipeline.jobs import Job
@@ -39,22 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         if args.debug:
             raise
-        if isinstance(error, ValueError) and is_told(error):
+        if isinstance(error, UserError):
             _complain(f"error: {error}")
             return EXIT_USER
         if not (reason := store_failure(error)):
             raise
         _complain(f"error: {reason}. What is recorded stays, and {_way_on(args)}")
         return EXIT_FAILED
-
-
-def is_told(error: Exception) -> bool:
-    """Whether it was raised here, to tell the user of a mistake; out of a library's depth it is an error of the program.
-
-    One that comes from a worker was raised there, and is known by its kind, if that is of this package.
-    """
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return any(name.startswith("pipeline.") for name in (frame.f_globals["__name__"], type(error).__module__))
 
 
 def dispatch(args: argparse.Namespace, interrupts: Any) -> int:
@@ -117,7 +108,7 @@ def _lecture(args: argparse.Namespace, voice: Voice) -> None:
     from pipeline.stores import resolve_stores
 
     if given := _given(args, ("trials", "blocks")):
-        raise ValueError(f"--{next(iter(given))}: {args.study} is an experiment, and takes a --seed alone")
+        raise UserError(f"--{next(iter(given))}: {args.study} is an experiment, and takes a --seed alone")
     names = [args.study] if args.study else experiment_names()
     experiments = [find_experiment(name, _given(args, ("seed",))) for name in names]
     LectureJob(experiments, resolve_stores(args.tracking_uri, args.storage), voice).run()
@@ -181,9 +172,9 @@ def _call(args: argparse.Namespace, job: Job) -> None:
 def _scheduler(args: argparse.Namespace) -> str:
     """The address of the scheduler of the cluster that trains; empty, for workers on this machine."""
     if args.backend == "dask" and not args.scheduler:
-        raise ValueError("--backend: dask needs the --scheduler of a cluster, like tcp://HOST:8786")
+        raise UserError("--backend: dask needs the --scheduler of a cluster, like tcp://HOST:8786")
     if args.backend == "loky" and args.scheduler:
-        raise ValueError("--backend: loky is this machine's workers, and has no --scheduler")
+        raise UserError("--backend: loky is this machine's workers, and has no --scheduler")
     return str(args.scheduler)
 
 

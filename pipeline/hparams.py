@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from pipeline.errors import UserError
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.blocks import parse_conv
 from pipeline.nn.initializers import INITIALIZERS
@@ -136,9 +137,7 @@ class TrainConfig:
         for name in ("validation", "test"):
             check_number(name, getattr(self, name), low=0.0, below=1.0)
         if not 0 < self.validation + self.test < 1:
-            raise ValueError(
-                f"validation + test: got {self.validation + self.test:g}; expected a share between 0 and 1"
-            )
+            raise UserError(f"validation + test: got {self.validation + self.test:g}; expected a share between 0 and 1")
 
 
 def recorded(values: HyperParams | TrainConfig) -> dict[str, Any]:
@@ -160,12 +159,12 @@ def parse_hidden(value: Any) -> tuple[int, ...]:
     if isinstance(value, str):
         sizes = value.split("x") if value else []
         if not all(size.isdecimal() for size in sizes):
-            raise ValueError(f"hidden: got {value!r}; expected sizes, or text like 100x50")
+            raise UserError(f"hidden: got {value!r}; expected sizes, or text like 100x50")
         value = [int(size) for size in sizes]
     elif isinstance(value, int):
         value = [value]
     elif not isinstance(value, (list, tuple)):
-        raise ValueError(f"hidden: got {value!r}; expected sizes, or text like 100x50")
+        raise UserError(f"hidden: got {value!r}; expected sizes, or text like 100x50")
     for size in value:
         check_integer("hidden", size, low=1)
     return tuple(int(size) for size in value)

@@ -67,7 +67,7 @@ class Job:
 
     @cached_property
     def planned(self) -> list[PlannedTrial]:
-        """The plan. Raises ``ValueError`` for a study that cannot be planned, before any store is touched."""
+        """The plan. Raises :class:`UserError` for a study that cannot be planned, before any store is touched."""
         return plan(self.study)
 
     @cached_property
@@ -89,7 +89,7 @@ class Job:
 
     @cached_property
     def agenda(self) -> Agenda:
-        """What the study still owes. Raises ``ValueError`` if another one is recorded in its name."""
+        """What the study still owes. Raises :class:`UserError` if another one is recorded in its name."""
         self.ledger.check_same(self.basis)
         return draw_agenda(self.ledger.study, self.planned, self.ledger.recorded())
 

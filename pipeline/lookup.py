@@ -14,6 +14,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 import pipeline
+from pipeline.errors import UserError
 from pipeline.experiment import DEMONSTRATIONS, Experiment
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.spec import Arm, Float, Pruner, Stage, Study
@@ -39,15 +40,15 @@ DECLARATIONS = {
 
 
 def find_experiment(name: str, overrides: Mapping[str, Any]) -> Experiment:
-    """The experiment of that name, with ``lecture_`` before it or not. Raises ``ValueError`` if there is none."""
+    """The experiment of that name, with ``lecture_`` before it or not. Raises :class:`UserError` if there is none."""
     name = next((full for full in (name, f"{PREFIX}{name}") if full in study_names()), name)
     if name not in study_names() and not name.endswith(".py"):
         short = [full.removeprefix(PREFIX) for full in experiment_names()]
         if close := difflib.get_close_matches(name.removeprefix(PREFIX), short, n=1):
-            raise ValueError(f"unknown experiment {name!r}. Did you mean {close[0]}?")
+            raise UserError(f"unknown experiment {name!r}. Did you mean {close[0]}?")
     declared = getattr(_load(_path(name)), "STUDY", None)
     if not isinstance(declared, Experiment):
-        raise ValueError(f"{_path(name)}: is no experiment. Known: {', '.join(experiment_names())}")
+        raise UserError(f"{_path(name)}: is no experiment. Known: {', '.join(experiment_names())}")
     return replace(declared, **overrides)
 
 
@@ -64,14 +65,14 @@ def is_experiment(name: str) -> bool:
 
 
 def find_study(name: str, overrides: Mapping[str, Any]) -> Study:
-    """The study of that name or path, with the overrides that are given. Raises ``ValueError`` with one line if there is none."""
+    """The study of that name or path, with the overrides that are given. Raises :class:`UserError` with one line if there is none."""
     study = getattr(_load(_path(name)), "STUDY", None)
     if isinstance(study, Experiment):
-        raise ValueError(
+        raise UserError(
             f"{_path(name)}: is an experiment, and there is nothing to search. Run it: babysit lecture {name}"
         )
     if not isinstance(study, Study):
-        raise ValueError(f"{_path(name)}: it must end in STUDY = Study(...); got {type(study).__name__}")
+        raise UserError(f"{_path(name)}: it must end in STUDY = Study(...); got {type(study).__name__}")
     return replace(study, **overrides)
 
 
@@ -82,21 +83,21 @@ def study_names() -> list[str]:
 
 def _path(name: str) -> Path:
     if len(name) > LONGEST_PATH:
-        raise ValueError(f"unknown study {name[:60]!r}...: got {len(name)} characters; expected a name or a path")
+        raise UserError(f"unknown study {name[:60]!r}...: got {len(name)} characters; expected a name or a path")
     if name.endswith(".py"):
         if Path(name).is_dir() or (Path(name).exists() and not Path(name).is_file()):
-            raise ValueError(
+            raise UserError(
                 f"{name}: is {'a folder' if Path(name).is_dir() else 'no regular file'}; expected a study's file"
             )
         if not Path(name).is_file():
-            raise ValueError(f"study file not found: {name} (in {Path.cwd()})")
+            raise UserError(f"study file not found: {name} (in {Path.cwd()})")
         return Path(name)
     for folder in FOLDERS:
         if (folder / f"{name}.py").is_file():
             return folder / f"{name}.py"
     close = difflib.get_close_matches(name, study_names(), n=1)
     hint = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(study_names())}"
-    raise ValueError(f"unknown study {name!r}. {hint}")
+    raise UserError(f"unknown study {name!r}. {hint}")
 
 
 class FromSource(SourceFileLoader):
@@ -110,16 +111,16 @@ class FromSource(SourceFileLoader):
 
 def _load(path: Path) -> ModuleType:
     if (size := path.stat().st_size) > LONGEST:
-        raise ValueError(f"{path}: got {size:,} bytes; a study is a short file, of {LONGEST:,} at most")
+        raise UserError(f"{path}: got {size:,} bytes; a study is a short file, of {LONGEST:,} at most")
     name = f"study_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path, loader=FromSource(name, str(path.absolute())))
     if spec is None or spec.loader is None:
-        raise ValueError(f"{path}: is no Python file")
+        raise UserError(f"{path}: is no Python file")
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise ValueError(f"{path}{_line(error, path)}: {_says(error)}") from error
+        raise UserError(f"{path}{_line(error, path)}: {_says(error)}") from error
     return module
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.addresses import redact, sqlite_file
+from pipeline.errors import UserError
 
 try:
     import fcntl
@@ -50,7 +51,7 @@ def store_failure(error: BaseException) -> str:
 
 @contextmanager
 def opening(name: str, address: str) -> Iterator[None]:
-    """Open a store in the body. Raises ``ValueError``, with the flag and the address, if it cannot be opened.
+    """Open a store in the body. Raises :class:`UserError`, with the flag and the address, if it cannot be opened.
 
     Processes that open SQLite databases of one folder take turns: two that make the same one at once spoil it for good.
     """
@@ -63,7 +64,7 @@ def opening(name: str, address: str) -> Iterator[None]:
         if not reason and isinstance(error, (KeyError, AssertionError)):
             reason = f"it is damaged: {type(error).__name__}: {error}; restore a copy of it, or give another"
         if reason:
-            raise ValueError(f"{name}: cannot open {redact(address)} ({reason})") from error
+            raise UserError(f"{name}: cannot open {redact(address)} ({reason})") from error
         raise
 
 

@@ -18,6 +18,7 @@ import optuna
 from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial, TrialState
 
+from pipeline.errors import UserError
 from pipeline.spec import Pruner
 
 PRUNERS: dict[str, tuple[type[BasePruner], dict[str, Any]]] = {
@@ -110,12 +111,12 @@ class Judge:
 
 
 def make_pruner(pruner: Pruner, epochs: int) -> BasePruner:
-    """Optuna's pruner. Raises ``ValueError`` if there is none of that name, or its arguments do not fit."""
+    """Optuna's pruner. Raises :class:`UserError` if there is none of that name, or its arguments do not fit."""
     if pruner.name not in PRUNERS:
-        raise ValueError(f"pruner: unknown name {pruner.name!r}; expected one of {', '.join(PRUNERS)}")
+        raise UserError(f"pruner: unknown name {pruner.name!r}; expected one of {', '.join(PRUNERS)}")
     kind, arguments = PRUNERS[pruner.name]
     budget = {"max_resource": epochs} if pruner.name == "hyperband" else {}
     try:
         return kind(**{**arguments, **budget, **pruner.arguments})
     except (TypeError, ValueError) as error:
-        raise ValueError(f"pruner {pruner.name!r}: {kind.__name__} does not take its arguments: {error}") from None
+        raise UserError(f"pruner {pruner.name!r}: {kind.__name__} does not take its arguments: {error}") from None

@@ -15,6 +15,7 @@ from pipeline import __version__
 from pipeline.addresses import redact
 from pipeline.babysitting.diagnosis import GOOD
 from pipeline.babysitting.summary import summary
+from pipeline.errors import UserError
 from pipeline.model import best_trial, keeping, train_again
 from pipeline.portrait import save_pictures
 from pipeline.report import TrialsTable, write_report, write_table
@@ -53,7 +54,7 @@ class Publication:
         """
         trials = self.ledger.table()
         if trials.empty:
-            raise ValueError(f"study {self.study.name!r}: no trial of it is recorded yet; there is nothing to report")
+            raise UserError(f"study {self.study.name!r}: no trial of it is recorded yet; there is nothing to report")
         records = trials.to_dict("records")
         diagnosis = self.diagnose(records)
         facts = {"declarations": self.ledger.declarations, "classes": self.ledger.classes, "diagnosis": diagnosis}

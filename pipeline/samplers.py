@@ -26,7 +26,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
-from pipeline.errors import Failed
+from pipeline.errors import Failed, UserError
 from pipeline.seeds import derive_seed
 from pipeline.spec import Arm, Float, Point, Study
 from pipeline.validation import did_you_mean
@@ -60,15 +60,15 @@ def is_planned(arm: Arm) -> bool:
 
 
 def check_sampler(arm: Arm, study: Study) -> None:
-    """Raise ``ValueError`` if there is no such sampler, a package it needs is missing, or its arguments do not fit."""
+    """Raise :class:`UserError` if there is no such sampler, a package it needs is missing, or its arguments do not fit."""
     if arm.sampler not in GRIDS:
         optuna_study(arm, study, 0)
         if not is_planned(arm) and _first(arm, study) != _first(arm, study):
-            raise ValueError(
+            raise UserError(
                 f"arm {arm.name!r}: {arm.sampler} draws other points each time it is made; it needs a parameter `seed`"
             )
     elif arm.arguments:
-        raise ValueError(
+        raise UserError(
             f"arm {arm.name!r}: got {dict(arm.arguments)}; a grid takes no arguments, its levels are the space's"
         )
 
@@ -78,7 +78,7 @@ def _first(arm: Arm, study: Study) -> Point:
     try:
         return Trajectory(arm, study, 0).ask()
     except Failed as failure:
-        raise ValueError(
+        raise UserError(
             f"arm {arm.name!r}: {arm.sampler} cannot draw with its arguments {dict(arm.arguments)}: {failure.__cause__}"
         ) from None
 
@@ -173,7 +173,7 @@ class Trajectory:
 def optuna_study(arm: Arm, study: Study, block: int) -> optuna.Study:
     """A study in memory whose sampler is the arm's, under its seed for the block.
 
-    Raises ``ValueError`` if there is no such sampler, a package it needs is missing, or its arguments do not fit.
+    Raises :class:`UserError` if there is no such sampler, a package it needs is missing, or its arguments do not fit.
     """
     hush("optuna")
     seed = derive_seed(study.seed, "sampler", arm.name, block)
@@ -184,18 +184,18 @@ def optuna_study(arm: Arm, study: Study, block: int) -> optuna.Study:
 def _sampler(arm: Arm, seed: int) -> BaseSampler:
     path, arguments = {**PLANNED, **ADAPTIVE}.get(arm.sampler, (arm.sampler, {}))
     if "seed" in arm.arguments:
-        raise ValueError(f"arm {arm.name!r}: a seed is no argument; every arm and block has one of its own")
+        raise UserError(f"arm {arm.name!r}: a seed is no argument; every arm and block has one of its own")
     missing = arm.sampler in NEEDS and importlib.util.find_spec(NEEDS[arm.sampler]) is None
     if missing:
-        raise ValueError(f"arm {arm.name!r}: {path} needs the package {NEEDS[arm.sampler]}; install it beside babysit")
+        raise UserError(f"arm {arm.name!r}: {path} needs the package {NEEDS[arm.sampler]}; install it beside babysit")
     kind = _import(arm, path)
     seeded = {"seed": seed} if "seed" in inspect.signature(kind).parameters else {}
     try:
         sampler = kind(**{**arguments, **arm.arguments}, **seeded)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"arm {arm.name!r}: {path} does not take its arguments: {error}") from None
+        raise UserError(f"arm {arm.name!r}: {path} does not take its arguments: {error}") from None
     if not isinstance(sampler, BaseSampler):
-        raise ValueError(f"arm {arm.name!r}: {path} makes no Optuna sampler")
+        raise UserError(f"arm {arm.name!r}: {path} makes no Optuna sampler")
     return sampler
 
 
@@ -205,11 +205,11 @@ def _from_hub(arm: Arm, path: str) -> Any:
     try:
         import optunahub
     except ImportError:
-        raise ValueError(f"arm {arm.name!r}: {path} needs the package optunahub; install it beside babysit") from None
+        raise UserError(f"arm {arm.name!r}: {path} needs the package optunahub; install it beside babysit") from None
     try:
         return getattr(optunahub.load_module(package), name)
     except Exception as error:  # it is a package of anybody's, from a network that may be away
-        raise ValueError(f"arm {arm.name!r}: {path} cannot be had from OptunaHub ({_in_a_line(error)})") from error
+        raise UserError(f"arm {arm.name!r}: {path} cannot be had from OptunaHub ({_in_a_line(error)})") from error
 
 
 def _import(arm: Arm, path: str) -> Any:
@@ -219,7 +219,7 @@ def _import(arm: Arm, path: str) -> Any:
     if module and hasattr(found := _module(arm, path, module), name):
         return getattr(found, name)
     words = (*GRIDS, *PLANNED, *ADAPTIVE)
-    raise ValueError(
+    raise UserError(
         f"arm {arm.name!r}: unknown sampler {path!r}; {did_you_mean(path, words)}expected one of {', '.join(words)}, or an "
         "import path"
     )
@@ -229,7 +229,7 @@ def _module(arm: Arm, path: str, module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except Exception as error:  # it is anybody's, and may raise anything
-        raise ValueError(
+        raise UserError(
             f"arm {arm.name!r}: {path} cannot be imported ({_in_a_line(error)}). Install its package, or put its folder "
             "on PYTHONPATH"
         ) from error

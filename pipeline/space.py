@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
+from pipeline.errors import UserError
 from pipeline.hparams import HyperParams
 from pipeline.validation import check_integer, check_number, did_you_mean
 
@@ -37,11 +38,11 @@ class Float:
             check_number(name, getattr(self, name), low=-math.inf)
             object.__setattr__(self, name, float(getattr(self, name)))
         if not math.isfinite(self.high - self.low):
-            raise ValueError(f"high - low: got low={self.low!r}, high={self.high!r}; expected a range that is finite")
+            raise UserError(f"high - low: got low={self.low!r}, high={self.high!r}; expected a range that is finite")
         if self.low >= self.high:
-            raise ValueError(f"low must be below high: got low={self.low!r}, high={self.high!r}")
+            raise UserError(f"low must be below high: got low={self.low!r}, high={self.high!r}")
         if self.log and self.low <= 0:
-            raise ValueError(f"a log scale needs low > 0: got low={self.low!r}")
+            raise UserError(f"a log scale needs low > 0: got low={self.low!r}")
         check_integer("levels", self.levels, low=1)
 
     @property
@@ -70,18 +71,18 @@ class Categorical:
     def __init__(self, *choices: str | float | bool) -> None:
         object.__setattr__(self, "choices", choices)
         if not choices:
-            raise ValueError("Categorical: needs at least one choice")
+            raise UserError("Categorical: needs at least one choice")
         for choice in choices:
             if not isinstance(choice, (str, int, float)):
-                raise ValueError(
+                raise UserError(
                     f"Categorical: got {choice!r}; expected text, a number, True or False. Hidden sizes are text: '64x32'"
                 )
             if isinstance(choice, str) and len(choice) > LONGEST_CHOICE:
-                raise ValueError(
+                raise UserError(
                     f"Categorical: got a choice of {len(choice):,} characters; a record holds {LONGEST_CHOICE}"
                 )
         if len(set(choices)) < len(choices):
-            raise ValueError(f"Categorical: a choice is given twice in {choices!r}")
+            raise UserError(f"Categorical: a choice is given twice in {choices!r}")
 
     @property
     def distribution(self) -> BaseDistribution:
@@ -100,18 +101,18 @@ class SearchSpace(Mapping[str, Dimension]):
 
     def __init__(self, **dimensions: Dimension) -> None:
         if not dimensions:
-            raise ValueError("SearchSpace: nothing to search; give at least one hyperparameter")
+            raise UserError("SearchSpace: nothing to search; give at least one hyperparameter")
         for name, dimension in dimensions.items():
             if name not in SEARCHABLE:
                 hint = did_you_mean(name, SEARCHABLE)
-                raise ValueError(
+                raise UserError(
                     f"SearchSpace: unknown hyperparameter {name!r}; {hint}expected one of {', '.join(SEARCHABLE)}"
                 )
             if not isinstance(dimension, Dimension):
-                raise ValueError(f"SearchSpace: {name}: got {dimension!r}; expected Float(...) or Categorical(...)")
+                raise UserError(f"SearchSpace: {name}: got {dimension!r}; expected Float(...) or Categorical(...)")
         self._dimensions = dimensions
         if self.grid_size > GRID_LIMIT:
-            raise ValueError(f"SearchSpace: its grid has {self.grid_size:,} points; the limit is {GRID_LIMIT:,}")
+            raise UserError(f"SearchSpace: its grid has {self.grid_size:,} points; the limit is {GRID_LIMIT:,}")
 
     def __getitem__(self, name: str) -> Dimension:
         return self._dimensions[name]

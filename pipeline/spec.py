@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, cast
 
+from pipeline.errors import UserError
 from pipeline.hparams import EPOCHS_LIMIT, HyperParams, TrainConfig, recorded
 from pipeline.space import Categorical, Dimension, Float, Point, SearchSpace
 from pipeline.validation import (
@@ -136,9 +137,9 @@ class Study:
             object.__setattr__(self, "trials", coarse or self.space.grid_size)
         names = [arm.name for arm in self.arms]
         if not names or len(set(names)) < len(names):
-            raise ValueError(f"arms: got {names}; expected at least one, each with a name of its own")
+            raise UserError(f"arms: got {names}; expected at least one, each with a name of its own")
         if self.pruner and len(names) > 1:
-            raise ValueError(
+            raise UserError(
                 f"pruner: got arms {names}; a comparison trains every trial to the end. Give one arm, or no pruner"
             )
         for word in ("blocks", "trials"):
@@ -146,7 +147,7 @@ class Study:
         check_integer("seed", self.seed, low=0, high=2**64 - 1)
         check_integer("confirm", self.confirm, low=0, high=TRIALS_LIMIT)
         if (total := self.blocks * self.trials * len(names)) > TRIALS_LIMIT:
-            raise ValueError(f"blocks x trials x arms: got {total:,}; a study has at most {TRIALS_LIMIT:,}")
+            raise UserError(f"blocks x trials x arms: got {total:,}; a study has at most {TRIALS_LIMIT:,}")
         check_number("delta", self.delta, low=0.0, below=1.0)
         for name, dimension in self.space.items():
             for value in dimension.grid():
@@ -170,7 +171,7 @@ class Study:
         size = self.space.grid_size
         grids = [arm.name for arm in self.arms if arm.sampler in ("grid", "shifted_grid")]
         if grids and self.trials > size:
-            raise ValueError(
+            raise UserError(
                 f"trials: got {self.trials}; the grid of {grids[0]!r} has {size} points. Give more levels or fewer trials"
             )
 
@@ -213,7 +214,7 @@ class Study:
     def from_json(cls, record: Mapping[str, Any]) -> Study:
         unknown = sorted(set(record) - {f.name for f in fields(cls)})
         if unknown:
-            raise ValueError(
+            raise UserError(
                 f"the record of study {record.get('name')!r} has {', '.join(unknown)}, which this version does not know. "
                 "Install the one that wrote it, or give another --storage"
             )

@@ -39,7 +39,7 @@ class Refinement:
     interrupts: Interrupts
 
     def show(self) -> NextStage:
-        """Say what the next stage should be, and why. Raises ``ValueError`` if nothing is recorded, or too little."""
+        """Say what the next stage should be, and why. Raises :class:`UserError` if nothing is recorded, or too little."""
         stage = self._next()
         self.voice.say("")
         self.voice.result(declaration(stage.study))
@@ -70,7 +70,7 @@ class Refinement:
 def next_stage(study: Study, stores: Stores) -> NextStage:
     """The stage after the last one that is recorded, or the last one itself, if a crash left it unfinished.
 
-    Raises ``ValueError`` if none is recorded, or it has fewer than five trials.
+    Raises :class:`UserError` if none is recorded, or it has fewer than five trials.
     """
     number, last = _last(study, stores)
     ledger = Ledger(last, stores.storage)

@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from pipeline.addresses import is_url, redact, sqlite_file, storage_file
+from pipeline.errors import UserError
 from pipeline.opening import LOCKED_SECONDS, opening
 
 SERVER_TIMEOUT = 5
@@ -45,7 +46,7 @@ class Stores:
 def resolve_stores(tracking: str = "", storage: str = "") -> Stores:
     """The stores at these addresses; by default SQLite for MLflow and, beside it, a journal file for Optuna.
 
-    Raises ``ValueError`` for an address that is none, that both stores share, or at which nothing can be reached.
+    Raises :class:`UserError` for an address that is none, that both stores share, or at which nothing can be reached.
     """
     tracking = tracking or os.environ.get("MLFLOW_TRACKING_URI", "") or f"sqlite:///{Path('mlflow.db').absolute()}"
     folder = (sqlite_file(tracking) or Path("mlflow.db").absolute()).parent
@@ -53,32 +54,30 @@ def resolve_stores(tracking: str = "", storage: str = "") -> Stores:
     check_tracking(tracking)
     check_storage(storage)
     if sqlite_file(tracking) and sqlite_file(tracking) == sqlite_file(storage):
-        raise ValueError(f"--storage: got {storage}, which is MLflow's store too; each needs a database of its own")
+        raise UserError(f"--storage: got {storage}, which is MLflow's store too; each needs a database of its own")
     return Stores(tracking, storage, folder)
 
 
 def check_tracking(address: str) -> None:
-    """Raise ``ValueError`` unless MLflow can keep runs at the address."""
+    """Raise :class:`UserError` unless MLflow can keep runs at the address."""
     name = "--tracking-uri"
     _check_password(name, address)
     if address.startswith(("http://", "https://")):
         _check_server(name, address)
     elif not is_url(address):
-        raise ValueError(f"{name}: got {address!r}; expected a URL. Did you mean sqlite:///{address}?")
+        raise UserError(f"{name}: got {address!r}; expected a URL. Did you mean sqlite:///{address}?")
     else:
         _check_database(name, address)
 
 
 def check_storage(address: str) -> None:
-    """Raise ``ValueError`` unless Optuna can keep trials at the address."""
+    """Raise :class:`UserError` unless Optuna can keep trials at the address."""
     name = "--storage"
     _check_password(name, address)
     if is_url(address):
         _check_database(name, address)
     elif address.endswith((".db", ".sqlite", ".sqlite3")):
-        raise ValueError(
-            f"{name}: got {address!r}; expected a URL or a journal file. Did you mean sqlite:///{address}?"
-        )
+        raise UserError(f"{name}: got {address!r}; expected a URL or a journal file. Did you mean sqlite:///{address}?")
     else:
         _check_file(name, Path(address))
         _check_journal(name, Path(address))
@@ -88,7 +87,7 @@ def _check_password(name: str, address: str) -> None:
     """An @ in a password would be taken for the one before the host, and what follows it for the host's name."""
     if re.match(r"[^/]+://[^/?#]*@[^/?#]*@", address):
         said = "which has an @ too many; in a password write %40 for @, %3A for : and %2F for /"
-        raise ValueError(f"{name}: got {redact(address)!r}, {said}")
+        raise UserError(f"{name}: got {redact(address)!r}, {said}")
 
 
 def _check_server(name: str, address: str) -> None:
@@ -99,9 +98,9 @@ def _check_server(name: str, address: str) -> None:
             healthy = answer.read(16).strip() == b"OK"
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        raise ValueError(f"{name}: no MLflow server answers at {redact(address)} ({reason})") from None
+        raise UserError(f"{name}: no MLflow server answers at {redact(address)} ({reason})") from None
     if not healthy:
-        raise ValueError(f"{name}: what answers at {redact(address)} is no MLflow server")
+        raise UserError(f"{name}: what answers at {redact(address)} is no MLflow server")
 
 
 def _check_database(name: str, address: str) -> None:
@@ -110,10 +109,10 @@ def _check_database(name: str, address: str) -> None:
         url.get_dialect()
     except (ArgumentError, NoSuchModuleError, AttributeError, ValueError):  # ValueError: a port that is no number
         expected = "expected sqlite:///FILE or postgresql://USER@HOST/DATABASE"
-        raise ValueError(f"{name}: got {redact(address)!r}, which is no database URL; {expected}") from None
+        raise UserError(f"{name}: got {redact(address)!r}, which is no database URL; {expected}") from None
     if url.drivername.startswith("sqlite"):
         if url.query or str(url.database or "").startswith("file:"):
-            raise ValueError(f"{name}: got {address!r}; a SQLite address takes no options. Expected sqlite:///FILE")
+            raise UserError(f"{name}: got {address!r}; a SQLite address takes no options. Expected sqlite:///FILE")
         _check_sqlite(name, address, url.database)
     else:
         _connect(name, address)
@@ -121,14 +120,14 @@ def _check_database(name: str, address: str) -> None:
 
 def _check_sqlite(name: str, address: str, database: str | None) -> None:
     if not database or database == ":memory:":
-        raise ValueError(
+        raise UserError(
             f"{name}: got {address!r}; a database in memory is gone at the end. Expected sqlite:///FILE, with three slashes"
         )
     _check_file(name, Path(database))
     if Path(database).is_file() and Path(database).stat().st_size:
         with Path(database).open("rb") as file:
             if not file.read(16).startswith(b"SQLite format 3"):
-                raise ValueError(f"{name}: {database} is not a SQLite database")
+                raise UserError(f"{name}: {database} is not a SQLite database")
         _check_owner(name, database)
 
 
@@ -145,7 +144,7 @@ def _check_owner(name: str, database: str) -> None:
     ):
         found = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (table,)).fetchone()[0]
     if found:
-        raise ValueError(f"{name}: {database} is {other}'s database; each needs one of its own")
+        raise UserError(f"{name}: {database} is {other}'s database; each needs one of its own")
 
 
 def _check_journal(name: str, path: Path) -> None:
@@ -155,7 +154,7 @@ def _check_journal(name: str, path: Path) -> None:
     with path.open("rb") as file:
         first = file.readline(2**20)
     if not first.startswith(b"{") or (first.endswith(b"\n") and b'"op_code"' not in first):
-        raise ValueError(f"{name}: {path} is not a journal file of Optuna")
+        raise UserError(f"{name}: {path} is not a journal file of Optuna")
 
 
 def _check_file(name: str, path: Path) -> None:
@@ -163,13 +162,13 @@ def _check_file(name: str, path: Path) -> None:
     try:
         kind = "a folder" if path.is_dir() else "no file" if path.exists() and not path.is_file() else ""
     except OSError as error:  # as of a name that is too long
-        raise ValueError(f"{name}: {error.strerror}: {str(path)[:60]}") from None
+        raise UserError(f"{name}: {error.strerror}: {str(path)[:60]}") from None
     if not folder.is_dir():
-        raise ValueError(f"{name}: the folder {folder} does not exist")
+        raise UserError(f"{name}: the folder {folder} does not exist")
     if kind:
-        raise ValueError(f"{name}: {path} is {kind}; expected a file")
+        raise UserError(f"{name}: {path} is {kind}; expected a file")
     if not os.access(path if path.exists() else folder, os.W_OK):
-        raise ValueError(f"{name}: {path} cannot be written")
+        raise UserError(f"{name}: {path} cannot be written")
 
 
 def _connect(name: str, address: str) -> None:
@@ -178,9 +177,9 @@ def _connect(name: str, address: str) -> None:
         engine.connect().close()
         engine.dispose()
     except ImportError as error:
-        raise ValueError(
+        raise UserError(
             f"{name}: {redact(address)} needs the package {error.name}; install it beside babysit"
         ) from None
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
-        raise ValueError(f"{name}: cannot connect to {redact(address)} ({redact(reason)})") from None
+        raise UserError(f"{name}: cannot connect to {redact(address)} ({redact(reason)})") from None

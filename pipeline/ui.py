@@ -20,7 +20,7 @@ from typing import IO, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from pipeline.addresses import redact, sqlite_file, storage_file
-from pipeline.errors import Failed
+from pipeline.errors import Failed, UserError
 from pipeline.opening import opening
 from pipeline.search.interrupts import Interrupts, Stopped
 from pipeline.stores import Stores
@@ -43,7 +43,7 @@ class Interfaces:
 def show(stores: Stores, say: Callable[[str], None], interrupts: Interrupts) -> None:
     """Open both interfaces, say where they are and what to look at first, and wait for Ctrl-C or SIGTERM.
 
-    Raises ``ValueError`` if a store is missing, and :class:`Failed` if MLflow's server does not start or does not stay.
+    Raises :class:`UserError` if a store is missing, and :class:`Failed` if MLflow's server does not start or does not stay.
     """
     check_recorded(stores)
     with suppress(Stopped), interfaces(stores, interrupts) as opened:
@@ -56,13 +56,11 @@ def show(stores: Stores, say: Callable[[str], None], interrupts: Interrupts) -> 
 
 
 def check_recorded(stores: Stores) -> None:
-    """Raise ``ValueError`` unless both stores are there: a server would make a missing one, and show an empty page."""
+    """Raise :class:`UserError` unless both stores are there: a server would make a missing one, and show an empty page."""
     files = (sqlite_file(stores.tracking), "--tracking-uri"), (storage_file(stores.storage), "--storage")
     for path, flag in files:
         if path and not path.is_file():
-            raise ValueError(
-                f"nothing is recorded at {path}. Run a study first (babysit run), or say where with {flag}"
-            )
+            raise UserError(f"nothing is recorded at {path}. Run a study first (babysit run), or say where with {flag}")
 
 
 @contextmanager

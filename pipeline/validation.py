@@ -10,83 +10,83 @@ import sys
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from pipeline.errors import UserError
+
 LARGEST = sys.float_info.max
 LONGEST_VALUE = 80
 """Characters of a wrong value that are shown."""
 
 
 def check_number(name: str, value: Any, *, low: float, below: float = math.inf) -> None:
-    """Raise ``ValueError``, naming the value, unless it is a finite number with low <= value < below."""
+    """Raise :class:`UserError`, naming the value, unless it is a finite number with low <= value < below."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
     if not (number and low <= value < below):
         limits = [f"of at least {low:g}"] if math.isfinite(low) else []
         limits += [f"below {below:g}"] if math.isfinite(below) else []
-        raise ValueError(f"{name}: got {shortened(value)}; expected a finite number {' and '.join(limits)}".rstrip())
+        raise UserError(f"{name}: got {shortened(value)}; expected a finite number {' and '.join(limits)}".rstrip())
 
 
 def check_integer(name: str, value: Any, *, low: int, high: float = math.inf) -> None:
-    """Raise ``ValueError``, naming the value, unless it is an integer with low <= value <= high."""
+    """Raise :class:`UserError`, naming the value, unless it is an integer with low <= value <= high."""
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         limit = f" and at most {high:,}" if math.isfinite(high) else ""
-        raise ValueError(f"{name}: got {value!r}; expected a whole number of at least {low}{limit}")
+        raise UserError(f"{name}: got {value!r}; expected a whole number of at least {low}{limit}")
 
 
 def check_sizes(name: str, value: Any) -> None:
-    """Raise ``ValueError``, naming the value, unless it is a list or tuple of integers of at least 1."""
+    """Raise :class:`UserError`, naming the value, unless it is a list or tuple of integers of at least 1."""
     if not isinstance(value, (list, tuple)):
-        raise ValueError(f"{name}: got {shortened(value)}; expected sizes, like (3, 32, 32)")
+        raise UserError(f"{name}: got {shortened(value)}; expected sizes, like (3, 32, 32)")
     for size in value:
         check_integer(name, size, low=1)
 
 
 def check_flag(name: str, value: Any) -> None:
-    """Raise ``ValueError``, naming the value, unless it is True or False."""
+    """Raise :class:`UserError`, naming the value, unless it is True or False."""
     if not isinstance(value, bool):
-        raise ValueError(f"{name}: got {value!r}; expected True or False")
+        raise UserError(f"{name}: got {value!r}; expected True or False")
 
 
 def check_kind(name: str, value: Any, kind: type) -> None:
-    """Raise ``ValueError``, naming the value, unless it is of that kind."""
+    """Raise :class:`UserError`, naming the value, unless it is of that kind."""
     if not isinstance(value, kind):
         one = {"stages": "Stage(...)"}.get(name, "Arm(...)")
         words = {"str": "text", "tuple": f"a tuple, as in ({one}, {one})"}
-        raise ValueError(
-            f"{name}: got {shortened(value)}; expected {words.get(kind.__name__, f'{kind.__name__}(...)')}"
-        )
+        raise UserError(f"{name}: got {shortened(value)}; expected {words.get(kind.__name__, f'{kind.__name__}(...)')}")
 
 
 def check_choice(name: str, value: Any, known: Collection[str]) -> None:
-    """Raise ``ValueError``, naming the value and what is known, the nearest first, unless it is one of them."""
+    """Raise :class:`UserError`, naming the value and what is known, the nearest first, unless it is one of them."""
     if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{name}: got {value!r}; {did_you_mean(value, known)}expected one of {', '.join(known)}")
+        raise UserError(f"{name}: got {value!r}; {did_you_mean(value, known)}expected one of {', '.join(known)}")
 
 
 def check_text(name: str, text: str, longest: int) -> None:
-    """Raise ``ValueError`` unless the text can be kept whole in every store."""
+    """Raise :class:`UserError` unless the text can be kept whole in every store."""
     if len(text) > longest:
-        raise ValueError(f"{name}: got {len(text):,} characters; expected {longest:,} at most")
+        raise UserError(f"{name}: got {len(text):,} characters; expected {longest:,} at most")
     if "\0" in text or (not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)):
-        raise ValueError(f"{name}: got {text[:40]!r}; expected no NUL and no half of a surrogate pair")
+        raise UserError(f"{name}: got {text[:40]!r}; expected no NUL and no half of a surrogate pair")
 
 
 def check_arguments(owner: str, arguments: Any) -> None:
-    """Raise ``ValueError`` unless they are plain values by name, which a record can hold."""
+    """Raise :class:`UserError` unless they are plain values by name, which a record can hold."""
     if not isinstance(arguments, Mapping):
-        raise ValueError(
+        raise UserError(
             f"{owner}: arguments: got {shortened(arguments)}; expected a dict, like {{'n_startup_trials': 5}}"
         )
     try:
         json.dumps(dict(arguments))
     except (TypeError, ValueError) as error:
-        raise ValueError(
+        raise UserError(
             f"{owner}: arguments: {error}; expected text, numbers, True, False, None, lists and dicts"
         ) from None
 
 
 def check_name(kind: str, name: str) -> None:
-    """Raise ``ValueError`` unless the name is fit for every store, URL and file name that it ends up in."""
+    """Raise :class:`UserError` unless the name is fit for every store, URL and file name that it ends up in."""
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}", name):
-        raise ValueError(
+        raise UserError(
             f"{kind} name: got {name!r}; expected 1-80 letters, digits, _ . or -, the first a letter or digit"
         )
 

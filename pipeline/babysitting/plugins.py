@@ -15,6 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from pipeline.babysitting.evidence import Evidence
 from pipeline.babysitting.facts import RULE_FAILED, Finding
+from pipeline.errors import UserError
 
 GROUP = "babysit.diagnosis"
 RESERVED = ("good", RULE_FAILED)
@@ -40,20 +41,18 @@ class OwnRule:
 
 @cache
 def load_rules() -> tuple[OwnRule, ...]:
-    """The rules that are installed, loaded once. Raises ``ValueError``, naming it and its distribution, for a broken one."""
+    """The rules that are installed, loaded once. Raises :class:`UserError`, naming it and its distribution, for a broken one."""
     return tuple(_load(point) for point in sorted(entry_points(group=GROUP), key=_place))
 
 
 def checked(found: object) -> Finding | None:
-    """What a rule returned, if it is None or a finding whose code is fit for tags and metrics. Raises ``ValueError`` otherwise."""
+    """What a rule returned, if it is None or a finding whose code is fit for tags and metrics. Raises :class:`UserError` otherwise."""
     if found is None:
         return None
     if not isinstance(found, Finding):
-        raise ValueError(f"it returned {found!r}; expected a Finding or None")
+        raise UserError(f"it returned {found!r}; expected a Finding or None")
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", found.code) or found.code in RESERVED:
-        raise ValueError(
-            f"its code is {found.code!r}; expected 1-40 small letters, digits or -, and none of {RESERVED}"
-        )
+        raise UserError(f"its code is {found.code!r}; expected 1-40 small letters, digits or -, and none of {RESERVED}")
     return Finding(found.code, str(found.sentence)[:LONGEST], str(found.advice)[:LONGEST])
 
 
@@ -63,7 +62,7 @@ def _load(point: EntryPoint) -> OwnRule:
         rule = point.load()
         inspect.signature(rule).bind(None)
     except (Exception, SystemExit) as error:
-        raise ValueError(
+        raise UserError(
             f"the diagnosis rule {name}, {point.value}, cannot be used: {in_a_line(error)}. Mend it, or uninstall it"
         ) from error
     return OwnRule(name, rule)

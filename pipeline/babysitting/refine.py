@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.babysitting.across import TOP, Side, border_check
+from pipeline.errors import UserError
 from pipeline.spec import Categorical, Dimension, Float, SearchSpace, Study
 
 SCORE = "best/val_accuracy"
@@ -27,11 +28,11 @@ class Proposal:
 def propose(study: Study, trials: Sequence[Trial]) -> Proposal:
     """Look at the best tenth of the trials, five at least; the rows of a table will do.
 
-    A trial maps the searched names to its values, and ``best/val_accuracy`` to its score. Raises ``ValueError`` for
+    A trial maps the searched names to its values, and ``best/val_accuracy`` to its score. Raises :class:`UserError` for
     fewer than five trials.
     """
     if len(trials) < TOP:
-        raise ValueError(f"trials: got {len(trials)}; expected {TOP} or more, to tell the good ones by")
+        raise UserError(f"trials: got {len(trials)}; expected {TOP} or more, to tell the good ones by")
     ranked = sorted(trials, key=lambda trial: -trial[SCORE])
     best = ranked[: max(TOP, len(ranked) // 10)]
     found = {name: _next(study, name, [trial[name] for trial in ranked], len(best)) for name in study.space}

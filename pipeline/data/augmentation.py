@@ -19,7 +19,7 @@ Augment = Callable[[np.ndarray], np.ndarray]
 def augmentation(config: TrainConfig, shape: tuple[int, ...], rng: np.random.Generator) -> Augment | None:
     """What ``config`` asks for, on images of that shape; ``None`` if nothing.
 
-    It draws from a child of ``rng``, whose own numbers stay as they are. Raises ``ValueError`` for rows that are no images.
+    It draws from a child of ``rng``, whose own numbers stay as they are. Raises :class:`UserError` for rows that are no images.
     """
     if config.augmentation == "none":
         return None

@@ -21,7 +21,8 @@ import numpy as np
 
 from pipeline.data.files import Published, obtain
 from pipeline.data.folder import MIB, data_folder, say, workshop
-from pipeline.data.rows import DataError, Rows
+from pipeline.data.rows import Rows
+from pipeline.errors import UserError
 
 IMAGE = (3, 32, 32)
 PIXELS = math.prod(IMAGE)
@@ -101,7 +102,7 @@ def load_cifar(name: str) -> Rows:
     """The 60,000 images of an archive: inputs (60000, 3072) uint8, read-only and mapped from the data folder's file.
 
     The first time, the archive is looked for in the data folder, or downloaded, and unpacked there.
-    Raises :class:`DataError` in one line if it cannot be had.
+    Raises :class:`UserError` in one line if it cannot be had.
     """
     archive, folder = ARCHIVES[name], data_folder()
     path = folder / f"{name}-{archive.file.sha256[:12]}.npy"
@@ -130,9 +131,9 @@ def open_records(path: Path, archive: Archive) -> np.ndarray:
     try:
         records: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path}: is damaged ({error}). Delete it and run again") from error
+        raise UserError(f"{path}: is damaged ({error}). Delete it and run again") from error
     if records.shape != archive.shape or records.dtype != np.uint8:
-        raise DataError(
+        raise UserError(
             f"{path}: is damaged; expected {archive.shape} uint8, got {records.shape} {records.dtype}. Delete it and run again"
         )
     return records
@@ -160,9 +161,9 @@ def read_records(path: Path, archive: Archive) -> np.ndarray:
         for name, stream in members(path, archive):
             _fill(places.pop(name), stream)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: is damaged ({error}). Delete it and run again") from error
+        raise UserError(f"{path}: is damaged ({error}). Delete it and run again") from error
     if places:
-        raise DataError(f"{path}: lacks {', '.join(places)}. Delete it and run again")
+        raise UserError(f"{path}: lacks {', '.join(places)}. Delete it and run again")
     _check_labels(path, records, archive)
     return records
 
@@ -175,7 +176,7 @@ def _fill(place: np.ndarray, stream: IO[bytes]) -> None:
 
 
 def members(path: Path, archive: Archive) -> Iterator[tuple[str, IO[bytes]]]:
-    """The members that hold records, each once; :class:`DataError` for any member that a sound archive does not have."""
+    """The members that hold records, each once; :class:`UserError` for any member that a sound archive does not have."""
     width, seen = archive.shape[1], set[str]()
     limit = 2 * _bytes(archive) + MEMBERS * SMALL
     with (
@@ -191,27 +192,27 @@ def members(path: Path, archive: Archive) -> Iterator[tuple[str, IO[bytes]]]:
             if member.name in archive.members:
                 expected = archive.members[member.name] * width
                 if member.size != expected:
-                    raise DataError(f"{path}: {member.name} has {member.size:,} bytes; expected {expected:,}")
+                    raise UserError(f"{path}: {member.name} has {member.size:,} bytes; expected {expected:,}")
                 content = tar.extractfile(member)
                 assert content is not None  # noqa: S101  it is a file: _check_member has seen to it
                 yield member.name, content
 
 
 def _check_member(path: Path, member: tarfile.TarInfo, archive: Archive, seen: set[str]) -> None:
-    """Raise :class:`DataError` unless a member is a plain file or a folder, inside the archive's folder, once, and small if not read."""
+    """Raise :class:`UserError` unless a member is a plain file or a folder, inside the archive's folder, once, and small if not read."""
     inside = member.name == archive.folder or member.name.startswith(f"{archive.folder}/")
     if not inside or ".." in member.name.split("/"):
-        raise DataError(
+        raise UserError(
             f"{path}: unsafe member {member.name!r} outside {archive.folder}/; it is not the published archive"
         )
     if not (member.isreg() or member.isdir()):
-        raise DataError(f"{path}: unsafe member {member.name!r}, a link or a device; it is not the published archive")
+        raise UserError(f"{path}: unsafe member {member.name!r}, a link or a device; it is not the published archive")
     if member.name in seen or len(seen) >= MEMBERS:
-        raise DataError(
+        raise UserError(
             f"{path}: member {member.name!r} comes twice or is one of too many; it is not the published archive"
         )
     if member.name not in archive.members and member.size > SMALL:
-        raise DataError(f"{path}: member {member.name!r} has {member.size:,} bytes; it is not the published archive")
+        raise UserError(f"{path}: member {member.name!r} has {member.size:,} bytes; it is not the published archive")
 
 
 def _check_labels(path: Path, records: np.ndarray, archive: Archive) -> None:
@@ -221,7 +222,7 @@ def _check_labels(path: Path, records: np.ndarray, archive: Archive) -> None:
         record = int(wrong[0])
         for name, count in archive.members.items():
             if record < count:
-                raise DataError(
+                raise UserError(
                     f"{path}: label {labels[wrong[0]]} in {name}, record {record + 1}; expected 0 to {len(archive.class_names) - 1}"
                 )
             record -= count
@@ -238,5 +239,5 @@ class _Bounded:
         content = self.stream.read(size)
         self.left -= len(content)
         if self.left < 0:
-            raise DataError(f"{self.path}: unpacks to more than it should; it is not the published archive")
+            raise UserError(f"{self.path}: unpacks to more than it should; it is not the published archive")
         return content

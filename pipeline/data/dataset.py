@@ -14,8 +14,9 @@ from pipeline.data.cifar import load_cifar
 from pipeline.data.folder import say
 from pipeline.data.prepared import prepared
 from pipeline.data.preprocessing import Transform, learn
-from pipeline.data.rows import DataError, Loader, Rows, chunks, digest
+from pipeline.data.rows import Loader, Rows, chunks, digest
 from pipeline.data.tables import DOORS, is_table, load_table
+from pipeline.errors import UserError
 from pipeline.hparams import TrainConfig
 from pipeline.validation import check_choice
 
@@ -93,7 +94,7 @@ DATASETS: dict[str, Loader] = {
 def load_rows(dataset: str) -> Rows:
     """All rows of a data set: a name of ``DATASETS``, with or without a size, a file, or a number on OpenML.
 
-    Raises ``ValueError`` for a name that is none of these, and :class:`DataError` for data that cannot be used.
+    Raises :class:`UserError` for a name that is none of these, and :class:`UserError` for data that cannot be used.
     """
     name, size = re.fullmatch(r"(.*?)(?:-([1-9]\d{0,11}))?", dataset, re.DOTALL).groups()  # type: ignore[union-attr]
     if dataset in DATASETS:
@@ -122,7 +123,7 @@ def subset(rows: Rows, size: int, name: str) -> Rows:
 
     count = len(rows) - rows.test
     if not 3 * rows.classes <= size <= count - rows.classes:
-        raise DataError(f"dataset: got {name!r}; expected a size from {3 * rows.classes} to {count - rows.classes:,}")
+        raise UserError(f"dataset: got {name!r}; expected a size from {3 * rows.classes} to {count - rows.classes:,}")
     kept, _ = train_test_split(np.arange(count), train_size=size, stratify=rows.labels[:count], random_state=0)
     indices = np.concatenate([np.sort(kept), np.arange(count, len(rows))])
     return replace(rows, inputs=rows.inputs[indices], labels=rows.labels[indices])
@@ -134,7 +135,7 @@ _blocks: dict[tuple[str, TrainConfig, int], Dataset] = {}
 def load_block(dataset: str, config: TrainConfig, seed: int) -> Dataset:
     """A data set in the stratified splits of one block, preprocessed, in the precision of the network.
 
-    Raises ``ValueError`` as :func:`load_rows` does. The result is shared; its arrays are read-only.
+    Raises :class:`UserError` as :func:`load_rows` does. The result is shared; its arrays are read-only.
     """
     key = (dataset, config, seed)
     if key not in _blocks:
@@ -168,7 +169,7 @@ def _shared_block(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
     name = sha256(said + b"".join(part.astype("<i8").tobytes() for part in parts)).hexdigest()[:24]
     try:
         transform, inputs = prepared(name, sum(map(len, parts)), config.dtype, make)
-    except DataError as error:
+    except UserError as error:
         say(f"data: each worker has rows of its own: {error}")
         return _own_block(rows, config, seed)
     ends = np.cumsum([len(part) for part in parts])[:-1]
@@ -189,7 +190,7 @@ def places(rows: Rows, config: TrainConfig, seed: int) -> tuple[np.ndarray, np.n
     """Which rows are trained on, chosen by and tested on: stratified, and the same for the same seed.
 
     A published test split is the test split, in every block; ``config.validation`` is then a share of the other rows, and
-    ``config.test`` is not used. Raises :class:`DataError` if a class has no room in one of them.
+    ``config.test`` is not used. Raises :class:`UserError` if a class has no room in one of them.
     """
     from sklearn.model_selection import train_test_split
 
@@ -198,7 +199,7 @@ def places(rows: Rows, config: TrainConfig, seed: int) -> tuple[np.ndarray, np.n
     def part(indices: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
         size = round(share * count)
         if not rows.classes <= size <= len(indices) - rows.classes:
-            raise DataError(
+            raise UserError(
                 f"{count:,} rows in {rows.classes} classes: a split of {size} has no room for each class on both sides"
             )
         first, second = train_test_split(indices, test_size=size, stratify=rows.labels[indices], random_state=seed)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.data.folder import FOLDER_VARIABLE, MIB, say
-from pipeline.data.rows import DataError
+from pipeline.errors import UserError
 
 MIRRORS_VARIABLE = "BABYSIT_MIRRORS"
 RETRIES = 2
@@ -46,24 +46,24 @@ class Published:
         mirrors = os.environ.get(MIRRORS_VARIABLE, "").replace(",", " ").split()
         for mirror in mirrors:
             if not mirror.startswith(("https://", "http://")):
-                raise DataError(f"{MIRRORS_VARIABLE}: got {mirror!r}; expected addresses that begin with https://")
+                raise UserError(f"{MIRRORS_VARIABLE}: got {mirror!r}; expected addresses that begin with https://")
         return [f"{mirror.rstrip('/')}/{self.name}" for mirror in mirrors] + [self.url]
 
 
 def obtain(file: Published, folder: Path, scratch: Path, room: int = 0) -> Path:
     """The file in ``folder``, downloaded if it is not there; ``room`` is how many bytes more will be wanted.
 
-    Raises :class:`DataError` for a file that is not the published one, whether found or downloaded.
+    Raises :class:`UserError` for a file that is not the published one, whether found or downloaded.
     """
     path = folder / file.name
     if path.exists():
         if wrong := complaint(path, file):
-            raise DataError(f"{path}: {wrong}. Delete it and run again, or {by_hand(file, folder)}")
+            raise UserError(f"{path}: {wrong}. Delete it and run again, or {by_hand(file, folder)}")
         return path
     free = shutil.disk_usage(folder).free
     if free < file.size + room:
         need = f"{file.name} needs {(file.size + room) / MIB:,.0f} MiB"
-        raise DataError(f"{folder}: {need}, {free / MIB:,.0f} MiB are free. Make room, or set {FOLDER_VARIABLE}")
+        raise UserError(f"{folder}: {need}, {free / MIB:,.0f} MiB are free. Make room, or set {FOLDER_VARIABLE}")
     return download(file, folder, scratch)
 
 
@@ -80,7 +80,7 @@ def download(file: Published, folder: Path, scratch: Path) -> Path:
             failures.append(f"{url}: {failure}")
         else:
             return (scratch / file.name).replace(folder / file.name)
-    raise DataError(
+    raise UserError(
         f"{file.name}: not downloaded ({'; '.join(failures)}). Try again, name a mirror in {MIRRORS_VARIABLE}, or {by_hand(file, folder)}"
     )
 

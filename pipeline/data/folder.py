@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from pipeline.data.rows import DataError
+from pipeline.errors import UserError
 
 FOLDER_VARIABLE = "BABYSIT_DATA_DIR"
 MIB = 2**20
@@ -28,7 +28,7 @@ def data_folder() -> Path:
 def workshop(folder: Path, name: str) -> Iterator[Path]:
     """A scratch folder inside ``folder``, for one process at a time; it is gone afterwards.
 
-    What a killed process left behind is cleared away by the next one. Raises :class:`DataError` where nothing can be written.
+    What a killed process left behind is cleared away by the next one. Raises :class:`UserError` where nothing can be written.
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         remedy = f"Make room, or set {FOLDER_VARIABLE} to a folder that you may write to"
-        raise DataError(
+        raise UserError(
             f"{error.filename or folder}: {error.strerror or error} ({free_space(folder)}). {remedy}"
         ) from error
 

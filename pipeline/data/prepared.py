@@ -24,7 +24,7 @@ Make = Callable[[], tuple[Transform, Iterable[np.ndarray]]]
 def prepared(name: str, count: int, dtype: str, make: Make) -> tuple[Transform, np.ndarray]:
     """The transform of that name and its ``count`` rows (N, M), mapped read-only; made by one process, if they are not there.
 
-    Raises :class:`pipeline.data.rows.DataError` where the data folder cannot hold them.
+    Raises :class:`pipeline.errors.UserError` where the data folder cannot hold them.
     """
     folder = data_folder() / "prepared" / name
     while True:

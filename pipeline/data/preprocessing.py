@@ -9,7 +9,8 @@ from functools import partial
 
 import numpy as np
 
-from pipeline.data.rows import DataError, by_columns, chunks
+from pipeline.data.rows import by_columns, chunks
+from pipeline.errors import UserError
 from pipeline.hparams import PREPROCESSING_NAMES
 from pipeline.validation import check_choice
 
@@ -57,7 +58,7 @@ def centre(train: np.ndarray, shape: Shape = ()) -> Transform:  # noqa: ARG001
 def channel_mean(train: np.ndarray, shape: Shape = ()) -> Transform:
     """Subtract the mean of each colour over all pixels of the training images (Simonyan and Zisserman 2014).
 
-    Raises :class:`DataError` where the rows are no images.
+    Raises :class:`UserError` where the rows are no images.
     """
     axis = channel_axis(shape)
     pixels = tuple(i for i in range(len(shape)) if i != axis)
@@ -69,7 +70,7 @@ def channel_axis(shape: Shape) -> int | None:
     """Which axis of an image's shape counts its channels, the last if several could; ``None`` of a grey one (H, W)."""
     axes = [axis for axis in (len(shape) - 1, 0) if len(shape) == 3 and shape[axis] in CHANNELS]
     if not axes and len(shape) != 2:
-        raise DataError(
+        raise UserError(
             f"preprocessing: got 'channel_mean', and rows of shape {shape}, which are no images; "
             "expected (height, width), (height, width, channels) or (channels, height, width). Take 'centre'"
         )
@@ -112,7 +113,7 @@ def column_means(train: np.ndarray) -> np.ndarray:
 def principal_axes(train: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The mean (D,) of rows (N, D), and the variances (D,) along their principal axes, the columns of (D, D).
 
-    The greatest entry of an axis is positive. Raises :class:`DataError` where (D, D) would be too large.
+    The greatest entry of an axis is positive. Raises :class:`UserError` where (D, D) would be too large.
     """
     mean = column_means(train)
     variances, axes = np.linalg.eigh(covariance(train, mean))
@@ -124,7 +125,7 @@ def covariance(train: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """The (population) covariances (D, D) of rows (N, D), some rows at a time."""
     features = train.shape[1]
     if features > MOST_COLUMNS:
-        raise DataError(f"preprocessing: PCA and whitening take at most {MOST_COLUMNS:,} columns; got {features:,}")
+        raise UserError(f"preprocessing: PCA and whitening take at most {MOST_COLUMNS:,} columns; got {features:,}")
     total = np.zeros((features, features))
     for part in chunks(len(train)):
         centred = train[part] - mean
@@ -148,7 +149,7 @@ PREPROCESSING: dict[str, Callable[[np.ndarray, Shape], Transform]] = {
 def learn(name: str, train: np.ndarray, shape: Shape = ()) -> Transform:
     """The preprocessing of that name, learned from training rows (N, D) that had ``shape`` each before they were flattened.
 
-    Raises ``ValueError`` for an unknown name, and :class:`DataError` for rows that it is not made for.
+    Raises :class:`UserError` for an unknown name, and :class:`UserError` for rows that it is not made for.
     """
     check_choice("preprocessing", name, PREPROCESSING_NAMES)
     return PREPROCESSING[name](train, shape or (math.prod(train.shape[1:]),))

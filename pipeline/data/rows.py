@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.errors import UserError
+
 FEWEST = 3
 """Rows that a class needs: one for each of the training, the validation and the test split."""
 LARGEST = 1e30
@@ -17,10 +19,6 @@ CHUNK = 1024
 """Rows that are looked at or converted at a time, so that no copy of a whole data set is made."""
 COLUMNS = 256
 """Columns whose statistics are taken at a time."""
-
-
-class DataError(ValueError):
-    """The data cannot be used; one line says which file, what is wrong with it, and what helps."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +70,16 @@ def digest(rows: Rows) -> str:
 
 
 def labelled(where: str, inputs: Any, labels: Any, columns: Sequence[str] = ()) -> Rows:
-    """Rows of arrays that someone else made, or :class:`DataError` with the first thing that is wrong with them.
+    """Rows of arrays that someone else made, or :class:`UserError` with the first thing that is wrong with them.
 
     Inputs (N, ...) are flattened to (N, D). Labels are integers, truth values or text, in any numbering;
     class 0 is the first of them in sorted order. ``columns`` are the names of the D features.
     """
     inputs, labels = np.asarray(inputs), np.asarray(labels)
     if inputs.ndim < 2 or not inputs.size:
-        raise DataError(f"{where}: the inputs have shape {inputs.shape}; expected rows and columns, (N, D)")
+        raise UserError(f"{where}: the inputs have shape {inputs.shape}; expected rows and columns, (N, D)")
     if labels.shape != inputs.shape[:1]:
-        raise DataError(
+        raise UserError(
             f"{where}: {len(inputs):,} rows of inputs, and labels of shape {labels.shape}; expected one each"
         )
     shape = inputs.shape[1:]
@@ -92,16 +90,16 @@ def labelled(where: str, inputs: Any, labels: Any, columns: Sequence[str] = ()) 
 
 
 def check_inputs(where: str, inputs: np.ndarray, columns: Sequence[str] = ()) -> np.ndarray:
-    """The inputs (N, D) in the machine's own order of bytes; :class:`DataError` names the first cell that is no number."""
+    """The inputs (N, D) in the machine's own order of bytes; :class:`UserError` names the first cell that is no number."""
     if inputs.dtype.kind not in "biuf":
-        raise DataError(f"{where}: the inputs are of type {inputs.dtype}; expected numbers")
+        raise UserError(f"{where}: the inputs are of type {inputs.dtype}; expected numbers")
     if inputs.dtype.kind == "f":
         check_cells(where, inputs, columns)
     return np.ascontiguousarray(inputs, dtype=inputs.dtype.newbyteorder("="))
 
 
 def check_cells(where: str, inputs: np.ndarray, columns: Sequence[str] = ()) -> None:
-    """Raise :class:`DataError`, naming the first, if a cell of rows (N, D) is missing or beyond :data:`LARGEST`."""
+    """Raise :class:`UserError`, naming the first, if a cell of rows (N, D) is missing or beyond :data:`LARGEST`."""
     for part in chunks(len(inputs)):
         _check_finite(where, inputs[part], part.start, columns)
 
@@ -112,7 +110,7 @@ def _check_finite(where: str, inputs: np.ndarray, start: int, columns: Sequence[
         row, column = (int(index) for index in np.argwhere(wrong)[0])
         name = repr(columns[column]) if columns else column + 1
         what = "is missing (NaN)" if np.isnan(inputs[row, column]) else f"is {inputs[row, column]:g}"
-        raise DataError(
+        raise UserError(
             f"{where}: row {start + row + 1}, column {name} {what}; expected a number within ±{LARGEST:g}. Fill, clip or drop it"
         )
 
@@ -121,7 +119,7 @@ def check_labels(where: str, labels: np.ndarray) -> np.ndarray:
     """The labels (N,), if they are of a type that names classes."""
     if labels.dtype.kind not in "biuUS":
         example = f" (row 1 is {labels[:1].tolist()[0]!r})" if len(labels) else ""
-        raise DataError(
+        raise UserError(
             f"{where}: the labels are of type {labels.dtype}{example}; expected whole numbers, truth values or text. "
             "Is it the right column? Numbers of classes are stored as integers"
         )
@@ -129,12 +127,12 @@ def check_labels(where: str, labels: np.ndarray) -> np.ndarray:
 
 
 def check_classes(where: str, names: np.ndarray, counts: np.ndarray) -> None:
-    """Raise :class:`DataError` unless there are two classes or more, each with rows for every split."""
+    """Raise :class:`UserError` unless there are two classes or more, each with rows for every split."""
     if len(names) < 2:
-        raise DataError(f"{where}: all {counts.sum():,} rows are of class {names[0]}; expected at least two classes")
+        raise UserError(f"{where}: all {counts.sum():,} rows are of class {names[0]}; expected at least two classes")
     if counts.min() < FEWEST:
         rarest, count = names[counts.argmin()], counts.min()
-        raise DataError(
+        raise UserError(
             f"{where}: {counts.sum():,} rows in {len(names):,} classes, and only {count} of class {rarest}; "
             f"expected at least {FEWEST} of each. Is it the right column?"
         )

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.folder import data_folder
-from pipeline.data.rows import DataError, Rows, check_labels, labelled
+from pipeline.data.rows import Rows, check_labels, labelled
+from pipeline.errors import UserError
 
 INPUTS, LABELS = ("X", "inputs"), ("y", "labels")
 """The names that an .npz file may give its arrays."""
@@ -33,12 +34,12 @@ def split_target(name: str) -> tuple[str, str]:
 
 
 def load_table(name: str) -> Rows:
-    """The rows of a file or of an OpenML data set. Raises :class:`DataError` in one line that says what is wrong and where."""
+    """The rows of a file or of an OpenML data set. Raises :class:`UserError` in one line that says what is wrong and where."""
     if name.startswith(OPENML):
         return load_openml(name.removeprefix(OPENML))
     path, target = split_target(name)
     if not Path(path).is_file():
-        raise DataError(f"{path}: there is no such file in {Path.cwd()}")
+        raise UserError(f"{path}: there is no such file in {Path.cwd()}")
     return load_arrays(path) if path.endswith(".npz") else load_frame(path, target)
 
 
@@ -48,22 +49,22 @@ def load_arrays(path: str) -> Rows:
         with Path(path).open("rb") as stream:  # np.load leaves a file that it cannot read open
             _check_magic(path, stream.peek(6))
             inputs, labels = _pair(path, np.load(stream, allow_pickle=False))
-    except DataError:
+    except UserError:
         raise
     except Exception as error:  # a damaged file raises what its reader stumbles over: compression, passwords, memory
-        raise DataError(f"{path}: cannot be read as an .npz file of plain arrays ({_first_line(error)})") from error
+        raise UserError(f"{path}: cannot be read as an .npz file of plain arrays ({_first_line(error)})") from error
     return labelled(path, inputs, labels)
 
 
 def _check_magic(path: str, start: bytes) -> None:
-    """Raise :class:`DataError` unless it begins like NumPy's files: any other would be taken for a pickle."""
+    """Raise :class:`UserError` unless it begins like NumPy's files: any other would be taken for a pickle."""
     if not start.startswith((b"PK", b"\x93NUMPY")):
-        raise DataError(f"{path}: is no .npz file; expected what np.savez(path, X=..., y=...) writes")
+        raise UserError(f"{path}: is no .npz file; expected what np.savez(path, X=..., y=...) writes")
 
 
 def _pair(path: str, arrays: Any) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(arrays, np.ndarray):
-        raise DataError(f"{path}: is a single array without a name; expected what np.savez(path, X=..., y=...) writes")
+        raise UserError(f"{path}: is a single array without a name; expected what np.savez(path, X=..., y=...) writes")
     return _pick(path, arrays, INPUTS), _pick(path, arrays, LABELS)
 
 
@@ -72,7 +73,7 @@ def _pick(path: str, arrays: Any, names: tuple[str, ...]) -> np.ndarray:
         if name in arrays:
             array: np.ndarray = arrays[name]
             return array
-    raise DataError(f"{path}: has the arrays {', '.join(arrays) or 'none'}; expected one called {' or '.join(names)}")
+    raise UserError(f"{path}: has the arrays {', '.join(arrays) or 'none'}; expected one called {' or '.join(names)}")
 
 
 def load_frame(path: str, target: str = "") -> Rows:
@@ -82,13 +83,13 @@ def load_frame(path: str, target: str = "") -> Rows:
     try:
         frame = pd.read_csv(path, low_memory=False) if path.endswith(".csv") else pd.read_parquet(path)
     except Exception as error:
-        raise DataError(f"{path}: cannot be read as a table ({_first_line(error)})") from error
+        raise UserError(f"{path}: cannot be read as a table ({_first_line(error)})") from error
     columns = [str(column) for column in frame.columns]
     if len(columns) < 2:
-        raise DataError(f"{path}: has {len(columns)} column; expected features and a target, divided by commas")
+        raise UserError(f"{path}: has {len(columns)} column; expected features and a target, divided by commas")
     target = target or columns[-1]
     if target not in columns:
-        raise DataError(f"{path}: no column {target!r}; there are {', '.join(columns[:20])}")
+        raise UserError(f"{path}: no column {target!r}; there are {', '.join(columns[:20])}")
     frame.columns = columns
     return from_frame(path, frame.drop(columns=target), frame[target])
 
@@ -96,10 +97,10 @@ def load_frame(path: str, target: str = "") -> Rows:
 def from_frame(where: str, features: Any, target: Any) -> Rows:
     """Rows of a data frame of features and a series of labels."""
     if not len(features):
-        raise DataError(f"{where}: has no rows")
+        raise UserError(f"{where}: has no rows")
     missing = np.flatnonzero(target.isna())
     if len(missing):
-        raise DataError(f"{where}: row {missing[0] + 1} has no label in column {target.name!r}. Fill or drop it")
+        raise UserError(f"{where}: row {missing[0] + 1} has no label in column {target.name!r}. Fill or drop it")
     labels = check_labels(where, _plain_labels(target))  # first, since a wrong target makes all else look wrong
     inputs = np.column_stack([_numbers(where, features[column]) for column in features.columns])
     return labelled(where, inputs, labels, [str(column) for column in features.columns])
@@ -115,7 +116,7 @@ def _numbers(where: str, column: Any) -> np.ndarray:
     texts = column.astype(str)
     wrong = pd.to_numeric(texts, errors="coerce").isna().to_numpy() & column.notna().to_numpy()
     row = int(wrong.argmax())
-    raise DataError(
+    raise UserError(
         f"{where}: row {row + 1}, column {str(column.name)!r} is {texts.iloc[row]!r}; expected a number. Encode or drop the column"
     )
 
@@ -134,17 +135,17 @@ def load_openml(number: str) -> Rows:
 
     where = f"{OPENML}{number}"
     if not (number.isascii() and number.isdecimal() and len(number) < 12) or int(number) == 0:
-        raise DataError(f"{where}: expected the number of a data set, as in {OPENML}61")
+        raise UserError(f"{where}: expected the number of a data set, as in {OPENML}61")
     try:
         found = fetch_openml(
             data_id=int(number), as_frame=True, parser="pandas", n_retries=0, data_home=str(data_folder())
         )
     except (OSError, ValueError) as error:
-        raise DataError(
+        raise UserError(
             f"{where}: cannot be had from openml.org ({_first_line(error)}). Is there a network?"
         ) from error
     if found.target is None or found.target.ndim != 1:
-        raise DataError(f"{where}: has no single target column")
+        raise UserError(f"{where}: has no single target column")
     return from_frame(where, found.data, found.target)
 
 

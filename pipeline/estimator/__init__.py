@@ -18,6 +18,7 @@ from pipeline.data import Dataset, Split
 from pipeline.data.dataset import transformed
 from pipeline.data.preprocessing import Transform, learn
 from pipeline.data.rows import check_cells
+from pipeline.errors import UserError
 from pipeline.estimator.built import check_same, layers_of
 from pipeline.estimator.labels import encode, labels_of
 from pipeline.estimator.outcome import Patience, check_finite, curves_of, train_one
@@ -101,7 +102,7 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
     def of_trial(cls, hparams: HyperParams, data: Dataset, config: TrainConfig, order_seed: int = 0) -> Self:
         """A fitted estimator of a trial's checkpoint, whose network is trained once more, to the same bits.
 
-        ``data`` is a block of :func:`pipeline.data.load_block`. Raises ``ValueError`` for a trial that diverges.
+        ``data`` is a block of :func:`pipeline.data.load_block`. Raises :class:`UserError` for a trial that diverges.
         """
         return cls.of_record(train_one(hparams, data, config, order_seed), hparams, data, config)
 
@@ -122,7 +123,7 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
         Called ``max_iter`` times with the same rows, it does what :meth:`fit` does, to the bit. It does not stop early.
         """
         if self.early_stopping:
-            raise ValueError("early_stopping: got True; partial_fit trains for one epoch. Call fit, or leave it out")
+            raise UserError("early_stopping: got True; partial_fit trains for one epoch. Call fit, or leave it out")
         first = not hasattr(self, "parameters_")
         with all_or_nothing(self):
             X, y = self._read(X, y, reset=first)
@@ -157,13 +158,13 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
 
     def _name_classes(self, classes: Any, *, first: bool) -> None:
         if first and classes is None:
-            raise ValueError("classes: got None; the first call to partial_fit needs all that there will ever be")
+            raise UserError("classes: got None; the first call to partial_fit needs all that there will ever be")
         if first:
             self.classes_ = np.unique(classes)
             if len(self.classes_) < 2:
-                raise ValueError(f"y: got one class, {plain(self.classes_[0])!r}; expected at least two")
+                raise UserError(f"y: got one class, {plain(self.classes_[0])!r}; expected at least two")
         elif classes is not None and not np.array_equal(np.unique(classes), np.unique(self.classes_)):
-            raise ValueError(f"classes: got {classes!r}; expected those of the first call, {self.classes_.tolist()!r}")
+            raise UserError(f"classes: got {classes!r}; expected those of the first call, {self.classes_.tolist()!r}")
 
     def _hold_out(self, rows: Split) -> tuple[Split, Split]:
         """The rows to train on, and those to stop by, which are none without early stopping."""

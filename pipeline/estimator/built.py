@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.errors import UserError
 from pipeline.hparams import HyperParams
 from pipeline.nn.network import Architecture
 from pipeline.training.memory import architecture
@@ -30,10 +31,10 @@ def layers_of(built: Built, features: int, classes: int) -> Architecture:
 
 
 def check_same(then: Built, now: Built) -> None:
-    """Raise ``ValueError`` if a network built as ``then`` cannot train on as ``now``; dropout may change, but not come or go."""
+    """Raise :class:`UserError` if a network built as ``then`` cannot train on as ``now``; dropout may change, but not come or go."""
     for name, value in now.items():
         before = then[name]
         if bool(value) != bool(before) if name == "dropout" else value != before:
-            raise ValueError(
+            raise UserError(
                 f"{name}: got {value!r}; the network in training was built with {before!r}. Put it back, or call fit"
             )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipeline.errors import UserError
 from pipeline.nn.layers import Array
 
 
@@ -13,7 +14,7 @@ def encode(y: Array, classes: Array) -> Array:
     """Labels (N,) as their places among the classes (C,)."""
     unknown = y[~np.isin(y, classes)]
     if len(unknown):
-        raise ValueError(f"y: got {unknown[:1].tolist()[0]!r}; expected one of the classes {classes.tolist()!r}")
+        raise UserError(f"y: got {unknown[:1].tolist()[0]!r}; expected one of the classes {classes.tolist()!r}")
     order = np.argsort(classes)
     return np.asarray(order[np.searchsorted(classes, y, sorter=order)])
 

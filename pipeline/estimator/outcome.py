@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.data import Dataset
+from pipeline.errors import UserError
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.nn.layers import Array
 from pipeline.training import Record, train_record
@@ -24,16 +25,16 @@ class Patience:
 
 
 def train_one(hparams: HyperParams, data: Dataset, config: TrainConfig, order_seed: int = 0) -> Record:
-    """The record of one trial, trained to the same bits as in any group. Raises ``ValueError`` for one that diverges."""
+    """The record of one trial, trained to the same bits as in any group. Raises :class:`UserError` for one that diverges."""
     record = train_record([hparams], data, config, order_seed)
     check_finite(record, hparams)
     return record
 
 
 def check_finite(record: Record, hparams: HyperParams) -> None:
-    """Raise ``ValueError`` if the one trial of a record has diverged."""
+    """Raise :class:`UserError` if the one trial of a record has diverged."""
     if record.diverged[0]:
-        raise ValueError(f"learning_rate: got {hparams.learning_rate!r}; training diverges. Give a lower one")
+        raise UserError(f"learning_rate: got {hparams.learning_rate!r}; training diverges. Give a lower one")
 
 
 def curves_of(record: Record) -> dict[str, list[float]]:

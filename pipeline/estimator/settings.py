@@ -8,6 +8,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
+from pipeline.errors import UserError
 from pipeline.estimator.built import built_of
 from pipeline.estimator.state import plain
 from pipeline.hparams import HyperParams, TrainConfig
@@ -65,7 +66,7 @@ class Settings(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         shape = plain(self.image_shape)
         check_sizes("image_shape", shape)
         if shape and prod(shape) != self.n_features_in_:
-            raise ValueError(f"image_shape: got {shape!r}, of {prod(shape)} numbers; rows have {self.n_features_in_}")
+            raise UserError(f"image_shape: got {shape!r}, of {prod(shape)} numbers; rows have {self.n_features_in_}")
         return tuple(shape)
 
     def _build(self) -> dict[str, Any]:
@@ -77,5 +78,5 @@ class Settings(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         size = min(LARGEST_BATCH, rows) if self.batch_size == "auto" else plain(self.batch_size)
         config = TrainConfig(plain(self.max_iter), size, self.preprocessing, dtype=self.dtype)
         if size > rows:
-            raise ValueError(f"batch_size: got {size}; there are {rows} rows to train on. Give fewer, or 'auto'")
+            raise UserError(f"batch_size: got {size}; there are {rows} rows to train on. Give fewer, or 'auto'")
         return config

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from pipeline.errors import UserError
 from pipeline.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -17,18 +18,18 @@ if TYPE_CHECKING:
 
 
 def demonstrate(experiment: Experiment) -> Outcome:
-    """Run an experiment. Raises ``ValueError`` for a setting that there is not."""
+    """Run an experiment. Raises :class:`UserError` for a setting that there is not."""
     check_settings(experiment)
     return _demonstration(experiment.demonstration)(experiment.seed, **experiment.settings)
 
 
 def check_settings(experiment: Experiment) -> None:
-    """Raise ``ValueError``, naming it and what is known, for a setting that there is not."""
+    """Raise :class:`UserError`, naming it and what is known, for a setting that there is not."""
     function = _demonstration(experiment.demonstration)
     known = [name for name in inspect.signature(function).parameters if name != "seed"]
     for name in experiment.settings:
         if name not in known:
-            raise ValueError(
+            raise UserError(
                 f"experiment {experiment.name!r}: unknown setting {name!r}; expected one of {', '.join(known) or 'none'}"
             )
 

@@ -26,7 +26,7 @@ class LectureJob:
     voice: Voice
 
     def run(self) -> list[Outcome]:
-        """Run each, under one run in MLflow. Raises ``ValueError`` for one that is declared wrong, before any starts."""
+        """Run each, under one run in MLflow. Raises :class:`UserError` for one that is declared wrong, before any starts."""
         for experiment in self.experiments:
             check_settings(experiment)
         self.voice.detail(self.stores.words)

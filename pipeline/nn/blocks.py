@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.errors import UserError
 from pipeline.nn.conv import Maps
 
 CHANNELS = (1, 3, 4)
@@ -29,7 +30,7 @@ def parse_conv(value: Any) -> tuple[str, ...]:
     parts = value.split("x") if isinstance(value, str) and value else value or ()
     parts = [parts] if isinstance(parts, int) else parts
     if not isinstance(parts, (list, tuple)):
-        raise ValueError(f"conv: got {value!r}; expected {EXPECTED}")
+        raise UserError(f"conv: got {value!r}; expected {EXPECTED}")
     return tuple(str(part) for part in parts if parse_block(part, value))
 
 
@@ -38,14 +39,14 @@ def parse_block(part: Any, whole: Any = None) -> Block:
     filters = str(part).rstrip("sp")
     marks = str(part)[len(filters) :]
     if not (filters.isascii() and filters.isdecimal()) or filters[0] == "0" or marks not in ("", "s", "p", "sp"):
-        raise ValueError(f"conv: got {part if whole is None else whole!r}; expected {EXPECTED}")
+        raise UserError(f"conv: got {part if whole is None else whole!r}; expected {EXPECTED}")
     return Block(int(filters), 2 if "s" in marks else 1, "p" in marks)
 
 
 def image_of(shape: tuple[int, ...], wanted_by: str = "conv") -> tuple[Maps, bool]:
     """The channels, height and width of images of that shape, and whether their channels come last, as they do if both could.
 
-    Raises ``ValueError`` for rows that are no images.
+    Raises :class:`UserError` for rows that are no images.
     """
     if len(shape) == 2:
         return (1, *shape), False
@@ -53,7 +54,7 @@ def image_of(shape: tuple[int, ...], wanted_by: str = "conv") -> tuple[Maps, boo
         return (shape[2], *shape[:2]), True
     if len(shape) == 3 and shape[0] in CHANNELS:
         return (shape[0], *shape[1:]), False
-    raise ValueError(
+    raise UserError(
         f"{wanted_by}: the rows have shape {shape}, and are no images; expected (height, width), (height, width, channels) or "
         f"(channels, height, width). Leave {wanted_by} out, or take data that keep their shape"
     )

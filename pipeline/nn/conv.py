@@ -12,6 +12,7 @@ from math import prod
 
 import numpy as np
 
+from pipeline.errors import UserError
 from pipeline.nn.layer import Array, Arrays, Layer, Shapes, Workspace
 
 Maps = tuple[int, int, int]
@@ -53,7 +54,7 @@ class Conv(Layer):
 
     def __post_init__(self) -> None:
         if min(self.outputs) < 1:
-            raise ValueError(f"conv: maps of {self.maps[1]} x {self.maps[2]} are too small for a 3x3 window")
+            raise UserError(f"conv: maps of {self.maps[1]} x {self.maps[2]} are too small for a 3x3 window")
 
     @property
     def outputs(self) -> Maps:

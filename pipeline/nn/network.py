@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 
+from pipeline.errors import UserError
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.blocks import image_of, parse_block
 from pipeline.nn.initializers import draw_weights
@@ -64,7 +65,7 @@ class Architecture:
     def layers(self) -> tuple[Layer, ...]:
         """Dense, norms if any, the activation and dropout for each hidden layer; a dense layer of logits at the end.
 
-        Before them, if there are convolutions, their blocks and the mean of each map. Raises ``ValueError`` where they
+        Before them, if there are convolutions, their blocks and the mean of each map. Raises :class:`UserError` where they
         do not go with the inputs.
         """
         fan_in, *hidden, classes = self.sizes
@@ -96,7 +97,7 @@ class Architecture:
         """
         maps, channels_last = image_of(self.shape)
         if prod(maps) != self.sizes[0]:
-            raise ValueError(f"conv: got rows of {self.sizes[0]} features; expected {prod(maps)}, images {self.shape}")
+            raise UserError(f"conv: got rows of {self.sizes[0]} features; expected {prod(maps)}, images {self.shape}")
         stack: list[Layer] = []
         for block in map(parse_block, self.conv):
             filters = 2 * block.filters if self.activation == "maxout" else block.filters

@@ -7,6 +7,7 @@ from math import prod
 
 import numpy as np
 
+from pipeline.errors import UserError
 from pipeline.nn.conv import Maps, maps_of
 from pipeline.nn.layer import Array, Arrays, Layer, Workspace
 
@@ -19,7 +20,7 @@ class MaxPool(Layer):
 
     def __post_init__(self) -> None:
         if min(self.outputs) < 1:
-            raise ValueError(f"conv: maps of {self.maps[1]} x {self.maps[2]} are too small to be pooled")
+            raise UserError(f"conv: maps of {self.maps[1]} x {self.maps[2]} are too small to be pooled")
 
     @property
     def outputs(self) -> Maps:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.errors import UserError
 from pipeline.spec import Categorical, Float, Study
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class TrialsTable:
     The frame has :data:`COLUMNS` and one column for each searched hyperparameter; rows are put in the order of arm,
     block and trial. ``provenance`` holds plain JSON values. Those that the report reads: ``declarations`` (what
     was asked, and ``at`` which time, whenever that changed; the first first), ``classes`` (their number),
-    ``samplers`` (settings of each arm, by name), ``diagnosis`` (its tally) and ``versions`` (of packages, by name). Raises ``ValueError``, in one
+    ``samplers`` (settings of each arm, by name), ``diagnosis`` (its tally) and ``versions`` (of packages, by name). Raises :class:`UserError`, in one
     line, if the frame cannot be read as such a table.
     """
 
@@ -108,12 +109,12 @@ def read_table(path: Path | str) -> TrialsTable:
     try:
         arrow = pq.read_table(path)
     except FileNotFoundError:
-        raise ValueError(f"{path}: there is no table of trials here") from None
+        raise UserError(f"{path}: there is no table of trials here") from None
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path}: not a Parquet file that can be read ({str(error).splitlines()[0]})") from None
+        raise UserError(f"{path}: not a Parquet file that can be read ({str(error).splitlines()[0]})") from None
     facts = json.loads((arrow.schema.metadata or {}).get(KEY, b"{}"))
     if facts.get("version") not in READABLE:
-        raise ValueError(
+        raise UserError(
             f"{path}: a table of version {facts.get('version')}; this report reads {READABLE[0]} to {VERSION}"
         )
     study = Study.from_json(facts["study"])
@@ -148,9 +149,9 @@ def _decoded(frame: pd.DataFrame, study: Study) -> pd.DataFrame:
 def _check_columns(frame: pd.DataFrame, study: Study, *also: str) -> None:
     missing = [name for name in (*COLUMNS, *study.space, *also) if name not in frame.columns and name not in LOSSES]
     if missing:
-        raise ValueError(f"table of trials: there is no column {missing[0]!r}")
+        raise UserError(f"table of trials: there is no column {missing[0]!r}")
     if frame.empty:
-        raise ValueError(f"table of trials: study {study.name!r} has no finished trial yet")
+        raise UserError(f"table of trials: study {study.name!r} has no finished trial yet")
 
 
 def _typed(frame: pd.DataFrame, study: Study, *also: str) -> pd.DataFrame:
@@ -163,7 +164,7 @@ def _typed(frame: pd.DataFrame, study: Study, *also: str) -> pd.DataFrame:
         try:
             frame[name] = frame[name].astype(kind)
         except (TypeError, ValueError):
-            raise ValueError(f"table of trials: column {name!r} holds a value that is not {kind}") from None
+            raise UserError(f"table of trials: column {name!r} holds a value that is not {kind}") from None
     return frame
 
 
@@ -171,7 +172,7 @@ def _ordered(frame: pd.DataFrame, study: Study) -> pd.DataFrame:
     rank = {arm.name: i for i, arm in enumerate(study.arms)}
     for name in frame["arm"].unique():
         if name not in rank:
-            raise ValueError(f"table of trials: arm {name!r} is not an arm of study {study.name!r}")
+            raise UserError(f"table of trials: arm {name!r} is not an arm of study {study.name!r}")
     by = ["arm", "block", "trial", *([REPETITION] if REPETITION in frame else [])]
     order = frame.assign(arm=frame["arm"].map(rank)).sort_values(by, kind="stable").index
     return frame.loc[order].reset_index(drop=True)
@@ -180,7 +181,7 @@ def _ordered(frame: pd.DataFrame, study: Study) -> pd.DataFrame:
 def _check_rows(frame: pd.DataFrame, study: Study, identity: Sequence[str] = IDENTITY) -> None:
     for name in frame["study"].unique():
         if name != study.name:
-            raise ValueError(f"table of trials: holds trials of study {name!r}; expected {study.name!r} alone")
+            raise UserError(f"table of trials: holds trials of study {name!r}; expected {study.name!r} alone")
     for name in ACCURACIES:
         _refuse(frame, ~frame[name].between(0, 1), f"{name} must be a number from 0 to 1", name)
     for name in COSTS:
@@ -199,4 +200,4 @@ def _refuse(frame: pd.DataFrame, wrong: pd.Series | NDArray[np.bool_], reason: s
     if wrong.any():
         row = frame[wrong].iloc[0]
         where = f"arm {row['arm']!r}, block {row['block']}, trial {row['trial']}"
-        raise ValueError(f"table of trials: {where}: {reason}; got {row[column]}")
+        raise UserError(f"table of trials: {where}: {reason}; got {row[column]}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.errors import UserError
 from pipeline.report import Report
 from pipeline.report.findings import Findings
 from pipeline.report.numbers import metrics, summary, tags
@@ -35,7 +36,7 @@ class Written:
 def write(tables: Sequence[TrialsTable], folder: Path) -> Report:
     """Write the report of one table into a folder, or of several: one in a folder for each, and all on one page."""
     if not tables:
-        raise ValueError("report: got no table of trials; expected at least one")
+        raise UserError("report: got no table of trials; expected at least one")
     if len(tables) == 1:
         return _write_one(tables[0], folder).report
     parts = {name: _write_one(table, folder / name) for name, table in _named(tables).items()}
@@ -48,7 +49,7 @@ def _named(tables: Sequence[TrialsTable]) -> dict[str, TrialsTable]:
     names = [t.study.name + (f"-{t.study.dataset}" if t.study.name in repeated else "") for t in tables]
     for name, n in Counter(names).items():
         if n > 1:
-            raise ValueError(f"report: got {n} tables of study {name!r}; give each study, on each data set, once")
+            raise UserError(f"report: got {n} tables of study {name!r}; give each study, on each data set, once")
     return dict(zip(names, tables, strict=True))
 
 

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from optuna.trial import FrozenTrial, TrialState
 
+from pipeline.errors import UserError
 from pipeline.samplers import Trajectory, is_planned
 from pipeline.search.ledger import Key
 from pipeline.search.plan import planned_trial, tasks
@@ -58,7 +59,7 @@ class Agenda:
 
 
 def draw_agenda(study: Study, planned: Sequence[PlannedTrial], recorded: Mapping[Key, FrozenTrial]) -> Agenda:
-    """Lay the plan beside the record. Raises ``ValueError`` if a recorded trial is not the one the plan has in its place."""
+    """Lay the plan beside the record. Raises :class:`UserError` if a recorded trial is not the one the plan has in its place."""
     for trial in planned:
         _check_place(trial.name, trial.point, recorded.get(trial.key))
     adaptive = [arm for arm in study.arms if not is_planned(arm)]
@@ -84,7 +85,7 @@ def _replay(trajectory: Trajectory, study: Study, recorded: Mapping[Key, FrozenT
 
 def _check_place(name: str, point: Point, found: FrozenTrial | None) -> None:
     if found is not None and found.params != point:
-        raise ValueError(
+        raise UserError(
             f"{name} is recorded at {found.params}, and the plan has {point} there: "
             "a sampler has changed since. Give the study another name"
         )

@@ -17,7 +17,7 @@ from typing import Any
 
 import joblib
 
-from pipeline.errors import Failed
+from pipeline.errors import Failed, UserError
 from pipeline.search.budget import FOR_TRIALS, bytes_per_worker
 from pipeline.search.executor import GO_ON, Engine, persistently
 from pipeline.task import NETWORK_VERSION, Task, run_task
@@ -39,7 +39,7 @@ class Lost(Exception):  # noqa: N818  the executor's word for it, and no error o
 def cluster(scheduler: str) -> Iterator[Engine]:
     """The engine that is the workers of a Dask scheduler, at an address like ``tcp://HOST:8786``.
 
-    Raises ``ValueError`` if nobody answers there, or its workers cannot train this network.
+    Raises :class:`UserError` if nobody answers there, or its workers cannot train this network.
     """
     client = _connect(scheduler)
     try:
@@ -57,12 +57,12 @@ def _connect(scheduler: str) -> Any:
     try:
         from distributed import Client
     except ImportError:
-        raise ValueError("--scheduler needs the package distributed; install it beside babysit") from None
+        raise UserError("--scheduler needs the package distributed; install it beside babysit") from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is wrong is told in words of ours
     try:
         return Client(scheduler, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TypeError) as error:
-        raise ValueError(f"--scheduler: no Dask scheduler answers at {scheduler} ({error})") from None
+        raise UserError(f"--scheduler: no Dask scheduler answers at {scheduler} ({error})") from None
 
 
 def _check_workers(client: Any, scheduler: str) -> None:
@@ -71,18 +71,18 @@ def _check_workers(client: Any, scheduler: str) -> None:
         versions = set(client.run(_version).values())
         rules = set(client.run(_rules).values()) - {_rules()}
     except TimeoutError:
-        raise ValueError(
+        raise UserError(
             f"--scheduler: no worker has joined {scheduler}; start some with: dask worker {scheduler}"
         ) from None
     except Exception as error:  # noqa: BLE001  a worker without babysit raises whatever it stumbles over
-        raise ValueError(f"--scheduler: the workers of {scheduler} cannot run babysit ({error})") from None
+        raise UserError(f"--scheduler: the workers of {scheduler} cannot run babysit ({error})") from None
     if versions != {NETWORK_VERSION}:
-        raise ValueError(
+        raise UserError(
             f"--scheduler: workers of {scheduler} have version {versions} of the network; it is {NETWORK_VERSION} here"
         )
     if rules:
         here, there = (", ".join(names) or "none" for names in (_rules(), rules.pop()))
-        raise ValueError(
+        raise UserError(
             f"--scheduler: a worker of {scheduler} has other diagnosis rules of your own ({there}) than here ({here})"
         )
 

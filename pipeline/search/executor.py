@@ -42,7 +42,7 @@ class Engine:
 def engine(workers: int, scheduler: str = "") -> Iterator[Engine]:
     """The engine of a search: workers on this machine or, where a scheduler is named, those of its cluster.
 
-    Raises ``ValueError`` for a cluster that cannot be used.
+    Raises :class:`UserError` for a cluster that cannot be used.
     """
     if not scheduler:
         words = f"{workers} worker{'s' if workers > 1 else ''}"

@@ -17,6 +17,8 @@ from typing import Any
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
+from pipeline.errors import UserError
+
 STALE_LOCK_SECONDS = 3
 LONGEST_LINE = 1 << 20
 
@@ -83,7 +85,7 @@ class _File(JournalFileBackend):
             yield from map(json.loads, self._due[max(0, log_number_from - (self._first_due or 0)) :])
 
     def _in_the_file(self, start: int) -> Generator[Log, None, None]:
-        """The lines of the file. Raises ``ValueError`` for one that is no record: Optuna skips the last, and writes after it."""
+        """The lines of the file. Raises :class:`UserError` for one that is no record: Optuna skips the last, and writes after it."""
         number = start
         try:
             for log in super().read_logs(start):
@@ -97,7 +99,7 @@ class _File(JournalFileBackend):
             self._first_due = number
         except ValueError as error:  # that it is not JSON, or not even text
             where = f"cannot read {self.path}, which is damaged in line {number + 1}"
-            raise ValueError(f"--storage: {where}; restore a copy of it, or give another") from error
+            raise UserError(f"--storage: {where}; restore a copy of it, or give another") from error
 
     def _write(self, lines: list[str]) -> None:
         if not lines:

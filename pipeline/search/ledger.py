@@ -19,6 +19,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.addresses import redact, storage_file
+from pipeline.errors import UserError
 from pipeline.opening import opening
 from pipeline.search.dashboard import leave_figure, leave_note, note_of
 from pipeline.search.declarations import DECLARATIONS, declared_anew, difference, latest
@@ -60,7 +61,7 @@ class Ledger:
         return names[-1] if new else (same[-1] if same else names[0])
 
     def check_same(self, basis: Mapping[str, Any]) -> None:
-        """Raise ``ValueError``, naming the difference, if trials of another declaration, or on another basis, are recorded.
+        """Raise :class:`UserError`, naming the difference, if trials of another declaration, or on another basis, are recorded.
 
         ``basis`` is what else decides a trial's numbers: the version of the network, and the data itself.
         """
@@ -68,7 +69,7 @@ class Ledger:
             then = Study.from_json(json.loads(attributes["declaration"]))
             if then.hash != self.study.hash or attributes.get("basis") != basis:
                 before, now = {**then.identity, **attributes.get("basis", {})}, {**self.study.identity, **basis}
-                raise ValueError(
+                raise UserError(
                     f"study {self.study.name!r} is already recorded, and what decides its numbers has changed: "
                     f"{difference(before, now)}. Give it another name, begin it anew with --new, or undo the change"
                 )
@@ -230,15 +231,15 @@ def value_of(trial: FinishedTrial) -> float:
 
 
 def recorded_study(study: Study, storage: str) -> Study:
-    """The study as it was declared when it last ran. Raises ``ValueError`` if it is not recorded there."""
+    """The study as it was declared when it last ran. Raises :class:`UserError` if it is not recorded there."""
     file = storage_file(storage)
     if file and not file.is_file():
-        raise ValueError(f"no study is recorded at {storage}; run one first, or give the --storage of one")
+        raise UserError(f"no study is recorded at {storage}; run one first, or give the --storage of one")
     with opening("--storage", storage):
         ledger = Ledger(study, storage)
     if ledger.declaration is None:
         known = ", ".join(ledger.study_names) or "none"
-        raise ValueError(f"study {study.name!r} is not recorded at {redact(storage)}; recorded there: {known}")
+        raise UserError(f"study {study.name!r} is not recorded at {redact(storage)}; recorded there: {known}")
     return ledger.declaration
 
 

@@ -11,6 +11,7 @@ from typing import IO
 from sqlalchemy import NullPool, create_engine, text
 
 from pipeline.addresses import redact, storage_file
+from pipeline.errors import UserError
 from pipeline.seeds import derive_seed
 
 try:
@@ -23,7 +24,7 @@ except ImportError:  # Windows has no flock; there, two searches at once are the
 def owned(storage: str, study: str) -> Iterator[None]:
     """Own a study in a storage during the body. The lock goes with the process, however it ends.
 
-    Raises ``ValueError`` if another process owns it.
+    Raises :class:`UserError` if another process owns it.
     """
     file = storage_file(storage)
     with _locked_file(file.with_name(f"{file.name}.{study}.owner"), study) if file else _locked_row(storage, study):
@@ -54,7 +55,7 @@ def _locked(path: Path, study: str) -> IO[str]:
         except OSError:
             with file:
                 file.seek(0)
-                raise ValueError(
+                raise UserError(
                     f"study {study!r} is at work already: {file.read().strip() or 'another process'} records it here"
                 ) from None
         with suppress(FileNotFoundError):
@@ -68,7 +69,7 @@ def _opened(path: Path) -> IO[str]:
     try:
         return open(path, "a+", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o666))
     except OSError as problem:
-        raise ValueError(
+        raise UserError(
             f"{path}: the lock cannot be opened ({problem.strerror}); remove it, or see whose it is"
         ) from None
 
@@ -83,5 +84,5 @@ def _locked_row(storage: str, study: str) -> Iterator[None]:
     with engine.connect() as connection:
         key = derive_seed("owner", study)
         if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar():
-            raise ValueError(f"study {study!r} is at work already: another process records it to {redact(storage)}")
+            raise UserError(f"study {study!r} is at work already: another process records it to {redact(storage)}")
         yield

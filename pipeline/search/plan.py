@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby, pairwise
 
 from pipeline.data.dataset import load_rows
+from pipeline.errors import UserError
 from pipeline.pruners import Pruning, make_pruner
 from pipeline.samplers import check_sampler, is_planned, points
 from pipeline.search.precedents import Precedents
@@ -25,7 +26,7 @@ GROUP_SIZE = 32
 def plan(study: Study) -> list[PlannedTrial]:
     """Every trial of the planned arms, block by block: the same for any number of workers, and after any number of crashes.
 
-    Raises ``ValueError`` for arms that repeat one another, or themselves, and for a sampler or a pruner that cannot be
+    Raises :class:`UserError` for arms that repeat one another, or themselves, and for a sampler or a pruner that cannot be
     made.
     """
     for arm in study.arms:
@@ -48,7 +49,7 @@ def plan(study: Study) -> list[PlannedTrial]:
 
 
 def refuse_repeats(drawn: Mapping[tuple[str, int], list[Point]]) -> None:
-    """Raise ``ValueError`` if two arms open a block with the same points, or an arm opens two blocks with the same ones.
+    """Raise :class:`UserError` if two arms open a block with the same points, or an arm opens two blocks with the same ones.
 
     Samplers that share a seed do the first, and quasi-random sequences that are not scrambled the second; what then
     looks like a comparison, or like repeats, is none. A grid is the same set in every block, and its order is not.
@@ -58,7 +59,7 @@ def refuse_repeats(drawn: Mapping[tuple[str, int], list[Point]]) -> None:
         opening = repr(found[:REPEATED])
         if len(found) >= REPEATED and opening in seen:
             (arm, block), (other, other_block) = place, seen[opening]
-            raise ValueError(
+            raise UserError(
                 f"arms: {arm!r} in block {block} begins with the points of {other!r} in block {other_block}; they are no repeats"
             )
         seen[opening] = place

@@ -12,6 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from pipeline.errors import UserError
+
 # Said before mlflow is imported: no telemetry; a server may be away for a minute; no links printed by
 # MLflow at the end of every run, for which it would ask the server once more.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -80,7 +82,7 @@ class Tracker:
         logger.info("MLflow at %s: trials are recorded %s", redact(uri), self.route)
 
     def verify(self) -> None:
-        """Raise ``ValueError`` if a study's run could not be opened here; nothing is written."""
+        """Raise :class:`UserError` if a study's run could not be opened here; nothing is written."""
         if not self._given():
             self._active_experiment()
 
@@ -88,7 +90,7 @@ class Tracker:
         """Go on with the study's run; or start it: the run that ``mlflow run`` opened, or a new one.
 
         One that was started under the ``word`` before, and whose id its study did not live to record, is gone on with.
-        Raises ``ValueError`` if either run is named but is not in this store.
+        Raises :class:`UserError` if either run is named but is not in this store.
         """
         given = self._given()
         if run_id is None:
@@ -141,7 +143,7 @@ class Tracker:
             return None
         if run := self._active(run_id):
             return run
-        raise ValueError(
+        raise UserError(
             f"MLFLOW_RUN_ID names run {run_id}, which is not at {redact(self.uri)}. "
             "Unset it, or give the --tracking-uri that the run is at"
         )
@@ -149,7 +151,7 @@ class Tracker:
     def _known(self, run_id: str, study: Declared) -> Run:
         if run := self._active(run_id):
             return run
-        raise ValueError(
+        raise UserError(
             f"study {study.name!r} was recorded under MLflow run {run_id}, which is not at {redact(self.uri)}. "
             "Give the --tracking-uri it was recorded at, restore the run, or give the study another name"
         )
@@ -286,10 +288,10 @@ class Tracker:
     def _active_experiment(self) -> tuple[str, Experiment | None]:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
         if len(name) > LONGEST_NAME:
-            raise ValueError(f"MLFLOW_EXPERIMENT_NAME: got {len(name):,} characters; MLflow takes {LONGEST_NAME}")
+            raise UserError(f"MLFLOW_EXPERIMENT_NAME: got {len(name):,} characters; MLflow takes {LONGEST_NAME}")
         found = self.client.get_experiment_by_name(name)
         if found and found.lifecycle_stage != "active":
-            raise ValueError(
+            raise UserError(
                 f"MLflow's experiment {name!r} is deleted; restore it, or name another in MLFLOW_EXPERIMENT_NAME"
             )
         return name, found

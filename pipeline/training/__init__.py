@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.data import Dataset, Split
 from pipeline.data.augmentation import augmentation
+from pipeline.errors import UserError
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.nn.layers import BatchNorm
 from pipeline.training.history import CURVES, History, Record, Watch, all_go_on, split
@@ -57,7 +58,7 @@ def train(
     ``ValueError`` for no trials, for data that cannot be trained on, and for a batch larger than the training split.
     """
     if not trials:
-        raise ValueError("trials: got none; expected at least one")
+        raise UserError("trials: got none; expected at least one")
     check_data(data, config)
     ranked = sorted(range(len(trials)), key=lambda k: repr(trials[k].structure))
     groups = [list(members) for _, members in groupby(ranked, key=lambda k: trials[k].structure)]

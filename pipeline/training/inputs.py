@@ -6,42 +6,43 @@ import numpy as np
 
 from pipeline.data import Dataset, Split
 from pipeline.data.rows import chunks
+from pipeline.errors import UserError
 from pipeline.hparams import TrainConfig
 
 
 def check_data(data: Dataset, config: TrainConfig) -> None:
-    """Raise ``ValueError``, naming what and where, for data that cannot be trained on as configured."""
+    """Raise :class:`UserError`, naming what and where, for data that cannot be trained on as configured."""
     for name in ("train", "val", "test"):
         check_split(name, getattr(data, name), data.features, data.classes)
     if config.batch_size > len(data.train):
-        raise ValueError(f"batch_size: got {config.batch_size}; the training split has {len(data.train)} rows")
+        raise UserError(f"batch_size: got {config.batch_size}; the training split has {len(data.train)} rows")
 
 
 def check_split(name: str, rows: Split, features: int, classes: int) -> None:
-    """Raise ``ValueError`` unless the rows are finite numbers (N, D), each with a label from 0 to C - 1."""
+    """Raise :class:`UserError` unless the rows are finite numbers (N, D), each with a label from 0 to C - 1."""
     check_inputs(name, rows.inputs, features)
     labels = np.asarray(rows.labels)
     if labels.shape != (len(rows.inputs),) or labels.dtype.kind not in "iu":
-        raise ValueError(
+        raise UserError(
             f"{name} labels: got {labels.dtype} of shape {labels.shape}; expected {len(rows.inputs)} whole numbers"
         )
     outside = labels[(labels < 0) | (labels >= classes)]
     if outside.size:
-        raise ValueError(f"{name} labels: got {outside[0]}; expected classes from 0 to {classes - 1}")
+        raise UserError(f"{name} labels: got {outside[0]}; expected classes from 0 to {classes - 1}")
 
 
 def check_inputs(name: str, inputs: np.ndarray, features: int) -> None:
-    """Raise ``ValueError`` unless they are rows of finite numbers, (N, D) with N and D > 0."""
+    """Raise :class:`UserError` unless they are rows of finite numbers, (N, D) with N and D > 0."""
     inputs = np.asarray(inputs)
     if inputs.dtype.kind not in "fiu":
-        raise ValueError(f"{name} inputs: got dtype {inputs.dtype}; expected numbers")
+        raise UserError(f"{name} inputs: got dtype {inputs.dtype}; expected numbers")
     if inputs.ndim != 2 or inputs.shape[1] != features or not inputs.size:
         columns = features or "D"
-        raise ValueError(f"{name} inputs: got shape {inputs.shape}; expected (N, {columns}), neither of them 0")
+        raise UserError(f"{name} inputs: got shape {inputs.shape}; expected (N, {columns}), neither of them 0")
     for part in chunks(len(inputs)):
         wrong = ~np.isfinite(inputs[part])
         if wrong.any():
             row, column = np.argwhere(wrong)[0] + (part.start, 0)
-            raise ValueError(
+            raise UserError(
                 f"{name} inputs: got {inputs[row, column]} in row {row}, column {column}; expected finite numbers"
             )

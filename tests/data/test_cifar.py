@@ -13,10 +13,11 @@ import threading
 import numpy as np
 import pytest
 
-from pipeline.data import DataError, fingerprint, load_block
+from pipeline.data import fingerprint, load_block
 from pipeline.data.cifar import ARCHIVES, PIXELS, load_cifar
 from pipeline.data.files import MIRRORS_VARIABLE
 from pipeline.data.folder import data_folder
+from pipeline.errors import UserError
 from pipeline.hparams import TrainConfig
 
 NAMES = ("cifar10", "cifar100")
@@ -24,7 +25,7 @@ NAMES = ("cifar10", "cifar100")
 LOAD = """
 import resource, sys
 from dataclasses import replace
-from pipeline.data import DataError, cifar, fingerprint
+from pipeline.data import cifar, fingerprint
 url, sha256, size, records, limit = sys.argv[1:]
 true = cifar.ARCHIVES["cifar10"]
 file = replace(true.file, url=url, sha256=sha256, size=int(size))
@@ -34,7 +35,7 @@ if int(limit):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
 try:
     print(fingerprint("cifar10"))
-except DataError as error:
+except UserError as error:
     print(error)
 """
 
@@ -49,7 +50,7 @@ def start(archive, records, limit=0, stderr=subprocess.PIPE):
 
 def complaint(name="cifar10"):
     """The one line with which loading is refused."""
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(UserError) as caught:
         load_cifar(name)
     line = str(caught.value)
     assert "\n" not in line

@@ -6,9 +6,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from pipeline.data import DataError, dataset, fingerprint, load_block
+from pipeline.data import dataset, fingerprint, load_block
 from pipeline.data.dataset import Dataset, Rows, preprocess, split, subset
 from pipeline.data.rows import CHUNK, COLUMNS, by_columns, digest
+from pipeline.errors import UserError
 from pipeline.hparams import TrainConfig
 
 
@@ -57,7 +58,7 @@ def test_a_published_test_split_stays():
 @pytest.mark.parametrize("config", [{"validation": 0.005}, {"validation": 0.0}, {"validation": 0.7, "test": 0.299}])
 def test_a_split_without_room_for_each_class_is_refused(config):
     """Shares that leave a split with fewer rows than classes are told in numbers."""
-    with pytest.raises(DataError, match="300 rows in 3 classes: a split of"):
+    with pytest.raises(UserError, match="300 rows in 3 classes: a split of"):
         split(rows_of(300), TrainConfig(**config), 0)
 
 
@@ -73,7 +74,7 @@ def test_a_subset_has_each_class_and_the_published_test():
 @pytest.mark.parametrize("size", [1, 8, 88, 90, 10**9])
 def test_a_subset_of_an_impossible_size_is_refused(size):
     """A size with too few rows for every class, or more than there are, is told with the limits."""
-    with pytest.raises(DataError, match=f"'x-{size}'; expected a size from 9 to 87"):
+    with pytest.raises(UserError, match=f"'x-{size}'; expected a size from 9 to 87"):
         subset(rows_of(120, test=30), size, f"x-{size}")
 
 

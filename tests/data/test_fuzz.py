@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.data import DataError
 from pipeline.data.cifar import read_records
 from pipeline.data.tables import load_table
+from pipeline.errors import UserError
 
 EDITS = st.lists(
     st.tuples(
@@ -62,7 +62,7 @@ def outcome(read, path):
     """What reading gives, or the one line that refuses."""
     try:
         return read(path)
-    except DataError as error:
+    except UserError as error:
         line = str(error)
     assert "\n" not in line
     assert path.name in line

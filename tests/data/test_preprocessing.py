@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.data import DataError, Dataset, Split, load_block
+from pipeline.data import Dataset, Split, load_block
 from pipeline.data.dataset import load_digits, preprocess, split
 from pipeline.data.preprocessing import EPSILON, MOST_COLUMNS, PREPROCESSING, covariance, learn
 from pipeline.data.rows import CHUNK, Rows, labelled
+from pipeline.errors import UserError
 from pipeline.hparams import PREPROCESSING_NAMES, TrainConfig
 
 IMAGE = (3, 4, 5)
@@ -178,13 +179,13 @@ def test_a_grey_image_has_one_channel():
 def test_the_channel_mean_wants_images(shape):
     """Rows of a table are told from images, with the shapes that are expected and the remedy."""
     inputs = photos(shape=(1, 1, int(np.prod(shape)) if shape else 60))
-    with pytest.raises(DataError, match=r"'channel_mean', and rows of shape .* no images; .*Take 'centre'"):
+    with pytest.raises(UserError, match=r"'channel_mean', and rows of shape .* no images; .*Take 'centre'"):
         preprocess(block_of(inputs, shape), TrainConfig(preprocessing="channel_mean"))
 
 
 def test_too_many_columns_are_refused():
     """PCA says how many columns it takes, before it takes the memory."""
-    with pytest.raises(DataError, match=r"at most 8,192 columns; got 8,193"):
+    with pytest.raises(UserError, match=r"at most 8,192 columns; got 8,193"):
         learn("pca", np.zeros((3, MOST_COLUMNS + 1), np.uint8))
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.data import DataError, dataset, load_block
+from pipeline.data import dataset, load_block
 from pipeline.data.rows import CHUNK, check_inputs
 from pipeline.data.tables import load_table
+from pipeline.errors import UserError
 from pipeline.hparams import TrainConfig
 
 ROWS = 30
@@ -24,7 +25,7 @@ def here(tmp_path, monkeypatch):
 
 def refusal(name):
     """The one line with which data are refused."""
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(UserError) as caught:
         load_table(name)
     line = str(caught.value)
     assert "\n" not in line
@@ -257,7 +258,7 @@ def test_the_place_is_right_beyond_the_first_chunk():
     """Rows are looked at some at a time, and counted through."""
     inputs = np.zeros((2 * CHUNK + 5, 3))
     inputs[CHUNK + 1, 2] = np.nan
-    with pytest.raises(DataError, match=f"row {CHUNK + 2}, column 'c'"):
+    with pytest.raises(UserError, match=f"row {CHUNK + 2}, column 'c'"):
         check_inputs("table", inputs, "abc")
 
 
