@@ -26,6 +26,7 @@ LOAD = """
 import resource, sys
 from dataclasses import replace
 from pipeline.data import cifar, fingerprint
+from pipeline.errors import UserError
 url, sha256, size, records, limit = sys.argv[1:]
 true = cifar.ARCHIVES["cifar10"]
 file = replace(true.file, url=url, sha256=sha256, size=int(size))
