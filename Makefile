@@ -23,7 +23,9 @@ install: $(READY)  ## set up .venv from uv.lock (the other verbs do so too)
 $(READY): pyproject.toml uv.lock
 	test -x "$(UV)" || { "$(PYTHON)" -m venv .venv && $(BIN)/python -m pip install --quiet "uv==$(UV_VERSION)"; }
 	"$(UV)" sync --frozen
-	"$(UV)" pip install --quiet --python .venv --no-deps --no-build-isolation --editable .
+	echo "$(CURDIR)" >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/babysit.pth"
+	printf '%s\n' '#!/bin/sh' 'exec "$$(dirname "$$(readlink -f "$$0")")/python" -P -m pipeline "$$@"' >$(BIN)/babysit
+	chmod +x $(BIN)/babysit
 	touch $@
 
 run: $(READY)  ## run the main job through `mlflow run`; make run P="-e check -P seed=1"

@@ -1,4 +1,4 @@
-"""The three files that name the environment, and the verbs that build it, say the same."""
+"""The three files that name the environment agree, and so do the verbs that build it."""
 
 import re
 import shlex
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from pipeline import __version__
 from pipeline.cli import parser
@@ -18,13 +19,38 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CONDA = yaml.safe_load((ROOT / "conda.yaml").read_text())
 MLPROJECT = yaml.safe_load((ROOT / "MLproject").read_text())
 LOCK = {package["name"]: package for package in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
-PINS = PYPROJECT["project"]["dependencies"]
+DEPENDENCIES = PYPROJECT["project"]["dependencies"]
+RANGES = [Requirement(text) for text in DEPENDENCIES]
+CONDA_PINS = dict(pin.split("==") for entry in CONDA["dependencies"] if isinstance(entry, dict) for pin in entry["pip"])
 
 
-def test_conda_and_pyproject_pin_the_same_packages():
-    """conda.yaml installs through pip exactly what pyproject.toml depends on, at the same versions."""
-    (pip,) = (entry["pip"] for entry in CONDA["dependencies"] if isinstance(entry, dict))
-    assert sorted(pip) == sorted(PINS)
+def test_conda_and_pyproject_name_the_same_packages():
+    """conda.yaml installs through pip exactly the packages that pyproject.toml depends on."""
+    assert sorted(CONDA_PINS) == sorted(requirement.name for requirement in RANGES)
+
+
+@pytest.mark.parametrize("requirement", RANGES, ids=str)
+def test_the_lock_lies_within_the_range(requirement):
+    """uv.lock has each runtime package at a version that pyproject.toml allows, and conda.yaml names the same version."""
+    version = LOCK[requirement.name]["version"]
+    assert requirement.specifier.contains(version)
+    assert CONDA_PINS[requirement.name] == version
+
+
+@pytest.mark.parametrize("requirement", RANGES, ids=str)
+def test_a_range_has_a_floor_and_excludes_the_next_major_version(requirement):
+    """Each range begins at a version of the locked major version, and ends below the next one."""
+    major = int(LOCK[requirement.name]["version"].split(".")[0])
+    bounds = {bound.operator: bound.version for bound in requirement.specifier}
+    assert set(bounds) == {">=", "<"}
+    assert bounds["<"] == str(major + 1)
+    assert bounds[">="].split(".")[0] == str(major)
+
+
+def test_nothing_is_built():
+    """Babysit runs from its clone: pyproject.toml names no build system, scripts or wheel."""
+    assert not {"build-system"} & set(PYPROJECT)
+    assert "scripts" not in PYPROJECT["project"]
 
 
 def test_conda_keeps_its_packages_in_pip():
@@ -40,19 +66,12 @@ def test_conda_has_a_python_that_the_project_supports():
     assert int(low) <= int(python.removeprefix("python=3.")) < int(below)
 
 
-@pytest.mark.parametrize("pin", PINS)
-def test_the_lock_has_each_pin(pin):
-    """uv.lock holds each runtime package at the version that pyproject.toml pins."""
-    name, version = pin.split("==")
-    assert LOCK[name]["version"] == version
-
-
 def test_the_lock_was_made_from_this_pyproject():
     """uv.lock records the requirements of pyproject.toml as they stand, those of the extras and the dev group too."""
     project = LOCK[PYPROJECT["project"]["name"]]
     locked = [entry["name"] + entry.get("specifier", "") for entry in project["metadata"]["requires-dist"]]
     extras = [pin for pins in PYPROJECT["project"]["optional-dependencies"].values() for pin in pins]
-    assert sorted(locked) == sorted([*PINS, *extras])
+    assert sorted(locked) == sorted([*DEPENDENCIES, *extras])
     dev = [entry["name"] + entry.get("specifier", "") for entry in project["metadata"]["requires-dev"]["dev"]]
     assert sorted(dev) == sorted(name.lower() for name in PYPROJECT["dependency-groups"]["dev"])
     assert project["version"] == PYPROJECT["project"]["version"] == __version__
