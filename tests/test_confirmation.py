@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from pipeline.cli import main
 from pipeline.lookup import find_study
 from pipeline.search import confirmation
-from pipeline.search.ledger import Ledger
+from pipeline.search.ledger import SCORE, Ledger
 from pipeline.spec import Study
 from pipeline.stages import declaration
 from pipeline.task import run_task
@@ -76,6 +76,17 @@ def test_each_choice_is_trained_five_times_more(searched, tiny_study, tracking_u
     assert all(points[name].equals(points[f"{name}_chosen"]) for name in ledger.study.space)
     assert not set(searched["seed"]) & set(table["seed"])
     assert len(searched[["block", "repetition", "seed"]].drop_duplicates()) == searched["seed"].nunique() == 2 * 5
+
+
+def test_the_first_of_equals_is_chosen():
+    """Of equal trials the one with the lowest number is trained again, in whatever order they are read; the budget ends the choice."""
+    scores = {3: 0.9, 0: 0.5, 2: 0.9, 1: 0.8, STUDY.trials: 1.0}
+    trials = {
+        (arm.name, 1, number): optuna.trial.create_trial(value=score, user_attrs={SCORE: score})
+        for arm in STUDY.arms[::-1]
+        for number, score in scores.items()
+    }
+    assert set(confirmation.choices(STUDY, trials)) == {(arm.name, 1, 2) for arm in STUDY.arms}
 
 
 def test_the_runs_are_whole_and_no_trials(searched, tiny_study, tracking_uri):
