@@ -43,8 +43,6 @@ def choice(pool: Pool) -> Choice:
     """The choice of a pool after all of its trials, in the order visited."""
     path = incumbents(pool.validation)
     winner, tests = int(path[-1]), pool.test[np.unique(path)]
-    earlier = pool.test[np.unique(path[path != winner])]
-    overtuning = max(float(earlier.max() - pool.test[winner]), 0.0) if len(earlier) else 0.0
     contenders = np.argsort(-pool.validation, kind="stable")[:CONTENDERS]
     alone = independent_weights(pool, contenders)
     resampled = resampled_weights(pool, contenders)
@@ -52,7 +50,7 @@ def choice(pool: Pool) -> Choice:
     return Choice(
         pool,
         winner,
-        overtuning,
+        float(tests.max() - pool.test[winner]),
         bool(pool.test[winner] < np.median(tests)),
         float(1 / (weights**2).sum()),
         float(weights @ pool.test[contenders]),

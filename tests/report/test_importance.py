@@ -1,0 +1,65 @@
+"""Which hyperparameters mattered: numbers that can be computed by hand, and studies in which the answer is known."""
+
+import numpy as np
+import pytest
+from synthetic import make_table, unit
+
+from pipeline.report.findings import Findings
+from pipeline.report.importance import Importance, effective_number, noise_band
+from pipeline.spec import Arm
+
+
+def made(**changes):
+    """Importances of three hyperparameters over two blocks."""
+    variance = np.array([[0.6, 0.6, 0.1], [0.6, 0.6, 0.05]])
+    plain = {"separates": np.zeros(3), "band": np.zeros(3), "variance": variance, "noise": np.full(3, 0.1)}
+    return Importance(("a", "b", "c"), **{**plain, **changes})
+
+
+@pytest.mark.parametrize(
+    ("shares", "number"), [([0.2] * 4, 4), ([0.5, 0.5, 0], 2), ([0.7, -0.3, -0.1], 1), ([-0.1, 0, -0.2], 0)]
+)
+def test_the_effective_number_is_that_of_equal_shares(shares, number):
+    """Equal shares count in full, whatever their sum; negative ones do not count."""
+    assert effective_number(np.array(shares)) == pytest.approx(number)
+
+
+def test_the_effective_number_is_above_noise_and_within_what_there_is():
+    """What noise shows is subtracted from each share; the interval ends at 1 and at the number of hyperparameters."""
+    found = made().effective
+    assert (found.estimate, found.low, found.high) == pytest.approx((2, 2, 2))
+    wide = made(variance=np.array([[0.6, 0.1, 0.1], [0.6, 0.6, 0.6]])).effective
+    assert (wide.estimate, wide.low, wide.high) == pytest.approx((2, 1, 3))
+    assert made(noise=np.ones(3)).effective is None
+
+
+def test_what_rises_above_the_band_is_named_in_order():
+    """The most important comes first; a bar below its own band is not named."""
+    found = made(separates=np.array([0.1, 0.5, 0.3]), band=np.array([0.05, 0.05, 0.4]))
+    assert found.distinguishable == ["b", "a"]
+
+
+@pytest.mark.parametrize(("shuffles", "below"), [(59, 57), (99, 95)])
+def test_the_band_holds_all_bars_in_95_of_100_shuffles(shuffles, below):
+    """Of R shuffles 0.95 (R + 1) lie below it with all of their bars; each bar's height is in proportion to its mean."""
+    null = np.random.default_rng(0).exponential(size=(shuffles, 3)) * [1, 10, 100]
+    band = noise_band(null)
+    assert (null <= band * (1 + 1e-12)).all(axis=1).sum() == below
+    assert np.ptp(band / null.mean(axis=0)) == pytest.approx(0)
+
+
+def top_and_bottom(frame, study, rng):
+    """The learning rate decides which trials are among the best, and l2 which are among the worst."""
+    rate, l2 = (np.abs(unit(study.space[name], frame[name]) - 0.5) < 0.1 for name in ("learning_rate", "l2"))
+    return 0.5 + 0.3 * rate - 0.3 * l2 + 0.02 * rng.normal(size=len(frame))
+
+
+def test_importance_is_for_being_among_the_best():
+    """What decides the best tenth is named, what decides the worst is not; noise alone names nothing."""
+    one = (Arm("random"),)
+    assert Findings(make_table(top_and_bottom, arms=one, blocks=4, trials=100)).importance.distinguishable == [
+        "learning_rate"
+    ]
+    noise = make_table(lambda frame, _, rng: rng.uniform(0.4, 0.6, len(frame)), arms=one, blocks=2, trials=25)
+    assert Findings(noise).importance.distinguishable == []  # 50 trials, which are enough
+    assert Findings(make_table(arms=one, blocks=1, trials=49)).importance is None
