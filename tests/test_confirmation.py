@@ -17,6 +17,7 @@ from pipeline.spec import Study
 from pipeline.stages import declaration
 from pipeline.task import run_task
 from pipeline.tracking.client_route import ClientRoute
+from pipeline.trial import FinishedTrial
 from studies.random_vs_grid import STUDY
 
 TIMES = ["seconds", "run_id"]
@@ -87,6 +88,34 @@ def test_the_first_of_equals_is_chosen():
         for number, score in scores.items()
     }
     assert set(confirmation.choices(STUDY, trials)) == {(arm.name, 1, 2) for arm in STUDY.arms}
+
+
+def test_a_trial_that_was_pruned_is_chosen_only_where_no_other_is():
+    """It was not trained to the end, however good it was until then."""
+    state = optuna.trial.TrialState.PRUNED
+    pruned = optuna.trial.create_trial(state=state, value=0.9, user_attrs={SCORE: 0.9})
+    whole = optuna.trial.create_trial(value=0.5, user_attrs={SCORE: 0.5})
+    assert list(confirmation.choices(STUDY, {("grid", 0, 0): pruned, ("grid", 0, 1): whole})) == [("grid", 0, 1)]
+    assert list(confirmation.choices(STUDY, {("grid", 0, 0): pruned})) == [("grid", 0, 0)]
+
+
+def test_repetitions_come_together_and_in_order():
+    """Whatever order they finish in, a choice is given out once, when the last of its repetitions is there."""
+    trial = optuna.trial.create_trial(value=0.5, user_attrs={SCORE: 0.5})
+    planned = list(confirmation.repetitions(STUDY, ("random", 0, 3), trial))
+    gathered = confirmation.Finished(planned)
+    done = [FinishedTrial(one, None) for one in reversed(planned)]
+    assert list(gathered.add(done[:2])) == []
+    ((key, trials),) = gathered.add(done[2:])
+    assert (key, [one.plan.repetition for one in trials]) == (("random", 0, 3), [1, 2, 3, 4, 5])
+
+
+def test_the_report_is_given_as_many_repetitions_as_the_study_has(searched, tiny_study):
+    """Where more are recorded than are asked for now, the first of them count."""
+    ledger = ledger_of(tiny_study)
+    ledger.study = replace(ledger.study, confirm=2)
+    assert Counter(row["repetition"] for row in confirmation.confirmed(ledger)) == {1: 6, 2: 6}
+    assert confirmation.pending(ledger) == []
 
 
 def test_the_runs_are_whole_and_no_trials(searched, tiny_study, tracking_uri):

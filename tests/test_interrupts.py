@@ -24,21 +24,30 @@ def test_a_signal_stops_at_once_where_nothing_is_written(signum, interrupts):
     assert stopped.value.exit_code == 128 + signum
 
 
+def write(interrupts, first, *more):
+    """What is written of two halves, the first signal coming before the first half and more of them after it."""
+    written = []
+
+    def body():
+        with interrupts.deferred():
+            signal.raise_signal(first)
+            written.append("first half")
+            for signum in more:
+                signal.raise_signal(signum)
+            written.append("second half")
+
+    with pytest.raises(Stopped) as stopped:
+        body()
+    return written, stopped.value
+
+
 def test_what_is_being_written_is_finished_first(interrupts):
     """A first signal takes effect at the end of the body, as the signal that it was."""
-    written = []
-    with pytest.raises(Stopped) as stopped, interrupts.deferred():
-        signal.raise_signal(signal.SIGTERM)
-        written.append("whole")
-    assert (written, stopped.value.exit_code) == (["whole"], 143)
+    written, stopped = write(interrupts, signal.SIGTERM)
+    assert (written, stopped.exit_code) == (["first half", "second half"], 143)
 
 
 def test_a_second_signal_leaves_at_once(interrupts):
     """A body that does not end can be left all the same."""
-    written = []
-    with pytest.raises(Stopped), interrupts.deferred():
-        signal.raise_signal(signal.SIGINT)
-        written.append("first half")
-        signal.raise_signal(signal.SIGINT)
-        written.append("second half")
+    written, _ = write(interrupts, signal.SIGINT, signal.SIGINT)
     assert written == ["first half"]

@@ -1,6 +1,7 @@
 """The journal that takes many trials in one write, and what other processes see of it meanwhile."""
 
 import io
+import os
 
 import optuna
 import pytest
@@ -84,7 +85,7 @@ def test_half_a_line_of_another_process_is_cut_off_before_a_batch(study, tmp_pat
     path = tmp_path / "optuna.log"
     for record in (lambda: add(study, 0.1), lambda: recorded_at_once(study, 0.2, 0.3)):
         with path.open("ab") as file:
-            file.write(b'{"op_code":4,"wor')
+            file.write(b'{"op_code":4,"wor' + b"k" * 5000)
         record()
     assert read(tmp_path) == {0: 0.1, 1: 0.2, 2: 0.3} == {t.number: t.value for t in study.trials}
 
@@ -132,3 +133,16 @@ def test_a_database_takes_them_one_by_one(tmp_path):
     with at_once(study._storage):
         add(study, 0.1)
     assert [trial.value for trial in study.trials] == [0.1]
+
+
+def test_a_batch_is_on_the_disk_before_others_may_write(study, tmp_path, monkeypatch):
+    """The file is flushed and synchronised while the lock is held, when all of the batch is in it."""
+    path, sync, seen = tmp_path / "optuna.log", os.fsync, []
+
+    def watched(file):
+        sync(file)
+        seen.append((os.fstat(file).st_size, (tmp_path / "optuna.log.lock").is_symlink()))
+
+    monkeypatch.setattr(os, "fsync", watched)
+    recorded_at_once(study, 0.1, 0.2)
+    assert seen == [(path.stat().st_size, True)]

@@ -229,3 +229,18 @@ def test_networks_too_large_for_the_cache_share_a_tile():
     ]
     assert lengths[0] == memory.LARGEST_TILE
     assert lengths[1] == 1 < lengths[2]
+
+
+def test_the_first_of_equal_epochs_is_the_best(few):
+    """Where no epoch changes the weights, the checkpoint is that of the first."""
+    assert train([HyperParams(learning_rate=0.0)], few, CONFIG).scores["best/epoch"].tolist() == [1]
+
+
+def test_a_trial_that_is_finite_on_training_rows_alone_has_diverged(few):
+    """Its validation loss is not a number: it scores as a guess does, and has no finite epoch."""
+    huge = replace(few, val=Split(few.val.inputs * np.float32(1e37), few.val.labels))
+    history = train([HyperParams(learning_rate=1e-3)], huge, CONFIG)
+    assert history.diverged.tolist() == [True]
+    assert history.epochs.tolist() == [0]
+    assert history.scores["best/val_accuracy"].tolist() == [0.1]
+    assert history.scores["best/epoch"].tolist() == [0]

@@ -4,8 +4,9 @@ import pytest
 
 from pipeline.hparams import HyperParams
 from pipeline.search import budget
-from pipeline.search.plan import GROUP_SIZE, plan, tasks
+from pipeline.search.plan import GROUP_SIZE, REPEATED, make_task, plan, planned_trial, refuse_repeats, tasks
 from pipeline.search.precedents import Precedents
+from pipeline.seeds import derive_seed
 from pipeline.spec import Arm, Categorical, Float, SearchSpace, Study
 from pipeline.training import trials_per_group
 
@@ -61,3 +62,23 @@ def test_workers_share_the_memory(tmp_path, monkeypatch):
     assert budget.bytes_per_worker(4) == 2**27
     limit.write_text("max\n")
     assert budget.memory_bytes() > 2**30
+
+
+def test_seeds_come_from_the_block_and_the_number():
+    """Weights have the seed of their block and number, whatever the arm; splits and orders have one of each block."""
+    study = wide_study((50,))
+    trials = [planned_trial(study, Arm(arm), 3, 17, {"learning_rate": 0.1}) for arm in ("random", "grid")]
+    assert {trial.hparams.seed for trial in trials} == {derive_seed(study.seed, "weights", 3, 17)}
+    task = make_task(study, trials)
+    assert task.split_seed == derive_seed(study.seed, "split", 3)
+    assert task.order_seed == derive_seed(study.seed, "order", 3)
+
+
+def test_arms_that_begin_alike_are_refused():
+    """Five equal points in a row are no accident, whatever follows them; four may be one."""
+    points = [{"x": i} for i in range(REPEATED + 1)]
+    refuse_repeats({("a", 0): points[:4], ("b", 0): points[:4]})
+    refuse_repeats({("a", 0): points, ("b", 0): points[1:]})
+    for more in (points[:REPEATED], [*points[:REPEATED], {"x": "another"}]):
+        with pytest.raises(ValueError, match="arms: 'b' in block 1 begins with the points of 'a' in block 0"):
+            refuse_repeats({("a", 0): points[: len(more)], ("b", 1): more})

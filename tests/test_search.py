@@ -15,6 +15,7 @@ from pipeline.lookup import find_study
 from pipeline.search.ledger import Ledger
 from pipeline.search.ownership import owned
 from pipeline.task import NETWORK_VERSION
+from pipeline.tracking import Tracker
 
 TIMES = ["seconds", "run_id"]
 
@@ -317,3 +318,40 @@ def test_a_torn_journal_is_mended(searched, tiny_study, tmp_path):
     journal.write_bytes(journal.read_bytes()[:-100])
     assert main(["search", str(tiny_study), "--workers", "1"]) == 0
     assert recorded(tmp_path, tiny_study).equals(searched)
+
+
+@pytest.mark.parametrize("kind", ["trial", "confirmation"])
+def test_a_signal_waits_until_both_stores_have_what_is_written(kind, tiny_study, tmp_path, tracking_uri, monkeypatch):
+    """Ctrl-C between the two writes of a batch leaves no run that Optuna's record does not name."""
+    record = Tracker.record
+
+    def interrupted(tracker, study, trials):
+        run_ids = record(tracker, study, trials)
+        if trials[0].plan.kind == kind:
+            signal.raise_signal(signal.SIGINT)
+        return run_ids
+
+    monkeypatch.setattr(Tracker, "record", interrupted)
+    assert main(["search", str(tiny_study), "--workers", "1"]) == 130
+    ledger = Ledger(find_study(str(tiny_study), {}), str(tmp_path / "optuna.log"))
+    known = {
+        "trial": {trial.user_attrs["run_id"] for trial in ledger.recorded().values()},
+        "confirmation": {record["run_id"] for records in ledger.confirmations().values() for record in records},
+    }
+    assert known[kind]
+    assert {run.info.run_id for run in runs(tracking_uri, kind=kind)} == known[kind]
+
+
+def test_runs_that_a_repeated_request_made_twice_are_discarded(tiny_study, tracking_uri, monkeypatch):
+    """Where requests may be sent again, the runs that no trial names go at the end, and only those."""
+    record = Tracker.record
+
+    def twice(tracker, study, trials):
+        record(tracker, study, trials)
+        return record(tracker, study, trials)
+
+    monkeypatch.setattr(Tracker, "record", twice)
+    monkeypatch.setattr(Tracker, "repeats", True)
+    tiny_study.write_text(tiny_study.read_text().replace("blocks=2", "blocks=1,\n    confirm=0"))
+    assert main(["search", str(tiny_study), "--workers", "1"]) == 0
+    assert len(runs(tracking_uri, kind="trial")) == 18

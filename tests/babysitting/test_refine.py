@@ -179,3 +179,25 @@ def test_a_narrow_range_moves_by_its_own_width():
     shifted = propose(narrow, [{"learning_rate": 0.93705, "best/val_accuracy": 0.9}] * 6).study.space["learning_rate"]
     assert shifted.low < 0.93705 < shifted.high
     assert shifted.high - shifted.low == pytest.approx(4e-5, rel=0.01)
+
+
+def proposed(*positions):
+    """The next range of a rate from 0 to 1, after trials at these positions, the best first."""
+    study = replace(COARSE, space=SearchSpace(learning_rate=Float(0, 1)), arms=(Arm("random"),))
+    trials = [{"learning_rate": at, "best/val_accuracy": 1 - i / 1000} for i, at in enumerate(positions)]
+    rate = propose(study, trials).study.space["learning_rate"]
+    return rate.low, rate.high
+
+
+def test_the_best_tenth_decides_and_leaves_a_margin():
+    """Of 60 trials the best six and a twentieth of the range on each side are kept; of six equal ones, a quarter."""
+    best, rest = (0.5, 0.35, 0.65, 0.4, 0.6, 0.45), (0.1, 0.9) * 27
+    assert proposed(*best, *rest) == pytest.approx((0.30, 0.70))
+    assert proposed(*[0.5] * 6, *rest) == pytest.approx((0.375, 0.625))
+
+
+def test_five_worse_trials_beyond_the_best_keep_a_range_from_moving():
+    """With four of them nearer to the border the range moves on; with five, it shrinks about the best."""
+    best, rest = (0.8,) * 5, (0.2,) * 10
+    assert proposed(*best, *(0.95,) * 4, *rest) == pytest.approx((0.5, 1.5))
+    assert proposed(*best, *(0.95,) * 5, *rest) == pytest.approx((0.675, 0.925))

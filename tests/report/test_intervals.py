@@ -6,7 +6,15 @@ from scipy import stats
 from synthetic import make_table
 
 from pipeline.report.findings import Findings
-from pipeline.report.intervals import DIFFERENCE, SHARE, is_cut, mean_band, mean_interval
+from pipeline.report.intervals import (
+    DIFFERENCE,
+    SHARE,
+    detectable_difference,
+    is_cut,
+    mean_band,
+    mean_interval,
+    sign_flip_p,
+)
 from pipeline.spec import Arm
 
 TWO = (Arm("random"), Arm("shifted_grid"))
@@ -57,3 +65,18 @@ def test_a_report_over_two_blocks_shows_no_impossible_number():
     assert few.verdict.rule == 0
     assert any("An interval over 2 blocks reached beyond what is possible" in note for note in few.notes)
     assert Findings(make_table(blocks=10, arms=TWO)).notes == []
+
+
+@pytest.mark.parametrize("blocks", [2, 10, 16])
+def test_sign_flips_are_all_counted_up_to_sixteen_blocks(blocks):
+    """Where all blocks agree, two of 2^K signs are as extreme."""
+    assert sign_flip_p(np.linspace(0.01, 0.02, blocks)) == pytest.approx(2 / 2**blocks)
+
+
+@pytest.mark.parametrize(("blocks", "factor"), [(6, 1.27), (7, 1.07), (8, 1.04), (9, 1)])
+def test_a_detectable_difference_is_larger_where_sign_flips_are_few(blocks, factor):
+    """It is (t of 0.975 + t of 0.8) standard errors, times what the coarse test of few blocks asks for."""
+    x = np.linspace(-0.01, 0.03, blocks)
+    quantiles = stats.t(blocks - 1).ppf(0.975) + stats.t(blocks - 1).ppf(0.8)
+    expected = factor * quantiles * x.std(ddof=1) / np.sqrt(blocks)
+    assert detectable_difference(x) == pytest.approx(expected)

@@ -121,3 +121,21 @@ def test_a_lead_that_is_the_same_in_all_blocks_has_no_interval():
     """An interval of no width would read as certainty."""
     verdict = decide(comparison([0.02] * 8), 0.005)
     assert "2.00 points higher on held-out test data (the same in all 8 blocks: no interval)." in verdict.sentence
+
+
+def test_six_blocks_have_a_verdict_and_five_have_none():
+    """The rule of too few repeats ends where a sign-flip test can reach 0.05."""
+    assert [decide(comparison([0.01] * blocks), 0.005).rule for blocks in (5, 6)] == [0, 2]
+
+
+def test_a_difference_as_large_as_was_declared_to_matter_is_useful():
+    """Only a smaller one is measurably but not usefully ahead."""
+    assert decide(comparison([0.25] * 8), 0.25).rule == 2
+    assert decide(comparison([0.25] * 8), 0.26).rule == 3
+
+
+def test_equality_on_validation_contradicts_a_lead():
+    """If validation claims that the arms are equal, a lead by test accuracy is not claimed."""
+    equal = 0.0005 + 0.004 * SPREAD
+    assert decide(comparison(0.01 + 0.005 * SPREAD, equal), 0.005).rule == 5
+    assert decide(comparison(equal, equal), 0.005).rule == 4
