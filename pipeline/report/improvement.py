@@ -79,8 +79,7 @@ def improvement_interval(chances: Array) -> Interval:
         return Interval(mean, float(low.low), float(high.high))
     if K < BOOTSTRAP_BLOCKS or np.ptp(chances) == 0:
         return mean_interval(chances, within=SHARE)
-    low_end, high_end = np.clip(bootstrap_interval(chances), *SHARE)
-    return Interval(mean, float(low_end), float(high_end))
+    return Interval(mean, *bootstrap_interval(chances))
 
 
 def bootstrap_interval(x: Array) -> tuple[float, float]:

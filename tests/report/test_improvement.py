@@ -59,10 +59,12 @@ def test_single_paths_are_compared_as_they_went():
         ([1] * 7 + [0] * 3, (0.7, 0.3475, 0.9333)),
         ([1] * 5 + [0.5] * 3 + [0] * 2, (0.65, 0.2624, 0.9333)),
         ([1] * 5 + [0.75], (0.9583, 0.3588, 1)),
+        ([1] * 3 + [0.7] * 3, (0.85, 0.3588, 1)),
+        ([0.7] * 20, (0.7, 0.7, 0.7)),
     ],
 )
 def test_wins_have_an_exact_interval(chances, expected):
-    """Clopper and Pearson's, with a sum of wins that is not whole rounded down for the low end and up for the high one."""
+    """Clopper and Pearson's where half of the blocks are plain, a sum of wins that is not whole rounded outwards; equal chances have no width."""
     found = improvement_interval(np.array(chances, float))
     assert (found.estimate, found.low, found.high) == pytest.approx(expected, abs=1e-4)
 

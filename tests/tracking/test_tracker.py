@@ -183,3 +183,43 @@ def test_help_leaves_mlflow_alone():
     script = "import sys, pipeline.cli as c\ntry: c.main(['--help'])\nfinally: print('mlflow' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert shown.splitlines()[-1] == "False"
+
+
+def test_all_strays_are_found_page_by_page(tracker, study, finish, monkeypatch):
+    """A store that answers two runs at a time hides none of them."""
+    search = tracker.client.search_runs
+    monkeypatch.setattr(tracker.client, "search_runs", lambda *a, **k: search(*a, **{**k, "max_results": 2}))
+    known, *_ = tracker.record(study, [finish(number) for number in range(5)])
+    assert tracker.discard_unknown([known]) == 4
+
+
+def test_what_cannot_be_restored_is_counted(either, study, finish):
+    """Of the runs that a record names, deleted ones come back and those that the store never had are gone."""
+    deleted, kept = either.record(study, [finish(0), finish(1)])
+    either.client.delete_run(deleted)
+    assert either.restore_deleted([deleted, kept, "f" * 32]) == (1, 1)
+    assert {deleted, kept} <= set(runs(either))
+
+
+@pytest.mark.parametrize(("given", "kept"), [("grumpy-crab-123", "made_up"), ("my first try", "my first try")])
+def test_a_name_that_the_user_gave_a_run_stays(given, kept, tracking_uri, study, monkeypatch):
+    """A name that MLflow made up becomes the study's."""
+    client = MlflowClient(tracking_uri)
+    run = client.create_run(client.create_experiment("theirs"), run_name=given)
+    monkeypatch.setenv("MLFLOW_RUN_ID", run.info.run_id)
+    Tracker(tracking_uri).open(study)
+    assert client.get_run(run.info.run_id).info.run_name == kept
+
+
+def test_the_latest_study_is_the_one_that_started_last(tracker, tracking_uri, study):
+    """It is found among all studies, and no trial is taken for one."""
+    later = Tracker(tracking_uri)
+    later.open(replace(study, name="later"))
+    tracker.client.update_run(tracker.run_id, status="RUNNING")
+    assert Tracker(tracking_uri).find_latest() == later.run_id
+
+
+def test_ids_of_a_batch_sort_as_its_trials(tracker, study, finish):
+    """Whoever sorts runs by id has them in the order of the plan, though all are made in the same millisecond."""
+    ids = tracker.record(study, [finish(number) for number in range(20)])
+    assert ids == sorted(ids)
