@@ -35,6 +35,7 @@ REASONS = {
     "File too large": "there is no room left to write",
     "out-of-date database schema": "made by another version of MLflow; if by an older one, make a copy, then run "
     "mlflow db upgrade URI; if by a newer one, install that",
+    "already exists": "some of its tables are missing; restore a copy of it, or give another",
     "Max retries exceeded": "the tracking server does not answer",
 }
 """What libraries say of the commonest failures, and the same in words."""

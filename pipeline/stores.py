@@ -11,13 +11,12 @@ import urllib.request
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from pipeline.addresses import is_url, redact, sqlite_file, storage_file
+from pipeline.addresses import is_url, normalised, redact, same_file, sqlite_address, sqlite_file, storage_file
 from pipeline.errors import UserError
 from pipeline.opening import LOCKED_SECONDS, opening
 
@@ -48,14 +47,14 @@ def resolve_stores(tracking: str = "", storage: str = "") -> Stores:
 
     Raises :class:`UserError` for an address that is none, that both stores share, or at which nothing can be reached.
     """
-    tracking = tracking or os.environ.get("MLFLOW_TRACKING_URI", "") or f"sqlite:///{Path('mlflow.db').absolute()}"
+    tracking = tracking or os.environ.get("MLFLOW_TRACKING_URI", "") or sqlite_address(Path("mlflow.db").absolute())
     folder = (sqlite_file(tracking) or Path("mlflow.db").absolute()).parent
     storage = storage or str(folder / "optuna.log")
     check_tracking(tracking)
     check_storage(storage)
-    if sqlite_file(tracking) and sqlite_file(tracking) == sqlite_file(storage):
+    if same_file(sqlite_file(tracking), storage_file(storage)):
         raise UserError(f"--storage: got {storage}, which is MLflow's store too; each needs a database of its own")
-    return Stores(tracking, storage, folder)
+    return Stores(normalised(tracking), normalised(storage), folder)
 
 
 def check_tracking(address: str) -> None:
@@ -65,7 +64,7 @@ def check_tracking(address: str) -> None:
     if address.startswith(("http://", "https://")):
         _check_server(name, address)
     elif not is_url(address):
-        raise UserError(f"{name}: got {address!r}; expected a URL. Did you mean sqlite:///{address}?")
+        raise UserError(f"{name}: got {address!r}; expected a URL. Did you mean {sqlite_address(address)}?")
     else:
         _check_database(name, address)
 
@@ -77,7 +76,8 @@ def check_storage(address: str) -> None:
     if is_url(address):
         _check_database(name, address)
     elif address.endswith((".db", ".sqlite", ".sqlite3")):
-        raise UserError(f"{name}: got {address!r}; expected a URL or a journal file. Did you mean sqlite:///{address}?")
+        meant = sqlite_address(address)
+        raise UserError(f"{name}: got {address!r}; expected a URL or a journal file. Did you mean {meant}?")
     else:
         _check_file(name, Path(address))
         _check_journal(name, Path(address))
@@ -111,8 +111,10 @@ def _check_database(name: str, address: str) -> None:
         expected = "expected sqlite:///FILE or postgresql://USER@HOST/DATABASE"
         raise UserError(f"{name}: got {redact(address)!r}, which is no database URL; {expected}") from None
     if url.drivername.startswith("sqlite"):
-        if url.query or str(url.database or "").startswith("file:"):
-            raise UserError(f"{name}: got {address!r}; a SQLite address takes no options. Expected sqlite:///FILE")
+        if "?" in address or str(url.database or "").startswith("file:"):
+            raise UserError(
+                f"{name}: got {address!r}; a SQLite address takes no options. Expected sqlite:///FILE, with %3F for ? in it"
+            )
         _check_sqlite(name, address, url.database)
     else:
         _connect(name, address)
@@ -128,18 +130,18 @@ def _check_sqlite(name: str, address: str, database: str | None) -> None:
         with Path(database).open("rb") as file:
             if not file.read(16).startswith(b"SQLite format 3"):
                 raise UserError(f"{name}: {database} is not a SQLite database")
-        _check_owner(name, database)
+        _check_owner(name, address, database)
 
 
-def _check_owner(name: str, database: str) -> None:
+def _check_owner(name: str, address: str, database: str) -> None:
     """MLflow and Optuna would each make their tables in the other's database, and then neither could read it.
 
     Nothing is written, but by SQLite: what a process left half-written when it was killed can only be taken back so.
     """
     other, table = {"--storage": ("MLflow", "experiments"), "--tracking-uri": ("Optuna", "studies")}[name]
-    file = f"file:{quote(str(Path(database).absolute()))}?mode=rw"
+    file = f"{Path(database).absolute().as_uri()}?mode=rw"
     with (
-        opening(name, database),
+        opening(name, address),
         closing(sqlite3.connect(file, uri=True, timeout=LOCKED_SECONDS)) as connection,
     ):
         found = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (table,)).fetchone()[0]
@@ -158,7 +160,7 @@ def _check_journal(name: str, path: Path) -> None:
 
 
 def _check_file(name: str, path: Path) -> None:
-    folder = path.absolute().parent
+    folder = Path(os.path.realpath(path)).parent
     try:
         kind = "a folder" if path.is_dir() else "no file" if path.exists() and not path.is_file() else ""
     except OSError as error:  # as of a name that is too long

@@ -76,10 +76,15 @@ class Tracker:
     def __init__(self, uri: str) -> None:
         """Open the store; a new database is made here, by this one process, before any worker starts."""
         self.uri = uri
-        self.client = MlflowClient(tracking_uri=uri)
+        self.client = MlflowClient(tracking_uri=uri) if self.repeats else self._open_database()
         self.client.search_experiments(max_results=1)
         self.writer, self.route = choose_route(self.client)
         logger.info("MLflow at %s: trials are recorded %s", redact(uri), self.route)
+
+    def _open_database(self) -> MlflowClient:
+        from pipeline.tracking.database import open_client  # here, since a server's client needs no database libraries
+
+        return open_client(self.uri)
 
     def verify(self) -> None:
         """Raise :class:`UserError` if a study's run could not be opened here; nothing is written."""

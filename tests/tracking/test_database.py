@@ -1,0 +1,109 @@
+"""MLflow's database: made whole or not at all, and artifacts next to it, whatever the current folder is."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from mlflow import MlflowClient
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from pipeline.addresses import sqlite_address
+from pipeline.cli import main
+from pipeline.search.storage import open_storage
+from pipeline.tracking import Tracker
+
+ONE_TRIAL = ["--trials", "1", "--blocks", "1", "--workers", "1"]
+
+
+class Cut(BaseException):
+    """The end of a process, as far as a database can tell."""
+
+
+def stop_at(number, make):
+    """Call ``make``, and end it before the SQL statement of this number; whether there were as many."""
+    statements = iter(range(number))
+
+    def count(*_):
+        if next(statements, None) is None:
+            raise Cut
+
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        make()
+    except Cut:
+        return True
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
+    return False
+
+
+def rows(path, table):
+    """The number of rows of a table."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+
+
+@pytest.mark.parametrize("number", [130, 492])
+def test_a_database_that_mlflow_left_half_made_is_made_whole(number, tmp_path):
+    """A database without a record, whose making was cut short, is made whole when it is opened."""
+    path = tmp_path / "mlflow.db"
+    assert stop_at(number, lambda: MlflowClient(sqlite_address(path)).search_experiments())
+    assert rows(path, "sqlite_master") > 0
+    assert Tracker(sqlite_address(path)).find_latest() is None
+    assert rows(path, "experiments") == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_half_made_database_that_has_a_record_is_told(tmp_path, monkeypatch, tiny_source, capsys):
+    """A half-made database with an experiment in it is left as it is, with one line and exit code 2."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.py").write_text(tiny_source)
+    address = sqlite_address(tmp_path / "mlflow.db")
+    assert stop_at(492, lambda: MlflowClient(address).search_experiments())
+    with closing(sqlite3.connect("mlflow.db")) as connection:
+        connection.execute(
+            "INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (1, 'mine', 'active')"
+        )
+        connection.commit()
+    before = (tmp_path / "mlflow.db").read_bytes()
+    assert main(["search", "tiny.py", *ONE_TRIAL]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "some of its tables are missing; restore a copy of it" in line
+    assert (tmp_path / "mlflow.db").read_bytes() == before
+
+
+def test_a_database_is_made_in_one_transaction(tmp_path):
+    """Where its making is stopped, the file has no table, and is made whole when it is opened next."""
+    path = tmp_path / "mlflow.db"
+    assert stop_at(492, lambda: Tracker(sqlite_address(path)))
+    assert rows(path, "sqlite_master") == 0
+    Tracker(sqlite_address(path))
+    assert rows(path, "experiments") == 1
+
+
+@pytest.mark.parametrize("number", range(0, 60, 3))
+def test_optunas_database_is_gone_on_with(number, tmp_path):
+    """Optuna makes what is missing of its tables, wherever it was stopped before."""
+    address = sqlite_address(tmp_path / "optuna.db")
+    stop_at(number, lambda: open_storage(address))
+    storage = open_storage(address)
+    storage.get_all_studies()
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+@pytest.mark.parametrize("name", ["plain", 'it\'s 50%41 "q" ?a {b} :c'])
+def test_artifacts_go_next_to_the_database(name, tmp_path, monkeypatch):
+    """Both the default experiment and new ones keep their artifacts in ``mlruns/`` of the database's folder."""
+    folder, elsewhere = tmp_path / name, tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    tracker = Tracker(sqlite_address(folder / "mlflow.db"))
+    for experiment in ("0", tracker._experiment()):
+        run = tracker.client.create_run(experiment)
+        tracker.client.log_text(run.info.run_id, "text", "a.txt")
+        assert (folder / "mlruns" / experiment / run.info.run_id / "artifacts" / "a.txt").read_text() == "text"
+    assert list(elsewhere.iterdir()) == []
+    assert {path.name for path in tmp_path.iterdir()} == {name, "elsewhere"}
