@@ -2,6 +2,7 @@
 
 import io
 import os
+import threading
 
 import optuna
 import pytest
@@ -146,3 +147,20 @@ def test_a_batch_is_on_the_disk_before_others_may_write(study, tmp_path, monkeyp
     monkeypatch.setattr(os, "fsync", watched)
     recorded_at_once(study, 0.1, 0.2)
     assert seen == [(path.stat().st_size, True)]
+
+
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_a_journal_is_locked_under_all_its_names(link, study, tmp_path):
+    """What is recorded through a link waits for a write that is under way through another name, and nothing is lost."""
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / "link.log"
+    getattr(other, link)(tmp_path / "optuna.log")
+    linked = optuna.load_study(study_name="one", storage=open_storage(str(other)))
+    adding = threading.Thread(target=lambda: add(linked, 0.2))
+    with at_once(study._storage):
+        add(study, 0.1)
+        adding.start()
+        adding.join(0.3)
+        assert adding.is_alive()
+    adding.join()
+    assert read(tmp_path) == {0: 0.1, 1: 0.2}

@@ -18,6 +18,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 from pipeline.errors import UserError
+from pipeline.search.ownership import locked_byte
 
 STALE_LOCK_SECONDS = 3
 LONGEST_LINE = 1 << 20
@@ -56,16 +57,17 @@ class _File(JournalFileBackend):
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the lock, and write at the end what is appended meanwhile. It cannot be held twice."""
+        """Hold Optuna's lock and that of the file itself, and write at the end what is appended meanwhile. It cannot be held twice."""
         self.lock.acquire()
         try:
-            _cut_half_line(self.path)
-            self._due, self._first_due = [], None
-            try:
-                yield
-            finally:
-                due, self._due = self._due, None
-                self._write(due)
+            with locked_byte(self.path, "journal", wait=True):
+                _cut_half_line(self.path)
+                self._due, self._first_due = [], None
+                try:
+                    yield
+                finally:
+                    due, self._due = self._due, None
+                    self._write(due)
         finally:
             self.lock.release()
 

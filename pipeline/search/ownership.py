@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import struct
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +21,9 @@ try:
 except ImportError:  # Windows has no flock; there, two searches at once are the user's to avoid
     fcntl = None  # type: ignore[assignment]
 
+FIRST_BYTE = 1 << 61
+"""No file is as long as this, and SQLite locks no byte there."""
+
 
 @contextmanager
 def owned(storage: str, study: str) -> Iterator[None]:
@@ -27,16 +32,47 @@ def owned(storage: str, study: str) -> Iterator[None]:
     Raises :class:`UserError` if another process owns it.
     """
     file = storage_file(storage)
-    with _locked_file(file.with_name(f"{file.name}.{study}.owner"), study) if file else _locked_row(storage, study):
+    with _locked_file(file, study) if file else _locked_row(storage, study):
         yield
 
 
 @contextmanager
-def _locked_file(path: Path, study: str) -> Iterator[None]:
+def locked_byte(file: Path, place: str, *, wait: bool) -> Iterator[None]:
+    """Lock a byte far beyond the end of a file during the body, and so the file itself, whatever its names.
+
+    The byte is chosen by the name of a place. Without ``wait``, raises :class:`BlockingIOError` if another holds it.
+    Only Linux has such locks; elsewhere, and where the file system has none, the body runs without one.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    descriptor = os.open(file, os.O_RDWR)
+    try:
+        byte = FIRST_BYTE + derive_seed("byte", place)
+        lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0)
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK, lock)
+        except OSError as error:
+            if isinstance(error, BlockingIOError):
+                raise
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked_file(storage: Path, study: str) -> Iterator[None]:
+    """Lock a file next to the storage, which names the owner, and then the storage itself, which may have other names."""
+    path = storage.with_name(f"{storage.name}.{study}.owner")
     if fcntl is None:
         yield
         return
-    with _locked(path, study) as file:
+    with _locked(path, study) as file, ExitStack() as stack:
+        try:
+            stack.enter_context(locked_byte(storage, study, wait=False))
+        except BlockingIOError:
+            path.unlink(missing_ok=True)
+            raise UserError(f"study {study!r} is at work already: another process records it here") from None
         file.truncate(0)
         file.write(f"process {os.getpid()}\n")
         file.flush()

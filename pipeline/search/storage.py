@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def open_storage(address: str) -> BaseStorage:
             {"connect_args": {"timeout": LOCKED_SECONDS}} if address.startswith("sqlite") else {"pool_pre_ping": True}
         )
         return RDBStorage(address, engine_kwargs=waits)
-    return Journal(Path(address).absolute())
+    return Journal(Path(os.path.realpath(address)))
 
 
 def at_once(storage: BaseStorage) -> AbstractContextManager[None]:
