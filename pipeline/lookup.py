@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import re
+import shlex
 import traceback
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -69,7 +70,7 @@ def find_study(name: str, overrides: Mapping[str, Any]) -> Study:
     study = getattr(_load(_path(name)), "STUDY", None)
     if isinstance(study, Experiment):
         raise UserError(
-            f"{_path(name)}: is an experiment, and there is nothing to search. Run it: babysit lecture {name}"
+            f"{_path(name)}: is an experiment, and there is nothing to search. Run it: {shlex.join(['babysit', 'lecture', name])}"
         )
     if not isinstance(study, Study):
         raise UserError(f"{_path(name)}: it must end in STUDY = Study(...); got {type(study).__name__}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline import __version__
-from pipeline.addresses import redact
+from pipeline.addresses import is_url, redact, sqlite_address, sqlite_file, storage_file
 from pipeline.babysitting.diagnosis import GOOD
 from pipeline.babysitting.summary import summary
 from pipeline.errors import UserError
@@ -104,12 +105,26 @@ class Publication:
         self.voice.say("  it is the champion" if champion else "  the champion stays another, which did no worse")
 
     def _say_where(self) -> None:
-        uri = redact(self.stores.tracking)
-        served = f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --backend-store-uri {uri}"
+        uri = self.stores.tracking
         self.voice.say("look at every trial in")
-        self.voice.say(f"  MLflow UI         {uri if uri.startswith('http') else served}")
+        self.voice.say(f"  MLflow UI         {redact(uri) if uri.startswith('http') else mlflow_command(uri)}")
         self.voice.say(f"    then open       {self.tracker.links(ui_of(self.stores.tracking)).charts}")
-        self.voice.say(f"  Optuna Dashboard  optuna-dashboard {redact(self.stores.storage)}")
+        self.voice.say(f"  Optuna Dashboard  {dashboard_command(self.stores.storage)}")
+
+
+def mlflow_command(tracking: str) -> str:
+    """The line for a shell that opens MLflow UI on a database, from any folder."""
+    file = sqlite_file(tracking)
+    address = sqlite_address(file) if file else redact(tracking)
+    command = shlex.join(["mlflow", "ui", "--workers", "1", "--backend-store-uri", address])
+    return f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {command}"
+
+
+def dashboard_command(storage: str) -> str:
+    """The line for a shell that opens Optuna Dashboard on a storage, from any folder."""
+    file = storage_file(storage)
+    address = redact(storage) if file is None else sqlite_address(file) if is_url(storage) else str(file)
+    return shlex.join(["optuna-dashboard", address])
 
 
 def versions() -> dict[str, str]:

@@ -19,7 +19,7 @@ from socketserver import ThreadingMixIn
 from typing import IO, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from pipeline.addresses import redact, sqlite_file, storage_file
+from pipeline.addresses import artifact_root, redact, sqlite_file, storage_file
 from pipeline.errors import Failed, UserError
 from pipeline.opening import opening
 from pipeline.search.interrupts import Interrupts, Stopped
@@ -66,11 +66,15 @@ def check_recorded(stores: Stores) -> None:
 @contextmanager
 def interfaces(stores: Stores, interrupts: Interrupts) -> Iterator[Interfaces]:
     """Both, ready to be looked at, for as long as the body takes; a tracking server that already runs is left as it is."""
+    from pipeline.tracking import Tracker
+
     with ExitStack() as stack:
         dashboard = stack.enter_context(optuna_dashboard(stores.storage))
         if stores.tracking.startswith("http"):
             yield Interfaces(redact(stores.tracking).rstrip("/"), dashboard, None)
         else:
+            with opening("--tracking-uri", stores.tracking):
+                Tracker(stores.tracking)  # MLflow's server could not go on with a half-made database
             address, process = stack.enter_context(mlflow_ui(stores.tracking, interrupts))
             yield Interfaces(address, dashboard, process)
 
@@ -120,6 +124,7 @@ def mlflow_server(uri: str, port: int, interrupts: Interrupts) -> Iterator[tuple
     address, name = f"http://{HOST}:{port}", f"{secrets.token_hex(8)}.localhost"
     settings = {
         "MLFLOW_BACKEND_STORE_URI": uri,
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": os.environ.get("MLFLOW_DEFAULT_ARTIFACT_ROOT") or artifact_root(uri),
         "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join((*hosts(port), name)),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -12,6 +12,7 @@ from pipeline.experiment import Experiment
 from pipeline.lecture import check_settings, demonstrate
 from pipeline.lecture.outcome import REPRODUCED, Outcome
 from pipeline.lecture.writer import write
+from pipeline.opening import opening
 from pipeline.stores import Stores
 from pipeline.tracking import Tracker
 from pipeline.voice import Voice
@@ -30,7 +31,8 @@ class LectureJob:
         for experiment in self.experiments:
             check_settings(experiment)
         self.voice.detail(self.stores.words)
-        tracker = Tracker(self.stores.tracking)
+        with opening("--tracking-uri", self.stores.tracking):
+            tracker = Tracker(self.stores.tracking)
         tracker.open(self.experiments[0] if len(self.experiments) == 1 else Together(self.experiments))
         tracker.set_tags({"kind": "experiment"})
         status = "FAILED"
