@@ -17,6 +17,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Real
 from types import ModuleType
 from typing import Any
 
@@ -24,12 +25,12 @@ import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.errors import Failed, UserError
 from pipeline.seeds import derive_seed
 from pipeline.spec import Arm, Float, Point, Study
-from pipeline.validation import did_you_mean
+from pipeline.validation import did_you_mean, shortened
 from pipeline.voice import hush
 
 GRIDS = ("grid", "shifted_grid")
@@ -88,11 +89,15 @@ def points(arm: Arm, study: Study, block: int) -> list[Point]:
     if arm.sampler in GRIDS:
         return grid_points(arm, study, block)
     drawn = optuna_study(arm, study, block)
-    # Optuna's quasi-random sequences begin with a point that RandomSampler draws; it is no part of the sequence.
-    skipped = 0 if arm.sampler == "random" else 1
+    skipped = _skipped(arm)
     distributions = dict(sorted(study.space.distributions.items()))
     with _experimental():
         return [drawn.ask(distributions).params for _ in range(study.trials + skipped)][skipped:]
+
+
+def _skipped(arm: Arm) -> int:
+    """How many first draws are left out: Optuna's quasi-random sequences begin with one of RandomSampler."""
+    return int(arm.sampler in ("sobol", "halton"))
 
 
 def grid_points(arm: Arm, study: Study, block: int) -> list[Point]:
@@ -119,7 +124,8 @@ def _shifts(arm: Arm, study: Study, block: int) -> dict[str, float]:
 class Trajectory:
     """An adaptive arm in one block: :meth:`ask` for the next point, :meth:`tell` its score, and so on, in order.
 
-    Either raises :class:`Failed`, with the arm and the place, if the sampler does not get through.
+    Either raises :class:`Failed`, with the arm and the place, if the sampler raises an error, and :class:`UserError` if it
+    draws a point outside the space.
     """
 
     def __init__(self, arm: Arm, study: Study, block: int) -> None:
@@ -153,6 +159,8 @@ class Trajectory:
         """An error of the sampler, which may be anybody's, as one of its arm, with the line that raised it."""
         try:
             yield
+        except UserError:
+            raise
         except Exception as error:
             at = traceback.extract_tb(error.__traceback__)[-1]
             raise Failed(
@@ -178,7 +186,52 @@ def optuna_study(arm: Arm, study: Study, block: int) -> optuna.Study:
     hush("optuna")
     seed = derive_seed(study.seed, "sampler", arm.name, block)
     with _experimental():
-        return optuna.create_study(direction="maximize", sampler=_sampler(arm, seed))
+        sampler = _sampler(arm, seed)
+        _hold_to_space(sampler, arm, study, block)
+        return optuna.create_study(direction="maximize", sampler=sampler)
+
+
+def _hold_to_space(sampler: BaseSampler, arm: Arm, study: Study, block: int) -> None:
+    """Have the sampler raise :class:`UserError` when it draws a value outside the space."""
+    kind = type(sampler)
+
+    def held(trial: FrozenTrial, name: str, value: Any) -> Any:
+        where = f"arm {arm.name!r}, block {block}, trial {max(trial.number - _skipped(arm), 0)}"
+        remedy = f"Mend its sampler {arm.sampler}, or take another"
+        if name not in study.space:
+            known = ", ".join(study.space)
+            raise UserError(f"{where}: got a value of {name!r}; expected one of {known}. {remedy}")
+        dimension = study.space[name]
+        if isinstance(dimension, Float):
+            if _is_number(value) and dimension.low <= value <= dimension.high:
+                return float(value)
+            expected = f"{dimension.low!r} to {dimension.high!r}"
+        else:
+            same = [choice for choice in dimension.choices if _same_choice(value, choice)]
+            if same:
+                return same[0]
+            expected = f"one of {', '.join(map(repr, dimension.choices))}"
+        raise UserError(f"{where}: {name}: got {shortened(value)}; expected {expected}. {remedy}")
+
+    def sample_relative(study: optuna.Study, trial: FrozenTrial, space: Any) -> dict[str, Any]:
+        return {
+            name: held(trial, name, value) for name, value in kind.sample_relative(sampler, study, trial, space).items()
+        }
+
+    def sample_independent(study: optuna.Study, trial: FrozenTrial, name: str, distribution: Any) -> Any:
+        return held(trial, name, kind.sample_independent(sampler, study, trial, name, distribution))
+
+    vars(sampler).update(sample_relative=sample_relative, sample_independent=sample_independent)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _same_choice(value: Any, choice: str | float | bool) -> bool:
+    """Return True if they are equal and of one kind: 1 is not True."""
+    kinds = [(isinstance(x, (bool, np.bool_)), isinstance(x, str), _is_number(x)) for x in (value, choice)]
+    return any(kinds[0]) and kinds[0] == kinds[1] and bool(value == choice)
 
 
 def _sampler(arm: Arm, seed: int) -> BaseSampler:

@@ -1,13 +1,17 @@
 """The arms: what each sampler visits, and that none repeats another."""
 
+import re
 from collections import Counter
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
-from optuna.samplers import RandomSampler
+from mlflow import MlflowClient
+from optuna.samplers import BaseSampler, RandomSampler
 
-from pipeline.errors import Failed
+from pipeline.cli import main
+from pipeline.errors import Failed, UserError
 from pipeline.samplers import ADAPTIVE, PLANNED, Trajectory, points
 from pipeline.search.plan import plan
 from pipeline.spec import Arm, Categorical, Float, SearchSpace, Study
@@ -168,3 +172,97 @@ def test_a_sampler_that_cannot_be_repeated_is_refused():
     """One that draws other points whenever it is made could not be gone on with after a stop."""
     with pytest.raises(ValueError, match="needs a parameter `seed`"):
         plan(replace(STUDY, arms=(Arm("mine", f"{__name__}.Unseeded"),)))
+
+
+class Scripted(BaseSampler):
+    """A sampler that draws what ``values`` says of a name, trial by trial, and 0.1 for all others."""
+
+    values: ClassVar = {}
+    relative = False
+
+    def __init__(self, seed=None):
+        """Take a seed, and need none."""
+
+    def infer_relative_search_space(self, study, trial):
+        """Return the whole space if the points are drawn whole."""
+        return SPACE.distributions if self.relative else {}
+
+    def sample_relative(self, study, trial, search_space):
+        """Return the scripted values of this trial."""
+        names = self.values if self.relative else ()
+        return {name: self.values[name][trial.number] for name in names}
+
+    def sample_independent(self, study, trial, name, distribution):
+        """Return the scripted value, or one that every dimension has."""
+        plain = {"activation": "relu"}.get(name, 0.1)
+        return self.values[name][trial.number] if name in self.values else plain
+
+
+@pytest.mark.parametrize("relative", [False, True])
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("learning_rate", 1.1, "learning_rate: got 1.1; expected 0.0001 to 1.0"),
+        ("learning_rate", 1e-5, "learning_rate: got 1e-05; expected 0.0001 to 1.0"),
+        ("learning_rate", float("nan"), "learning_rate: got nan; expected"),
+        ("learning_rate", "0.1", "learning_rate: got '0.1'; expected"),
+        ("momentum", True, "momentum: got True; expected 0.0 to 0.9"),
+        ("momentum", None, "momentum: got None; expected"),
+        ("activation", "rleu", "activation: got 'rleu'; expected one of 'relu', 'tanh', 'sigmoid'"),
+        ("activation", 0, "activation: got 0; expected one of"),
+        ("activation", np.array(["relu", "tanh"]), "activation: got array"),
+    ],
+)
+def test_a_point_outside_the_space_is_refused_when_it_is_drawn(name, value, says, relative, monkeypatch):
+    """A value that is out of range, of another type or no choice is told with its arm, block, trial and name."""
+    monkeypatch.setattr(Scripted, "relative", relative)
+    good = "relu" if name == "activation" else 0.2
+    monkeypatch.setattr(Scripted, "values", {name: [good, value]})
+    trajectory = Trajectory(Arm("mine", f"{__name__}.Scripted"), STUDY, 2)
+    trajectory.ask()
+    trajectory.tell(0.5)
+    with pytest.raises(UserError, match=re.escape(f"arm 'mine', block 2, trial 1: {says}")):
+        trajectory.ask()
+
+
+def test_a_value_of_what_is_not_searched_is_refused(monkeypatch):
+    """A sampler that draws a name that the space does not have is told so."""
+    monkeypatch.setattr(Scripted, "relative", True)
+    monkeypatch.setattr(Scripted, "values", {"l2": [0.1]})
+    with pytest.raises(UserError, match="arm 'mine', block 0, trial 0: got a value of 'l2'; expected one of learning"):
+        Trajectory(Arm("mine", f"{__name__}.Scripted"), STUDY, 0).ask()
+
+
+def test_numbers_of_numpy_are_drawn_as_plain_ones(monkeypatch):
+    """A sampler may draw NumPy's scalars: the point has Python's numbers, and the space's own choices."""
+    values = {"learning_rate": [np.float32(0.5)], "momentum": [np.int64(0)], "activation": [np.str_("tanh")]}
+    monkeypatch.setattr(Scripted, "values", values)
+    point = Trajectory(Arm("mine", f"{__name__}.Scripted"), STUDY, 0).ask()
+    assert point == {"learning_rate": 0.5, "momentum": 0.0, "activation": "tanh"}
+    assert {name: type(value) for name, value in point.items()} == {
+        "learning_rate": float,
+        "momentum": float,
+        "activation": str,
+    }
+
+
+OVERSHOOT = f"""
+from pipeline.hparams import TrainConfig
+from pipeline.spec import Arm, Float, SearchSpace, Study
+STUDY = Study(
+    name="over", question="?", space=SearchSpace(learning_rate=Float(1e-2, 0.35)), blocks=1, trials=6, confirm=0,
+    arms=(Arm("mine", "{__name__}.Scripted"),), config=TrainConfig(epochs=1, batch_size=100),
+)
+"""
+
+
+def test_a_point_outside_the_space_ends_a_search(tmp_path, tracking_uri, monkeypatch, capsys):
+    """What is recorded before it stays, the study's run ends FAILED, and a rerun is refused in the same line."""
+    (tmp_path / "over.py").write_text(OVERSHOOT)
+    monkeypatch.setattr(Scripted, "values", {"learning_rate": [0.1, 0.2, 0.3, 0.4, 0.1, 0.1]})
+    client = MlflowClient(tracking_uri)
+    for _ in range(2):
+        assert main(["search", "over.py", "--workers", "1", "--tracking-uri", tracking_uri]) == 2
+        assert "arm 'mine', block 0, trial 3: learning_rate: got 0.4; expected 0.01 to 0.35." in capsys.readouterr().err
+        runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
+        assert sorted(run.info.status for run in runs) == ["FAILED", *["FINISHED"] * 3]
