@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.arguments import EXIT_USER, parser
 from pipeline.errors import UserError
+from pipeline.streams import ready_streams
 
 if TYPE_CHECKING:
     from pipeline.jobs import Job
@@ -22,7 +23,11 @@ HYPERPARAMETERS = ("learning_rate", "l2", "activation", "init", "batch_norm")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code: 0 done, 1 a failed job, 2 the user's mistake, 130 or 143 stopped."""
+    ready_streams()
     args = parser().parse_args(arguments)
+    if os.path.expanduser("~") == "~":  # noqa: PTH111  Path.home() raises an error here
+        _complain("error: HOME: not set, and this user has no home folder; MLflow needs one. Set HOME to a folder")
+        return EXIT_USER
     from pipeline.search.interrupts import Interrupts, Stopped
 
     try:

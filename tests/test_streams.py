@@ -1,0 +1,54 @@
+"""The standard streams: an output that lacks a character, or is closed."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+
+def command(words, redirection="", **variables):
+    """The command line in a shell, with redirections and environment variables of its own."""
+    line = f"{sys.executable} -m pipeline {words} {redirection}"
+    return subprocess.run(["bash", "-c", line], capture_output=True, check=False, env=os.environ | variables)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_character_that_the_output_lacks_is_replaced(encoding, tracking_uri, tiny_source, tmp_path):
+    """The check's Σ becomes a stand-in."""
+    (tmp_path / "tiny.py").write_text(tiny_source)
+    done = command("check tiny.py", PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stderr.count(b"Traceback")) == (0, 0)
+    assert b"?l2" in done.stdout
+    done.stdout.decode(encoding)
+
+
+@pytest.mark.parametrize("words", ["--help", "run --help", "--print-completion zsh"])
+def test_words_about_the_command_fit_any_output(words):
+    """Helps and completions are written in ASCII where the output has no more."""
+    done = command(words, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert done.stdout.isascii()
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_output_is_as_good_as_the_null_device(redirection, tracking_uri, tiny_source, tmp_path):
+    """Workers live, every trial is recorded, and nothing that is said goes into a database."""
+    (tmp_path / "tiny.py").write_text(tiny_source)
+    done = command("search tiny.py --workers 2 -v", redirection)
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
+    studies = JournalStorage(JournalFileBackend(str(tmp_path / "optuna.log"))).get_all_studies()
+    assert len(studies) == 6
+
+
+@pytest.mark.parametrize(("words", "code"), [("search missing.py", 2), ("--help", 0), ("run --trials x", 2)])
+@pytest.mark.parametrize("redirection", [">&-", ">&- 2>&-"])
+def test_exit_codes_hold_where_outputs_are_closed(words, code, redirection, tmp_path, monkeypatch):
+    """A mistake has its exit code, and help none, whatever is closed."""
+    monkeypatch.chdir(tmp_path)
+    done = command(words, redirection)
+    assert done.returncode == code
+    assert b"Traceback" not in done.stdout + done.stderr
