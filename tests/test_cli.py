@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from mlflow import MlflowClient
 
@@ -252,12 +251,33 @@ def test_the_completion_is_of_every_verb(capsys):
     assert "exit codes: 0 done, 1" in capsys.readouterr().out
 
 
-def test_an_error_out_of_a_librarys_depth_is_not_called_the_users(tmp_path, monkeypatch, capsys):
-    """A ``ValueError`` that NumPy raises is an error of the program, and shown whole; one that is raised here is a mistake."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pipeline.ui.show", lambda *_: np.zeros(2).reshape(3))
-    with pytest.raises(ValueError, match="cannot reshape"):
-        main(["ui"])
-    monkeypatch.undo()
+PROGRAM_ERRORS = (
+    "np.zeros(2).reshape(3)",
+    "list(zip([1], [], strict=True))",
+    "(arm,) = ()",
+    "np.ones((2, 3)) @ np.ones((2, 3))",
+)
+
+
+@pytest.mark.parametrize("fault", PROGRAM_ERRORS)
+def test_an_error_of_the_program_is_not_called_the_users(fault, tmp_path):
+    """A ``ValueError`` of NumPy or the interpreter in pipeline code gets a traceback and exit code 1."""
+    (tmp_path / "faulty.py").write_text(
+        f"""import numpy as np
+import pipeline.ui as ui
+exec("def show(*_): " + {fault!r}, vars(ui) | {{"np": np}}, vars(ui))
+import sys
+from pipeline.cli import main
+sys.exit(main(["ui"]))
+"""
+    )
+    done = subprocess.run([sys.executable, "faulty.py"], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "ValueError: " in done.stderr.splitlines()[-1]
+
+
+def test_a_mistake_of_the_user_is_told_in_a_line(tmp_path, monkeypatch, capsys):
+    """What is raised on purpose has one line and exit code 2, from the same place."""
     monkeypatch.chdir(tmp_path)
     assert "nothing is recorded" in complaint(["ui"], capsys)
