@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from pipeline.errors import UserError
 from pipeline.hparams import HyperParams
-from pipeline.validation import check_integer, check_number, did_you_mean
+from pipeline.validation import check_flag, check_integer, check_number, did_you_mean
 
 Point = dict[str, Any]
 """One value for each searched hyperparameter."""
@@ -37,12 +37,13 @@ class Float:
         for name in ("low", "high"):
             check_number(name, getattr(self, name), low=-math.inf)
             object.__setattr__(self, name, float(getattr(self, name)))
+        check_flag("log", self.log)
         if not math.isfinite(self.high - self.low):
             raise UserError(f"high - low: got low={self.low!r}, high={self.high!r}; expected a range that is finite")
         if self.low >= self.high:
-            raise UserError(f"low must be below high: got low={self.low!r}, high={self.high!r}")
+            raise UserError(f"low must be below high: got low={self.low!r}, high={self.high!r}. Swap or widen them")
         if self.log and self.low <= 0:
-            raise UserError(f"a log scale needs low > 0: got low={self.low!r}")
+            raise UserError(f"a log scale needs low > 0: got low={self.low!r}. Raise it, or give log=False")
         check_integer("levels", self.levels, low=1)
 
     @property
@@ -82,7 +83,7 @@ class Categorical:
                     f"Categorical: got a choice of {len(choice):,} characters; a record holds {LONGEST_CHOICE}"
                 )
         if len(set(choices)) < len(choices):
-            raise UserError(f"Categorical: a choice is given twice in {choices!r}")
+            raise UserError(f"Categorical: a choice is given twice in {choices!r}. Give each once")
 
     @property
     def distribution(self) -> BaseDistribution:
@@ -112,7 +113,9 @@ class SearchSpace(Mapping[str, Dimension]):
                 raise UserError(f"SearchSpace: {name}: got {dimension!r}; expected Float(...) or Categorical(...)")
         self._dimensions = dimensions
         if self.grid_size > GRID_LIMIT:
-            raise UserError(f"SearchSpace: its grid has {self.grid_size:,} points; the limit is {GRID_LIMIT:,}")
+            raise UserError(
+                f"SearchSpace: its grid has {self.grid_size:,} points; the limit is {GRID_LIMIT:,}. Give fewer levels"
+            )
 
     def __getitem__(self, name: str) -> Dimension:
         return self._dimensions[name]

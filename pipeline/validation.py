@@ -30,7 +30,7 @@ def check_integer(name: str, value: Any, *, low: int, high: float = math.inf) ->
     """Raise :class:`UserError`, naming the value, unless it is an integer with low <= value <= high."""
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         limit = f" and at most {high:,}" if math.isfinite(high) else ""
-        raise UserError(f"{name}: got {value!r}; expected a whole number of at least {low}{limit}")
+        raise UserError(f"{name}: got {shortened(value)}; expected a whole number of at least {low}{limit}")
 
 
 def check_sizes(name: str, value: Any) -> None:
@@ -44,7 +44,7 @@ def check_sizes(name: str, value: Any) -> None:
 def check_flag(name: str, value: Any) -> None:
     """Raise :class:`UserError`, naming the value, unless it is True or False."""
     if not isinstance(value, bool):
-        raise UserError(f"{name}: got {value!r}; expected True or False")
+        raise UserError(f"{name}: got {shortened(value)}; expected True or False")
 
 
 def check_kind(name: str, value: Any, kind: type) -> None:

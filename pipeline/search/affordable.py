@@ -19,7 +19,7 @@ def check_affordable(study: Study, planned: Collection[PlannedTrial]) -> None:
     rows, config = load_rows(study.dataset), study.config
     train, *_ = places(rows, config, 0)
     if config.batch_size > len(train):
-        raise UserError(f"batch_size: got {config.batch_size}; the training split has {len(train):,} rows")
+        raise UserError(f"batch_size: got {config.batch_size}; the training split has {len(train):,} rows. Give fewer")
     features, memory = rows.inputs.shape[1], memory_bytes()
     for trial in {trial.hparams.structure: trial.hparams for trial in planned}.values():
         needed = bytes_per_trial(trial, features, rows.classes, config, rows.shape)

@@ -15,7 +15,9 @@ def check_data(data: Dataset, config: TrainConfig) -> None:
     for name in ("train", "val", "test"):
         check_split(name, getattr(data, name), data.features, data.classes)
     if config.batch_size > len(data.train):
-        raise UserError(f"batch_size: got {config.batch_size}; the training split has {len(data.train)} rows")
+        raise UserError(
+            f"batch_size: got {config.batch_size}; the training split has {len(data.train):,} rows. Give fewer"
+        )
 
 
 def check_split(name: str, rows: Split, features: int, classes: int) -> None:
