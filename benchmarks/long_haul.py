@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from pipeline.processes import LEFTOVER, SHARED_MEMORY
+
 ROOT = Path(__file__).parent.parent
 TRIALS, MINUTES, WORKERS = 10_000, 30.0, 2
 PER_BLOCK = 1000
@@ -202,20 +204,25 @@ class Session:
     running: int = 0
     stray: int = 0
     temporary: int = 0
+    outliving: int = 0
+    shared: int = 0
     files: int = 0
     peak_mb: float = 0.0
 
 
 def session(rng: random.Random) -> Session:
-    """One session; half of its searches are killed first, with all their workers, at a moment by chance."""
-    seen = Session()
+    """One session; half of its searches are killed first, with all their workers or alone, at a moment by chance."""
+    seen, killed = Session(), set()
     with tempfile.TemporaryDirectory() as name:
         folder, arms = Path(name), 'Arm("random"), Arm("tpe", arguments={"n_startup_trials": 4})'
         (folder / "haul.py").write_text(HAUL.format(arms=arms, blocks=2, trials=STEP))
         for n in range(1, ROUNDS + 1):
             flags = ("--trials", str(STEP * n))
             if rng.random() < 0.5:
-                seen.kills += kill_while_at_work(folder, flags, rng)
+                pid, alive, outliving = kill_while_at_work(folder, flags, rng)
+                killed.add(pid)
+                seen.kills += alive
+                seen.outliving += outliving
             watch, found = finish(folder, *flags), statuses(folder)
             seen.searches += 1
             seen.missing += 2 * 2 * STEP * n - found["trials"]
@@ -225,11 +232,16 @@ def session(rng: random.Random) -> Session:
         seen.trials = found["trials"]
         seen.stray = len({path.name for path in folder.iterdir()} - KEPT)
         seen.temporary = len(list((folder / "tmp").iterdir()))
+        pools = [match for path in SHARED_MEMORY.iterdir() if (match := LEFTOVER.fullmatch(path.name))]
+        seen.shared = sum(int(match[1] or match[2]) in killed for match in pools)
     return seen
 
 
-def kill_while_at_work(folder: Path, flags: Sequence[str], rng: random.Random) -> bool:
-    """Start a search and kill it, with its workers: once it has written a few times, or after some time; whether it was alive."""
+def kill_while_at_work(folder: Path, flags: Sequence[str], rng: random.Random) -> tuple[int, bool, int]:
+    """Start a search and kill it, with its workers or alone: once it has written a few times, or after some time.
+
+    Returns the process, whether it was alive, and how many others outlive it by more than ``LEAVING_SECONDS``.
+    """
     process, journal = start(folder, *flags), folder / "optuna.log"
     size, writes = journal.stat().st_size if journal.exists() else 0, rng.randint(0, 12)
     deadline = time.monotonic() + (rng.uniform(0.5, 6) if not writes else 120)
@@ -240,11 +252,17 @@ def kill_while_at_work(folder: Path, flags: Sequence[str], rng: random.Random) -
         if not writes and now != 0 and deadline - time.monotonic() > 10:
             break
     alive = process.poll() is None
-    for pid in session_of(process.pid):
+    alone = rng.random() < 0.5
+    for pid in [process.pid] if alone else session_of(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+    left = remaining(process.pid)
+    for pid in left:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.communicate()
-    return alive
+    return process.pid, alive, len(left)
 
 
 def soak(minutes: float, seed: int = 0) -> list[Session]:
@@ -269,7 +287,7 @@ def page(one: Haul, sessions: Sequence[Session], minutes: float) -> Iterator[str
     yield f"| journal of Optuna, database of MLflow | {one.journal_mb:.0f} MB, {one.mlflow_mb:.0f} MB |"
     yield f"| runs left RUNNING | {one.running} |\n"
     yield f"**{minutes:g} minutes of small searches.** A session is a study in stores of its own that grows {ROUNDS} times; before"
-    yield "half of its searches another is killed (`kill -9`, workers and all) at a moment by chance.\n"
+    yield "half of its searches another is killed (`kill -9`, with its workers or the main process alone) at a moment by chance.\n"
     yield from table(sessions)
 
 
@@ -286,6 +304,8 @@ def table(sessions: Sequence[Session]) -> Iterator[str]:
         "runs left RUNNING": [sum(s.running for s in third) for third in thirds],
         "files left that are no records": [sum(s.stray for s in third) for third in thirds],
         "temporary files left, kills' included": [sum(s.temporary for s in third) for third in thirds],
+        "processes that outlive a killed one": [sum(s.outliving for s in third) for third in thirds],
+        "left in shared memory by killed ones": [sum(s.shared for s in third) for third in thirds],
         "most files open": [max(s.files for s in third) for third in thirds],
         "most memory of a main process, MB": [round(max(s.peak_mb for s in third)) for third in thirds],
     }

@@ -6,6 +6,7 @@ F0  ``hparams``, ``nn``                     what one network is, and the arithme
     ``seeds``, ``errors``, ``voice``        where randomness comes from; a job that failed; what is said, how loudly
     ``validation``                          what is asked of values that people write
     ``addresses``, ``opening``, ``mounts``  the address of a store, and its opening; what lies on a network
+    ``processes``                           child processes, which end with their parent
 F1  ``space``, ``spec``, ``data``           the words a study is written in; the rows it trains on
     ``experiment``                          the declaration of one of the lecture's demonstrations
 F2  ``training``                            a lockstep group of trials in, their curves out

@@ -10,7 +10,7 @@ import shtab
 
 DEFAULT_STUDY = "random_vs_grid"
 EXIT_USER = 2
-EXIT_CODES = "exit codes: 0 done, 1 a check or the job failed, 2 a mistake in what was asked, 130 Ctrl-C, 143 SIGTERM"
+EXIT_CODES = "exit codes: 0 done, 1 a check or the job failed, 2 a mistake in what was asked, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP"
 
 VERBS = {
     "run": "check, search and report: the main job",
@@ -53,6 +53,7 @@ class Parser(argparse.ArgumentParser):
 
 LONGEST_NUMBER = 20
 """Digits: seeds, the longest of them, have 64 bits."""
+LAST_PORT = 65534
 
 
 def whole(low: int) -> Callable[[str], int | None]:
@@ -67,6 +68,14 @@ def whole(low: int) -> Callable[[str], int | None]:
         return int(text)
 
     return parse
+
+
+def port(text: str) -> int | None:
+    """A port that has a next one; empty text is not given."""
+    number = whole(1)(text)
+    if number is not None and number > LAST_PORT:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected a port from 1 to {LAST_PORT}")
+    return number
 
 
 def real(text: str) -> float | None:
@@ -121,7 +130,9 @@ FLAGS = (
     _valued(
         "--run", "refine", "BOOL", "check, search and report the proposed stage", type=truth, nargs="?", const=True
     ),
-    _valued("--workers", "run search refine", "N", "processes that train (one for each processor)", type=whole(1)),
+    _valued(
+        "--workers", "run search refine", "N", "processes that train (one for each processor it may use)", type=whole(1)
+    ),
     _valued(
         "--backend",
         "run search refine",
@@ -146,6 +157,7 @@ FLAGS = (
         "DIR",
         "where data sets are kept (BABYSIT_DATA_DIR)",
     ),
+    _valued("--port", "ui", "N", "the port of MLflow UI; the dashboard takes the next (5000, 8080)", type=port),
     _valued("--tracking-uri", STORED, "URI", "MLflow's store (MLFLOW_TRACKING_URI, or mlflow.db)"),
     _valued("--storage", STORED, "URL", "Optuna's store: a file or a URL (optuna.log)"),
 )

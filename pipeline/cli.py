@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ HYPERPARAMETERS = ("learning_rate", "l2", "activation", "init", "batch_norm")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit code: 0 done, 1 a failed job, 2 the user's mistake, 130 or 143 stopped."""
+    """Run the command line; the exit code: 0 done, 1 a failed job, 2 the user's mistake, 129, 130 or 143 stopped."""
     ready_streams()
     args = parser().parse_args(arguments)
     if os.path.expanduser("~") == "~":  # noqa: PTH111  Path.home() raises an error here
@@ -98,7 +99,7 @@ def _show(args: argparse.Namespace, voice: Voice, interrupts: Any) -> None:
 
     stores = resolve_stores(args.tracking_uri, args.storage)
     voice.detail(stores.words)
-    show(stores, say, interrupts)
+    show(stores, say, interrupts, args.port)
 
 
 def _is_experiment(name: str) -> bool:
@@ -196,4 +197,6 @@ def _way_on(args: argparse.Namespace) -> str:
 
 
 def _complain(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
+    with contextlib.suppress(OSError):  # the terminal is closed
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()

@@ -85,13 +85,5 @@ def _train(task: Task, data: Dataset) -> list[TrialResult]:
     ]
 
 
-def run_task_in_worker(task: Task, data: Dataset | None = None) -> list[FinishedTrial]:
-    """:func:`run_task`, undisturbed by the Ctrl-C that is meant for the parent."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return run_task(task, data)
-
-
 def get_ready() -> None:
     """What a worker is first asked to do: to have this module imported, and all that it needs."""

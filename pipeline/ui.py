@@ -22,6 +22,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from pipeline.addresses import artifact_root, redact, sqlite_file, storage_file
 from pipeline.errors import Failed, UserError
 from pipeline.opening import opening
+from pipeline.processes import supervised
 from pipeline.search.interrupts import Interrupts, Stopped
 from pipeline.stores import Stores
 
@@ -40,13 +41,14 @@ class Interfaces:
     process: subprocess.Popen[bytes] | None
 
 
-def show(stores: Stores, say: Callable[[str], None], interrupts: Interrupts) -> None:
+def show(stores: Stores, say: Callable[[str], None], interrupts: Interrupts, port: int | None = None) -> None:
     """Open both interfaces, say where they are and what to look at first, and wait for Ctrl-C or SIGTERM.
 
-    Raises :class:`UserError` if a store is missing, and :class:`Failed` if MLflow's server does not start or does not stay.
+    MLflow UI is at ``port``, and the dashboard at the next one; without it, at ports that are free.
+    Raises :class:`UserError` if a store is missing or a port is taken, and :class:`Failed` if MLflow's server does not start or does not stay.
     """
     check_recorded(stores)
-    with suppress(Stopped), interfaces(stores, interrupts) as opened:
+    with suppress(Stopped), interfaces(stores, interrupts, port) as opened:
         for line in directions(stores, opened):
             say(line)
         while opened.process is None or opened.process.poll() is None:
@@ -64,18 +66,18 @@ def check_recorded(stores: Stores) -> None:
 
 
 @contextmanager
-def interfaces(stores: Stores, interrupts: Interrupts) -> Iterator[Interfaces]:
+def interfaces(stores: Stores, interrupts: Interrupts, port: int | None = None) -> Iterator[Interfaces]:
     """Both, ready to be looked at, for as long as the body takes; a tracking server that already runs is left as it is."""
     from pipeline.tracking import Tracker
 
     with ExitStack() as stack:
-        dashboard = stack.enter_context(optuna_dashboard(stores.storage))
+        dashboard = stack.enter_context(optuna_dashboard(stores.storage, port and port + 1))
         if stores.tracking.startswith("http"):
             yield Interfaces(redact(stores.tracking).rstrip("/"), dashboard, None)
         else:
             with opening("--tracking-uri", stores.tracking):
                 Tracker(stores.tracking)  # MLflow's server could not go on with a half-made database
-            address, process = stack.enter_context(mlflow_ui(stores.tracking, interrupts))
+            address, process = stack.enter_context(mlflow_ui(stores.tracking, interrupts, port))
             yield Interfaces(address, dashboard, process)
 
 
@@ -100,15 +102,25 @@ def directions(stores: Stores, opened: Interfaces) -> Iterator[str]:
 
 
 @contextmanager
-def mlflow_ui(uri: str, interrupts: Interrupts) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """MLflow's server on a database; its address and process. Another port is taken if somebody else gets the first."""
+def mlflow_ui(
+    uri: str, interrupts: Interrupts, wanted: int | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """MLflow's server on a database; its address and process.
+
+    Without a port that is wanted, another one is taken if somebody else gets the usual one.
+    Raises :class:`UserError` if the one that is wanted is taken.
+    """
     with ExitStack() as stack:
-        port = free_port(MLFLOW_PORT)
+        port = free_port(wanted or MLFLOW_PORT)
+        if wanted and port != wanted:
+            raise taken(wanted)
         try:
             opened = stack.enter_context(mlflow_server(uri, port, interrupts))
         except Failed:
             if free_port(port) == port:
                 raise
+            if wanted:
+                raise taken(wanted) from None
             opened = stack.enter_context(mlflow_server(uri, free_port(0), interrupts))
         yield opened
 
@@ -118,7 +130,7 @@ def mlflow_server(uri: str, port: int, interrupts: Interrupts) -> Iterator[tuple
     """MLflow's server on a database and a port, in a process group of its own; its address and process.
 
     It takes requests for its own address alone, which is stricter than MLflow's default, and its jobs, which are not
-    for looking, stay off. The database's address goes by the environment, where no list of processes shows it.
+    for looking, stay off. It ends with this process, however that ends. The database's address goes by the environment, where no list of processes shows it.
     """
     command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port), "--workers", "1"]
     address, name = f"http://{HOST}:{port}", f"{secrets.token_hex(8)}.localhost"
@@ -131,7 +143,12 @@ def mlflow_server(uri: str, port: int, interrupts: Interrupts) -> Iterator[tuple
     }
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(  # noqa: S603  our own interpreter and words
-            command, env=os.environ | settings, stdout=log, stderr=log, start_new_session=True
+            supervised(command),
+            env=os.environ | settings,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
         try:
             await_answer(address, name, process, log)
@@ -166,18 +183,23 @@ def end(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    if process.stdin:
+        process.stdin.close()
 
 
 @contextmanager
-def optuna_dashboard(storage: str) -> Iterator[str]:
-    """Optuna Dashboard on a storage, in threads of this process; its address."""
+def optuna_dashboard(storage: str, wanted: int | None = None) -> Iterator[str]:
+    """Optuna Dashboard on a storage, in threads of this process; its address.
+
+    Raises :class:`UserError` if the port that is wanted is taken.
+    """
     from optuna_dashboard import wsgi
 
     from pipeline.search.storage import open_storage
 
     with opening("--storage", storage):
         application = wsgi(open_storage(storage))
-    with listening(DASHBOARD_PORT) as server:
+    with listening(wanted) as server:
         server.set_app(Guard(application, server.server_port))
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -188,11 +210,21 @@ def optuna_dashboard(storage: str) -> Iterator[str]:
             thread.join()
 
 
-def listening(wanted: int) -> WSGIServer:
-    """A server on the port that is wanted, or else on any that is free, with no application yet."""
+def listening(wanted: int | None) -> WSGIServer:
+    """A server with no application yet, on the port that is wanted, or without one on the usual or a free one.
+
+    Raises :class:`UserError` if the port that is wanted is taken.
+    """
     with suppress(OSError):
-        return ThreadedServer((HOST, wanted), QuietHandler)
+        return ThreadedServer((HOST, wanted or DASHBOARD_PORT), QuietHandler)
+    if wanted:
+        raise taken(wanted)
     return ThreadedServer((HOST, 0), QuietHandler)
+
+
+def taken(port: int) -> UserError:
+    """The mistake of asking for a port that cannot be had."""
+    return UserError(f"--port: {port} is taken, or not allowed to this user. Give another, or leave it out")
 
 
 class ThreadedServer(ThreadingMixIn, WSGIServer):

@@ -17,6 +17,7 @@ FLOORS = (
         "pipeline.mounts",
         "pipeline.nn",
         "pipeline.opening",
+        "pipeline.processes",
         "pipeline.seeds",
         "pipeline.validation",
         "pipeline.voice",

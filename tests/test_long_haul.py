@@ -64,11 +64,12 @@ def test_ten_thousand_trials_in_one_go():
 @pytest.mark.slow
 @pytest.mark.long
 def test_searches_that_are_killed_and_go_on_leave_nothing_behind():
-    """Session after session no trial is missing, no run RUNNING, no file left over, and memory and open files do not grow."""
+    """Session after session no trial is missing, no run RUNNING, no file and no process left over, and memory and open files do not grow."""
     sessions = soak(MINUTES)
     report = "\n".join([*table(sessions), *(str(asdict(one)) for one in sessions)])
     for one in sessions:
         assert (one.missing, one.running, one.stray) == (0, 0, 0), report
+        assert (one.outliving, one.shared) == (0, 0), report
     assert sum(one.kills for one in sessions) > 0, report
     half = len(sessions) // 2
     early, late = sessions[:half], sessions[half:]

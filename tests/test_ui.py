@@ -148,7 +148,7 @@ def test_a_server_that_does_not_listen_is_made_to_end(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ui_opens_both_and_leaves_nothing(recorded, tmp_path, signum):
     """The command prints addresses that answer, with MLflow's host check on, and a link to the trials; stopped, nothing is left."""
     words = [sys.executable, "-m", "pipeline", "ui"]
@@ -173,6 +173,39 @@ def test_ui_opens_both_and_leaves_nothing(recorded, tmp_path, signum):
     rest, errors = process.communicate(timeout=30)
     assert (process.returncode, rest, errors) == (0, "both stopped\n", "")
     assert [group_of(int(child)) for child in children] == [[]]
+
+
+def test_a_port_that_is_wanted_is_given_or_refused(storage, tmp_path, monkeypatch, capsys):
+    """The dashboard stands at the port that is asked for; one that is taken is told in a line, with exit code 2."""
+    monkeypatch.chdir(tmp_path)
+    port = free_port(0)
+    with optuna_dashboard(storage, port) as address:
+        assert urlsplit(address).port == port
+        Path("mlflow.db").touch()
+        line = f"error: --port: {port} is taken, or not allowed to this user. Give another, or leave it out\n"
+        for asked in (port - 1, port):  # the dashboard's, and MLflow UI's
+            assert main(["ui", "--port", str(asked), "--storage", storage]) == 2
+            assert capsys.readouterr().err == line
+    with pytest.raises(SystemExit, match="2"):
+        main(["ui", "--port", "65535"])
+    assert "expected a port from 1 to 65534" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_servers_end_with_a_command_that_is_killed(recorded, tmp_path):
+    """Where the command is killed, its pipe is closed and MLflow's server with all of its processes has ended."""
+    words = [sys.executable, "-m", "pipeline", "ui"]
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    lines = iter(process.stdout.readline, "Ctrl-C stops both.\n")
+    address = re.search(r"MLflow UI +(\S+)", "".join(lines))[1]
+    (server,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(group_of(int(server))) > 1
+    process.kill()
+    process.communicate(timeout=60)
+    looks = (group_of(int(server)) for _ in range(1000) if not time.sleep(0.01))
+    assert [] in looks
+    with pytest.raises(ConnectionRefusedError):
+        ask(address, "/health")
 
 
 @pytest.mark.slow

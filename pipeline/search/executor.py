@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +14,9 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from pipeline.data import Dataset, small_block
 from pipeline.errors import Failed
+from pipeline.processes import become_worker, remove_leftovers, signals_held
 from pipeline.search.budget import bytes_per_worker
-from pipeline.task import Task, get_ready, run_task, run_task_in_worker
+from pipeline.task import Task, get_ready, run_task
 from pipeline.trial import FinishedTrial
 
 DEATHS = 3
@@ -59,23 +59,21 @@ def engine(workers: int, scheduler: str = "") -> Iterator[Engine]:
 def started(workers: int) -> Iterator[Callable[[], None]]:
     """Have workers get ready during the body, so that they are at work at once when it has tasks; a call waits for them.
 
-    They ignore Ctrl-C from the start, which is meant for this process; it has to ignore it too while it starts them, for
-    some hundredths of a second.
+    What killed processes left in shared memory is removed first.
     """
     if workers == 1:
         yield no_wait
         return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # and what is started meanwhile inherits that
-    try:
-        ready = _pool(workers)(joblib.delayed(get_ready)() for _ in range(workers))
-    finally:
-        signal.signal(signal.SIGINT, handler)
+    remove_leftovers()
+    ready: Iterator[None] = iter(())
 
     def wait() -> None:
         with contextlib.suppress(TerminatedWorkerError):  # who needs them will start new ones
             deque(ready, maxlen=0)
 
     try:
+        with signals_held():
+            ready = _pool(workers)(joblib.delayed(get_ready)() for _ in range(workers))
         yield wait
     finally:
         wait()  # to end a pool that is just starting would print a traceback of its own
@@ -116,22 +114,25 @@ def _data(task: Task) -> Dataset | None:
 
 
 def _stream(tasks: Sequence[Task], workers: int) -> Iterator[list[FinishedTrial]]:
-    run = run_task if workers == 1 else run_task_in_worker
-    finished = _pool(workers)(joblib.delayed(run)(task, _data(task)) for task in tasks)
+    finished = None
     try:
+        with signals_held() if workers > 1 else contextlib.nullcontext():  # it may start workers
+            finished = _pool(workers)(joblib.delayed(run_task)(task, _data(task)) for task in tasks)
         for trials in finished:  # noqa: UP028  `yield from` would close it before the warnings are off
             yield trials
     finally:
-        with warnings.catch_warnings(action="ignore", category=UserWarning):  # that tasks are given up is meant
-            finished.close()
+        if finished is not None:
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # that tasks are given up is meant
+                finished.close()
 
 
 def _pool(workers: int) -> joblib.Parallel:
     """Who runs tasks, the same processes each time, and yields what they return as it comes."""
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+    starts = {"initializer": become_worker, "initargs": (os.getpid(),)}
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1, **starts):
         return joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
 
 
 def default_workers() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The processors that this process may use, by its affinity and by the quota of its container."""
+    return int(joblib.cpu_count())

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: what is being written is finished first; a second one leaves at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: what is being written is finished first; a second one leaves at once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from pipeline.processes import STOPS
 
 
 class Stopped(KeyboardInterrupt):
@@ -25,8 +27,9 @@ class Interrupts:
 
     @contextmanager
     def handled(self) -> Iterator[Interrupts]:
-        """Handle SIGINT and SIGTERM in the body, and put back what handled them before."""
-        before = {signum: signal.signal(signum, self._handle) for signum in (signal.SIGINT, signal.SIGTERM)}
+        """Handle the signals in the body, and put back what handled them before; ``nohup`` keeps SIGHUP ignored."""
+        kept = {signum for signum in STOPS if signum.name == "SIGHUP" and signal.getsignal(signum) == signal.SIG_IGN}
+        before = {signum: signal.signal(signum, self._handle) for signum in STOPS if signum not in kept}
         try:
             yield self
         finally:

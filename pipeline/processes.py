@@ -1,0 +1,110 @@
+"""Child processes: they end with the process that started them, and what a killed one left in shared memory is removed."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from multiprocessing import resource_tracker
+from pathlib import Path
+
+STOPS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""The signals that ask for an end; Windows has no SIGHUP."""
+PR_SET_PDEATHSIG = 1
+LOOK_SECONDS = 1
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  where Linux keeps semaphores, and joblib its arrays
+LEFTOVER = re.compile(r"(?:sem\.loky-(\d+)-|joblib_memmapping_folder_(\d+)_)\w+")
+"""The names of a pool's semaphores and folders; both hold the process that made them."""
+
+
+@contextlib.contextmanager
+def signals_held() -> Iterator[None]:
+    """Hold back the signals that ask for an end during the body; its child processes start with them held back."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # which lets SIGINT and SIGTERM through when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def become_worker(parent: int) -> None:
+    """Make this process a worker of ``parent``: it ends when the parent ends, and leaves Ctrl-C and SIGHUP to it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    else:
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    if sys.platform != "win32" and os.getppid() != parent:  # it ended before the line above
+        os._exit(1)
+    for signum in STOPS:
+        signal.signal(signum, signal.SIG_DFL if signum == signal.SIGTERM else signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(LOOK_SECONDS)
+    os._exit(1)
+
+
+def remove_leftovers() -> None:
+    """Remove semaphores and folders of worker pools whose process is dead, and that belong to this user."""
+    if sys.platform == "win32":  # whose semaphores have no names
+        return
+    folders = {SHARED_MEMORY, Path(tempfile.gettempdir()), Path(os.environ.get("JOBLIB_TEMP_FOLDER") or SHARED_MEMORY)}
+    for path in (path for folder in folders if folder.is_dir() for path in folder.iterdir()):
+        match = LEFTOVER.fullmatch(path.name)
+        with contextlib.suppress(OSError):
+            if match and path.lstat().st_uid == os.getuid() and not _alive(int(match[1] or match[2])):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
+
+
+def supervised(command: Sequence[str]) -> list[str]:
+    """The command line that runs a command, and ends it once its standard input, a pipe, is closed.
+
+    The pipe closes with the process that holds its other end, however that ends.
+    """
+    return [sys.executable, "-P", __file__, *command]
+
+
+def supervise(command: Sequence[str]) -> int:
+    """Run a command to its end, or kill its process group when standard input ends; the command's exit code."""
+    if os.getpgrp() != os.getpid():  # who started it is in its group
+        os.setpgrp()
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603  the command of :func:`supervised`
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which the command gets too, and takes its time to end
+    threading.Thread(target=_kill_group_after_input, daemon=True).start()
+    return process.wait()
+
+
+def _kill_group_after_input() -> None:
+    while os.read(0, 1):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(supervise(sys.argv[1:]))
