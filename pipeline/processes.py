@@ -28,7 +28,28 @@ LEFTOVER = re.compile(r"(?:sem\.loky-(\d+)-|joblib_memmapping_folder_(\d+)_)\w+"
 
 @contextlib.contextmanager
 def signals_held() -> Iterator[None]:
-    """Hold back the signals that ask for an end during the body; its child processes start with them held back."""
+    """Hold back the signals that ask for an end until the body is done; its child processes start with them blocked."""
+    held: list[int] = []
+    handled = [
+        signum
+        for signum in STOPS
+        if threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signum) not in (signal.SIG_IGN, None)
+    ]
+    # A mask is of one thread, and others would still take a signal: hence the handlers.
+    handlers = {signum: signal.signal(signum, lambda signum, _: held.append(signum)) for signum in handled}
+    try:
+        with _mask():
+            yield
+    finally:
+        for signum, handler in handlers.items():
+            signal.signal(signum, handler)
+        for signum in held[:1]:
+            signal.raise_signal(signum)
+
+
+@contextlib.contextmanager
+def _mask() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
