@@ -10,7 +10,7 @@ import time
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from pipeline.search.executor import _pool, started
+from pipeline.search.executor import _pool, default_workers, started
 
 
 def who_works():
@@ -51,3 +51,9 @@ def test_an_engine_that_has_no_tasks_says_nothing():
     code = "from pipeline.search.executor import engine\nwith engine(2): pass"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_as_many_workers_as_a_quota_allows(monkeypatch):
+    """What the container may use counts, and not what the machine has."""
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    assert default_workers() == 1

@@ -114,9 +114,11 @@ def test_a_changed_declaration_is_refused(searched, tiny_study, tmp_path, tracki
     assert (tmp_path / "optuna.log").read_bytes() == before
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "stop", [signal.SIGINT, *(pytest.param(stop, marks=pytest.mark.slow) for stop in (signal.SIGTERM, signal.SIGHUP))]
+)
 def test_a_stopped_search_goes_on_where_it_was(stop, tiny_study, tmp_path, tracking_uri):
-    """After Ctrl-C or SIGTERM the rerun finishes the planned set, once each, and no run is left RUNNING."""
+    """After Ctrl-C, SIGTERM or SIGHUP the rerun finishes the planned set, once each, and no run is left RUNNING."""
     command = [sys.executable, "-m", "pipeline", "search", str(tiny_study), "--workers", "2", "--blocks", "12"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while "trials;" not in process.stdout.readline():
