@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError, URLError
 
 import numpy as np
 
-from pipeline.data.folder import data_folder
+from pipeline.data.folder import FOLDER_VARIABLE, data_folder
 from pipeline.data.rows import Rows, check_labels, labelled
 from pipeline.errors import UserError
 
@@ -130,23 +138,58 @@ def _plain_labels(target: Any) -> np.ndarray:
 
 
 def load_openml(number: str) -> Rows:
-    """The data set of that number on https://www.openml.org, through scikit-learn, which keeps it in the data folder."""
-    from sklearn.datasets import fetch_openml
+    """The data set of that number on https://www.openml.org, through scikit-learn, which keeps it in the data folder.
 
+    Raises :class:`UserError` that tells a number without a data set, an absent network, a folder that cannot be written
+    and unusable data apart.
+    """
     where = f"{OPENML}{number}"
     if not (number.isascii() and number.isdecimal() and len(number) < 12) or int(number) == 0:
         raise UserError(f"{where}: expected the number of a data set, as in {OPENML}61")
-    try:
-        found = fetch_openml(
-            data_id=int(number), as_frame=True, parser="pandas", n_retries=0, data_home=str(data_folder())
-        )
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{where}: cannot be had from openml.org ({_first_line(error)}). Is there a network?"
-        ) from error
+    with _blaming(where):
+        found = _fetch(int(number))
+    if found.frame is None:
+        raise UserError(f"{where}: is a sparse table; expected a dense one. Choose another data set")
     if found.target is None or found.target.ndim != 1:
         raise UserError(f"{where}: has no single target column")
     return from_frame(where, found.data, found.target)
+
+
+def _fetch(number: int) -> Any:
+    """scikit-learn's answer, after a second attempt where the network fails."""
+    from sklearn.datasets import fetch_openml
+
+    fetch = partial(fetch_openml, data_id=number, n_retries=1, data_home=str(data_folder()))
+    with warnings.catch_warnings():  # of attempts: the last one's end is reported
+        warnings.filterwarnings("ignore", "A network error|Invalid cache")
+        try:
+            return fetch()
+        except ValueError:
+            raise
+        except TypeError:  # scikit-learn's fast parser fails on classes that are called true and false
+            return fetch(parser="liac-arff")
+
+
+@contextmanager
+def _blaming(where: str) -> Iterator[None]:
+    """Report what fails as one line that names its cause. An argument that scikit-learn refuses is a bug, and stays as it is."""
+    try:
+        yield
+    except (ValueError, KeyError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        if isinstance(error, TypeError):  # as only scikit-learn's class for a wrong argument is
+            raise
+        if "not found" in str(error):
+            raise UserError(f"{where}: there is no such data set on openml.org. Check the number") from error
+        raise UserError(f"{where}: the data cannot be used ({_first_line(error)}). Choose another data set") from error
+    except HTTPError as error:
+        error.close()
+        raise UserError(f"{where}: openml.org answers {error.code} ({error.reason}). Try again later") from error
+    except (URLError, TimeoutError, ConnectionError, HTTPException) as error:
+        raise UserError(f"{where}: openml.org cannot be reached ({_first_line(error)}). Is there a network?") from error
+    except OSError as error:
+        raise UserError(
+            f"{where}: cannot be kept in {data_folder()} ({_first_line(error)}). Set {FOLDER_VARIABLE} to another folder"
+        ) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -1,8 +1,18 @@
 """People's own data come through the door whole, or are sent back with a line that says what and where."""
 
+import functools
+import gzip
+import http.server
+import importlib.resources
+import threading
+import types
+import urllib.parse
+import urllib.request
+
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.datasets import _openml, fetch_openml
 
 from pipeline.data import dataset, load_block
 from pipeline.data.rows import CHUNK, check_inputs
@@ -268,12 +278,113 @@ def test_an_openml_number_is_a_number(number):
     assert "expected the number of a data set" in refusal(f"openml:{number}")
 
 
+@pytest.fixture
+def openml(monkeypatch, tmp_path):
+    """A server on this machine in place of openml.org; it answers with what scikit-learn's distribution has recorded.
+
+    The dictionary that a test gets replaces answers, by a part of their path: a status, or bytes.
+    """
+    answers = {}
+
+    class Openml(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            found = next((answer for part, answer in answers.items() if part in self.path), None)
+            body = recorded(self.path) if found is None else found
+            self.send_response(body if isinstance(body, int) else 200)
+            self.end_headers()
+            self.wfile.write(b"" if isinstance(body, int) else body)
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Openml)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    at = f"http://127.0.0.1:{server.server_port}"
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+    monkeypatch.setattr(_openml, "urlopen", lambda request: direct(at + urllib.parse.urlparse(request.full_url).path))
+    monkeypatch.setattr(_openml, "time", types.SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setenv("BABYSIT_DATA_DIR", str(tmp_path / "kept"))
+    yield answers
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def recorded(path):
+    """The recorded answer to a request; 412, as from openml.org, where there is none."""
+    parts = path.removeprefix("/api").strip("/").split("/")
+    kind = {"features": "jdf", "qualities": "jdq"}.get(parts[3], "jd")
+    name = f"data-v1-dl-{parts[3]}.arff.gz" if parts[0] == "data" else f"api-v1-{kind}-{parts[-1]}.json.gz"
+    files = [*(importlib.resources.files("sklearn.datasets.tests.data") / "openml").glob(f"*/{name}")]
+    return gzip.decompress(files[0].read_bytes()) if files else 412
+
+
+@pytest.mark.usefixtures("openml")
+def test_a_data_set_of_openml_is_read():
+    """scikit-learn takes what it is asked with, and the rows of iris come out, once more from the folder that keeps them."""
+    rows = load_table("openml:61")
+    assert (rows.inputs.shape, rows.class_names) == ((150, 4), ("Iris-setosa", "Iris-versicolor", "Iris-virginica"))
+    np.testing.assert_array_equal(rows.inputs[0], [5.1, 3.5, 1.4, 0.2])
+    np.testing.assert_array_equal(np.bincount(rows.labels), [50, 50, 50])
+
+
+def test_a_kept_data_set_of_openml_needs_no_network(openml):
+    """What was fetched once is read from the data folder."""
+    first = load_table("openml:61")
+    openml["/"] = 500
+    np.testing.assert_array_equal(load_table("openml:61").inputs, first.inputs)
+
+
+@pytest.mark.parametrize(
+    ("number", "answers", "says"),
+    [
+        (9, {}, "there is no such data set on openml.org"),
+        (61, {"/": 503}, "openml.org answers 503 (Service Unavailable)"),
+        (61, {"/json/": b"<html>"}, "the data cannot be used (Expecting value"),
+        (61, {"/download/": b"torn"}, "the data cannot be used (The md5 checksum"),
+        (40589, {}, "has no single target column"),
+        (42585, {}, "expected a number"),
+    ],
+    ids=["unknown", "server", "no JSON", "torn", "several targets", "text"],
+)
+def test_openml_blames_what_failed(number, answers, says, openml):
+    """An unknown number, a failing server and unusable data are told apart, and no network is blamed."""
+    openml |= answers
+    line = refusal(f"openml:{number}")
+    assert says in line
+    assert "network" not in line
+
+
+@pytest.mark.filterwarnings("ignore:Version 1 of dataset Australian is inactive")
+@pytest.mark.usefixtures("openml")
+def test_a_sparse_data_set_of_openml_is_refused():
+    """A sparse table is told as that."""
+    assert "is a sparse table; expected a dense one" in refusal("openml:292")
+
+
+@pytest.mark.usefixtures("openml")
+def test_a_data_folder_that_cannot_be_written_is_told(tmp_path):
+    """A file in the folder's place is told with its name."""
+    (tmp_path / "kept").write_text("")
+    assert f"cannot be kept in {tmp_path / 'kept'}" in refusal("openml:61")
+
+
+def test_a_wrong_argument_for_scikit_learn_is_no_mistake_of_the_user(monkeypatch):
+    """What scikit-learn's checks of its parameters refuse is a bug, and is raised as it is."""
+    monkeypatch.setattr("sklearn.datasets.fetch_openml", functools.partial(fetch_openml, delay=-1))
+    with pytest.raises(ValueError, match="'delay' parameter") as caught:
+        load_table("openml:61")
+    assert not isinstance(caught.value, UserError)
+
+
 def test_openml_out_of_reach_is_one_line(monkeypatch, tmp_path):
     """Without a way to openml.org the line has the number and asks for the network."""
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("BABYSIT_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(_openml, "time", types.SimpleNamespace(sleep=lambda _: None))
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     line = refusal("openml:61")
-    assert line.startswith("openml:61: cannot be had")
+    assert line.startswith("openml:61: openml.org cannot be reached (<urlopen error [Errno 111]")
     assert "network" in line
