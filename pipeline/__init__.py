@@ -22,6 +22,7 @@ F7  ``lookup``, ``jobs``, ``stages``        studies by name, the jobs, stages
     ``publication``                         what a study leaves for its readers
     ``arguments``, ``cli``                  the words of the command line; the verbs
     ``model``, ``served``, ``portrait``     the best trial's model, kept and registered; its pictures
+    ``model_code``                          the code that a registered model carries
     ``ui``                                  MLflow UI and Optuna Dashboard, opened and closed together
 """
 

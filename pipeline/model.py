@@ -17,15 +17,16 @@ from pipeline.data import load_block
 from pipeline.data.dataset import load_rows
 from pipeline.estimator import NumpyNetworkClassifier
 from pipeline.estimator.outcome import train_one
+from pipeline.model_code import write_package
 from pipeline.portrait import portrait
 from pipeline.report.style import Plot
 from pipeline.search.ledger import SCORE
 from pipeline.search.plan import make_task, planned_trial
+from pipeline.served import ARRAYS, PLAIN, read_state
 from pipeline.spec import Study
 from pipeline.trial import PlannedTrial
 
-ARRAYS, PLAIN = "arrays.npz", "estimator.json"
-REQUIREMENTS = ("numpy", "optuna", "pooch", "scikit-learn", "scipy", "threadpoolctl")
+REQUIREMENTS = ("numpy", "pandas", "scipy")
 """What a served model imports, beside MLflow."""
 EXAMPLE_ROWS = 2
 
@@ -90,9 +91,14 @@ def train_again(study: Study, record: Mapping[str, Any], basis: Mapping[str, Any
 def keeping(best: BestModel) -> Iterator[dict[str, Any]]:
     """What a registry keeps of a model, its files among it, for as long as the body takes."""
     with tempfile.TemporaryDirectory() as folder:
-        save(best.classifier, Path(folder))
+        files = Path(folder) / "classifier"
+        files.mkdir()
+        save(best.classifier, files)
+        code, loader = write_package("pipeline.served", Path(folder))
         yield {
-            "files": folder,
+            "files": str(files),
+            "code": str(code),
+            "loader": loader,
             "evidence": best.evidence,
             "example": best.example,
             "probabilities": best.classifier.predict_proba(best.example),
@@ -114,9 +120,7 @@ def save(classifier: NumpyNetworkClassifier, folder: Path) -> list[Path]:
 def load(arrays: Path | str, plain: Path | str) -> NumpyNetworkClassifier:
     """The classifier that was saved, which trains on from a new memory and order; nothing in either file can run code."""
     classifier = NumpyNetworkClassifier()
-    with np.load(arrays, allow_pickle=False) as found:
-        state = {name: found[name] for name in found.files}
-    classifier.__setstate__(state | json.loads(Path(plain).read_text()))
+    classifier.__setstate__(read_state(arrays, plain))
     classifier.renew()
     return classifier
 

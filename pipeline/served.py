@@ -1,27 +1,46 @@
-"""What MLflow calls to serve a kept model; it finds this module in the model's own copy of the sources."""
+"""The model that MLflow serves. A registered model carries this module, and those that it imports, as a package of its own."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from pipeline.model import ARRAYS, PLAIN, load
+from pipeline.data.rows import check_cells
+from pipeline.errors import UserError
+from pipeline.estimator.prediction import NUMBERS, probabilities
+
+ARRAYS, PLAIN = "arrays.npz", "estimator.json"
 
 
 class Served:
     """Rows (N, D) in; a table of probabilities out, one column for each class, by its name."""
 
     def __init__(self, folder: Path) -> None:
-        self.classifier = load(folder / ARRAYS, folder / PLAIN)
+        self.state = read_state(folder / ARRAYS, folder / PLAIN)
 
     def predict(self, rows: Any, params: Any = None) -> pd.DataFrame:
-        """The probabilities of each row."""
-        found = self.classifier.predict_proba(rows)
-        return pd.DataFrame(found, columns=[str(name) for name in self.classifier.classes_])
+        """The probabilities of each row. Raises :class:`UserError` for rows of another width, or a cell that is no number."""
+        rows = np.asarray(rows)
+        rows = rows if rows.dtype in NUMBERS else rows.astype("float64")
+        if rows.ndim != 2 or rows.shape[1] != self.state["n_features_in_"]:
+            raise UserError(f"rows: got shape {rows.shape}; expected (N, {self.state['n_features_in_']})")
+        check_cells("rows", rows)
+        names = [str(name) for name in self.state["classes_"]]
+        return pd.DataFrame(probabilities(self.state, rows), columns=names)
+
+
+def read_state(arrays: Path | str, plain: Path | str) -> dict[str, Any]:
+    """The saved state of a classifier; nothing in either file can run code."""
+    with np.load(arrays, allow_pickle=False) as found:
+        state: dict[str, Any] = {name: found[name] for name in found.files}
+    state.update(json.loads(Path(plain).read_text()))
+    return state
 
 
 def _load_pyfunc(path: str) -> Served:
-    """The name that MLflow asks for."""
+    """The name that MLflow calls."""
     return Served(Path(path))

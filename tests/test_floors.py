@@ -45,6 +45,7 @@ FLOORS = (
         "pipeline.publication",
         "pipeline.stages",
         "pipeline.model",
+        "pipeline.model_code",
         "pipeline.portrait",
         "pipeline.served",
         "pipeline.ui",

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -144,29 +145,71 @@ def test_the_champion_is_served(registered, tracking_uri):
     """``mlflow models serve`` answers a real request with the probability of every class."""
     from sklearn.datasets import load_digits
 
+    environment = os.environ | {"MLFLOW_TRACKING_URI": tracking_uri}
+    answer = _served("models:/babysit-tiny@champion", load_digits().data[:3], Path(sys.executable), environment)
+    assert len(answer["predictions"]) == 3
+    for row in answer["predictions"]:
+        assert list(row) == list("0123456789")
+        assert sum(row.values()) == pytest.approx(1)
+
+
+@pytest.mark.slow
+def test_the_model_needs_what_it_says(registered, tmp_path):
+    """In an environment of its own requirements, in a folder with another ``pipeline``, it loads, predicts the same and is served."""
+    from sklearn.datasets import load_digits
+
+    (version,) = registered.search_model_versions("name = 'babysit-tiny'")
+    model = Path(version.source)
+    state = model / "data" / "classifier"
+    rows = load_digits().data[:50]
+    expected = load(state / "arrays.npz", state / "estimator.json").predict_proba(rows)
+    python, elsewhere = tmp_path / "environment" / "bin" / "python", tmp_path / "elsewhere"
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    run = partial(subprocess.run, cwd=elsewhere, env=environment, check=True, stdout=subprocess.PIPE)
+    (elsewhere / "pipeline").mkdir(parents=True)
+    (elsewhere / "pipeline" / "__init__.py").write_text("OWN = True")
+    np.save(elsewhere / "rows.npy", rows)
+    (elsewhere / "rows.json").write_text(json.dumps({"inputs": rows.tolist()}))
+    run([sys.executable, "-m", "venv", python.parents[1]])
+    run([python, "-m", "pip", "install", "--quiet", "-r", model / "requirements.txt"])
+    script = f"""
+import pipeline, mlflow, numpy
+model = mlflow.pyfunc.load_model({str(model)!r})
+numpy.save("probabilities.npy", model.predict(numpy.load("rows.npy")).to_numpy())
+assert pipeline.OWN
+"""
+    run([python, "-c", script])
+    assert np.array_equal(np.load(elsewhere / "probabilities.npy"), expected)
+    words = ["models", "predict", "--model-uri", model, "--env-manager", "local", "--input-path", "rows.json"]
+    run([python, "-m", "mlflow", *words, "--output-path", "predicted.json"])
+    for answer in (
+        json.loads((elsewhere / "predicted.json").read_text()),
+        _served(model, rows, python, environment, cwd=elsewhere),
+    ):
+        assert np.array_equal([list(row.values()) for row in answer["predictions"]], expected)
+
+
+def _served(model, rows, python, environment, cwd=None):
+    """What ``mlflow models serve`` answers for these rows, in the environment of that interpreter."""
     port = free_port(0)
-    words = ["models", "serve", "--model-uri", "models:/babysit-tiny@champion", "--env-manager", "local"]
+    words = ["models", "serve", "--model-uri", model, "--env-manager", "local"]
     server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", *words, "--host", "127.0.0.1", "--port", str(port)],
-        env=os.environ
-        | {"MLFLOW_TRACKING_URI": tracking_uri, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        [python, "-m", "mlflow", *words, "--host", "127.0.0.1", "--port", str(port)],
+        env=environment | {"PATH": f"{python.parent}:{environment['PATH']}"},
+        cwd=cwd,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
-        body = json.dumps({"inputs": load_digits().data[:3].tolist()}).encode()
+        body = json.dumps({"inputs": rows.tolist()}).encode()
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}/invocations", body, {"Content-Type": "application/json"}
         )
-        answer = _answer(request, server)
+        return _answer(request, server)
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
-    assert len(answer["predictions"]) == 3
-    for row in answer["predictions"]:
-        assert list(row) == list("0123456789")
-        assert sum(row.values()) == pytest.approx(1)
 
 
 def _answer(request, server):

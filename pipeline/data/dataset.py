@@ -13,9 +13,10 @@ import numpy as np
 from pipeline.data.cifar import load_cifar
 from pipeline.data.folder import say
 from pipeline.data.prepared import prepared
-from pipeline.data.preprocessing import Transform, learn
+from pipeline.data.preprocessing import learn
 from pipeline.data.rows import Loader, Rows, chunks, digest
 from pipeline.data.tables import DOORS, is_table, load_table
+from pipeline.data.transform import Transform
 from pipeline.errors import UserError
 from pipeline.hparams import TrainConfig
 from pipeline.validation import check_choice

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.data.folder import data_folder, workshop
-from pipeline.data.preprocessing import Transform
+from pipeline.data.transform import Transform
 
 KEPT = 4
 """Blocks that the data folder keeps, those that were used last; of CIFAR-10 one has 703 MiB."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from pipeline.data.rows import by_columns, chunks
+from pipeline.data.transform import Transform
 from pipeline.errors import UserError
 from pipeline.hparams import PREPROCESSING_NAMES
 from pipeline.validation import check_choice
@@ -20,25 +20,6 @@ MOST_COLUMNS = 8192
 """Beyond it, the covariances of the columns would take more than 512 MiB."""
 CHANNELS = (1, 3, 4)
 """How many an image has: grey, colours, colours and opacity."""
-
-
-@dataclass(frozen=True)
-class Transform:
-    """From rows (N, D) to rows (N, M): less ``offset`` (D,), divided by ``scale`` (D,), turned by ``basis`` (D, M).
-
-    Each is learned from training rows, and left out where it is ``None``. A row's result does not depend on the others.
-    """
-
-    offset: np.ndarray | None = None
-    scale: np.ndarray | None = None
-    basis: np.ndarray | None = None
-
-    def __call__(self, rows: np.ndarray) -> np.ndarray:
-        if self.offset is not None:
-            rows = rows - self.offset
-        if self.scale is not None:
-            rows = rows / self.scale
-        return rows if self.basis is None else rows @ self.basis
 
 
 Shape = tuple[int, ...]

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
@@ -16,23 +15,23 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pipeline.data import Dataset, Split
 from pipeline.data.dataset import transformed
-from pipeline.data.preprocessing import Transform, learn
+from pipeline.data.preprocessing import learn
 from pipeline.data.rows import check_cells
+from pipeline.data.transform import Transform
 from pipeline.errors import UserError
-from pipeline.estimator.built import check_same, layers_of
+from pipeline.estimator.built import check_same
 from pipeline.estimator.labels import encode, labels_of
 from pipeline.estimator.outcome import Patience, check_finite, curves_of, train_one
+from pipeline.estimator.prediction import NUMBERS, probabilities, transform_of, width
 from pipeline.estimator.settings import HYPERPARAMETERS, Settings
 from pipeline.estimator.state import all_or_nothing, plain
 from pipeline.hparams import HyperParams, TrainConfig
-from pipeline.nn.layers import Array, Workspace
-from pipeline.nn.network import Network, forward, make_network, set_dropout
+from pipeline.nn.layers import Array
+from pipeline.nn.network import Network, set_dropout
 from pipeline.training import CURVES, Record, Watch, all_go_on, run
 from pipeline.training.lockstep import Tile, make_tiles
-from pipeline.training.memory import EVALUATION_ROWS
 from pipeline.validation import check_flag, check_integer, check_number
 
-NUMBERS = ("float64", "float32")
 NO_CURVES: Mapping[str, Sequence[float]] = {}
 LEAST_SHARE = 1e-6
 """Of the rows, for ``validation_fraction``; what is asked of it beyond that is a row of each class."""
@@ -144,10 +143,7 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
         check_is_fitted(self)
         X = validate_data(self, X, dtype=NUMBERS, reset=False)
         check_cells("X", X)
-        network = self._network()
-        starts = range(0, len(X), EVALUATION_ROWS)
-        logits = [logits_of(network, self._transform(X[start : start + EVALUATION_ROWS])) for start in starts]
-        return np.asarray(softmax(np.concatenate(logits).astype("float64"), axis=1))
+        return probabilities(vars(self), X)
 
     def _read(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Array]:
         """Rows and labels of types that can be learned from, or scikit-learn's words on what is wrong with them."""
@@ -230,12 +226,6 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
             tile.network.generators = copy.deepcopy(self.generators_)
         return tile
 
-    def _network(self) -> Network:
-        """The trained network, K = 1."""
-        network = make_network(layers_of(self.built_, self._width, len(self.classes_)), 1, self.built_["dtype"])
-        network.params.values[0], network.stats.values[0] = self.parameters_, self.statistics_
-        return network
-
     def _keep_network(self, network: Network) -> None:
         self.parameters_, self.statistics_ = network.params.values[0].copy(), network.stats.values[0].copy()
 
@@ -251,17 +241,9 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
 
     @property
     def _transform(self) -> Transform:
-        return Transform(self.offset_, self.scale_, self.basis_)
+        return transform_of(vars(self))
 
     @property
     def _width(self) -> int:
         """How many inputs the network has, after preprocessing."""
-        return int(self.n_features_in_ if self.basis_ is None else self.basis_.shape[1])
-
-
-def logits_of(network: Network, rows: Array) -> Array:
-    """The logits (B, C) of at most ``EVALUATION_ROWS`` rows (B, D), always computed among so many, to the same bits."""
-    inputs = np.zeros((EVALUATION_ROWS, rows.shape[1]), network.params.values.dtype)
-    inputs[: len(rows)] = rows
-    space = Workspace(1, EVALUATION_ROWS, inputs.dtype.name)
-    return np.array(forward(network, inputs, space, training=False)[-1][0, : len(rows)])
+        return width(vars(self))

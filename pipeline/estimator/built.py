@@ -7,8 +7,6 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.hparams import HyperParams
-from pipeline.nn.network import Architecture
-from pipeline.training.memory import architecture
 
 SHAPING = ("hidden", "activation", "batch_norm", "layer_norm", "dropout", "conv")
 """The hyperparameters that layers are made from."""
@@ -22,12 +20,6 @@ def built_of(hparams: HyperParams, image_shape: tuple[int, ...], dtype: str, pre
     values = {name: getattr(hparams, name) for name in SHAPING}
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
     return {**plain, "image_shape": list(image_shape), "dtype": dtype, "preprocessing": preprocessing}
-
-
-def layers_of(built: Built, features: int, classes: int) -> Architecture:
-    """The architecture of a network of D inputs, after preprocessing, and C classes."""
-    hparams = HyperParams(**{name: built[name] for name in SHAPING})
-    return architecture(hparams, features, classes, tuple(built["image_shape"]))
 
 
 def check_same(then: Built, now: Built) -> None:

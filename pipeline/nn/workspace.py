@@ -13,6 +13,8 @@ import numpy as np
 
 Array = np.ndarray
 CACHE_LINE = 64
+EVALUATION_ROWS = 128
+"""The size of a minibatch that is evaluated."""
 
 
 class Workspace:

@@ -17,9 +17,6 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-SOURCES = Path(__file__).parents[1]
-"""The package, which is copied into a model: it has no release that could be installed where the model is served."""
-LOADER = "pipeline.served"
 CHAMPION = "champion"
 IDENTITY = ("study_hash", "data_sha256", "network_version", "trial")
 """The tags that tell a version from others: the same trial is registered once."""
@@ -30,8 +27,9 @@ def register(
 ) -> tuple[str, bool]:
     """Log a saved model with a run and register it under a name; its version, and whether it is the champion now.
 
-    ``kept`` is what :func:`pipeline.model.keeping` gives: the folder of the ``files`` of the model's state; ``evidence``,
-    the tags; ``example``, rows (N, D); ``probabilities`` (N, C) of them, and ``classes``; ``requirements``.
+    ``kept`` is what :func:`pipeline.model.keeping` gives: the folder of the ``files`` of the model's state; that of
+    its ``code``, and the ``loader``, a module in it; ``evidence``, the tags; ``example``, rows (N, D); ``probabilities`` (N, C)
+    of them, and ``classes``; ``requirements``.
     """
     evidence = kept["evidence"]
     version = _known(client, name, evidence) or _new(client, experiment_id, run_id, name, kept)
@@ -78,9 +76,9 @@ def _save(folder: Path, kept: Mapping[str, Any], run_id: str, model_id: str) -> 
 
         save_model(
             str(folder),
-            loader_module=LOADER,
+            loader_module=kept["loader"],
             data_path=kept["files"],
-            code_paths=[str(SOURCES)],
+            code_paths=[kept["code"]],
             signature=infer_signature(np.asarray(example), probabilities),
             input_example=example,
             pip_requirements=kept["requirements"],

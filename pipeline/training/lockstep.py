@@ -20,7 +20,8 @@ from pipeline.nn.optimizers import Optimizer, make_optimizer
 from pipeline.nn.products import gemm
 from pipeline.nn.regularisers import Regularisers
 from pipeline.nn.underflow import flush
-from pipeline.training.memory import EVALUATION_ROWS, architecture, tiles_of, trials_per_tile
+from pipeline.nn.workspace import EVALUATION_ROWS
+from pipeline.training.memory import architecture, tiles_of, trials_per_tile
 from pipeline.training.minibatches import Minibatch, cuts, minibatches
 from pipeline.training.statistics import Gauge, Units
 

@@ -11,14 +11,13 @@ import numpy as np
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.nn.layers import Layer
 from pipeline.nn.network import Architecture
+from pipeline.nn.workspace import EVALUATION_ROWS
 from pipeline.validation import check_integer
 
 CACHE_BYTES = 2 * 2**20
 """About the second-level cache of a core."""
 TILE_BYTES = 7 * 2**19
 """What the arrays of a tile may take: what spills from the second-level cache into the third costs less than more calls."""
-EVALUATION_ROWS = 128
-"""The size of a minibatch that is evaluated."""
 LARGEST_TILE = 32
 """Beyond it the cost of a NumPy call is shared well enough."""
 

@@ -9,7 +9,7 @@ import pytest
 from pipeline.data import dataset
 from pipeline.data.dataset import load_block
 from pipeline.data.prepared import KEPT, prepared
-from pipeline.data.preprocessing import Transform
+from pipeline.data.transform import Transform
 from pipeline.hparams import PREPROCESSING_NAMES, TrainConfig
 
 SPLITS = ("train", "val", "test")
