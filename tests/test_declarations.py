@@ -1,8 +1,8 @@
 """The declaration that a verdict stands on is the one that was recorded before the first trial."""
 
 import json
-import time
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -64,7 +64,6 @@ def test_an_arm_that_was_left_out_before_the_first_trial_leaves_no_trace(tiny_st
     now = replace(study, arms=(Arm("sobol"), *study.arms[1:]))
     for declared in (study, now):
         Ledger(declared, store).open("a-run", BASIS)
-        time.sleep(0.002)  # declarations are told apart by their times
     ledger = Ledger(now, store)
     assert [terms["contrast"] for terms in ledger.declarations] == [["sobol", "shifted_grid"]]
     assert ledger.declaration == now
@@ -77,6 +76,25 @@ def test_blocks_that_were_asked_for_and_taken_back_leave_no_trace(small, tmp_pat
     for blocks in (10, 2):
         Ledger(replace(pilot, blocks=blocks), store).open("a-run", BASIS)
     assert [terms["blocks"] for terms in Ledger(pilot, store).declarations] == [2]
+
+
+def test_a_clock_that_was_set_back_does_not_bring_back_an_earlier_declaration(tiny_study, tmp_path, monkeypatch):
+    """The declaration that was recorded last holds, although the clock shows a time before that of the first."""
+    study, store = find_study(str(tiny_study), {}), str(tmp_path / "optuna.log")
+
+    class Clock(datetime):
+        times = iter([datetime(2026, 5, 2, tzinfo=UTC), datetime(2026, 5, 1, tzinfo=UTC)])
+
+        @classmethod
+        def now(cls, tz):  # noqa: ARG003  a clock of two times
+            return next(cls.times)
+
+    monkeypatch.setattr("pipeline.search.declarations.datetime", Clock)
+    for blocks in (4, 2):
+        Ledger(replace(study, blocks=blocks), store).open("a-run", BASIS)
+    ledger = Ledger(replace(study, blocks=4), store)
+    assert ledger.declaration.blocks == 2
+    assert [terms["blocks"] for terms in ledger.declarations] == [2]
 
 
 def test_a_store_from_before_declarations_were_kept_tells_its_last(small, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipeline.spec import Study
@@ -35,9 +35,16 @@ def declared_anew(before: Attributes, study: Study, trials: int) -> Sequence[dic
     known = list(before.get(DECLARATIONS, ()))
     if trials and not known:  # recorded by a version that kept none
         known = [_entry(Study.from_json(json.loads(before["declaration"])), "", 0)]
-    now = _entry(study, datetime.now(UTC).isoformat(timespec="milliseconds"), trials)
+    now = _entry(study, _time_after(_noted(before)), trials)
     kept = known if known and _same(known[-1], now) else [earlier for earlier in known if earlier["after"] < trials]
     return kept if kept and _same(kept[-1], now) else [*kept, now]
+
+
+def _time_after(last: str) -> str:
+    """Return the time now; the millisecond after the last declaration if the clock was set back, since times order them."""
+    now = datetime.now(UTC)
+    later = max(now, datetime.fromisoformat(last) + timedelta(milliseconds=1)) if last else now
+    return later.isoformat(timespec="milliseconds")
 
 
 def _entry(study: Study, at: str, after: int) -> dict[str, Any]:
