@@ -243,10 +243,14 @@ class Tracker:
         self.client.log_batch(run_id, tags=[RunTag(key, str(value)) for key, value in tags.items()])
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Log several numbers of the study's run in one call; those that are not finite are left out."""
-        now = int(time.time() * 1000)
-        finite = [Metric(key, float(value), now, 0) for key, value in metrics.items() if math.isfinite(value)]
-        self.client.log_batch(self.run_id, metrics=finite)
+        """Log several numbers of the study's run in one call; those that are not finite are left out.
+
+        MLflow shows the value with the latest time. If the clock was set back, the time is the one after the recorded value's.
+        """
+        finite = {key: float(value) for key, value in metrics.items() if math.isfinite(value)}
+        earlier = self.client.get_metric_history(self.run_id, next(iter(finite))) if finite else []
+        now = max([int(time.time() * 1000), *(metric.timestamp + 1 for metric in earlier)])
+        self.client.log_batch(self.run_id, metrics=[Metric(key, value, now, 0) for key, value in finite.items()])
 
     def log_files(self, folder: Path, artifact_path: str, run_id: str = "") -> None:
         """Log a folder of files with the study's run, or with another."""

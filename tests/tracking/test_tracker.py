@@ -140,6 +140,14 @@ def test_metrics_of_the_study_are_finite(tracker):
     assert tracker.client.get_run(tracker.run_id).data.metrics == {"verdict/low": 0.25}
 
 
+def test_metrics_are_the_ones_logged_last_whatever_the_clock_shows(tracker, monkeypatch):
+    """The report's numbers replace those of an earlier report, although the clock was set back in between."""
+    for now, value in ((1_700_003_600, 0.25), (1_700_000_000, 0.125)):
+        monkeypatch.setattr("pipeline.tracking.tracker.time.time", lambda now=now: now)
+        tracker.log_metrics({"verdict/low": value})
+    assert tracker.client.get_run(tracker.run_id).data.metrics == {"verdict/low": 0.125}
+
+
 def test_files_go_with_the_study(tracker, tmp_path):
     """A folder is logged with the study's run, under the name it is given."""
     (tmp_path / "out").mkdir()
