@@ -97,7 +97,7 @@ class Job:
     def owned(self) -> Iterator[None]:
         """Do the body as the only process that records to the study."""
         self.tracker.verify()
-        with owned(self.stores.storage, self.ledger.study.name):
+        with owned(self.stores.storage, self.ledger.study.name) as self.ledger.check_lock:
             self.study = self.ledger.study
             self.introduce()
             yield

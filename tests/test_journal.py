@@ -3,10 +3,13 @@
 import io
 import os
 import threading
+from dataclasses import replace
 
 import optuna
 import pytest
 
+from pipeline.lookup import find_study
+from pipeline.search.ledger import Ledger
 from pipeline.search.storage import at_once, open_storage
 
 SPACE = {"x": optuna.distributions.FloatDistribution(0, 1)}
@@ -164,3 +167,15 @@ def test_a_journal_is_locked_under_all_its_names(link, study, tmp_path):
         assert adding.is_alive()
     adding.join()
     assert read(tmp_path) == {0: 0.1, 1: 0.2}
+
+
+def test_a_study_of_many_blocks_is_opened_in_as_many_writes_as_one_of_few(tiny_study, tmp_path, monkeypatch):
+    """The wait for the disk when a study is opened does not grow with its blocks."""
+    syncs, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: syncs.append(fsync(file)))
+    study, counts = find_study(str(tiny_study), {}), []
+    for blocks in (2, 20):
+        syncs.clear()
+        Ledger(replace(study, blocks=blocks), str(tmp_path / f"{blocks}.log")).open("a-run", {})
+        counts.append(len(syncs))
+    assert counts[0] == counts[1]

@@ -31,6 +31,7 @@ def search(
     with closing(trained(agenda, engine)) as batches:
         for batch in batches:
             with interrupts.deferred():
+                ledger.check_lock()
                 recorded = dict(zip(tracker.record(agenda.study, batch), batch, strict=True))
                 ledger.add_all(recorded)
                 known.update(recorded)

@@ -63,6 +63,7 @@ def confirm(
     with closing(trained(ledger.study, pending, engine)) as done:
         for key, trials in done:
             with interrupts.deferred():
+                ledger.check_lock()
                 run_ids = tracker.record(ledger.study, trials)
                 ledger.confirm(key, [*known.get(key, ()), *map(record_of, trials, run_ids)])
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -50,6 +50,7 @@ class Ledger:
         self._declared_name = study.name
         self.study = replace(study, name=self._generation(study, new=new))
         self._studies: dict[tuple[str, int], optuna.Study] = {}
+        self.check_lock: Callable[[], None] = lambda: None  # raises Failed if another process may record the study
 
     def _generation(self, study: Study, *, new: bool) -> str:
         recorded = {str(a["study"]): a for a in self._known().values() if "mlflow_run" in a}
@@ -82,10 +83,11 @@ class Ledger:
         declared: dict[str, Any] = {"declaration": json.dumps(self.study.to_json()), "declared_as": self._declared_name}
         declared |= {DECLARATIONS: declared_anew(self._latest, self.study, len(self.recorded()))}
         declared |= {"basis": dict(basis), "mlflow_run": parent_run, **(besides or {})}
-        for arm in self.study.arms:
-            for block in range(self.study.blocks):
-                about = {"study": self.study.name, "arm": arm.name, "block": block, "sampler": arm.sampler}
-                self._open_one(arm, block, about | declared)
+        with at_once(self.storage):
+            for arm in self.study.arms:
+                for block in range(self.study.blocks):
+                    about = {"study": self.study.name, "arm": arm.name, "block": block, "sampler": arm.sampler}
+                    self._open_one(arm, block, about | declared)
 
     def _open_one(self, arm: Arm, block: int, attributes: Mapping[str, Any]) -> None:
         made = self._made(self.optuna_name(arm.name, block))

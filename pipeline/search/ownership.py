@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.addresses import redact, storage_file
-from pipeline.errors import UserError
+from pipeline.errors import Failed, UserError
 from pipeline.seeds import derive_seed
 
 try:
@@ -26,14 +27,19 @@ FIRST_BYTE = 1 << 61
 
 
 @contextmanager
-def owned(storage: str, study: str) -> Iterator[None]:
+def owned(storage: str, study: str) -> Iterator[Callable[[], None]]:
     """Own a study in a storage during the body. The lock goes with the process, however it ends.
 
-    Raises :class:`UserError` if another process owns it.
+    The body gets a function that raises :class:`Failed` if the lock was lost, as by a restart of the database.
+    Raises :class:`UserError` if another process owns the study.
     """
     file = storage_file(storage)
-    with _locked_file(file, study) if file else _locked_row(storage, study):
-        yield
+    if file:
+        with _locked_file(file, study):
+            yield lambda: None
+    else:
+        with _locked_row(storage, study) as check_lock:
+            yield check_lock
 
 
 @contextmanager
@@ -111,14 +117,27 @@ def _opened(path: Path) -> IO[str]:
 
 
 @contextmanager
-def _locked_row(storage: str, study: str) -> Iterator[None]:
+def _locked_row(storage: str, study: str) -> Iterator[Callable[[], None]]:
     """PostgreSQL's advisory lock, held by a connection; other databases have none, and are not locked."""
-    engine = create_engine(storage, poolclass=NullPool)  # its connection, and the lock, go with the body
+    engine = create_engine(storage, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     if engine.dialect.name != "postgresql":
-        yield
+        yield lambda: None
         return
     with engine.connect() as connection:
         key = derive_seed("owner", study)
         if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar():
             raise UserError(f"study {study!r} is at work already: another process records it to {redact(storage)}")
-        yield
+
+        def check_lock() -> None:
+            try:
+                connection.execute(text("SELECT 1"))
+            except SQLAlchemyError:
+                raise Failed(
+                    f"study {study!r}: {redact(storage)} closed the connection that holds the study's lock, so that another "
+                    "process may record it. What is recorded stays, and the same command goes on from there"
+                ) from None
+
+        try:
+            yield check_lock
+        finally:
+            connection.invalidate()  # a rollback would raise an error if the connection was closed

@@ -3,10 +3,13 @@
 import subprocess
 import sys
 
+import optuna
 import pytest
+from mlflow import MlflowClient
 from optuna.storages import RDBStorage
 from sqlalchemy import create_engine, text
 
+from pipeline.errors import Failed
 from pipeline.lookup import find_study
 from pipeline.search.ledger import Ledger
 from pipeline.search.ownership import owned
@@ -46,3 +49,52 @@ def test_a_study_in_postgresql_is_the_one_in_files(postgres, tiny_study, tmp_pat
     assert tables[0].equals(tables[1])
     ledgers[0].storage.scoped_session.remove()
     ledgers[0].storage.engine.dispose()
+
+
+def end_lock(server):
+    """End the connections that hold an advisory lock, as a restart of the server does."""
+    engine = create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        holders = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+        assert connection.execute(text(holders)).all() == [(True,)]
+    engine.dispose()
+
+
+def test_a_lost_lock_is_told(postgres):
+    """Once the database closed the lock's connection the owner is told so, and another process may own the study."""
+    storage = make_database(postgres, "optuna_lock")
+    with owned(storage, "tiny") as check_lock:
+        check_lock()
+        end_lock(postgres)
+        with pytest.raises(Failed, match="closed the connection that holds the study's lock"):
+            check_lock()
+        with owned(storage, "tiny") as check_other:
+            check_other()
+        with pytest.raises(Failed):
+            check_lock()
+    with owned(storage, "tiny"):
+        end_lock(postgres)  # the end of the body needs no connection
+
+
+@pytest.mark.slow
+def test_a_search_that_lost_its_lock_records_no_more(postgres, tiny_study, tracking_uri):
+    """It ends with exit code 1, and the same command records the missing trials, each once in both stores."""
+    storage = make_database(postgres, "optuna_lost")
+    tiny_study.write_text(
+        tiny_study.read_text().replace('Arm("random")', 'Arm("tpe")').replace("trials=6", "trials=30")
+    )
+    command = [sys.executable, "-m", "pipeline", "search", str(tiny_study), "--storage", storage, "--workers", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        next(line for line in process.stdout if "trials; best" in line)
+        end_lock(postgres)
+        _, errors = process.communicate()
+    assert (process.returncode, "closed the connection that holds the study's lock" in errors) == (1, True)
+    assert search(tiny_study, "--storage", storage)[0] == 0
+    ledger = Ledger(find_study(str(tiny_study), {}), storage)
+    recorded = {trial.user_attrs["run_id"] for trial in ledger.recorded().values()}
+    runs = MlflowClient(tracking_uri).search_runs(["1"], "tags.kind = 'trial'", max_results=1000)
+    trials = sum(summary.n_trials for summary in optuna.get_all_study_summaries(ledger.storage))
+    assert len(recorded) == len(ledger.table()) == trials > 100
+    assert {run.info.run_id for run in runs} == recorded
+    ledger.storage.scoped_session.remove()
+    ledger.storage.engine.dispose()
