@@ -21,6 +21,7 @@ from mlflow import MlflowClient
 from pipeline.cli import main
 from pipeline.lookup import find_study
 from pipeline.opening import LOCKED_SECONDS, store_failure
+from pipeline.progress import Progress
 from pipeline.search.ledger import Ledger
 from pipeline.search.storage import open_storage
 
@@ -214,3 +215,26 @@ def test_only_stores_failures_are_read_as_such():
     assert store_failure(KeyError("x")) == ""
     assert store_failure(OSError(28, "No space left on device")) == "a file: there is no room left to write"
     assert "secret" not in store_failure(ConnectionError("cannot reach http://me:secret@host/"))
+
+
+@pytest.mark.parametrize("storage", ["optuna.log", "sqlite:///optuna.db"])
+def test_a_deleted_optuna_study_ends_a_search_with_a_line(storage, tiny_study, tracking_uri, monkeypatch, capsys):
+    """A study deleted in the dashboard in mid-search is named, and the same command records its trials again, each once."""
+    source = tiny_study.read_text().replace(
+        'Arm("random"), Arm("shifted_grid"), Arm("grid")', 'Arm("tpe"), Arm("random")'
+    )
+    tiny_study.write_text(source)
+    command = ["search", str(tiny_study), "--workers", "1", "--storage", storage]
+    recorded = Progress.recorded
+
+    def delete(progress, trial):
+        recorded(progress, trial)
+        if trial.plan.arm == "tpe" and trial.plan.number == 2:
+            monkeypatch.setattr(Progress, "recorded", recorded)
+            optuna.delete_study(study_name="tiny/tpe/b00", storage=open_storage(storage))
+
+    monkeypatch.setattr(Progress, "recorded", delete)
+    assert main(command) == 1
+    assert "Optuna's study tiny/tpe/b00 was deleted during the search" in capsys.readouterr().err
+    assert main(command) == 0
+    audit(tiny_study, tracking_uri, 24, storage)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -19,7 +20,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.addresses import redact, storage_file
-from pipeline.errors import UserError
+from pipeline.errors import Failed, UserError
 from pipeline.opening import opening
 from pipeline.search.dashboard import leave_figure, leave_note, note_of
 from pipeline.search.declarations import DECLARATIONS, declared_anew, difference, latest
@@ -176,7 +177,8 @@ class Ledger:
         began, ended = trial.result.ended - trial.result.seconds, trial.result.ended
         frozen.datetime_start = datetime.fromtimestamp(began)  # noqa: DTZ006
         frozen.datetime_complete = datetime.fromtimestamp(ended)  # noqa: DTZ006
-        self._studies[trial.plan.arm, trial.plan.block].add_trial(frozen)
+        with self._present(trial.plan.arm, trial.plan.block) as made:
+            made.add_trial(frozen)
 
     def confirmations(self) -> dict[Key, list[dict[str, Any]]]:
         """What became of the trials that were trained again, by their arm, block and number."""
@@ -193,7 +195,21 @@ class Ledger:
         They are no trials of that study: what counts, charts or samples trials does not see them.
         """
         arm, block, number = key
-        self._studies[arm, block].set_user_attr(f"{CONFIRMATION}{number:04d}", list(records))
+        with self._present(arm, block) as made:
+            made.set_user_attr(f"{CONFIRMATION}{number:04d}", list(records))
+
+    @contextmanager
+    def _present(self, arm: str, block: int) -> Iterator[optuna.Study]:
+        """Give the body the Optuna study of an arm and block. Raise :class:`Failed` if it was deleted since it was opened."""
+        try:
+            yield self._studies[arm, block]
+        except KeyError:
+            if (name := self.optuna_name(arm, block)) in optuna.get_all_study_names(self.storage):
+                raise
+            raise Failed(
+                f"Optuna's study {name} was deleted during the search. What is recorded elsewhere stays, and the same command "
+                "trains the deleted trials again"
+            ) from None
 
     def illustrate(self, figures: Mapping[str, str]) -> None:
         """Show figures, Plotly's JSON by their names, in Optuna Dashboard: on the study of each arm in the first block."""
