@@ -1,6 +1,7 @@
 """A cluster: the same trials from a scheduler's workers as from one's own, and no wait for those that are gone."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -8,15 +9,20 @@ import sys
 import threading
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from distributed import Client
 
 from pipeline.babysitting.plugins import load_rules
 from pipeline.cli import main
+from pipeline.errors import Failed
 from pipeline.lookup import find_study
+from pipeline.search.cluster import run_checked
 from pipeline.search.ledger import Ledger
+from pipeline.task import NETWORK_VERSION
 
+ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.filterwarnings("ignore")  # Dask's farewells to what was killed
 
 
@@ -38,10 +44,11 @@ class Cluster:
         with Client(self.address, timeout=60) as client:
             client.wait_for_workers(2, timeout=60)
 
-    def start(self, role, *arguments):
+    def start(self, role, *arguments, sources=ROOT):
         command = [sys.executable, "-m", "dask", role, *arguments, "--no-dashboard"]
         log = self.stack.enter_context((self.folder / f"{role}.log").open("a"))
-        process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
+        environment = os.environ | {"PYTHONPATH": str(sources)}
+        process = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
         self.stack.callback(process.wait)
         self.stack.callback(process.kill)
         return process
@@ -112,6 +119,29 @@ def test_a_cluster_without_ones_own_rules_is_refused(cluster, tiny_study, tmp_pa
         "has other diagnosis rules of your own (none) than here ('quiet' of acme-rules 1.0)" in capsys.readouterr().err
     )
     assert not (tmp_path / "optuna.log").exists()
+
+
+@pytest.mark.slow
+def test_a_worker_with_another_network_that_joins_late_is_refused(cluster, tiny_study, tmp_path, monkeypatch, capsys):
+    """Its trials are not recorded: the search ends with a line that names both versions, and goes on without that worker."""
+    shutil.copytree(ROOT / "pipeline", tmp_path / "other" / "pipeline")
+    changed = tmp_path / "other" / "pipeline" / "task.py"
+    changed.write_text(changed.read_text().replace(f"NETWORK_VERSION = {NETWORK_VERSION}", "NETWORK_VERSION = 0"))
+    late = cluster.start("worker", cluster.address, "--nthreads", "1", "--no-nanny", sources=tmp_path / "other")
+    with Client(cluster.address, timeout=60) as client:
+        client.wait_for_workers(3, timeout=60)
+    monkeypatch.setattr("pipeline.search.cluster._check_workers", lambda *_: None)  # it joined a moment after the check
+    assert main(["search", str(tiny_study), "--scheduler", cluster.address]) == 1
+    assert "a worker of the cluster has version 0 of the network" in capsys.readouterr().err
+    cluster.kill(late)
+    assert main(["search", str(tiny_study), "--workers", "2"]) == 0
+    assert table(tiny_study, tmp_path / "optuna.log").equals(by_one_worker(tiny_study, tmp_path))
+
+
+def test_a_task_is_trained_by_the_network_of_the_search_alone():
+    """A worker that has another version of the network says both versions before it trains anything."""
+    with pytest.raises(Failed, match=f"has version {NETWORK_VERSION} of the network .* expected version 0"):
+        run_checked(None, 0, ())
 
 
 @pytest.mark.slow

@@ -131,11 +131,22 @@ def _read(tasks: Sequence[Task], client: Any, results: SimpleQueue[Any]) -> None
     try:
         with joblib.parallel_config(backend="dask", client=client, wait_for_workers_timeout=WORKERLESS_SECONDS):
             parallel = joblib.Parallel(n_jobs=-1, return_as="generator_unordered")
-            for finished in parallel(joblib.delayed(run_task)(task) for task in tasks):
+            for finished in parallel(joblib.delayed(run_checked)(task, _version(), _rules()) for task in tasks):
                 results.put(finished)
         results.put(None)
     except BaseException as error:  # noqa: BLE001  it is raised where the results are read
         results.put(error)
+
+
+def run_checked(task: Task, version: int, rules: tuple[str, ...]) -> list[FinishedTrial]:
+    """Train a task on a worker. Raise ``Failed`` if it has another network or other rules: a worker may join in mid-search."""
+    if (version, rules) != (_version(), _rules()):
+        own = ", ".join(_rules()) or "none"
+        raise Failed(
+            f"a worker of the cluster has version {_version()} of the network and {own} as diagnosis rules of your own; "
+            f"expected version {version} and {', '.join(rules) or 'none'}. End that worker. {GO_ON}"
+        )
+    return run_task(task)
 
 
 class _Health:
