@@ -102,7 +102,7 @@ class Publication:
         self.voice.say(
             f"model: {best.evidence['trial']}, {best.val_accuracy:.3f} of validation rows right, is {name}/{number}"
         )
-        self.voice.say("  it is the champion" if champion else "  the champion stays another, which did no worse")
+        self.voice.say(f"  {champion}")
 
     def _say_where(self) -> None:
         uri = self.stores.tracking

@@ -33,8 +33,8 @@ class LectureJob:
         self.voice.detail(self.stores.words)
         with opening("--tracking-uri", self.stores.tracking):
             tracker = Tracker(self.stores.tracking)
-        tracker.open(self.experiments[0] if len(self.experiments) == 1 else Together(self.experiments))
-        tracker.set_tags({"kind": "experiment"})
+        together = self.experiments[0] if len(self.experiments) == 1 else Together(self.experiments)
+        tracker.open(together, kind="experiment")
         status = "FAILED"
         try:
             done = [(experiment, *self._one(experiment, tracker)) for experiment in self.experiments]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import tempfile
 import warnings
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from mlflow.entities import LoggedModelOutput
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -24,8 +25,8 @@ IDENTITY = ("study_hash", "data_sha256", "network_version", "trial")
 
 def register(
     client: MlflowClient, experiment_id: str, run_id: str, name: str, kept: Mapping[str, Any]
-) -> tuple[str, bool]:
-    """Log a saved model with a run and register it under a name; its version, and whether it is the champion now.
+) -> tuple[str, str]:
+    """Log a saved model with a run and register it under a name; its version, and what became of the champion, in words.
 
     ``kept`` is what :func:`pipeline.model.keeping` gives: the folder of the ``files`` of the model's state; that of
     its ``code``, and the ``loader``, a module in it; ``evidence``, the tags; ``example``, rows (N, D); ``probabilities`` (N, C)
@@ -36,11 +37,30 @@ def register(
     return str(version.version), _crown(client, name, version, float(evidence["val_accuracy"]))
 
 
+def end_pending(client: MlflowClient, experiment_id: str, run_id: str) -> None:
+    """End the models of a run that are PENDING as FAILED; the caller knows that nobody else registers a model of it.
+
+    A registration that was cut short leaves such a model; so does a request whose answer is lost, since it is sent again.
+    """
+    query, token = f"source_run_id = '{run_id}'", None
+    while True:
+        page = client.search_logged_models([experiment_id], query, page_token=token)
+        for model in page:
+            if model.status == LoggedModelStatus.PENDING and "trial_run" in model.tags:
+                client.finalize_logged_model(model.model_id, "FAILED")
+        if not (token := page.token):
+            return
+
+
 def _known(client: MlflowClient, name: str, evidence: dict[str, str]) -> ModelVersion | None:
-    identity = {key: evidence[key] for key in IDENTITY}
-    return next(
-        (v for v in client.search_model_versions(f"name = '{name}'") if identity.items() <= dict(v.tags).items()), None
-    )
+    identity, token = {key: evidence[key] for key in IDENTITY}, None
+    while True:
+        page = client.search_model_versions(f"name = '{name}'", page_token=token)
+        for version in page:
+            if identity.items() <= dict(version.tags).items():
+                return version
+        if not (token := page.token):
+            return None
 
 
 def _new(client: MlflowClient, experiment_id: str, run_id: str, name: str, kept: Mapping[str, Any]) -> ModelVersion:
@@ -86,13 +106,40 @@ def _save(folder: Path, kept: Mapping[str, Any], run_id: str, model_id: str) -> 
         )
 
 
-def _crown(client: MlflowClient, name: str, version: ModelVersion, val_accuracy: float) -> bool:
-    """Give the version the alias if there is no champion, or one with a lower validation accuracy; whether it has it."""
-    try:
-        champion = client.get_model_version_by_alias(name, CHAMPION)
-    except MlflowException:
-        champion = None
-    if champion and float(champion.tags["val_accuracy"]) >= val_accuracy:
-        return bool(champion.version == version.version)
+def _crown(client: MlflowClient, name: str, version: ModelVersion, val_accuracy: float) -> str:
+    """Give the version the alias, unless the champion is as good, or not to be compared; what became of it, in words.
+
+    Raises what MLflow raises if it does not answer: nothing is decided then.
+    """
+    champion = _champion(client, name)
+    if champion and champion.version == version.version:
+        return "it is the champion"
+    if champion:
+        known = _val_accuracy(champion)
+        if math.isnan(known):
+            return f"the champion stays version {champion.version}, which has no tag val_accuracy to compare"
+        if known >= val_accuracy:
+            return "the champion stays another, which did no worse"
     client.set_registered_model_alias(name, CHAMPION, version.version)
-    return True
+    return "it is the champion"
+
+
+def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
+    """The version that has the alias; None if MLflow answers that there is none, or no such version any more."""
+    number = client.get_registered_model(name).aliases.get(CHAMPION)
+    if number is None:
+        return None
+    try:
+        return client.get_model_version(name, number)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+
+
+def _val_accuracy(version: ModelVersion) -> float:
+    """A version's validation accuracy, by its tag; NaN where that is missing or no number, as on a version of the user's."""
+    try:
+        return float(version.tags.get("val_accuracy", math.nan))
+    except ValueError:
+        return math.nan

@@ -8,9 +8,9 @@ import math
 import os
 import re
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pipeline.errors import UserError
 
@@ -22,6 +22,7 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric, Run, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.store.entities import PagedList
 from mlflow.tracking import MlflowClient
 
 from pipeline.addresses import redact
@@ -29,22 +30,29 @@ from pipeline.spec import Study
 from pipeline.tracking import views
 from pipeline.tracking.links import Links
 from pipeline.tracking.routes import choose_route
-from pipeline.tracking.words import run_record, source_tags
+from pipeline.tracking.words import GENERATION, run_record, source_tags
 from pipeline.trial import FinishedTrial
 
 EXPERIMENT = "babysit"
+EXPERIMENT_ID, EXPERIMENT_NAME = "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"
+"""Where the environment says which experiment a new run is in."""
 logging.getLogger("mlflow.store.db.utils").setLevel(
     logging.CRITICAL
 )  # a new database is no news; errors are raised too
 logger = logging.getLogger(__name__)
 NOTE = "mlflow.note.content"
 OPENING = "opening"
-"""The tag that holds the word of a study that is not recorded yet."""
+"""The tag of a study's run that holds the study's generation."""
+SOURCE_TAGS = ("study", "study_hash")
+"""The tags, beside its kind, that a study's run bears."""
 GENERATED = re.compile(r"[a-z]+-[a-z]+-\d+")
 """The names that MLflow makes up for runs."""
 LONGEST_NAME = 500
 DIGEST = 36
 """Characters that MLflow keeps of a digest."""
+
+
+T = TypeVar("T")
 
 
 class Declared(Protocol):
@@ -68,10 +76,12 @@ class Tracker:
 
     ``parent`` is the run of the study, of which every trial is a child. ``visitor`` is the run that ``mlflow run``
     opened for a study that already had one: it only points there. ``route`` says in words how trials are recorded.
+    ``study`` and ``generation`` are what the study's trials bear as tags: no run without them is touched.
     """
 
     parent: Run
     visitor: str | None = None
+    study = generation = ""
 
     def __init__(self, uri: str) -> None:
         """Open the store; a new database is made here, by this one process, before any worker starts."""
@@ -91,28 +101,35 @@ class Tracker:
         if not self._given():
             self._active_experiment()
 
-    def open(self, study: Declared, run_id: str | None = None, word: str = "") -> None:
+    def open(self, study: Declared, run_id: str | None = None, generation: str = "", kind: str = "study") -> None:
         """Go on with the study's run; or start it: the run that ``mlflow run`` opened, or a new one.
 
-        One that was started under the ``word`` before, and whose id its study did not live to record, is gone on with.
+        A RUNNING run of the same ``generation``, whose id its study did not live to record, is gone on with. A run that
+        ``mlflow run`` opened and that another study, or the user, has marked stays as it is; the new run is its child.
         Raises :class:`UserError` if either run is named but is not in this store.
         """
         given = self._given()
+        self.study, self.generation = study.name, generation
+        marks = {OPENING: generation} if generation else {}
         if run_id is None:
-            marks = {OPENING: word} if word else {}
-            self.parent = (self._started(word) if word else None) or given or self._create_parent(study, marks)
-            if given:
-                self.set_tags(marks)
-            self.client.log_dict(self.run_id, study.to_json(), "study.json")
+            self.parent = self._started() or self._free(given) or self._create_parent(study, marks, given)
         else:
             self.parent = self._known(run_id, study)
             self.client.update_run(run_id, status="RUNNING")
-        self.set_tags({"kind": "study", "study": study.name, "study_hash": study.hash, NOTE: f"**{study.question}**"})
+            self._end_pending_models()
+        about = {"kind": kind, "study": study.name, "study_hash": study.hash, NOTE: f"**{study.question}**"}
+        self.set_tags(about | marks)
+        if run_id is None:
+            self.client.log_dict(self.run_id, study.to_json(), "study.json")
         if isinstance(study, Study):  # an experiment has no arms or trials to set the UI up for
             self._set_up(study)
-        if given and given.info.run_id != self.run_id:
+        if given and given.info.run_id != self.run_id and self._free(given):
             self.visitor = str(given.info.run_id)
             self._tag(self.visitor, self._pointer(study))
+
+    def _free(self, given: Run | None) -> Run | None:
+        """The run that ``mlflow run`` opened, unless it is marked as something already."""
+        return given if given and "kind" not in given.data.tags else None
 
     @property
     def repeats(self) -> bool:
@@ -129,17 +146,41 @@ class Tracker:
         """The id of the experiment that the study's run is in."""
         return str(self.parent.info.experiment_id)
 
-    def _create_parent(self, study: Declared, marks: dict[str, str]) -> Run:
-        return self.client.create_run(self._experiment(), run_name=study.name, tags=source_tags() | marks)
+    def _create_parent(self, study: Declared, marks: dict[str, str], given: Run | None) -> Run:
+        tags = source_tags() | marks
+        if given:
+            tags |= {"mlflow.parentRunId": str(given.info.run_id)}
+        where = str(given.info.experiment_id) if given else self._experiment()
+        return self.client.create_run(where, run_name=study.name, tags=tags)
 
-    def _started(self, word: str) -> Run | None:
-        """The run that was started under a word and is RUNNING still: one that failed has had its end."""
-        query = f"tags.{OPENING} = '{word}' and status = 'RUNNING'"
-        found = self.client.search_runs(self._experiments(), query, max_results=1)
-        return found[0] if found else None
+    def _started(self) -> Run | None:
+        """The run of this generation that is RUNNING still: one that failed is over."""
+        return next(iter(self._running()), None)
+
+    def _running(self) -> list[Run]:
+        """The runs of this generation that are RUNNING."""
+        if not self.generation:
+            return []
+        query = f"tags.{OPENING} = '{self.generation}' and status = 'RUNNING'"
+        return self._search(self._experiments(), query)
 
     def _experiments(self) -> list[str]:
-        return [experiment.experiment_id for experiment in self.client.search_experiments()]
+        pages = self._pages(lambda token: self.client.search_experiments(page_token=token))
+        return [str(experiment.experiment_id) for experiment in pages]
+
+    def _search(self, experiments: list[str], query: str) -> list[Run]:
+        return self._pages(
+            lambda token: self.client.search_runs(experiments, query, max_results=5000, page_token=token)
+        )
+
+    def _pages(self, ask: Callable[[str | None], PagedList[T]]) -> list[T]:
+        """All that a search of MLflow answers, page by page."""
+        page = ask(None)
+        found = [*page]
+        while page.token:
+            page = ask(page.token)
+            found += page
+        return found
 
     def _given(self) -> Run | None:
         """The run that ``mlflow run`` opened for this process, if it did."""
@@ -162,13 +203,17 @@ class Tracker:
         )
 
     def _active(self, run_id: str) -> Run | None:
+        run = self._look_up(run_id)
+        return run if run and run.info.lifecycle_stage == "active" else None
+
+    def _look_up(self, run_id: str) -> Run | None:
+        """The run with an id, active or deleted; None if the store answers that there is none, or that it is no id."""
         try:
-            run = self.client.get_run(run_id)
+            return self.client.get_run(run_id)
         except MlflowException as error:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
-        return run if run.info.lifecycle_stage == "active" else None
 
     def _pointer(self, study: Declared) -> dict[str, str]:
         note = f"Goes on with run `{self.run_id}`; look there."
@@ -200,40 +245,53 @@ class Tracker:
 
     def record(self, study: Study, trials: Sequence[FinishedTrial]) -> list[str]:
         """Write each finished trial as a whole child run of the study's; their run ids, in order."""
-        return self.writer.write(self.experiment_id, [run_record(study, trial, self.run_id) for trial in trials])
+        records = [run_record(study, trial, self.run_id, self.generation) for trial in trials]
+        return self.writer.write(self.experiment_id, records)
 
     def discard_unknown(self, known: Collection[str], kind: str = "trial") -> int:
-        """Delete the trials' runs, or those of another kind, that no record of a trial names; how many they were.
+        """Delete this study's trials' runs, or those of another kind, that no record of a trial names; their number.
 
-        A record that was cut short leaves such a run. Deleted runs can still be seen, and restored, in MLflow.
+        A record that was cut short leaves such a run. Deleted runs can still be seen, and restored, in MLflow. A run of
+        another study, or of another generation of this one, stays.
         """
         stray = [run.info.run_id for run in self._children(kind) if run.info.run_id not in known]
         for run_id in stray:
-            self.client.set_terminated(run_id, "KILLED")
-            self.client.delete_run(run_id)
+            self._discard(run_id)
         return len(stray)
 
-    def restore_deleted(self, known: Collection[str], kind: str = "trial") -> tuple[int, int]:
-        """Bring back those of these runs that were deleted; how many they were, and how many are gone for good."""
-        missing = set(known) - {run.info.run_id for run in self._children(kind)}
-        restored = 0
-        for run_id in missing:
-            try:
-                self.client.restore_run(run_id)
-                restored += 1
-            except MlflowException:
+    def end_abandoned(self, study: str, generation: str) -> None:
+        """End the runs of a study that are RUNNING still; the caller knows that no process is at work on it.
+
+        A trial's run below them that is RUNNING was cut short, and is deleted. Runs of older versions bear no generation.
+        """
+        query = f"tags.study = '{study}' and tags.study_hash LIKE '%' and tags.kind = 'study' and status = 'RUNNING'"
+        for run in self._search(self._experiments(), query):
+            if run.data.tags.get(OPENING, generation) != generation:
                 continue
-        return restored, len(missing) - restored
+            parent, where = run.info.run_id, str(run.info.experiment_id)
+            below = f"tags.`mlflow.parentRunId` = '{parent}' and tags.study = '{study}' and tags.kind = 'trial'"
+            for half in self._search([where], f"{below} and status = 'RUNNING'"):
+                self._discard(half.info.run_id)
+            self.client.set_terminated(parent, "KILLED")
+
+    def _discard(self, run_id: str) -> None:
+        self.client.set_terminated(run_id, "KILLED")
+        self.client.delete_run(run_id)
+
+    def restore_deleted(self, known: Collection[str], kind: str = "trial") -> tuple[int, int]:
+        """Bring back those of these runs that were deleted; their number, and the number of those that are gone for good."""
+        missing = set(known) - {run.info.run_id for run in self._children(kind)}
+        found = {run_id: self._look_up(run_id) for run_id in missing}
+        deleted = [run_id for run_id, run in found.items() if run and run.info.lifecycle_stage != "active"]
+        for run_id in deleted:
+            self.client.restore_run(run_id)
+        return len(deleted), sum(run is None for run in found.values())
 
     def _children(self, kind: str) -> list[Run]:
-        runs: list[Run] = []
-        token: str | None = ""
-        query = f"tags.`mlflow.parentRunId` = '{self.run_id}' and tags.kind = '{kind}'"
-        while token is not None:
-            page = self.client.search_runs([self.experiment_id], query, max_results=5000, page_token=token or None)
-            runs += page
-            token = page.token or None
-        return runs
+        """The runs below the study's that bear its name and its generation; those of older versions bear no generation."""
+        query = f"tags.`mlflow.parentRunId` = '{self.run_id}' and tags.kind = '{kind}' and tags.study = '{self.study}'"
+        runs = self._search([self.experiment_id], query)
+        return [run for run in runs if run.data.tags.get(GENERATION, self.generation) == self.generation]
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set several tags of the study's run in one call."""
@@ -267,40 +325,76 @@ class Tracker:
     def find_latest(self) -> str | None:
         """Turn to the run of the study that was started last; its id, or None where no study is recorded."""
         order = ["attributes.start_time DESC"]
-        found = self.client.search_runs(self._experiments(), "tags.kind = 'study'", max_results=1, order_by=order)
+        query = " and ".join(["tags.kind = 'study'", *(f"tags.{tag} LIKE '%'" for tag in SOURCE_TAGS)])
+        found = self.client.search_runs(self._experiments(), query, max_results=1, order_by=order)
         if not found:
             return None
         self.parent = found[0]
         return self.run_id
 
-    def register(self, name: str, kept: Mapping[str, Any]) -> tuple[str, bool]:
-        """Register a kept model under a name: its version, and whether that is the champion now."""
+    def register(self, name: str, kept: Mapping[str, Any]) -> tuple[str, str]:
+        """Register a kept model under a name: its version, and what became of the champion, in words."""
         from pipeline.tracking.registry import register
 
-        return register(self.client, self.experiment_id, self.run_id, name, kept)
+        registered = register(self.client, self.experiment_id, self.run_id, name, kept)
+        if self.repeats:
+            self._end_pending_models()
+        return registered
+
+    def _end_pending_models(self) -> None:
+        from pipeline.tracking.registry import end_pending  # here, since NumPy and pandas are not needed before
+
+        try:
+            end_pending(self.client, self.experiment_id, self.run_id)
+        except MlflowException as error:
+            if error.error_code != "ENDPOINT_NOT_FOUND":  # an older server has no such models
+                raise
 
     def finish(self, status: str) -> None:
         """End the study's run: FINISHED, FAILED or KILLED."""
         self.client.set_terminated(self.run_id, status)
 
     def _experiment(self) -> str:
-        name, found = self._active_experiment()
-        if found:
-            return str(found.experiment_id)
-        try:
-            return str(self.client.create_experiment(name))
-        except MlflowException:  # another process may have made it in between
-            if not (found := self._active_experiment()[1]):
-                raise
-            return str(found.experiment_id)
+        """The experiment of a new run: what the environment names as MLflow reads it, or ``babysit``; made where missing."""
+        found = self._active_experiment()
+        if isinstance(found, str):
+            try:
+                return str(self.client.create_experiment(found))
+            except MlflowException as error:  # another process may have made it in between
+                if error.error_code != "RESOURCE_ALREADY_EXISTS" or isinstance(found := self._active_experiment(), str):
+                    raise
+        return str(found.experiment_id)
 
-    def _active_experiment(self) -> tuple[str, Experiment | None]:
-        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+    def _active_experiment(self) -> Experiment | str:
+        """The experiment to use; its name, if there is none of that name yet."""
+        wanted, name = os.environ.get(EXPERIMENT_ID, ""), os.environ.get(EXPERIMENT_NAME, "")
         if len(name) > LONGEST_NAME:
-            raise UserError(f"MLFLOW_EXPERIMENT_NAME: got {len(name):,} characters; MLflow takes {LONGEST_NAME}")
-        found = self.client.get_experiment_by_name(name)
-        if found and found.lifecycle_stage != "active":
+            raise UserError(f"{EXPERIMENT_NAME}: got {len(name):,} characters; MLflow takes {LONGEST_NAME}")
+        if wanted:
+            found = self._experiment_with_id(wanted)
+            if name and found.name != name:
+                raise UserError(
+                    f"{EXPERIMENT_ID}: got {wanted}, which is {found.name!r}; {EXPERIMENT_NAME} names {name!r}. Unset one"
+                )
+            return found
+        name = name or EXPERIMENT
+        by_name = self.client.get_experiment_by_name(name)
+        if by_name and by_name.lifecycle_stage != "active":
             raise UserError(
-                f"MLflow's experiment {name!r} is deleted; restore it, or name another in MLFLOW_EXPERIMENT_NAME"
+                f"MLflow's experiment {name!r} is deleted; restore it, or name another in {EXPERIMENT_NAME}"
             )
-        return name, found
+        return by_name or name
+
+    def _experiment_with_id(self, wanted: str) -> Experiment:
+        try:
+            found = self.client.get_experiment(wanted)
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+            found = None
+        if found is None or found.lifecycle_stage != "active":
+            state = "is deleted" if found else f"is not at {redact(self.uri)}"
+            raise UserError(
+                f"{EXPERIMENT_ID}: got {wanted!r}, an experiment that {state}. Unset it, or name one that is there"
+            )
+        return found

@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 from pipeline.spec import Float, SearchSpace, Study
 from pipeline.trial import FinishedTrial
 
+GENERATION = "generation"
+"""The tag of a trial's run that holds the generation of its study."""
+
 
 class Point(NamedTuple):
     """One value of a metric: a finite Python float, at an integer step and a time in milliseconds since 1970.
@@ -36,14 +39,15 @@ class RunRecord:
     points: tuple[Point, ...]
 
 
-def run_record(study: Study, trial: FinishedTrial, parent: str) -> RunRecord:
-    """The trial as a child run of ``parent``."""
+def run_record(study: Study, trial: FinishedTrial, parent: str, generation: str = "") -> RunRecord:
+    """The trial as a child run of ``parent``; ``generation`` tells its study from others of the same name."""
     ended = int(trial.result.ended * 1000)
+    marks = {GENERATION: generation} if generation else {}
     return RunRecord(
         name=trial.plan.name,
         started=ended - int(trial.result.seconds * 1000),
         ended=ended,
-        tags=trial_tags(trial) | source_tags() | {"mlflow.parentRunId": parent},
+        tags=trial_tags(trial) | source_tags() | {"mlflow.parentRunId": parent} | marks,
         params={key: str(value) for key, value in trial_params(study, trial).items()},
         points=tuple(trial_points(trial, ended)),
     )

@@ -120,18 +120,117 @@ def test_stray_runs_are_discarded(either, study, finish):
     """Exactly the study's own trials that no record names are deleted: no parent, no other study's, no known one."""
     known = either.record(study, [finish(0), finish(1)])
     strays = either.record(study, [finish(2), finish(3)])
-    half = either.client.create_run(either.experiment_id, tags={"kind": "trial", "mlflow.parentRunId": either.run_id})
+    marks = {"kind": "trial", "study": study.name, "mlflow.parentRunId": either.run_id}
+    half = either.client.create_run(either.experiment_id, tags=marks)
+    foreign = either.client.create_run(either.experiment_id, tags={**marks, "study": "theirs"})
     other = Tracker(either.uri)
     other.open(replace(study, name="other"))
     theirs = other.record(study, [finish(0)])
     hand_made = either.client.create_run(either.experiment_id, tags={"mlflow.parentRunId": either.run_id})
     assert either.discard_unknown(known) == 3
     assert either.discard_unknown(known) == 0
-    assert set(runs(either)) == {*known, *theirs, either.run_id, other.run_id, hand_made.info.run_id}
+    stay = {*known, *theirs, either.run_id, other.run_id, hand_made.info.run_id, foreign.info.run_id}
+    assert set(runs(either)) == stay
     deleted = runs(either, view=ViewType.DELETED_ONLY)
     assert {run_id: run.info.status for run_id, run in deleted.items()} == dict.fromkeys(
         [*strays, half.info.run_id], "KILLED"
     )
+
+
+@pytest.mark.parametrize(("name", "generation"), [("other", "two"), ("made_up", "two")], ids=["study", "generation"])
+def test_studies_under_one_given_run_keep_to_their_own(name, generation, tracking_uri, study, finish, monkeypatch):
+    """Of two studies, or two generations of one, under one exported run, the second has a run below it; none loses a run."""
+    client = MlflowClient(tracking_uri)
+    given = client.create_run(client.create_experiment("outer")).info
+    monkeypatch.setenv("MLFLOW_RUN_ID", given.run_id)
+    first, second = Tracker(tracking_uri), Tracker(tracking_uri)
+    first.open(study, generation="one")
+    ours = first.record(study, [finish(0)])
+    before = client.get_run(given.run_id).data.tags
+    second.open(replace(study, name=name), generation=generation)
+    theirs = second.record(replace(study, name=name), [finish(0)])
+    parent = client.get_run(second.run_id)
+    assert (first.run_id, parent.data.tags["mlflow.parentRunId"]) == (given.run_id, given.run_id)
+    assert parent.info.experiment_id == given.experiment_id
+    assert [first.discard_unknown(ours), second.discard_unknown(theirs)] == [0, 0]
+    second.finish("FINISHED")
+    again = Tracker(tracking_uri)
+    again.open(replace(study, name=name), second.run_id, generation)
+    found = client.get_run(given.run_id)
+    assert (again.visitor, found.data.tags, found.info.status) == (None, before, "RUNNING")
+
+
+def test_generations_below_one_run_keep_to_their_own(tracking_uri, study, finish):
+    """A run of another generation below the same parent stays; one without, of an older version, is this study's."""
+    tracker = Tracker(tracking_uri)
+    tracker.open(study)
+    old = tracker.record(study, [finish(0), finish(1)])
+    tracker.generation = "other"
+    (other,) = tracker.record(study, [finish(2)])
+    tracker.generation = "own"
+    (own,) = tracker.record(study, [finish(3)])
+    assert tracker.discard_unknown(old[:1]) == 2
+    assert set(runs(tracker, TRIALS)) == {old[0], other}
+    assert tracker.restore_deleted([own, old[0], "0" * 32]) == (1, 1)
+    assert set(runs(tracker, TRIALS)) == {old[0], other, own}
+
+
+def test_a_killed_run_of_its_own_is_ended(tracking_uri, study, finish):
+    """Runs of the study and generation that are RUNNING are KILLED, with half a trial below them; others' stay RUNNING."""
+    trackers = {}
+    for name, generation in (("made_up", "own"), ("made_up", "other"), ("another", "own")):
+        trackers[name, generation] = tracker = Tracker(tracking_uri)
+        tracker.open(replace(study, name=name), None, generation if name == "made_up" else "")
+    own = trackers["made_up", "own"]
+    (whole,) = own.record(study, [finish(0)])
+    marks = {"kind": "trial", "study": study.name, "mlflow.parentRunId": own.run_id}
+    half = own.client.create_run(own.experiment_id, tags=marks).info.run_id
+    Tracker(tracking_uri).end_abandoned("made_up", "own")
+    found = {run_id: run.info.status for run_id, run in runs(own, view=ViewType.ALL).items()}
+    running = {tracker.run_id: "RUNNING" for key, tracker in trackers.items() if key != ("made_up", "own")}
+    assert found == {own.run_id: "KILLED", half: "KILLED", whole: "FINISHED", **running}
+    assert set(runs(own, view=ViewType.DELETED_ONLY)) == {half}
+
+
+def test_the_environment_names_the_experiment(tracking_uri, study, monkeypatch):
+    """``MLFLOW_EXPERIMENT_ID`` is where a new run goes, with or without its name beside it; then comes the name alone."""
+    client = MlflowClient(tracking_uri)
+    wanted = client.create_experiment("mine")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", wanted)
+    for name in ("", "mine"):
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
+        tracker = Tracker(tracking_uri)
+        tracker.verify()
+        tracker.open(study)
+        assert tracker.experiment_id == wanted
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "named")
+    tracker.open(study)
+    assert client.get_experiment(tracker.experiment_id).name == "named"
+
+
+@pytest.mark.parametrize("wrong", ["unknown", "no id", "deleted", "another name"])
+def test_a_wrong_experiment_id_is_refused(wrong, tracking_uri, study, monkeypatch):
+    """An experiment that is not there, is deleted, or is not the one that is named beside it is refused in one line."""
+    client = MlflowClient(tracking_uri)
+    wanted = {"unknown": "4711", "no id": "mine"}.get(wrong) or client.create_experiment("mine")
+    if wrong == "deleted":
+        client.delete_experiment(wanted)
+    if wrong == "another name":
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "yours")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", wanted)
+    tracker = Tracker(tracking_uri)
+    known = len(client.search_experiments())
+    for call in (tracker.verify, lambda: tracker.open(study)):
+        assert refusal(call).startswith("MLFLOW_EXPERIMENT_ID: got ")
+    assert (len(client.search_experiments()), runs(tracker, view=ViewType.ALL)) == (known, {})
+
+
+def test_the_latest_study_is_one_of_ours(tracker):
+    """A later run that somebody else tagged as a study is not taken for one."""
+    tracker.client.create_run(tracker.experiment_id, tags={"kind": "study"})
+    ours = tracker.run_id
+    assert Tracker(tracker.uri).find_latest() == ours
 
 
 def test_metrics_of_the_study_are_finite(tracker):
