@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -13,8 +13,8 @@ from pipeline.babysitting.checks import check
 from pipeline.babysitting.plugins import load_rules
 from pipeline.babysitting.rules import RULES
 from pipeline.data import class_count, fingerprint
-from pipeline.errors import Failed
-from pipeline.manual import MANUAL
+from pipeline.errors import Failed, UserError
+from pipeline.manual import MANUAL, manual_name
 from pipeline.mounts import network_file_system
 from pipeline.opening import opening
 from pipeline.progress import Progress
@@ -33,6 +33,8 @@ from pipeline.tracking import Tracker
 from pipeline.trial import PlannedTrial
 from pipeline.voice import Voice
 
+NAMED = 5
+"""The most foreign trials that are named."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -91,7 +93,15 @@ class Job:
     def agenda(self) -> Agenda:
         """What the study still owes. Raises :class:`UserError` if another one is recorded in its name."""
         self.ledger.check_same(self.basis)
-        return draw_agenda(self.ledger.study, self.planned, self.ledger.recorded())
+        recorded = self.ledger.recorded()
+        self._tell_foreign()
+        return draw_agenda(self.ledger.study, self.planned, recorded)
+
+    def _tell_foreign(self) -> None:
+        """Name the trials in the study's place in Optuna that this program did not record; they are left aside."""
+        if foreign := self.ledger.foreign:
+            more = f" and {len(foreign) - NAMED} more" if len(foreign) > NAMED else ""
+            self.voice.say(f"left aside, since babysit did not record it in Optuna: {', '.join(foreign[:NAMED])}{more}")
 
     @contextlib.contextmanager
     def owned(self) -> Iterator[None]:
@@ -123,8 +133,9 @@ class Job:
     @contextlib.contextmanager
     def recorded(self) -> Iterator[None]:
         """Do the body under the study's run in MLflow, whose status tells how it ended."""
+        self._end_abandoned()
         known = None if self.manual else self.ledger.parent_run
-        self.tracker.open(self.study, known, "" if known or self.manual else self.ledger.announce())
+        self.tracker.open(self.study, known, self.ledger.announce())
         if self.links:
             self.tracker.set_tags({key: str(value) for key, value in self.links.items()})
         try:
@@ -134,6 +145,16 @@ class Job:
                 self.tracker.finish("KILLED" if isinstance(error, (Stopped, BrokenPipeError)) else "FAILED")
             raise
         self.tracker.finish("FINISHED")
+
+    def _end_abandoned(self) -> None:
+        """End what a killed ``train`` of the study left RUNNING in MLflow, unless another is at work."""
+        name = self.study.name if self.manual else manual_name(self.ledger.declared_name)
+        generation = self.ledger.of(replace(self.study, name=name, arms=(MANUAL,))).generation
+        if generation and self.manual:
+            self.tracker.end_abandoned(name, generation)
+        elif generation:
+            with contextlib.suppress(UserError), owned(self.stores.storage, name):
+                self.tracker.end_abandoned(name, generation)
 
     def introduce(self) -> None:
         """Say, if it is to be verbose, what is at work and where; and in any case what may go wrong there."""
@@ -249,6 +270,8 @@ class Job:
 
         publication = Publication(self.study, self.stores, self.voice, self.ledger, self.tracker)
         publication.report(basis=(lambda: self.basis) if self.keep_model else None)
+        if "agenda" not in vars(self):
+            self._tell_foreign()
 
 
 def require(seen: Sequence[CheckResult]) -> None:

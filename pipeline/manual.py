@@ -15,6 +15,11 @@ MANUAL = Arm("manual")
 """The arm of such trials."""
 
 
+def manual_name(study: str) -> str:
+    """The name under which the trials that a person chooses for a study are recorded."""
+    return f"{study}-manual"
+
+
 def manual_study(study: Study, chosen: Mapping[str, Any], epochs: int) -> Study:
     """The study that a person's own trial is recorded in: what they chose is fixed, and its space holds whatever that is."""
     fixed = replace(study.fixed, **chosen)
@@ -28,7 +33,7 @@ def manual_study(study: Study, chosen: Mapping[str, Any], epochs: int) -> Study:
 
     return replace(
         study,
-        name=f"{study.name}-manual",
+        name=manual_name(study.name),
         space=SearchSpace(**{name: widened(name, dimension) for name, dimension in study.space.items()}),
         fixed=fixed,
         config=replace(study.config, epochs=epochs or study.config.epochs),

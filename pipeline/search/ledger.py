@@ -6,9 +6,11 @@ It is the record that decides: a trial is done when it stands here. Optuna Dashb
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -17,6 +19,7 @@ from uuid import uuid4
 import optuna
 import pandas as pd
 from optuna.exceptions import ExperimentalWarning
+from optuna.study import StudyDirection, StudySummary
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.addresses import redact, storage_file
@@ -32,6 +35,15 @@ from pipeline.voice import hush
 SCORE, CURVE = "best/val_accuracy", "val/accuracy"
 OPENING = "opening"
 """What holds the word of :meth:`Ledger.announce`."""
+PLACE = {"study": str, "arm": str, "block": int, "declaration": str, "mlflow_run": str}
+"""The attributes, with their types, of every Optuna study that this program records to."""
+RECORDED = {
+    **dict.fromkeys(("run_id", "val_correct", "test_correct"), (str,)),
+    **dict.fromkeys(("trial", "seed", "epochs", "n_val", "n_test"), (int,)),
+    **dict.fromkeys((SCORE, "best/epoch", "gap", "train/accuracy", "test/accuracy", "seconds"), (float, int)),
+    "diverged": (bool,),
+}
+"""The attributes, with their types, of every trial that this program records."""
 CONFIRMATION = "confirmation/"
 """What the attributes that confirm a trial begin with; its number follows."""
 Key = tuple[str, int, int]
@@ -44,17 +56,19 @@ class Ledger:
         """Open the storage; a new one is made here, by this one process, before any worker starts.
 
         A study that was begun anew (``new``) is recorded as ``NAME-2``, ``NAME-3``, ...; the newest of them that has the
-        same declaration is gone on with. :attr:`study` is the study under the name it is recorded by.
+        same declaration is gone on with. :attr:`study` is the study under the name it is recorded by, and
+        :attr:`declared_name` the one it was declared by.
         """
         hush("optuna")
         self.storage = open_storage(address)
-        self._declared_name = study.name
+        self.declared_name = study.name
         self.study = replace(study, name=self._generation(study, new=new))
         self._studies: dict[tuple[str, int], optuna.Study] = {}
         self.check_lock: Callable[[], None] = lambda: None  # raises Failed if another process may record the study
+        self.foreign: list[str] = []
 
     def _generation(self, study: Study, *, new: bool) -> str:
-        recorded = {str(a["study"]): a for a in self._known().values() if "mlflow_run" in a}
+        recorded = {str(a["study"]): a for a in self._known().values()}
         names = [study.name]
         while names[-1] in recorded:
             names.append(f"{study.name}-{len(names) + 1}")
@@ -65,8 +79,16 @@ class Ledger:
     def check_same(self, basis: Mapping[str, Any]) -> None:
         """Raise :class:`UserError`, naming the difference, if trials of another declaration, or on another basis, are recorded.
 
-        ``basis`` is what else decides a trial's numbers: the version of the network, and the data itself.
+        ``basis`` is what else decides a trial's numbers: the version of the network, and the data itself. An Optuna study
+        of the user's in the place of one of these is refused, too, if it does not maximize one value.
         """
+        places = {self.optuna_name(arm.name, block) for arm in self.study.arms for block in range(self.study.blocks)}
+        for summary in self._summaries():
+            if summary.study_name in places and summary.directions != [StudyDirection.MAXIMIZE]:
+                raise UserError(
+                    f"study {self.study.name!r}: an Optuna study {summary.study_name!r} is there that does not maximize one "
+                    "value. Remove or rename that, or give the study another name"
+                )
         for attributes in self._own().values():
             then = Study.from_json(json.loads(attributes["declaration"]))
             if then.hash != self.study.hash or attributes.get("basis") != basis:
@@ -81,9 +103,9 @@ class Ledger:
 
         ``besides`` are attributes beside it: facts of its data, and what the study goes on from.
         """
-        declared: dict[str, Any] = {"declaration": json.dumps(self.study.to_json()), "declared_as": self._declared_name}
+        declared: dict[str, Any] = {"declaration": json.dumps(self.study.to_json()), "declared_as": self.declared_name}
         declared |= {DECLARATIONS: declared_anew(self._latest, self.study, len(self.recorded()))}
-        declared |= {"basis": dict(basis), "mlflow_run": parent_run, **(besides or {})}
+        declared |= {"basis": dict(basis), "mlflow_run": parent_run, OPENING: self.announce(), **(besides or {})}
         with at_once(self.storage):
             for arm in self.study.arms:
                 for block in range(self.study.blocks):
@@ -103,14 +125,28 @@ class Ledger:
         self._studies[arm.name, block] = made
 
     def announce(self) -> str:
-        """The word that marks the study's run in MLflow until it is recorded here; the same one until then.
+        """The study's generation: a word that no other study has, not even one of its name; made where there is none.
 
-        So a run whose study was killed in between is found again, and gone on with.
+        It marks the study's run in MLflow, so that one whose study was killed before it was recorded here is found, and
+        the trials' runs, so that each study touches its own alone.
         """
-        made = self._made(self.optuna_name(self.study.arms[0].name, 0))
-        if OPENING not in made.user_attrs:
-            made.set_user_attr(OPENING, uuid4().hex)
-        return str(made.user_attrs[OPENING])
+        if not (generation := self.generation):
+            generation = uuid4().hex
+            self._made(self.optuna_name(self.study.arms[0].name, 0)).set_user_attr(OPENING, generation)
+        return generation
+
+    @property
+    def generation(self) -> str:
+        """The study's generation, as :meth:`announce` made it; empty if it has none yet."""
+        known = {summary.study_name: summary.user_attrs for summary in self._summaries()}
+        announced = known.get(self.optuna_name(self.study.arms[0].name, 0), {})
+        return next((str(a[OPENING]) for a in (*self._own().values(), announced) if OPENING in a), "")
+
+    def of(self, study: Study) -> Ledger:
+        """The record of another study in the same storage."""
+        other = copy(self)
+        other.study = study
+        return other
 
     def _made(self, name: str) -> optuna.Study:
         return optuna.create_study(storage=self.storage, study_name=name, direction="maximize", load_if_exists=True)
@@ -143,18 +179,35 @@ class Ledger:
     @property
     def study_names(self) -> list[str]:
         """The names of all studies that stand in the storage."""
-        return sorted({str(a["study"]) for a in self._known().values() if "study" in a})
+        return sorted({str(a["study"]) for a in self._known().values()})
 
     def recorded(self) -> dict[Key, FrozenTrial]:
-        """Every finished trial by its arm, block and number."""
-        trials = (
-            (attributes, trial)
-            for name, attributes in self._own().items()
-            for trial in optuna.load_study(study_name=name, storage=self.storage).get_trials(
-                deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)
-            )
+        """Every finished trial of the study by its arm, block and number; :attr:`foreign` names the others that were met."""
+        recorded: dict[Key, FrozenTrial] = {}
+        self.foreign = []
+        for name, attributes in self._own().items():
+            place = attributes["arm"], attributes["block"]
+            for trial in self._finished(name):
+                if self._is_own(trial, place) and (key := (*place, trial.user_attrs["trial"])) not in recorded:
+                    recorded[key] = trial
+                else:
+                    self.foreign.append(f"{name} trial {trial.number}")
+        return recorded
+
+    def _finished(self, name: str) -> list[FrozenTrial]:
+        made = optuna.load_study(study_name=name, storage=self.storage)
+        return made.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+
+    def _is_own(self, trial: FrozenTrial, place: tuple[str, int]) -> bool:
+        """Return True if this program recorded the trial in its place: it bears the attributes, of the right types."""
+        about = trial.user_attrs
+        return (
+            trial.value is not None
+            and math.isfinite(trial.value)
+            and (about.get("study"), about.get("arm"), about.get("block")) == (self.study.name, *place)
+            and all(type(about.get(name)) in types for name, types in RECORDED.items())
+            and about["trial"] >= 0
         )
-        return {(a["arm"], a["block"], t.user_attrs["trial"]): t for a, t in trials}
 
     def add_all(self, trials: Mapping[str, FinishedTrial]) -> None:
         """Record finished trials, by the ids of their runs, in order; in one write where the storage can."""
@@ -186,7 +239,7 @@ class Ledger:
             (a["arm"], a["block"], int(name.removeprefix(CONFIRMATION))): records
             for a in self._own().values()
             for name, records in a.items()
-            if name.startswith(CONFIRMATION)
+            if _is_confirmation(name, records)
         }
 
     def confirm(self, key: Key, records: Sequence[Mapping[str, Any]]) -> None:
@@ -233,14 +286,38 @@ class Ledger:
 
     def optuna_name(self, arm: str, block: int) -> str:
         """A name that sorts."""
-        return f"{self.study.name}/{arm}/b{block:02d}"
+        return optuna_name(self.study.name, arm, block)
 
     def _own(self) -> dict[str, Mapping[str, Any]]:
-        return {name: a for name, a in self._known().items() if a.get("study") == self.study.name and "mlflow_run" in a}
+        return {name: a for name, a in self._known().items() if a["study"] == self.study.name}
 
     def _known(self) -> dict[str, Mapping[str, Any]]:
-        summaries = optuna.get_all_study_summaries(self.storage, include_best_trial=False)
-        return {summary.study_name: summary.user_attrs for summary in summaries}
+        """The attributes of every Optuna study that a study is recorded in, by its name."""
+        return {s.study_name: s.user_attrs for s in self._summaries() if _is_recorded(s.study_name, s.user_attrs)}
+
+    def _summaries(self) -> list[StudySummary]:
+        return optuna.get_all_study_summaries(self.storage, include_best_trial=False)
+
+
+def optuna_name(study: str, arm: str, block: int) -> str:
+    """The name of the Optuna study of an arm in a block; it sorts."""
+    return f"{study}/{arm}/b{block:02d}"
+
+
+def _is_recorded(name: str, attributes: Mapping[str, Any]) -> bool:
+    """Return True if the attributes of an Optuna study are those that this program gives to the study of that name."""
+    return all(type(attributes.get(key)) is kind for key, kind in PLACE.items()) and name == optuna_name(
+        *(attributes[key] for key in ("study", "arm", "block"))
+    )
+
+
+def _is_confirmation(name: str, records: Any) -> bool:
+    return (
+        name.startswith(CONFIRMATION)
+        and name.removeprefix(CONFIRMATION).isdecimal()
+        and isinstance(records, list)
+        and all(isinstance(r, dict) and type(r.get("repetition")) is int and "run_id" in r for r in records)
+    )
 
 
 def value_of(trial: FinishedTrial) -> float:
@@ -267,5 +344,6 @@ def study_ids(address: str, parent_run: str) -> list[int]:
     return [
         study._study_id  # noqa: SLF001  Optuna has no other way to it
         for study in found
-        if study.user_attrs.get("mlflow_run") == parent_run and study.user_attrs.get("block") == 0
+        if _is_recorded(study.study_name, study.user_attrs)
+        and (study.user_attrs["mlflow_run"], study.user_attrs["block"]) == (parent_run, 0)
     ]
