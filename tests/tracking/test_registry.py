@@ -1,0 +1,153 @@
+"""The champion: moved to a better model alone, never on an answer that did not come, and never from a version of the user's."""
+
+import threading
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from pipeline.tracking import Tracker
+from pipeline.tracking.registry import _crown
+
+NAME = "babysit-made_up"
+
+
+def make_version(client, **tags):
+    """A new version of the model, made by hand."""
+    return client.create_model_version(NAME, "file:///nowhere", tags=tags, await_creation_for=0)
+
+
+def champion(client):
+    """The number of the version that has the alias."""
+    return client.get_registered_model(NAME).aliases.get("champion")
+
+
+@pytest.fixture
+def registry(tracker):
+    """A client with a registered model that has no version yet."""
+    tracker.client.create_registered_model(NAME)
+    return tracker.client
+
+
+@pytest.mark.parametrize("tags", [{}, {"val_accuracy": "good"}, {"val_accuracy": "nan"}], ids=["none", "word", "nan"])
+def test_a_champion_of_the_users_stays(tags, registry):
+    """A version without a validation accuracy to compare keeps the alias, and the words name it."""
+    theirs = make_version(registry, **tags)
+    registry.set_registered_model_alias(NAME, "champion", theirs.version)
+    said = _crown(registry, NAME, make_version(registry, val_accuracy="0.9"), 0.9)
+    assert said == "the champion stays version 1, which has no tag val_accuracy to compare"
+    assert champion(registry) == theirs.version
+
+
+def test_the_better_one_is_the_champion(registry):
+    """The first gets the alias, a worse or equal one does not, a better one does, and keeps it when asked again."""
+    stays = "the champion stays another, which did no worse"
+    for accuracy, said, number in ((0.5, "it is the champion", 1), (0.4, stays, 1), (0.5, stays, 1)):
+        assert _crown(registry, NAME, make_version(registry, val_accuracy=str(accuracy)), accuracy) == said
+        assert champion(registry) == number
+    best = make_version(registry, val_accuracy="0.6")
+    for _ in range(2):
+        assert _crown(registry, NAME, best, 0.6) == "it is the champion"
+    assert champion(registry) == best.version
+
+
+def test_an_alias_without_a_version_is_given_again(registry):
+    """Where the champion was deleted, its alias goes to the next model."""
+    gone = make_version(registry, val_accuracy="0.9")
+    registry.set_registered_model_alias(NAME, "champion", gone.version)
+    registry.delete_model_version(NAME, gone.version)
+    worse = make_version(registry, val_accuracy="0.1")
+    assert _crown(registry, NAME, worse, 0.1) == "it is the champion"
+    assert champion(registry) == worse.version
+
+
+def test_a_model_that_was_cut_short_is_ended(tracker, study):
+    """Going on with a study ends the model that a kill left PENDING as FAILED; the user's own, and others', stay."""
+    client, marks = tracker.client, {"trial_run": "x"}
+    other = client.create_run(tracker.experiment_id).info.run_id
+    made = {
+        name: client.create_logged_model(tracker.experiment_id, name=name, source_run_id=run_id, tags=tags).model_id
+        for name, run_id, tags in (
+            ("ours", tracker.run_id, marks),
+            ("by_hand", tracker.run_id, {}),
+            ("b", other, marks),
+        )
+    }
+    Tracker(tracker.uri).open(study, tracker.run_id)
+    found = {name: client.get_logged_model(model_id).status.value for name, model_id in made.items()}
+    assert found == {"ours": "FAILED", "by_hand": "PENDING", "b": "PENDING"}
+
+
+@contextmanager
+def refusing(server):
+    """The address of a proxy before a server, and the list of paths that it refuses, empty at first."""
+    refused = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def _pass_on(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if any(path in self.path for path in refused):
+                return self._answer(403, b"no entry")
+            kind = {"Content-Type": self.headers.get("Content-Type", "application/json")}
+            request = urllib.request.Request(server + self.path, body or None, kind, method=self.command)  # noqa: S310
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+                    return self._answer(answer.status, answer.read())
+            except urllib.error.HTTPError as error:
+                return self._answer(error.code, error.read())
+
+        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _pass_on  # noqa: N815
+
+        def _answer(self, status, body):
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{proxy.server_port}", refused
+        finally:
+            proxy.shutdown()
+            thread.join()
+
+
+@pytest.mark.slow
+def test_nothing_is_decided_on_an_answer_that_did_not_come(tracking_uri, study, finish, mlflow_server):
+    """A refused request is raised: no alias moves, no run counts as gone or missing, and no experiment is made."""
+    with mlflow_server(tracking_uri) as server, refusing(server) as (address, refused):
+        tracker = Tracker(address)
+        tracker.open(study)
+        (run_id,) = tracker.record(study, [finish(0)])
+        tracker.client.delete_run(run_id)
+        direct = MlflowClient(tracking_uri, tracking_uri)
+        direct.create_registered_model(NAME)
+        best = make_version(direct, val_accuracy="0.9")
+        direct.set_registered_model_alias(NAME, "champion", best.version)
+        worse = make_version(direct, val_accuracy="0.1")
+        again = Tracker(address)
+        for path, call in {
+            "registered-models/get": lambda: _crown(MlflowClient(address, address), NAME, worse, 0.1),
+            "model-versions/get": lambda: _crown(MlflowClient(address, address), NAME, worse, 0.1),
+            "runs/get": lambda: again.open(study, tracker.run_id),
+            "runs/restore": lambda: tracker.restore_deleted([run_id]),
+            "experiments/get": again.verify,
+        }.items():
+            refused[:] = [path]
+            with pytest.raises(MlflowException, match="403"):
+                call()
+        refused[:] = ["runs/get"]
+        with pytest.raises(MlflowException, match="403"):
+            tracker.restore_deleted([run_id])
+        refused.clear()
+        assert champion(direct) == best.version
+        assert tracker.restore_deleted([run_id]) == (1, 0)
