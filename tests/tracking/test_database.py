@@ -1,18 +1,25 @@
 """MLflow's database: made whole or not at all, and artifacts next to it, whatever the current folder is."""
 
+import random
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
 from mlflow import MlflowClient
-from sqlalchemy import event
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import Engine
 
 from pipeline.addresses import sqlite_address
 from pipeline.cli import main
+from pipeline.lookup import find_study
+from pipeline.search.ledger import Ledger
 from pipeline.search.storage import open_storage
 from pipeline.tracking import Tracker
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 ONE_TRIAL = ["--trials", "1", "--blocks", "1", "--workers", "1"]
 
 
@@ -107,3 +114,77 @@ def test_artifacts_go_next_to_the_database(name, tmp_path, monkeypatch):
         assert (folder / "mlruns" / experiment / run.info.run_id / "artifacts" / "a.txt").read_text() == "text"
     assert list(elsewhere.iterdir()) == []
     assert {path.name for path in tmp_path.iterdir()} == {name, "elsewhere"}
+
+
+CHILD = """
+import os, sys
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.engine import Engine
+
+number, signum, statements = int(sys.argv[1]), int(sys.argv[2]), 0
+
+def count(*_):
+    global statements
+    statements += 1
+    if statements == number:
+        os.kill(os.getpid(), signum)
+
+event.listen(Engine, "before_cursor_execute", count)
+if sys.argv[3] == "mlflow":
+    from mlflow import MlflowClient
+    MlflowClient(sys.argv[4]).search_experiments()
+else:
+    from pipeline.cli import main
+    sys.exit(main(sys.argv[3:]))
+"""
+
+
+def stopped_child(folder, number, signum, *words):
+    """The exit code of a process that gets a signal before an SQL statement."""
+    command = [sys.executable, "-c", CHILD, str(number), str(int(signum)), *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("storage", ["optuna.log", "sqlite:///optuna.db"])
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_a_first_search_that_is_stopped_is_gone_on_with(signum, storage, tmp_path, monkeypatch, tiny_source):
+    """Wherever a signal stops the very first search, the same command records the whole study."""
+    draw = random.Random(f"{signum} {storage}")
+    for stop in range(9):
+        folder = tmp_path / str(stop)
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        (folder / "tiny.py").write_text(tiny_source)
+        words = ["search", "tiny.py", *ONE_TRIAL, "--storage", storage]
+        code = stopped_child(folder, draw.randrange(1, 2200), signum, *words)
+        assert code in (0, 130, 143, -signal.SIGKILL)
+        assert main(words) == 0
+        trials = Ledger(find_study("tiny.py", {}), storage).recorded()
+        runs = MlflowClient(sqlite_address(folder / "mlflow.db")).search_runs(["1"], "tags.kind = 'trial'")
+        assert sorted(run.info.run_id for run in runs) == sorted(t.user_attrs["run_id"] for t in trials.values())
+        assert len(trials) == 3
+        assert {path.name for path in folder.iterdir()} - {"mlruns", "__pycache__"} == {
+            "mlflow.db",
+            "tiny.py",
+            storage.removeprefix("sqlite:///"),
+        }
+
+
+@pytest.mark.slow
+def test_postgresql_takes_up_what_was_stopped(postgres, tmp_path, monkeypatch):
+    """Wherever the making of MLflow's tables in PostgreSQL is stopped, the next process makes it whole."""
+    folder = tmp_path / "it's"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    server = create_engine(f"{postgres}/postgres", isolation_level="AUTOCOMMIT")
+    for number in (3, 150, 400):
+        with server.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE half_{number}"))
+        address = f"{postgres}/half_{number}"
+        assert stopped_child(tmp_path, number, signal.SIGKILL, "mlflow", address) == -signal.SIGKILL
+        tracker = Tracker(address)
+        assert tracker.find_latest() is None
+        assert tracker.client.get_experiment("0").artifact_location == f"{folder.as_uri()}/mlruns/0"
+        tracker.client._tracking_client.store.engine.dispose()
+    server.dispose()
