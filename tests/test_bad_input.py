@@ -547,6 +547,15 @@ def test_an_experiment_name_too_long_for_mlflow_is_refused(tiny_study, tmp_path,
     assert not (tmp_path / "optuna.log").exists()
 
 
+def test_an_experiment_id_that_is_not_there_is_refused(tiny_study, tmp_path, tracking_uri, monkeypatch, capsys):
+    """It is refused in one line, and before Optuna's store is made."""
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "4711")
+    assert main(["search", str(tiny_study)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: MLFLOW_EXPERIMENT_ID: got '4711', an experiment that is not at sqlite:///")
+    assert not (tmp_path / "optuna.log").exists()
+
+
 def test_a_network_file_system_is_warned_of(tiny_study, tmp_path, tracking_uri, monkeypatch, capsys):
     """Stores on NFS are used, with a warning that names the file and the kind; a disk within it has none."""
     table = tmp_path / "mounts"

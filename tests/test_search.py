@@ -156,7 +156,7 @@ def test_the_stores_are_reconciled_before_a_search(searched, tiny_study, tmp_pat
     """A run that no trial names, as a crash leaves it, is discarded; a trial's run that was deleted is restored; both are told."""
     client = MlflowClient(tracking_uri=tracking_uri)
     (parent,) = runs(tracking_uri, kind="study")
-    tags = {"mlflow.parentRunId": parent.info.run_id, "kind": "trial"}
+    tags = {"mlflow.parentRunId": parent.info.run_id, "kind": "trial", "study": "tiny"}
     stray = client.create_run(parent.info.experiment_id, start_time=int(time.time() * 1000), tags=tags)
     for run in runs(tracking_uri, kind="trial", arm="grid", block=1):
         client.delete_run(run.info.run_id)

@@ -48,6 +48,8 @@ SOURCE_TAGS = ("study", "study_hash")
 GENERATED = re.compile(r"[a-z]+-[a-z]+-\d+")
 """The names that MLflow makes up for runs."""
 LONGEST_NAME = 500
+LARGEST_ID = 2**63
+"""What databases hold in an integer; MLflow's experiments are numbered from 0."""
 DIGEST = 36
 """Characters that MLflow keeps of a digest."""
 
@@ -386,12 +388,13 @@ class Tracker:
         return by_name or name
 
     def _experiment_with_id(self, wanted: str) -> Experiment:
-        try:
-            found = self.client.get_experiment(wanted)
-        except MlflowException as error:
-            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                raise
-            found = None
+        found = None
+        if wanted.isdecimal() and int(wanted) < LARGEST_ID:
+            try:
+                found = self.client.get_experiment(wanted)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
         if found is None or found.lifecycle_stage != "active":
             state = "is deleted" if found else f"is not at {redact(self.uri)}"
             raise UserError(

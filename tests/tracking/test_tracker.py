@@ -209,11 +209,11 @@ def test_the_environment_names_the_experiment(tracking_uri, study, monkeypatch):
     assert client.get_experiment(tracker.experiment_id).name == "named"
 
 
-@pytest.mark.parametrize("wrong", ["unknown", "no id", "deleted", "another name"])
+@pytest.mark.parametrize("wrong", ["unknown", "too large", "no id", "deleted", "another name"])
 def test_a_wrong_experiment_id_is_refused(wrong, tracking_uri, study, monkeypatch):
     """An experiment that is not there, is deleted, or is not the one that is named beside it is refused in one line."""
     client = MlflowClient(tracking_uri)
-    wanted = {"unknown": "4711", "no id": "mine"}.get(wrong) or client.create_experiment("mine")
+    wanted = {"unknown": "4711", "too large": "9" * 30, "no id": "mine"}.get(wrong) or client.create_experiment("mine")
     if wrong == "deleted":
         client.delete_experiment(wanted)
     if wrong == "another name":
