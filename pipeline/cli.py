@@ -114,7 +114,7 @@ def _lecture(args: argparse.Namespace, voice: Voice) -> None:
     from pipeline.stores import resolve_stores
 
     if given := _given(args, ("trials", "blocks")):
-        raise UserError(f"--{next(iter(given))}: {args.study} is an experiment, and takes a --seed alone")
+        raise UserError(f"--{next(iter(given))}: {args.study} is an experiment, and takes a --seed alone. Leave it out")
     names = [args.study] if args.study else experiment_names()
     experiments = [find_experiment(name, _given(args, ("seed",))) for name in names]
     LectureJob(experiments, resolve_stores(args.tracking_uri, args.storage), voice).run()
@@ -180,7 +180,7 @@ def _scheduler(args: argparse.Namespace) -> str:
     if args.backend == "dask" and not args.scheduler:
         raise UserError("--backend: dask needs the --scheduler of a cluster, like tcp://HOST:8786")
     if args.backend == "loky" and args.scheduler:
-        raise UserError("--backend: loky is this machine's workers, and has no --scheduler")
+        raise UserError("--backend: loky is this machine's workers, and has no --scheduler. Leave out one of them")
     return str(args.scheduler)
 
 

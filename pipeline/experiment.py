@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pipeline.validation import check_choice, check_integer, check_name
+from pipeline.validation import check_arguments, check_choice, check_integer, check_kind, check_name
 
 DEMONSTRATIONS = (
     "activations",
@@ -39,6 +39,8 @@ class Experiment:
 
     def __post_init__(self) -> None:
         check_name("experiment", self.name)
+        check_kind("question", self.question, str)
+        check_arguments(f"experiment {self.name!r}", self.settings, "settings")
         check_choice("demonstration", self.demonstration, DEMONSTRATIONS)
         check_integer("seed", self.seed, low=0)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import os
 import re
 import shlex
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -119,10 +121,36 @@ def _load(path: Path) -> ModuleType:
         raise UserError(f"{path}: is no Python file")
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+        with _kept_alive():
+            spec.loader.exec_module(module)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and type(error) is not KeyboardInterrupt:
+            raise  # a signal, which ``Interrupts`` turns into a kind of its own
         raise UserError(f"{path}{_line(error, path)}: {_says(error)}") from error
     return module
+
+
+@contextmanager
+def _kept_alive() -> Iterator[None]:
+    """Have what would end or replace this process without an exception raise ``SystemExit`` in the body."""
+    kept = {name: getattr(os, name) for name in ("_exit", "abort", "execv", "execve") if hasattr(os, name)}
+    process = os.getpid()
+
+    def refusal(name: str) -> Callable[..., None]:
+        def refuse(*arguments: Any) -> None:
+            if os.getpid() != process:  # a process that the body started ends as it likes
+                kept[name](*arguments)
+            raise SystemExit(f"os.{name}")
+
+        return refuse
+
+    try:
+        for name in kept:
+            setattr(os, name, refusal(name))
+        yield
+    finally:
+        for name, function in kept.items():
+            setattr(os, name, function)
 
 
 def _says(error: BaseException) -> str:
@@ -130,7 +158,9 @@ def _says(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return error.msg
     if isinstance(error, SystemExit):
-        return f"it left with {error}; a study only declares"
+        return f"it left with {'exit' if error.code is None else error.code}; a study only declares"
+    if not isinstance(error, Exception):
+        return f"it raised {type(error).__name__}; a study only declares"
     says = " ".join(str(error).split()) or type(error).__name__
     if slip := re.match(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", says):
         kind, word = slip.groups()

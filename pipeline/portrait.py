@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.data import Dataset
+from pipeline.errors import UserError
 from pipeline.lecture.pictures import Lines, histograms, images, lines
 from pipeline.nn.blocks import image_of
 from pipeline.nn.layers import Array, Dense, Nonlinearity, Workspace
@@ -87,7 +88,7 @@ def _first_weights(network: Network, data: Dataset) -> Iterator[Plot]:
         return
     try:
         (channels, height, width), last = image_of(data.shape, "portrait")
-    except ValueError:  # they are none
+    except UserError:  # they are none
         return
     weights = network.params.weights[0][0].T
     norms = np.linalg.norm(weights, axis=1)

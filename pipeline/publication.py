@@ -55,7 +55,9 @@ class Publication:
         """
         trials = self.ledger.table()
         if trials.empty:
-            raise UserError(f"study {self.study.name!r}: no trial of it is recorded yet; there is nothing to report")
+            raise UserError(
+                f"study {self.study.name!r}: no trial of it is recorded yet; there is nothing to report. Run the search first"
+            )
         records = trials.to_dict("records")
         diagnosis = self.diagnose(records)
         facts = {"declarations": self.ledger.declarations, "classes": self.ledger.classes, "diagnosis": diagnosis}

@@ -70,7 +70,7 @@ def check_sampler(arm: Arm, study: Study) -> None:
             )
     elif arm.arguments:
         raise UserError(
-            f"arm {arm.name!r}: got {dict(arm.arguments)}; a grid takes no arguments, its levels are the space's"
+            f"arm {arm.name!r}: got {dict(arm.arguments)}; a grid takes no arguments, its levels are the space's. Leave them out"
         )
 
 
@@ -237,18 +237,20 @@ def _same_choice(value: Any, choice: str | float | bool) -> bool:
 def _sampler(arm: Arm, seed: int) -> BaseSampler:
     path, arguments = {**PLANNED, **ADAPTIVE}.get(arm.sampler, (arm.sampler, {}))
     if "seed" in arm.arguments:
-        raise UserError(f"arm {arm.name!r}: a seed is no argument; every arm and block has one of its own")
+        raise UserError(
+            f"arm {arm.name!r}: a seed is no argument; every arm and block has one of its own. Leave it out"
+        )
     missing = arm.sampler in NEEDS and importlib.util.find_spec(NEEDS[arm.sampler]) is None
     if missing:
         raise UserError(f"arm {arm.name!r}: {path} needs the package {NEEDS[arm.sampler]}; install it beside babysit")
     kind = _import(arm, path)
-    seeded = {"seed": seed} if "seed" in inspect.signature(kind).parameters else {}
     try:
+        seeded = {"seed": seed} if "seed" in inspect.signature(kind).parameters else {}
         sampler = kind(**{**arguments, **arm.arguments}, **seeded)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"arm {arm.name!r}: {path} does not take its arguments: {error}") from None
+    except Exception as error:  # it is anybody's, and may raise anything
+        raise UserError(f"arm {arm.name!r}: {path} does not take its arguments: {_in_a_line(error)}") from error
     if not isinstance(sampler, BaseSampler):
-        raise UserError(f"arm {arm.name!r}: {path} makes no Optuna sampler")
+        raise UserError(f"arm {arm.name!r}: {path} makes no Optuna sampler; expected a subclass of BaseSampler")
     return sampler
 
 

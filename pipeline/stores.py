@@ -21,6 +21,7 @@ from pipeline.errors import UserError
 from pipeline.opening import LOCKED_SECONDS, opening
 
 SERVER_TIMEOUT = 5
+TRACKING = "sqlite:///FILE, http://HOST:PORT or postgresql://USER@HOST/DATABASE"
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,23 @@ def check_tracking(address: str) -> None:
     _check_password(name, address)
     if address.startswith(("http://", "https://")):
         _check_server(name, address)
+    elif re.match(r"(databricks|uc)(-uc)?(:|$)", address):
+        raise UserError(f"{name}: got {address!r}, which is not supported; expected {TRACKING}")
+    elif meant := _server_meant(address):
+        raise UserError(f"{name}: got {redact(address)!r}; expected a URL. Did you mean {redact(meant)}?")
     elif not is_url(address):
         raise UserError(f"{name}: got {address!r}; expected a URL. Did you mean {sqlite_address(address)}?")
     else:
         _check_database(name, address)
+
+
+def _server_meant(address: str) -> str:
+    """The URL of a server whose scheme or slashes are left out; empty for any other address."""
+    if slip := re.fullmatch(r"(https?):/*([^/].*)", address, re.IGNORECASE):
+        return f"{slip[1].lower()}://{slip[2]}"
+    if re.fullmatch(r"([\w-]+(\.[\w-]+)*|\[[\da-fA-F:]+\]):\d{1,5}(/.*)?", address):
+        return f"http://{address}"
+    return f"http://{address}:5000" if address == "localhost" else ""
 
 
 def check_storage(address: str) -> None:
@@ -98,9 +112,11 @@ def _check_server(name: str, address: str) -> None:
             healthy = answer.read(16).strip() == b"OK"
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        raise UserError(f"{name}: no MLflow server answers at {redact(address)} ({reason})") from None
+        raise UserError(
+            f"{name}: no MLflow server answers at {redact(address)} ({reason}). Start one, or give another"
+        ) from None
     if not healthy:
-        raise UserError(f"{name}: what answers at {redact(address)} is no MLflow server")
+        raise UserError(f"{name}: what answers at {redact(address)} is no MLflow server. Give another")
 
 
 def _check_database(name: str, address: str) -> None:
@@ -129,7 +145,7 @@ def _check_sqlite(name: str, address: str, database: str | None) -> None:
     if Path(database).is_file() and Path(database).stat().st_size:
         with Path(database).open("rb") as file:
             if not file.read(16).startswith(b"SQLite format 3"):
-                raise UserError(f"{name}: {database} is not a SQLite database")
+                raise UserError(f"{name}: {database} is not a SQLite database. Give another file")
         _check_owner(name, address, database)
 
 
@@ -156,7 +172,7 @@ def _check_journal(name: str, path: Path) -> None:
     with path.open("rb") as file:
         first = file.readline(2**20)
     if not first.startswith(b"{") or (first.endswith(b"\n") and b'"op_code"' not in first):
-        raise UserError(f"{name}: {path} is not a journal file of Optuna")
+        raise UserError(f"{name}: {path} is not a journal file of Optuna. Give another")
 
 
 def _check_file(name: str, path: Path) -> None:
@@ -166,11 +182,11 @@ def _check_file(name: str, path: Path) -> None:
     except OSError as error:  # as of a name that is too long
         raise UserError(f"{name}: {error.strerror}: {str(path)[:60]}") from None
     if not folder.is_dir():
-        raise UserError(f"{name}: the folder {folder} does not exist")
+        raise UserError(f"{name}: the folder {folder} does not exist. Make it, or give another")
     if kind:
         raise UserError(f"{name}: {path} is {kind}; expected a file")
     if not os.access(path if path.exists() else folder, os.W_OK):
-        raise UserError(f"{name}: {path} cannot be written")
+        raise UserError(f"{name}: {path} cannot be written. Change its permissions, or give another")
 
 
 def _connect(name: str, address: str) -> None:
@@ -184,4 +200,6 @@ def _connect(name: str, address: str) -> None:
         ) from None
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
-        raise UserError(f"{name}: cannot connect to {redact(address)} ({redact(reason)})") from None
+        raise UserError(
+            f"{name}: cannot connect to {redact(address)} ({redact(reason)}). Start its server, or give another"
+        ) from None

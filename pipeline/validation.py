@@ -69,17 +69,15 @@ def check_text(name: str, text: str, longest: int) -> None:
         raise UserError(f"{name}: got {text[:40]!r}; expected no NUL and no half of a surrogate pair")
 
 
-def check_arguments(owner: str, arguments: Any) -> None:
+def check_arguments(owner: str, arguments: Any, word: str = "arguments") -> None:
     """Raise :class:`UserError` unless they are plain values by name, which a record can hold."""
     if not isinstance(arguments, Mapping):
-        raise UserError(
-            f"{owner}: arguments: got {shortened(arguments)}; expected a dict, like {{'n_startup_trials': 5}}"
-        )
+        raise UserError(f"{owner}: {word}: got {shortened(arguments)}; expected a dict, like {{'n_startup_trials': 5}}")
     try:
         json.dumps(dict(arguments))
     except (TypeError, ValueError) as error:
         raise UserError(
-            f"{owner}: arguments: {error}; expected text, numbers, True, False, None, lists and dicts"
+            f"{owner}: {word}: {error}; expected text, numbers, True, False, None, lists and dicts"
         ) from None
 
 

@@ -131,6 +131,11 @@ def test_one_database_for_both_stores_is_refused(tmp_path, monkeypatch, capsys):
         ("from pipeline.spec import *\nFloat(0, 1, log=True)", "study.py:2: a log scale needs low > 0"),
         ("from pipeline.spec import *\nSearchSpace(learning_rat=Float(0, 1))", "unknown hyperparameter 'learning_rat'"),
         ("from pipeline.spec import *\nCategorical(1, 1.0, True)", "a choice is given twice"),
+        ("\nraise KeyboardInterrupt", "study.py:2: it raised KeyboardInterrupt; a study only declares"),
+        ("import os\nos._exit(0)", "study.py:2: it left with os._exit; a study only declares"),
+        ("import os\nos.execvp('true', ['true'])", "study.py:2: it left with os.execv; a study only declares"),
+        ("import sys\nsys.exit()", "study.py:2: it left with exit; a study only declares"),
+        ("exit(3)", "study.py:1: it left with 3; a study only declares"),
     ],
 )
 def test_a_faulty_study_file_is_named_with_its_line(source, says, tmp_path, monkeypatch, capsys):

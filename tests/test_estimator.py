@@ -351,3 +351,11 @@ def test_a_trial_that_diverges_is_no_estimator(block):
     """There is no network to make it of."""
     with pytest.raises(ValueError, match=r"learning_rate: got 100000.0; training diverges"):
         NumpyNetworkClassifier.of_trial(HyperParams(learning_rate=1e5), block, CONFIG)
+
+
+@pytest.mark.parametrize("value", [-1, np.int64(-2)])
+def test_a_wrong_random_state_is_named(value):
+    """A negative ``random_state`` is refused under its own name."""
+    X, y = load_digits(return_X_y=True)
+    with pytest.raises(ValueError, match=f"random_state: got {value}; expected a whole number of at least 0"):
+        NumpyNetworkClassifier(random_state=value, max_iter=1).fit(X[:100], y[:100])

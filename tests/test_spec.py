@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.experiment import Experiment
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.lookup import find_study
 from pipeline.spec import Arm, Categorical, Float, SearchSpace, Study
@@ -85,6 +86,13 @@ def test_no_level_leaves_its_interval(low, decades, log, levels, shift):
         (lambda: Float(math.nan, 1), "low: got nan"),
         (lambda: Float(0, math.inf), "high: got inf"),
         (lambda: Float(0, 1, levels=0), "levels: got 0"),
+        (lambda: Float(0.1, 1, log="no"), "log: got 'no'; expected True or False"),
+        (lambda: Float(0.1, 1, log=1), "log: got 1; expected True or False"),
+        (lambda: Experiment(name="e", question=3, demonstration="spiral"), "question: got 3; expected text"),
+        (
+            lambda: Experiment(name="e", question="?", demonstration="spiral", settings=["rows"]),
+            "experiment 'e': settings: got",
+        ),
         (Categorical, "at least one choice"),
         (lambda: Categorical(1, 1.0), "given twice"),
         (lambda: Categorical([64, 32]), "expected text, a number"),

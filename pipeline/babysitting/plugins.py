@@ -46,13 +46,15 @@ def load_rules() -> tuple[OwnRule, ...]:
 
 
 def checked(found: object) -> Finding | None:
-    """What a rule returned, if it is None or a finding whose code is fit for tags and metrics. Raises :class:`UserError` otherwise."""
+    """What a rule returned, if it is None or a finding whose code is fit for tags and metrics. Raises ``ValueError`` otherwise."""
     if found is None:
         return None
     if not isinstance(found, Finding):
-        raise UserError(f"it returned {found!r}; expected a Finding or None")
+        raise ValueError(f"it returned {found!r}; expected a Finding or None")
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", found.code) or found.code in RESERVED:
-        raise UserError(f"its code is {found.code!r}; expected 1-40 small letters, digits or -, and none of {RESERVED}")
+        raise ValueError(
+            f"its code is {found.code!r}; expected 1-40 small letters, digits or -, and none of {RESERVED}"
+        )
     return Finding(found.code, str(found.sentence)[:LONGEST], str(found.advice)[:LONGEST])
 
 

@@ -32,7 +32,9 @@ def propose(study: Study, trials: Sequence[Trial]) -> Proposal:
     fewer than five trials.
     """
     if len(trials) < TOP:
-        raise UserError(f"trials: got {len(trials)}; expected {TOP} or more, to tell the good ones by")
+        raise UserError(
+            f"trials: got {len(trials)}; expected {TOP} or more, to tell the good ones by. Search with more --trials"
+        )
     ranked = sorted(trials, key=lambda trial: -trial[SCORE])
     best = ranked[: max(TOP, len(ranked) // 10)]
     found = {name: _next(study, name, [trial[name] for trial in ranked], len(best)) for name in study.space}
@@ -102,7 +104,7 @@ def _allowed(study: Study, name: str, dimension: Float) -> bool:
     try:
         for value in (dimension.low, dimension.high):
             study.hyperparams({name: value})
-    except ValueError:
+    except UserError:
         return False
     return True
 

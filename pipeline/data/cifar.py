@@ -203,16 +203,20 @@ def _check_member(path: Path, member: tarfile.TarInfo, archive: Archive, seen: s
     inside = member.name == archive.folder or member.name.startswith(f"{archive.folder}/")
     if not inside or ".." in member.name.split("/"):
         raise UserError(
-            f"{path}: unsafe member {member.name!r} outside {archive.folder}/; it is not the published archive"
+            f"{path}: unsafe member {member.name!r} outside {archive.folder}/; it is not the published archive. Delete it and run again"
         )
     if not (member.isreg() or member.isdir()):
-        raise UserError(f"{path}: unsafe member {member.name!r}, a link or a device; it is not the published archive")
+        raise UserError(
+            f"{path}: unsafe member {member.name!r}, a link or a device; it is not the published archive. Delete it and run again"
+        )
     if member.name in seen or len(seen) >= MEMBERS:
         raise UserError(
-            f"{path}: member {member.name!r} comes twice or is one of too many; it is not the published archive"
+            f"{path}: member {member.name!r} comes twice or is one of too many; it is not the published archive. Delete it and run again"
         )
     if member.name not in archive.members and member.size > SMALL:
-        raise UserError(f"{path}: member {member.name!r} has {member.size:,} bytes; it is not the published archive")
+        raise UserError(
+            f"{path}: member {member.name!r} has {member.size:,} bytes; it is not the published archive. Delete it and run again"
+        )
 
 
 def _check_labels(path: Path, records: np.ndarray, archive: Archive) -> None:
@@ -239,5 +243,7 @@ class _Bounded:
         content = self.stream.read(size)
         self.left -= len(content)
         if self.left < 0:
-            raise UserError(f"{self.path}: unpacks to more than it should; it is not the published archive")
+            raise UserError(
+                f"{self.path}: unpacks to more than it should; it is not the published archive. Delete it and run again"
+            )
         return content

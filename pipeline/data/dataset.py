@@ -201,7 +201,8 @@ def places(rows: Rows, config: TrainConfig, seed: int) -> tuple[np.ndarray, np.n
         size = round(share * count)
         if not rows.classes <= size <= len(indices) - rows.classes:
             raise UserError(
-                f"{count:,} rows in {rows.classes} classes: a split of {size} has no room for each class on both sides"
+                f"validation, test: {count:,} rows in {rows.classes} classes: a split of {size} has no room for each class on both "
+                "sides. Give other shares, or more rows"
             )
         first, second = train_test_split(indices, test_size=size, stratify=rows.labels[indices], random_state=seed)
         return np.sort(first), np.sort(second)

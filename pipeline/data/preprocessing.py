@@ -106,7 +106,9 @@ def covariance(train: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """The (population) covariances (D, D) of rows (N, D), some rows at a time."""
     features = train.shape[1]
     if features > MOST_COLUMNS:
-        raise UserError(f"preprocessing: PCA and whitening take at most {MOST_COLUMNS:,} columns; got {features:,}")
+        raise UserError(
+            f"preprocessing: PCA and whitening take at most {MOST_COLUMNS:,} columns; got {features:,}. Take 'standardise'"
+        )
     total = np.zeros((features, features))
     for part in chunks(len(train)):
         centred = train[part] - mean

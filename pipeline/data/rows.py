@@ -91,8 +91,10 @@ def labelled(where: str, inputs: Any, labels: Any, columns: Sequence[str] = ()) 
 
 def check_inputs(where: str, inputs: np.ndarray, columns: Sequence[str] = ()) -> np.ndarray:
     """The inputs (N, D) in the machine's own order of bytes; :class:`UserError` names the first cell that is no number."""
-    if inputs.dtype.kind not in "biuf":
-        raise UserError(f"{where}: the inputs are of type {inputs.dtype}; expected numbers")
+    if inputs.dtype.kind not in "biuf" or inputs.dtype.itemsize > 8:
+        raise UserError(
+            f"{where}: the inputs are of type {inputs.dtype}; expected numbers of up to 64 bits. Convert them"
+        )
     if inputs.dtype.kind == "f":
         check_cells(where, inputs, columns)
     return np.ascontiguousarray(inputs, dtype=inputs.dtype.newbyteorder("="))

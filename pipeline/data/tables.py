@@ -105,7 +105,7 @@ def load_frame(path: str, target: str = "") -> Rows:
 def from_frame(where: str, features: Any, target: Any) -> Rows:
     """Rows of a data frame of features and a series of labels."""
     if not len(features):
-        raise UserError(f"{where}: has no rows")
+        raise UserError(f"{where}: has no rows; expected some under the header")
     missing = np.flatnonzero(target.isna())
     if len(missing):
         raise UserError(f"{where}: row {missing[0] + 1} has no label in column {target.name!r}. Fill or drop it")
@@ -151,7 +151,7 @@ def load_openml(number: str) -> Rows:
     if found.frame is None:
         raise UserError(f"{where}: is a sparse table; expected a dense one. Choose another data set")
     if found.target is None or found.target.ndim != 1:
-        raise UserError(f"{where}: has no single target column")
+        raise UserError(f"{where}: has no single target column. Save it as a table with one, and name that")
     return from_frame(where, found.data, found.target)
 
 

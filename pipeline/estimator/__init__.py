@@ -180,6 +180,8 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
     def _begin(self, transform: Transform) -> None:
         """Forget all but the classes and the columns."""
         given = isinstance(self.random_state, (int, np.integer))
+        if given:
+            check_integer("random_state", int(self.random_state), low=0)
         self.seed_ = int(self.random_state if given else check_random_state(self.random_state).randint(2**31 - 1))
         self.built_ = self._build()
         self.offset_, self.scale_, self.basis_ = transform.offset, transform.scale, transform.basis

@@ -54,7 +54,9 @@ class Conv(Layer):
 
     def __post_init__(self) -> None:
         if min(self.outputs) < 1:
-            raise UserError(f"conv: maps of {self.maps[1]} x {self.maps[2]} are too small for a 3x3 window")
+            raise UserError(
+                f"conv: maps of {self.maps[1]} x {self.maps[2]} are too small for a 3x3 window. Leave out a block, a p or an s"
+            )
 
     @property
     def outputs(self) -> Maps:

@@ -20,7 +20,9 @@ class MaxPool(Layer):
 
     def __post_init__(self) -> None:
         if min(self.outputs) < 1:
-            raise UserError(f"conv: maps of {self.maps[1]} x {self.maps[2]} are too small to be pooled")
+            raise UserError(
+                f"conv: maps of {self.maps[1]} x {self.maps[2]} are too small to be pooled. Leave out a p or an s"
+            )
 
     @property
     def outputs(self) -> Maps:

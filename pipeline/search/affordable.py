@@ -26,5 +26,5 @@ def check_affordable(study: Study, planned: Collection[PlannedTrial]) -> None:
         if needed > memory:
             raise UserError(
                 f"hidden: a network of {len(trial.hidden)} hidden layers of up to {max(trial.hidden, default=0):,} units takes "
-                f"{needed / GIB:,.0f} GiB to train; there are {memory / GIB:,.0f} GiB"
+                f"{needed / GIB:,.0f} GiB to train; there are {memory / GIB:,.0f} GiB. Give fewer units"
             )

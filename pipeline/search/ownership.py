@@ -98,7 +98,7 @@ def _locked(path: Path, study: str) -> IO[str]:
             with file:
                 file.seek(0)
                 raise UserError(
-                    f"study {study!r} is at work already: {file.read().strip() or 'another process'} records it here"
+                    f"study {study!r} is at work already: {file.read().strip() or 'another process'} records it here. Wait for it, or stop it"
                 ) from None
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):
@@ -126,7 +126,9 @@ def _locked_row(storage: str, study: str) -> Iterator[Callable[[], None]]:
     with engine.connect() as connection:
         key = derive_seed("owner", study)
         if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar():
-            raise UserError(f"study {study!r} is at work already: another process records it to {redact(storage)}")
+            raise UserError(
+                f"study {study!r} is at work already: another process records it to {redact(storage)}. Wait for it, or stop it"
+            )
 
         def check_lock() -> None:
             try:

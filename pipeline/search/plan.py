@@ -60,7 +60,7 @@ def refuse_repeats(drawn: Mapping[tuple[str, int], list[Point]]) -> None:
         if len(found) >= REPEATED and opening in seen:
             (arm, block), (other, other_block) = place, seen[opening]
             raise UserError(
-                f"arms: {arm!r} in block {block} begins with the points of {other!r} in block {other_block}; they are no repeats"
+                f"arms: {arm!r} in block {block} begins with the points of {other!r} in block {other_block}; they are no repeats. Change the sampler or the arguments of one"
             )
         seen[opening] = place
 

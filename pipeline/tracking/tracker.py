@@ -371,7 +371,7 @@ class Tracker:
         """The experiment to use; its name, if there is none of that name yet."""
         wanted, name = os.environ.get(EXPERIMENT_ID, ""), os.environ.get(EXPERIMENT_NAME, "")
         if len(name) > LONGEST_NAME:
-            raise UserError(f"{EXPERIMENT_NAME}: got {len(name):,} characters; MLflow takes {LONGEST_NAME}")
+            raise UserError(f"{EXPERIMENT_NAME}: got {len(name):,} characters; MLflow takes {LONGEST_NAME}. Shorten it")
         if wanted:
             found = self._experiment_with_id(wanted)
             if name and found.name != name:

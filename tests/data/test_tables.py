@@ -388,3 +388,13 @@ def test_openml_out_of_reach_is_one_line(monkeypatch, tmp_path):
     line = refusal("openml:61")
     assert line.startswith("openml:61: openml.org cannot be reached (<urlopen error [Errno 111]")
     assert "network" in line
+
+
+def test_numbers_of_more_than_64_bits_are_refused(tmp_path):
+    """An array of long doubles is told with its file and its type."""
+    path = tmp_path / "long.npz"
+    np.savez(path, X=np.zeros((9, 2), np.longdouble), y=np.arange(9) % 3)
+    with pytest.raises(
+        UserError, match=r"long\.npz: the inputs are of type float128; expected numbers of up to 64 bits"
+    ):
+        load_table(str(path))
