@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipeline.voice import Voice
 
 EXIT_FAILED = 1
+NO_MEMORY = "there is too little memory, as under ulimit -v or a container's limit; try it with fewer --workers"
 TRAINS = ("run", "search", "train", "refine")
 HYPERPARAMETERS = ("learning_rate", "l2", "activation", "init", "batch_norm")
 
@@ -31,9 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USER
     from pipeline.search.interrupts import Interrupts, Stopped
 
+    interrupts = Interrupts()
     try:
-        with Interrupts().handled() as interrupts:
-            return dispatch(args, interrupts)
+        with interrupts.handled():
+            try:
+                return dispatch(args, interrupts)
+            except OSError as error:
+                if stop := interrupts.caused(error):
+                    raise stop from error
+                raise
     except Stopped as stop:
         _complain(f"stopped by {stop}. What is recorded stays; {_way_on(args)}")
         return stop.exit_code
@@ -41,14 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(f"stopped, since nobody reads the output any more. What is recorded stays; {_way_on(args)}")
         return EXIT_FAILED
     except Exception as error:
-        from pipeline.opening import store_failure
+        from pipeline.opening import out_of_memory, store_failure
 
         if args.debug:
             raise
         if isinstance(error, UserError):
             _complain(f"error: {error}")
             return EXIT_USER
-        if not (reason := store_failure(error)):
+        reason = NO_MEMORY if out_of_memory(error) else store_failure(error)
+        if not reason:
             raise
         _complain(f"error: {reason}. What is recorded stays, and {_way_on(args)}")
         return EXIT_FAILED

@@ -50,6 +50,12 @@ def store_failure(error: BaseException) -> str:
     return f"{origin}: {reason.splitlines()[0] if reason else type(error).__name__}" if origin else ""
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Return True if memory could not be had, be it for an array or for a library to be loaded."""
+    phrases = "failed to map segment", "annot allocate memory", "can't start new thread"
+    return isinstance(error, MemoryError) or any(phrase in str(error) for phrase in phrases)
+
+
 @contextmanager
 def opening(name: str, address: str) -> Iterator[None]:
     """Open a store in the body. Raises :class:`UserError`, with the flag and the address, if it cannot be opened.

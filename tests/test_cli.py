@@ -286,3 +286,23 @@ def test_a_mistake_of_the_user_is_told_in_a_line(tmp_path, monkeypatch, capsys):
     """What is raised on purpose has one line and exit code 2, from the same place."""
     monkeypatch.chdir(tmp_path)
     assert "nothing is recorded" in complaint(["ui"], capsys)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        ImportError("x.so: failed to map segment from shared object"),
+        OSError(12, "Cannot allocate memory"),
+    ],
+)
+def test_too_little_memory_is_told_in_a_line(error, monkeypatch, capsys):
+    """Memory that cannot be had, for arrays or for libraries, is a failed job and no bug."""
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("pipeline.cli.dispatch", fail)
+    assert main(["check"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: there is too little memory")

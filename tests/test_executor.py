@@ -10,7 +10,8 @@ import time
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from pipeline.search.executor import _pool, default_workers, started
+from pipeline.search.budget import bytes_per_worker
+from pipeline.search.executor import _pool, default_workers, engine, started
 
 
 def who_works():
@@ -57,3 +58,16 @@ def test_as_many_workers_as_a_quota_allows(monkeypatch):
     """What the container may use counts, and not what the machine has."""
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
     assert default_workers() == 1
+
+
+def test_one_worker_trains_where_no_more_can_start(monkeypatch):
+    """Without semaphores, as without /dev/shm, this process trains, and the words say why."""
+
+    def refuse():
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pipeline.search.executor.multiprocessing.Semaphore", refuse)
+    with engine(4) as trains:
+        assert trains.words.startswith("1 worker, since processes have no semaphores here")
+        assert trains.budget_bytes == bytes_per_worker(1)
+        assert list(trains.execute([])) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import warnings
 from collections import deque
@@ -46,6 +47,8 @@ def engine(workers: int, scheduler: str = "") -> Iterator[Engine]:
     """
     if not scheduler:
         words = f"{workers} worker{'s' if workers > 1 else ''}"
+        if workers > 1 and not can_start_workers():
+            workers, words = 1, "1 worker, since processes have no semaphores here; make /dev/shm writable for more"
         with started(workers) as wait:
             yield Engine(words, lambda tasks: execute(tasks, workers, wait), bytes_per_worker(workers))
         return
@@ -53,6 +56,15 @@ def engine(workers: int, scheduler: str = "") -> Iterator[Engine]:
 
     with cluster(scheduler) as there:
         yield there
+
+
+def can_start_workers() -> bool:
+    """Return False where the semaphores of worker processes cannot be made, as without a writable /dev/shm."""
+    try:
+        multiprocessing.Semaphore()
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ class Interrupts:
     def __init__(self) -> None:
         self._busy = False
         self._pending: int | None = None
+        self._asked: int | None = None
 
     @contextmanager
     def handled(self) -> Iterator[Interrupts]:
@@ -47,7 +49,12 @@ class Interrupts:
         if self._pending is not None:
             raise Stopped(self._pending)
 
+    def caused(self, error: OSError) -> Stopped | None:
+        """The stop that led to an error: of a terminal that is closed, output fails after SIGHUP has come."""
+        return Stopped(self._asked) if self._asked is not None and error.errno == errno.EIO else None
+
     def _handle(self, signum: int, _frame: FrameType | None) -> None:
+        self._asked = signum
         if self._busy and self._pending is None:
             self._pending = signum
         else:
