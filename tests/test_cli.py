@@ -1,7 +1,9 @@
 """The command line: what users type, what they see, and what a mistake costs them."""
 
+import errno
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -306,3 +308,17 @@ def test_too_little_memory_is_told_in_a_line(error, monkeypatch, capsys):
     assert main(["check"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: there is too little memory")
+
+
+def test_a_terminal_that_is_closed_stops_the_job(monkeypatch, capsys):
+    """Output that fails after SIGHUP is the stop that it was, and its exit code is that of the signal."""
+
+    def hang_up(*_):
+        try:
+            os.kill(os.getpid(), signal.SIGHUP)
+        finally:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("pipeline.cli.dispatch", hang_up)
+    assert main(["check"]) == 128 + signal.SIGHUP
+    assert capsys.readouterr().err.startswith("stopped by SIGHUP.")
