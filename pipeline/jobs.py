@@ -61,6 +61,7 @@ class Job:
     new: bool = False
     links: Mapping[str, str | int] = field(default_factory=dict)
     keep_model: bool = True
+    _told: Sequence[str] = ()
 
     @property
     def manual(self) -> bool:
@@ -231,6 +232,19 @@ class Job:
                 on_record=progress.recorded,
             )
         self.voice.say(f"  {progress.summary()}")
+        self.tell_blas()
+
+    def tell_blas(self) -> None:
+        """Tag the study's run with the BLAS libraries of its trials, and warn of several, once."""
+        blas = self.ledger.blas
+        if blas == self._told:
+            return
+        self._told = blas
+        self.tracker.set_tags({"blas": "; ".join(blas)})
+        if len(blas) > 1:
+            self.voice.say(
+                f"warning: trained on {len(blas)} BLAS set-ups, whose last digits may differ: {'; '.join(blas)}"
+            )
 
     def _groups(self, engine: Engine) -> str:
         """The groups in which the planned trials train side by side, those of the first wave, where a pruner makes waves."""
@@ -260,6 +274,7 @@ class Job:
             f"confirm: what each arm chose in each block, {again} from other weights: {len(pending):,} to train"
         )
         confirmation.confirm(self.ledger, self.tracker, pending, engine=engine, interrupts=self.interrupts)
+        self.tell_blas()
         if self.tracker.repeats:
             confirmation.reconcile(self.ledger, self.tracker)
 

@@ -24,6 +24,7 @@ def train(job: Job) -> None:
     with job.interrupts.deferred():
         (run_id,) = job.tracker.record(study, [trial])
         job.ledger.add(trial, run_id)
+        job.tell_blas()
     _tell(job, trial)
     if not trial.result.diverged:
         _draw(job, trial, record, data, run_id)

@@ -61,8 +61,9 @@ class Publication:
         records = trials.to_dict("records")
         diagnosis = self.diagnose(records)
         facts = {"declarations": self.ledger.declarations, "classes": self.ledger.classes, "diagnosis": diagnosis}
+        blas = self.ledger.blas
         again = pd.DataFrame(confirmation.confirmed(self.ledger))
-        self._write(TrialsTable(trials, self.study, {**versions(), **facts}, again))
+        self._write(TrialsTable(trials, self.study, {**versions(), **facts, **({"blas": blas} if blas else {})}, again))
         self.tracker.log_metrics({f"health/{word}": count for word, count in diagnosis["health"].items()})
         if basis:
             self.register(records, basis)

@@ -15,6 +15,7 @@ from pipeline.babysitting.plugins import load_rules
 from pipeline.data import Dataset, load_block
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.training import Record, scored, train, train_record
+from pipeline.training.blas import blas
 from pipeline.trial import FinishedTrial, PlannedTrial, TrialResult, results
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ def run_task(task: Task, data: Dataset | None = None) -> list[FinishedTrial]:
     """
     with threadpool_limits(1):
         data = data or load_block(task.dataset, task.config, task.split_seed)
-        trained = _train(task, data)
-    return _diagnosed(task, data, trained)
+        return _diagnosed(task, data, _train(task, data))
 
 
 def train_alone(task: Task, data: Dataset) -> tuple[FinishedTrial, Record]:
@@ -53,15 +53,17 @@ def train_alone(task: Task, data: Dataset) -> tuple[FinishedTrial, Record]:
     with threadpool_limits(1):
         record = train_record([trial.hparams for trial in task.trials], data, task.config, task.order_seed)
         history = scored(record, data, start)
-    (trial,) = _diagnosed(task, data, results(history, time.time()))
+        (trial,) = _diagnosed(task, data, results(history, time.time()))
     return trial, record
 
 
 def _diagnosed(task: Task, data: Dataset, trained: Sequence[TrialResult]) -> list[FinishedTrial]:
-    own = load_rules()
+    own, library = load_rules(), blas()
     sizes = {"classes": data.classes, "train_rows": len(data.train), "val_rows": len(data.val)}
     return [
-        FinishedTrial(plan, result, diagnose(result.curves, facts_of(plan.hparams, result, task.config, sizes), own))
+        FinishedTrial(
+            plan, result, diagnose(result.curves, facts_of(plan.hparams, result, task.config, sizes), own), library
+        )
         for plan, result in zip(task.trials, trained, strict=True)
     ]
 

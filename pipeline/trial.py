@@ -77,11 +77,15 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class FinishedTrial:
-    """A planned trial, its result, and what its curves say; how it is recorded, the same words in every store."""
+    """A planned trial, its result, and what its curves say; how it is recorded, the same words in every store.
+
+    ``blas`` is the library that it was trained on, which is recorded with its study and not with the trial.
+    """
 
     plan: PlannedTrial
     result: TrialResult
     findings: tuple[Finding, ...] = ()
+    blas: str = ""
 
     @property
     def metrics(self) -> dict[str, float]:

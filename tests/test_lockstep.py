@@ -4,13 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
+import pipeline.training
 from pipeline.data import Dataset, Split, load_block
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import SCHEDULES
 from pipeline.training import History, memory, train
+from pipeline.training.blas import blas
 from pipeline.training.minibatches import training_cuts
 
 CONFIG = TrainConfig(epochs=3, batch_size=50)
@@ -244,3 +247,18 @@ def test_a_trial_that_is_finite_on_training_rows_alone_has_diverged(few):
     assert history.epochs.tolist() == [0]
     assert history.scores["best/val_accuracy"].tolist() == [0.1]
     assert history.scores["best/epoch"].tolist() == [0]
+
+
+def test_scores_are_taken_on_one_thread(monkeypatch):
+    """A direct call of train evaluates its checkpoints within the limit of threads too, whatever the width of the layers."""
+    used, evaluate = [], pipeline.training.evaluate
+
+    def watched(*arguments):
+        used.append(blas())
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(pipeline.training, "evaluate", watched)
+    with threadpool_limits(2):
+        train([HyperParams()], load_block("digits", CONFIG, 0), CONFIG)
+    assert len(used) == 2  # before the first step, and of the checkpoint
+    assert all(", 1 thread," in words for words in used)

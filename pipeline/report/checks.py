@@ -108,7 +108,16 @@ def _steps(visited: pd.Series, dimension: Dimension) -> NDArray[np.int64]:
 
 def notes(table: TrialsTable, pools: list[Pool]) -> list[str]:
     """What a reader should know that does not stand in the way of the verdict."""
-    return [*deviations(table), *_missing(table, pools), *_grids(table, pools), *_coupling(pools)]
+    return [*deviations(table), *_missing(table, pools), *_grids(table, pools), *_coupling(pools), *_blas(table)]
+
+
+def _blas(table: TrialsTable) -> Iterator[str]:
+    blas = table.provenance.get("blas", ())
+    if len(blas) > 1:
+        yield (
+            f"The trials were trained on {len(blas)} BLAS set-ups: {'; '.join(blas)}. The last digits of a trial's numbers "
+            "depend on which of them trained it."
+        )
 
 
 def _missing(table: TrialsTable, pools: list[Pool]) -> Iterator[str]:

@@ -62,10 +62,12 @@ def _provenance(findings: Findings) -> Iterator[str]:
     versions = facts.pop("versions", None) or {key: value for key, value in facts.items() if key not in KNOWN}
     if versions:
         yield f"Versions: {', '.join(f'{name} {value}' for name, value in sorted(versions.items()))}."
+    if facts.get("blas"):
+        yield f"BLAS that the trials were trained on: {'; '.join(facts['blas'])}."
     yield "This report is made from trials.parquet beside it and nothing else; made again from that file, it is the same to the byte."
 
 
-KNOWN = ("declarations", "samplers", "classes", "diagnosis")
+KNOWN = ("declarations", "samplers", "classes", "diagnosis", "blas")
 
 
 def limits(findings: Findings) -> Iterator[str]:

@@ -44,7 +44,8 @@ class TrialsTable:
     The frame has :data:`COLUMNS` and one column for each searched hyperparameter; rows are put in the order of arm,
     block and trial. ``provenance`` holds plain JSON values. Those that the report reads: ``declarations`` (what
     was asked, and ``at`` which time, whenever that changed; the first first), ``classes`` (their number),
-    ``samplers`` (settings of each arm, by name), ``diagnosis`` (its tally) and ``versions`` (of packages, by name). Raises :class:`UserError`, in one
+    ``samplers`` (settings of each arm, by name), ``diagnosis`` (its tally), ``blas`` (the libraries
+    that trained the trials, in words) and ``versions`` (of packages, by name). Raises :class:`UserError`, in one
     line, if the frame cannot be read as such a table.
     """
 

@@ -65,6 +65,7 @@ def confirm(
             with interrupts.deferred():
                 ledger.check_lock()
                 run_ids = tracker.record(ledger.study, trials)
+                ledger.note_blas(trials)
                 ledger.confirm(key, [*known.get(key, ()), *map(record_of, trials, run_ids)])
 
 

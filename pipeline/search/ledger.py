@@ -46,6 +46,8 @@ RECORDED = {
 """The attributes, with their types, of every trial that this program records."""
 CONFIRMATION = "confirmation/"
 """What the attributes that confirm a trial begin with; its number follows."""
+BLAS = "blas"
+"""The attribute that has the BLAS libraries of a study's trials."""
 Key = tuple[str, int, int]
 
 
@@ -66,6 +68,7 @@ class Ledger:
         self._studies: dict[tuple[str, int], optuna.Study] = {}
         self.check_lock: Callable[[], None] = lambda: None  # raises Failed if another process may record the study
         self.foreign: list[str] = []
+        self._blas: list[str] | None = None
 
     def _generation(self, study: Study, *, new: bool) -> str:
         recorded = {str(a["study"]): a for a in self._known().values()}
@@ -217,6 +220,7 @@ class Ledger:
 
     def add(self, trial: FinishedTrial, run_id: str) -> None:
         """Record a finished trial whole, in one write: with its point, score, validation curve and attributes."""
+        self.note_blas([trial])
         frozen = optuna.trial.create_trial(
             state=TrialState.PRUNED if trial.result.pruned else TrialState.COMPLETE,
             params=trial.plan.point,
@@ -232,6 +236,20 @@ class Ledger:
         frozen.datetime_complete = datetime.fromtimestamp(ended)  # noqa: DTZ006
         with self._present(trial.plan.arm, trial.plan.block) as made:
             made.add_trial(frozen)
+
+    @property
+    def blas(self) -> list[str]:
+        """The BLAS libraries that trials were trained on, as :func:`pipeline.training.blas.blas` names them, the first first."""
+        return list(dict.fromkeys(name for a in self._own().values() for name in a.get(BLAS, ())))
+
+    def note_blas(self, trials: Sequence[FinishedTrial]) -> None:
+        """Record the BLAS libraries of these trials, where the study has no trial of one yet."""
+        if self._blas is None:
+            self._blas = self.blas
+        for trial in trials:
+            if trial.blas and trial.blas not in self._blas:
+                self._blas.append(trial.blas)
+                self._studies[trial.plan.arm, trial.plan.block].set_user_attr(BLAS, list(self._blas))
 
     def confirmations(self) -> dict[Key, list[dict[str, Any]]]:
         """What became of the trials that were trained again, by their arm, block and number."""

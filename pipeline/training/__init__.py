@@ -1,7 +1,7 @@
 """Training takes a group of trials through the same minibatches in lockstep, and returns their curves.
 
 A trial's numbers never depend on its company: trained alone, among 31 others or on another worker, they are the same
-bits (on one BLAS thread, which it sees to). A trial that diverges, or that a watch stops, leaves its group at the end of the epoch; the
+bits, on one BLAS kernel and one thread; it sees to the thread. A trial that diverges, or that a watch stops, leaves its group at the end of the epoch; the
 rest go on undisturbed.
 """
 
@@ -92,14 +92,15 @@ def train_record(
     return run(tiles, data, config, np.random.default_rng(order_seed), watch=watch)
 
 
-@np.errstate(all="ignore")  # a diverging trial overflows; it is told by its losses, not by warnings
 def scored(record: Record, data: Dataset, start: float) -> History:
     """The history of what was trained since ``start``, by the performance counter, with the scores of its checkpoints."""
     network = record.checkpoint
     normed = any(isinstance(layer, BatchNorm) for layer in network.layers)
-    test = evaluate(network, data.test)
-    in_batches = evaluate_in_batches(network, data.val) if normed else np.full(len(network), np.nan)
-    return record.history(*test, in_batches, seconds=time.perf_counter() - start)
+    # A diverging trial overflows; it is told by its losses, not by warnings.
+    with threadpool_limits(1), np.errstate(all="ignore"):
+        test = evaluate(network, data.test)
+        in_batches = evaluate_in_batches(network, data.val) if normed else np.full(len(network), np.nan)
+        return record.history(*test, in_batches, seconds=time.perf_counter() - start)
 
 
 def run(

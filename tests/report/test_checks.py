@@ -225,3 +225,10 @@ def test_equal_beginnings_that_chance_explains_are_not_called_coupled():
     same = {name: frame[name].iloc[0] for name in study.space}
     assert not any("Coupled" in note for note in findings(frame.assign(**same), study).obstacles)
     assert not any("Coupled" in note for note in findings(frame.assign(**same), study).notes)
+
+
+def test_several_blas_set_ups_are_noted():
+    """A study whose trials were trained on two BLAS kernels says so; one that knows one, or none, has no note."""
+    (note,) = findings(provenance={"blas": ["openblas, Haswell", "openblas, Zen"]}).notes
+    assert note.startswith("The trials were trained on 2 BLAS set-ups: openblas, Haswell; openblas, Zen.")
+    assert findings(provenance={"blas": ["openblas, Haswell"]}).notes == []
