@@ -38,9 +38,9 @@ def half_the_grid(frame):
     return frame[(frame["arm"] == "random") | (frame["trial"] < 18)]
 
 
-def diverged(frame):
-    """A third of random search's trials diverged."""
-    lost = (frame["arm"] == "random") & (frame["trial"] % 3 == 0)
+def diverged(frame, arm="random"):
+    """A third of one arm's trials diverged."""
+    lost = (frame["arm"] == arm) & (frame["trial"] % 3 == 0)
     return frame.assign(diverged=lost, **{"best/val_accuracy": frame["best/val_accuracy"].where(~lost, 0.1)})
 
 
@@ -55,6 +55,14 @@ def constant(frame):
         (half_the_grid, "the budgets are unequal: random search 36 and the shifted grid 18 trials in a block"),
         (lambda f: f[f["trial"] < 20], "20 of 36 declared trials are recorded"),
         (lambda f: f[(f["arm"] == "random") | (f["block"] < 8)], "8 of 10 declared blocks have both arms"),
+        (
+            lambda f: f[(f["arm"] == "random") | (f["trial"] < 35)],
+            "the budgets are unequal: random search 36 and the shifted grid 35 trials in a block",
+        ),
+        (
+            lambda f: diverged(f, "shifted_grid"),
+            "the shares of diverged trials differ by more than 20 points: 0.0% and 33.3%",
+        ),
         (diverged, "the shares of diverged trials differ by more than 20 points: 33.3% and 0.0%"),
         (constant, "every trial scored the same (90.0%)"),
     ],
@@ -232,3 +240,19 @@ def test_several_blas_set_ups_are_noted():
     (note,) = findings(provenance={"blas": ["openblas, Haswell", "openblas, Zen"]}).notes
     assert note.startswith("The trials were trained on 2 BLAS set-ups: openblas, Haswell; openblas, Zen.")
     assert findings(provenance={"blas": ["openblas, Haswell"]}).notes == []
+
+
+@pytest.mark.parametrize("alike", ["one block", "another order"])
+def test_configurations_that_are_alike_in_part_are_compared(alike):
+    """Two arms that agree in one block alone, or whose orders differ where order matters, are not identical."""
+    study = make_study(arms=(Arm("random"), Arm("tpe")), trials=10)
+    frame = make_frame(study)
+    one, other = (frame[frame["arm"] == name] for name in ("random", "tpe"))
+    if alike == "one block":
+        first = other["block"] == 0
+        points = one.loc[one["block"] == 0, list(SPACE)].set_axis(other.index[first])
+        other = pd.concat([other[first].assign(**points), other[~first]])
+    else:
+        other = one.assign(arm="tpe", trial=9 - one["trial"])
+    found = findings(pd.concat([one, other], ignore_index=True), study)
+    assert not any("identical" in reason for reason in found.obstacles)

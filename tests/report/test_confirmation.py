@@ -134,3 +134,24 @@ def test_one_block_trained_once_more_has_no_interval():
     assert any("Trained 1 time more from other weights, what random search chose scores" in words for words in said)
     assert not any("nan" in words for words in said)
     assert cell(confirmation_table(findings.confirmations)["sd_of_seeds"][0]) == ""
+
+
+def test_blocks_with_unequal_repetitions_are_said_to_have_the_fewest(confirmed):
+    """Where a repetition of one block is missing, the others' means stay, and no more seeds are claimed than all have."""
+    again = confirmed.confirmations
+    less = again[(again["arm"] != "random") | (again["block"] != 2) | (again["repetition"] < 3)]
+    found = Findings(TrialsTable(confirmed.frame, confirmed.study, {}, less)).confirmations
+    assert (found["random"].seeds, found["shifted_grid"].seeds) == (2, 3)
+    whole = Findings(confirmed).confirmations["random"]
+    np.testing.assert_array_equal(np.delete(found["random"].test_again, 2), np.delete(whole.test_again, 2))
+
+
+def test_the_confirmed_difference_is_of_the_blocks_that_both_arms_have(confirmed):
+    """It is the first arm's accuracy trained again minus the second's, block by block."""
+    again = confirmed.confirmations
+    less = again[(again["arm"] != "random") | (again["block"] != 2)]
+    found = Findings(TrialsTable(confirmed.frame, confirmed.study, {}, less))
+    means = again.groupby(["arm", "block"])["test/accuracy"].mean()
+    expected = (means["random"] - means["shifted_grid"]).drop(2)
+    assert found.confirmed_difference.differences == pytest.approx(tuple(expected))
+    assert found.confirmations["random"].blocks == (0, 1, 3, 4, 5)

@@ -34,7 +34,8 @@ def test_an_interval_is_written_at_its_own_precision():
 
 
 @pytest.mark.parametrize(
-    ("p", "text"), [(0.0000001, "p < 0.001"), (0.0196, "p = 0.02"), (0.3333, "p = 0.33"), (1.0, "p = 1")]
+    ("p", "text"),
+    [(0.0000001, "p < 0.001"), (0.001, "p = 0.001"), (0.0196, "p = 0.02"), (0.3333, "p = 0.33"), (1.0, "p = 1")],
 )
 def test_a_p_value_has_no_star(p, text):
     """Two significant digits, or that it is below a thousandth."""
