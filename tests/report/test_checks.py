@@ -256,3 +256,18 @@ def test_configurations_that_are_alike_in_part_are_compared(alike):
         other = one.assign(arm="tpe", trial=9 - one["trial"])
     found = findings(pd.concat([one, other], ignore_index=True), study)
     assert not any("identical" in reason for reason in found.obstacles)
+
+
+def test_a_grid_in_sequence_in_one_block_alone_is_not_flagged():
+    """A shuffled order can look like a walk by chance, so all blocks have to."""
+    study = make_study(arms=(Arm("random"), Arm("grid")), trials=20)
+    shuffled, walk = make_frame(study), sequential(study, tuple(SPACE))
+    frame = walk.where(walk["block"] == 0, shuffled).astype(shuffled.dtypes)
+    assert "sequence" not in "".join([*findings(frame, study).obstacles, *findings(frame, study).notes])
+
+
+def test_of_pilots_alone_the_last_binds():
+    """Where no declaration could have a verdict yet, the budget that was declared last is the one to be held to."""
+    found = findings(provenance=declarations({"blocks": 2, "trials": 12}, {"blocks": 5}))
+    assert found.obstacles == []
+    assert found.notes[0].startswith("A pilot of 2 blocks of 12 trials for each arm came before")
