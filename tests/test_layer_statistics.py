@@ -100,3 +100,14 @@ def test_batch_norm_is_scored_in_batches_too(data):
     history = train([HyperParams(batch_norm=True), HyperParams()], data, replace(CONFIG, epochs=20))
     assert history.batch_accuracy[0] == pytest.approx(history.scores["best/val_accuracy"][0], abs=0.02)
     assert np.isnan(history.batch_accuracy[1])
+
+
+def test_the_step_that_is_measured_is_that_of_the_last_whole_minibatch(data):
+    """Of minibatches of 400, 400 and fewer rows it is the second; at a rate near 0 its gradient is that of the first weights."""
+    config, trial = replace(CONFIG, epochs=1, batch_size=400), HyperParams(learning_rate=1e-12, hidden=(20,), seed=3)
+    found = train([trial], data, config).layers["gradient_norm"][0, 0]
+    order = np.random.default_rng(0).permutation(len(data.train))
+    for rows, measured in ((order[:400], False), (order[400:800], True), (order[800:], False)):
+        _, grads, _ = one_step(data, trial, rows)
+        norms = [np.linalg.norm(w) for w in grads.weights]
+        assert np.allclose(found, norms, rtol=1e-6) == measured

@@ -271,3 +271,10 @@ def test_of_pilots_alone_the_last_binds():
     found = findings(provenance=declarations({"blocks": 2, "trials": 12}, {"blocks": 5}))
     assert found.obstacles == []
     assert found.notes[0].startswith("A pilot of 2 blocks of 12 trials for each arm came before")
+
+
+def test_an_arm_outside_of_the_contrast_that_is_not_complete_is_noted():
+    """It stands in no verdict's way; how many of its trials there are is said."""
+    found = changed(lambda f: f[(f["arm"] != "grid") | (f["trial"] < 20)], arms=(*TWO, Arm("grid")))
+    assert found.obstacles == []
+    assert found.notes == ["Arm 'grid' has 20 of 36 declared trials in a block."]
