@@ -35,11 +35,12 @@ def test_the_order_of_rows_carries_nothing(table, tmp_path):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
-def test_a_csv_cell_never_runs_as_a_formula(tmp_path):
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_a_csv_cell_never_runs_as_a_formula(start, tmp_path):
     """A text that a spreadsheet would take for a formula is written behind an apostrophe."""
-    frame = make_frame(make_study(blocks=1)).assign(run_id='=HYPERLINK("http://x")')
+    frame = make_frame(make_study(blocks=1)).assign(run_id=f'{start}HYPERLINK("http://x")')
     write_table(TrialsTable(frame, make_study(blocks=1)), tmp_path)
-    assert pd.read_csv(tmp_path / "trials.csv")["run_id"].str.startswith("'=").all()
+    assert pd.read_csv(tmp_path / "trials.csv")["run_id"].str.startswith(f"'{start}").all()
 
 
 def broken(**cells):
