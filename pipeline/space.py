@@ -44,7 +44,7 @@ class Float:
             raise UserError(f"low must be below high: got low={self.low!r}, high={self.high!r}. Swap or widen them")
         if self.log and self.low <= 0:
             raise UserError(f"a log scale needs low > 0: got low={self.low!r}. Raise it, or give log=False")
-        check_integer("levels", self.levels, low=1)
+        check_integer("levels", self.levels, low=1, high=GRID_LIMIT)
 
     @property
     def distribution(self) -> BaseDistribution:
@@ -112,10 +112,6 @@ class SearchSpace(Mapping[str, Dimension]):
             if not isinstance(dimension, Dimension):
                 raise UserError(f"SearchSpace: {name}: got {dimension!r}; expected Float(...) or Categorical(...)")
         self._dimensions = dimensions
-        if self.grid_size > GRID_LIMIT:
-            raise UserError(
-                f"SearchSpace: its grid has {self.grid_size:,} points; the limit is {GRID_LIMIT:,}. Give fewer levels"
-            )
 
     def __getitem__(self, name: str) -> Dimension:
         return self._dimensions[name]

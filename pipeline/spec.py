@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from pipeline.errors import UserError
 from pipeline.hparams import EPOCHS_LIMIT, HyperParams, TrainConfig, recorded
-from pipeline.space import Categorical, Dimension, Float, Point, SearchSpace
+from pipeline.space import GRID_LIMIT, Categorical, Dimension, Float, Point, SearchSpace
 from pipeline.validation import (
     check_arguments,
     check_integer,
@@ -127,6 +127,7 @@ class Study:
 
     def __post_init__(self) -> None:
         self._check_kinds()
+        self._check_grid_size()
         check_name("study", self.name)
         check_text("question", self.question, LONGEST_QUESTION)
         check_text("dataset", self.dataset, LONGEST_DATASET)
@@ -167,9 +168,18 @@ class Study:
         if self.pruner is not None:
             check_kind("pruner", self.pruner, Pruner)
 
-    def _check_grids_suffice(self) -> None:
+    def _grids(self) -> list[str]:
+        return [arm.name for arm in self.arms if arm.sampler in ("grid", "shifted_grid")]
+
+    def _check_grid_size(self) -> None:
+        """A space of many hyperparameters is fine without a grid: where no arm visits it and it is not the budget."""
         size = self.space.grid_size
-        grids = [arm.name for arm in self.arms if arm.sampler in ("grid", "shifted_grid")]
+        if size > GRID_LIMIT and (self._grids() or self.trials is None):
+            remedy = "Give fewer levels, or trials and no grid arm"
+            raise UserError(f"space: its grid has {size:,} points; the limit is {GRID_LIMIT:,}. {remedy}")
+
+    def _check_grids_suffice(self) -> None:
+        size, grids = self.space.grid_size, self._grids()
         if grids and self.trials > size:
             raise UserError(
                 f"trials: got {self.trials}; the grid of {grids[0]!r} has {size} points. Give more levels or fewer trials"

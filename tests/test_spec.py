@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pipeline.experiment import Experiment
 from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.lookup import find_study
+from pipeline.search.plan import plan
 from pipeline.spec import Arm, Categorical, Float, SearchSpace, Study
 from studies.random_vs_grid import STUDY
 
@@ -139,3 +140,17 @@ def test_a_study_is_read_anew_each_time(tmp_path, monkeypatch):
         path.write_text(source.format(high))
         assert find_study(str(path), {}).space["l2"].high == high
     assert [file.name for file in tmp_path.iterdir()] == ["again.py"]
+
+
+def test_a_space_whose_grid_nobody_visits_may_have_every_hyperparameter():
+    """Two dozen hyperparameters at once are searched by samplers; only a grid, or a budget of its size, is refused."""
+    space = SearchSpace(
+        learning_rate=Float(0.01, 1),
+        **{name: Float(0.1, 0.5) for name in ("l1", "l2", "rho", "dropout", "momentum")},
+        **{name: Float(0.1, 0.5) for name in ("max_norm", "clip", "beta1", "beta2", "step_factor", "decay_rate")},
+    )
+    study = Study(name="many", question="?", space=space, arms=(Arm("random"), Arm("tpe")), trials=4)
+    assert len(plan(study)) == 4 * study.blocks
+    for changes in ({"arms": (Arm("grid"),)}, {"trials": None}):
+        with pytest.raises(ValueError, match="space: its grid has 531,441 points; the limit is 100,000"):
+            replace(study, **changes)
