@@ -36,6 +36,7 @@ REASONS = {
     "out-of-date database schema": "made by another version of MLflow; if by an older one, make a copy, then run "
     "mlflow db upgrade URI; if by a newer one, install that",
     "already exists": "some of its tables are missing; restore a copy of it, or give another",
+    "must be in the 'active' state": "a run or an experiment that the study needs was deleted; restore it in MLflow first",
     "Max retries exceeded": "the tracking server does not answer",
 }
 """What libraries say of the commonest failures, and the same in words."""
@@ -46,7 +47,9 @@ def store_failure(error: BaseException) -> str:
     kinds = [f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(error).__mro__]
     origin = next((ORIGINS[kind] for kind in kinds if kind in ORIGINS), "")
     said = f"{error} {error.__cause__ or ''}"
-    reason = next((words for phrase, words in REASONS.items() if phrase in said), "") or redact(str(error)).strip()
+    reason = next((words for phrase, words in REASONS.items() if phrase in said), "") or redact(
+        str(error)
+    ).strip().rstrip(".")
     return f"{origin}: {reason.splitlines()[0] if reason else type(error).__name__}" if origin else ""
 
 

@@ -10,7 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
+from mlflow.exceptions import MlflowException
 
+from pipeline.opening import store_failure
 from pipeline.tracking import Tracker, ui_of
 
 TRIALS = "tags.kind = 'trial'"
@@ -330,3 +332,16 @@ def test_ids_of_a_batch_sort_as_its_trials(tracker, study, finish):
     """Whoever sorts runs by id has them in the order of the plan, though all are made in the same millisecond."""
     ids = tracker.record(study, [finish(number) for number in range(20)])
     assert ids == sorted(ids)
+
+
+def test_a_run_that_is_deleted_in_mid_search_is_told_with_its_remedy(either, study, finish):
+    """Whatever needs the deleted run or experiment fails with a line that says to restore it."""
+    either.client.delete_run(either.run_id)
+    with pytest.raises(MlflowException) as deleted_run:
+        either.set_tags({"verdict": "none"})
+    either.client.restore_run(either.run_id)
+    either.client.delete_experiment(either.experiment_id)
+    with pytest.raises(MlflowException) as deleted_experiment:
+        either.record(study, [finish(0)])
+    for error in (deleted_run.value, deleted_experiment.value):
+        assert store_failure(error).endswith("was deleted; restore it in MLflow first")
