@@ -78,7 +78,8 @@ def _check_workers(client: Any, scheduler: str) -> None:
         raise UserError(f"--scheduler: the workers of {scheduler} cannot run babysit ({error})") from None
     if versions != {NETWORK_VERSION}:
         raise UserError(
-            f"--scheduler: workers of {scheduler} have version {versions} of the network; it is {NETWORK_VERSION} here. Install the same babysit there"
+            f"--scheduler: the workers of {scheduler} have version {', '.join(map(str, sorted(versions)))} of the network; "
+            f"expected {NETWORK_VERSION} on each. Install this version of babysit there"
         )
     if rules:
         here, there = (", ".join(names) or "none" for names in (_rules(), rules.pop()))
