@@ -229,8 +229,7 @@ def test_a_deleted_optuna_study_ends_a_search_with_a_line(storage, tiny_study, t
 
     def delete(progress, trial):
         recorded(progress, trial)
-        if trial.plan.arm == "tpe" and trial.plan.number == 2:
-            monkeypatch.setattr(Progress, "recorded", recorded)
+        if trial.plan.key == ("tpe", 0, 2):
             optuna.delete_study(study_name="tiny/tpe/b00", storage=open_storage(storage))
 
     monkeypatch.setattr(Progress, "recorded", delete)
