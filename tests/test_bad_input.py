@@ -519,7 +519,8 @@ def test_a_report_of_no_trial_is_refused(tiny_study, tmp_path, tracking_uri, cap
     Ledger(study, str(tmp_path / "optuna.log")).open(run.info.run_id, {})
     assert main(["report", str(tiny_study)]) == 2
     assert (
-        capsys.readouterr().err == "error: study 'tiny': no trial of it is recorded yet; there is nothing to report\n"
+        capsys.readouterr().err
+        == "error: study 'tiny': no trial of it is recorded yet; there is nothing to report. Run the search first\n"
     )
     assert not (tmp_path / "reports").exists()
 
