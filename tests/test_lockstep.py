@@ -262,3 +262,10 @@ def test_scores_are_taken_on_one_thread(monkeypatch):
         train([HyperParams()], load_block("digits", CONFIG, 0), CONFIG)
     assert len(used) == 2  # before the first step, and of the checkpoint
     assert all(", 1 thread," in words for words in used)
+
+
+def test_the_gap_is_by_how_much_training_rows_score_higher(together):
+    """It is taken at the checkpoint, and is that of two guesses where a trial diverged."""
+    scores = together[1].scores
+    np.testing.assert_array_equal(scores["gap"], scores["train/accuracy"] - scores["best/val_accuracy"])
+    assert (scores["gap"][together[1].diverged] == 0).all()

@@ -155,3 +155,9 @@ def findings_where_one_arm_is_hopeless():
     grid = table.frame["arm"] == "grid"
     scores = table.frame["best/val_accuracy"].where(~grid, 0.2)
     return Findings(replace(table, frame=table.frame.assign(**{"best/val_accuracy": scores})))
+
+
+def test_blocks_that_chance_tells_apart_are_pooled_and_the_later_of_two_medians_counts():
+    """A chi-square test at 0.01 decides on pooling; between the middle two of an even number of blocks nobody is flattered."""
+    assert needed(RANDOM, (20, 100), (9, 100)).method == "binomial, blocks pooled"
+    assert needed(GRID, (10, 10), (1, 10)).median == 5
