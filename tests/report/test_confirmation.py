@@ -146,12 +146,13 @@ def test_blocks_with_unequal_repetitions_are_said_to_have_the_fewest(confirmed):
     np.testing.assert_array_equal(np.delete(found["random"].test_again, 2), np.delete(whole.test_again, 2))
 
 
-def test_the_confirmed_difference_is_of_the_blocks_that_both_arms_have(confirmed):
+@pytest.mark.parametrize("arm", ["random", "shifted_grid"])
+def test_the_confirmed_difference_is_of_the_blocks_that_both_arms_have(arm, confirmed):
     """It is the first arm's accuracy trained again minus the second's, block by block."""
     again = confirmed.confirmations
-    less = again[(again["arm"] != "random") | (again["block"] != 2)]
+    less = again[(again["arm"] != arm) | (again["block"] != 2)]
     found = Findings(TrialsTable(confirmed.frame, confirmed.study, {}, less))
     means = again.groupby(["arm", "block"])["test/accuracy"].mean()
     expected = (means["random"] - means["shifted_grid"]).drop(2)
     assert found.confirmed_difference.differences == pytest.approx(tuple(expected))
-    assert found.confirmations["random"].blocks == (0, 1, 3, 4, 5)
+    assert found.confirmations[arm].blocks == (0, 1, 3, 4, 5)
