@@ -22,6 +22,8 @@ STUDY = Study(
     trials=2,
 )
 
+SCORES = ("best/epoch", "gap", "train/accuracy", "test/accuracy")
+
 
 @pytest.fixture
 def store(tmp_path):
@@ -33,7 +35,7 @@ def finished(arm, block, number, **changes):
     """A finished trial whose best epoch is not its last."""
     result = {
         "curves": {"val/accuracy": [0.1, 0.3, 0.2]},
-        "scores": {"best/val_accuracy": 0.3},
+        "scores": {"best/val_accuracy": 0.3, **dict.fromkeys(SCORES, 0.5)},
         "diverged": False,
         "epochs": 3,
         "seconds": 1.0,

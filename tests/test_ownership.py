@@ -71,7 +71,10 @@ def lock(tmp_path):
 
 def assert_owned(folder):
     """A second owner is refused, in one line that names this process alone."""
-    with pytest.raises(ValueError, match=rf"^study 's' is at work already: process {os.getpid()} records it here$"):
+    with pytest.raises(
+        ValueError,
+        match=rf"^study 's' is at work already: process {os.getpid()} records it here\. Wait for it, or stop it$",
+    ):
         owned(str(folder / "optuna.log"), "s").__enter__()
 
 

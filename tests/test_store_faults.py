@@ -225,11 +225,12 @@ def test_a_deleted_optuna_study_ends_a_search_with_a_line(storage, tiny_study, t
     )
     tiny_study.write_text(source)
     command = ["search", str(tiny_study), "--workers", "1", "--storage", storage]
-    recorded = Progress.recorded
+    recorded, deleted = Progress.recorded, []
 
     def delete(progress, trial):
         recorded(progress, trial)
-        if trial.plan.key == ("tpe", 0, 2):
+        if trial.plan.key == ("tpe", 0, 2) and not deleted:
+            deleted.append(trial.plan.name)
             optuna.delete_study(study_name="tiny/tpe/b00", storage=open_storage(storage))
 
     monkeypatch.setattr(Progress, "recorded", delete)

@@ -10,6 +10,8 @@ from uuid import uuid4
 from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
+from sqlalchemy import literal_column, select, table
+from sqlalchemy.dialects.sqlite import dialect
 
 from pipeline.addresses import artifact_root, sqlite_file
 from pipeline.opening import LOCKED_SECONDS
@@ -55,4 +57,5 @@ def _is_blank(database: sqlite3.Connection) -> bool:
     """Whether it holds no record: MLflow's last step is to add its default experiment."""
     tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     names = {name for (name,) in tables} - set(BOOKKEEPING)
-    return not any(database.execute(f'SELECT 1 FROM "{name}" LIMIT 1').fetchone() for name in names)  # noqa: S608
+    queries = (select(literal_column("1")).select_from(table(name)).compile(dialect=dialect()) for name in names)
+    return not any(database.execute(str(query)).fetchone() for query in queries)
