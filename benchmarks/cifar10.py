@@ -41,7 +41,7 @@ def convolve(conv: str) -> Callable[[], object]:
     import numpy as np
 
     from pipeline.data import Dataset, Split
-    from pipeline.hparams import HyperParams, TrainConfig
+    from pipeline.study.hparams import HyperParams, TrainConfig
     from pipeline.training import run
     from pipeline.training.lockstep import make_tiles
 
@@ -125,7 +125,7 @@ def memory() -> dict[str, float]:
 
     from pipeline.data import load_block
     from pipeline.data.cifar import ARCHIVES
-    from pipeline.hparams import TrainConfig
+    from pipeline.study.hparams import TrainConfig
 
     with tempfile.TemporaryDirectory() as folder:
         os.environ["BABYSIT_DATA_DIR"] = folder

@@ -23,17 +23,17 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pipeline import training
-from pipeline.babysitting.checks import check
-from pipeline.babysitting.diagnosis import diagnose, health
-from pipeline.babysitting.facts import Facts
+from pipeline.checks.suite import check
 from pipeline.data import load_block
+from pipeline.diagnosis.diagnose import diagnose, health
+from pipeline.diagnosis.trial_facts import Facts
 from pipeline.search.plan import plan, tasks
-from pipeline.search.precedents import Precedents
-from pipeline.spec import Study
-from pipeline.task import Task, facts_of, run_task
+from pipeline.search.pruning_history import PruningHistory
+from pipeline.study.spec import Study
 from pipeline.training.lockstep import Prepared, Tile, evaluate
 from pipeline.training.statistics import STATISTICS
-from pipeline.trial import FinishedTrial
+from pipeline.trials.task import Task, facts_of, run_task
+from pipeline.trials.trial import FinishedTrial
 from studies.random_vs_grid import STUDY
 
 
@@ -45,7 +45,7 @@ def train(blocks: int) -> list[FinishedTrial]:
 
 def tasks_of(study: Study) -> list[Task]:
     """The tasks of a study that nothing is recorded of."""
-    return tasks(study, plan(study), Precedents(study, {}), budget_bytes=2**30)
+    return tasks(study, plan(study), PruningHistory(study, {}), budget_bytes=2**30)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from pipeline.processes import LEFTOVER, SHARED_MEMORY
+from pipeline.search.processes import LEFTOVER, SHARED_MEMORY
 
 ROOT = Path(__file__).parent.parent
 TRIALS, MINUTES, WORKERS = 10_000, 30.0, 2
@@ -30,8 +30,7 @@ ROUNDS, STEP = 6, 4
 """Searches in a session, each of so many more trials of every arm in every block."""
 PAUSE, LEAVING_SECONDS = 0.25, 30
 HAUL = """
-from pipeline.hparams import HyperParams, TrainConfig
-from pipeline.spec import Arm, Float, SearchSpace, Study
+from pipeline import Arm, Float, HyperParams, SearchSpace, Study, TrainConfig
 
 STUDY = Study(
     name="haul",

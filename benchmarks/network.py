@@ -73,7 +73,7 @@ def babysit(work: Work, size: int, count: int = 1) -> Side:
     import numpy as np
 
     from pipeline.data import Dataset, Split
-    from pipeline.hparams import HyperParams, TrainConfig
+    from pipeline.study.hparams import HyperParams, TrainConfig
     from pipeline.training import run
     from pipeline.training.lockstep import make_tiles
 
@@ -108,8 +108,8 @@ def products(work: Work) -> Side:
     """The matrix products of a group's steps, in tiles as the group takes them."""
     import numpy as np
 
-    from pipeline.hparams import HyperParams
     from pipeline.nn.dense import SMALL_PRODUCT
+    from pipeline.study.hparams import HyperParams
     from pipeline.training.memory import architecture, tiles_of, trials_per_tile
 
     trial = HyperParams(hidden=work.sizes[1:-1], batch_norm=work.batch_norm)

@@ -54,9 +54,9 @@ def babysit(workers: int, blocks: int) -> dict[str, float]:
 
 def timed_run(workers: int, blocks: int) -> None:
     """Do what the command does with a stopwatch on its parts, and print the readings as the last line."""
-    from pipeline import cli
-    from pipeline.jobs import Job
-    from pipeline.search.ledger import Ledger
+    from pipeline.cli.main import main as cli
+    from pipeline.commands.job import Job
+    from pipeline.storage.optuna_store import OptunaStore
     from pipeline.tracking import Tracker
 
     times: Counter[str] = Counter()
@@ -72,17 +72,17 @@ def timed_run(workers: int, blocks: int) -> None:
         return wrapper
 
     def counted(method: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapper(ledger: Ledger, trials: Mapping[str, Any]) -> Any:
+        def wrapper(optuna_store: OptunaStore, trials: Mapping[str, Any]) -> Any:
             times["trials"] += len(trials)
             times["train"] += sum(trial.result.seconds for trial in trials.values())
-            return method(ledger, trials)
+            return method(optuna_store, trials)
 
         return wrapper
 
     for part in PARTS:
         setattr(Job, part, timed(part, getattr(Job, part)))
     Tracker.record = timed("record", Tracker.record)
-    Ledger.add_all = timed("record", counted(Ledger.add_all))
+    OptunaStore.add_all = timed("record", counted(OptunaStore.add_all))
     if code := cli.main(["run", "random_vs_grid", "--workers", str(workers), "--blocks", str(blocks)]):
         sys.exit(code)
     print(json.dumps(times))

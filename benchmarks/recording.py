@@ -23,8 +23,8 @@ sys.path.insert(0, str(ROOT))  # it is run from the clone, which is never instal
 
 from pipeline.search.plan import planned_trial
 from pipeline.tracking import Tracker
-from pipeline.tracking.client_route import ClientRoute
-from pipeline.trial import FinishedTrial, TrialResult
+from pipeline.tracking.client_writer import ClientRoute
+from pipeline.trials.trial import FinishedTrial, TrialResult
 from studies.random_vs_grid import STUDY
 
 CHUNKS = (1, 8, 32)

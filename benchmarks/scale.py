@@ -24,8 +24,7 @@ ENVIRONMENT = {
 }
 ENVIRONMENT |= {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
 STUDY = """
-from pipeline.hparams import TrainConfig
-from pipeline.spec import Arm, Float, SearchSpace, Study
+from pipeline import Arm, Float, SearchSpace, Study, TrainConfig
 
 STUDY = Study(
     name="scale",
@@ -59,8 +58,8 @@ def measure(trials: int, epochs: int, workers: int) -> Reading:
 
 def search(workers: int) -> None:
     """Search the study of this folder, and print the readings as the last line."""
-    from pipeline import cli
-    from pipeline.jobs import Job
+    from pipeline.cli.main import main as cli
+    from pipeline.commands.job import Job
 
     times: Reading = {}
     whole, planned = Job.search, Job.planned.func

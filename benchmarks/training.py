@@ -37,7 +37,7 @@ def round_of_times() -> dict[str, float]:
     from threadpoolctl import threadpool_limits
 
     from pipeline.data import load_block
-    from pipeline.hparams import HyperParams, TrainConfig
+    from pipeline.study.hparams import HyperParams, TrainConfig
     from pipeline.training import train
 
     config = TrainConfig(epochs=20, batch_size=64)

@@ -1,29 +1,83 @@
 """Babysit: ask one question about training a neural network, get tracked trials and a verdict that holds.
 
-The floors, from the ground up; imports only go down (``tests/test_floors.py`` holds it):
+A study imports all that it is made of from here; each name is loaded when it is first used. The rooms, from the ground up
+(``tests/test_floors.py`` holds that imports only go down):
 
-F0  ``hparams``, ``nn``                     what one network is, and the arithmetic of training it (NumPy only)
-    ``seeds``, ``errors``, ``voice``        where randomness comes from; a job that failed; what is said, how loudly
-    ``validation``                          what is asked of values that people write
-    ``addresses``, ``opening``, ``mounts``  the address of a store, and its opening; what lies on a network
-    ``processes``                           child processes, which end with their parent
-F1  ``space``, ``spec``, ``data``           the words a study is written in; the rows it trains on
-    ``experiment``                          the declaration of one of the lecture's demonstrations
-F2  ``training``                            a lockstep group of trials in, their curves out
-F3  ``trial``, ``task``                     one trial from plan to record; what a worker does
-    ``estimator``                           a scikit-learn classifier over the same core
-    ``babysitting``, ``samplers``, ``pruners``  checks and diagnoses; Optuna's samplers and pruners
-    ``tracking``, ``stores``                MLflow; where the two stores are
-F4  ``search``, ``progress``                plan, train, record, resume; and what is shown meanwhile
-F5  ``report``                              the verdict, its figures and its page
-F6  ``lecture``                             the lecture's demonstrations, held against its numbers
-F7  ``lookup``, ``jobs``, ``stages``        studies by name, the jobs, stages
-    ``manual``, ``manual_trial``            the study of the trials that a person chooses; the training of one
-    ``publication``                         what a study leaves for its readers
-    ``arguments``, ``cli``                  the words of the command line; the verbs
-    ``model``, ``served``, ``portrait``     the best trial's model, kept and registered; its pictures
-    ``model_code``                          the code that a registered model carries
-    ``ui``                                  MLflow UI and Optuna Dashboard, opened and closed together
+===============  =========================================================================================
+``nn``           the arithmetic of one network, or of many side by side, in NumPy alone
+``study``        what a study is: hyperparameters, search space, arms; how its file is loaded
+``data``         data sets, splits, preprocessing
+``training``     a group of trials in, their curves out
+``estimator``    the network as a scikit-learn classifier
+``diagnosis``    a trial's curves put into words
+``checks``       cheap experiments before a study
+``trials``       one trial: its plan, its result, the task of a worker
+``console``      lines, progress and log records on the terminal
+``storage``      addresses, files and locks; the Optuna store
+``tracking``     MLflow: runs, views, registered models
+``search``       the plan, samplers, pruners, workers; what is trained and recorded in which order
+``report``       the verdict, its figures and its page
+``model``        the best trial's model, saved and served
+``lecture``      the lecture's demonstrations
+``commands``     one module for each verb
+``cli``          arguments in, exit code out
+===============  =========================================================================================
+
+Below all of them lie ``errors``, ``seeds``, ``validation`` and ``old_paths``.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pipeline import old_paths
+
+if TYPE_CHECKING:
+    from pipeline.diagnosis.evidence import Evidence as Evidence
+    from pipeline.diagnosis.trial_facts import Finding as Finding
+    from pipeline.study.experiment import Experiment as Experiment
+    from pipeline.study.hparams import HyperParams as HyperParams
+    from pipeline.study.hparams import TrainConfig as TrainConfig
+    from pipeline.study.space import Categorical as Categorical
+    from pipeline.study.space import Float as Float
+    from pipeline.study.space import SearchSpace as SearchSpace
+    from pipeline.study.spec import Arm as Arm
+    from pipeline.study.spec import Pruner as Pruner
+    from pipeline.study.spec import Stage as Stage
+    from pipeline.study.spec import Study as Study
+
 __version__ = "0.1.0"
+
+PUBLIC = {
+    "Arm": "study.spec",
+    "Categorical": "study.space",
+    "Evidence": "diagnosis.evidence",
+    "Experiment": "study.experiment",
+    "Finding": "diagnosis.trial_facts",
+    "Float": "study.space",
+    "HyperParams": "study.hparams",
+    "Pruner": "study.spec",
+    "SearchSpace": "study.space",
+    "Stage": "study.spec",
+    "Study": "study.spec",
+    "TrainConfig": "study.hparams",
+}
+"""The module that each public name is in."""
+
+__all__ = list(PUBLIC)
+
+old_paths.install()
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used, so that ``babysit --help`` loads none of them."""
+    if name not in PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{PUBLIC[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *PUBLIC})

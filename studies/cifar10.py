@@ -1,7 +1,6 @@
 """Is random search better than grid search on CIFAR-10? Asked of the network of the lecture: 50 hidden units, 5 epochs."""
 
-from pipeline.hparams import HyperParams, TrainConfig
-from pipeline.spec import Arm, Float, SearchSpace, Study
+from pipeline import Arm, Float, HyperParams, SearchSpace, Study, TrainConfig
 
 STUDY = Study(
     name="cifar10",

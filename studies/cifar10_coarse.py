@@ -1,7 +1,6 @@
 """From coarse to fine on CIFAR-10, as the lecture has it: 50 hidden units, 100 short trials, then 100 longer ones around the best."""
 
-from pipeline.hparams import HyperParams, TrainConfig
-from pipeline.spec import Arm, Float, SearchSpace, Stage, Study
+from pipeline import Arm, Float, HyperParams, SearchSpace, Stage, Study, TrainConfig
 
 STUDY = Study(
     name="cifar10_coarse",

@@ -1,7 +1,6 @@
 """How many convolutions take CIFAR-10 from the lecture's 0.53 to the 0.65-0.70 that the course asks for? Within 10 epochs."""
 
-from pipeline.hparams import HyperParams, TrainConfig
-from pipeline.spec import Arm, Categorical, Float, SearchSpace, Study
+from pipeline import Arm, Categorical, Float, HyperParams, SearchSpace, Study, TrainConfig
 
 STUDY = Study(
     name="cifar10_conv",

@@ -1,7 +1,6 @@
 """How far does a network without convolutions get on CIFAR-10? More units, batch norm and dropout aim at 0.55 and more."""
 
-from pipeline.hparams import HyperParams, TrainConfig
-from pipeline.spec import Arm, Categorical, Float, SearchSpace, Study
+from pipeline import Arm, Categorical, Float, HyperParams, SearchSpace, Study, TrainConfig
 
 STUDY = Study(
     name="cifar10_mlp",

@@ -1,7 +1,6 @@
 """A first look at CIFAR-10 in about a minute: 5,000 of the images to learn from, and all of the test batch."""
 
-from pipeline.hparams import HyperParams, TrainConfig
-from pipeline.spec import Arm, Float, SearchSpace, Study
+from pipeline import Arm, Float, HyperParams, SearchSpace, Study, TrainConfig
 
 STUDY = Study(
     name="cifar10_subset",

@@ -1,6 +1,6 @@
 """Which activation functions saturate, die, or learn fast? The lecture's experiments 1.1 to 1.5."""
 
-from pipeline.experiment import Experiment
+from pipeline import Experiment
 
 STUDY = Experiment(
     name="lecture_activations",

@@ -1,6 +1,6 @@
 """Do the lecture's first steps with a network on images come out as it says? The lecture's experiments 5.1 to 5.7."""
 
-from pipeline.experiment import Experiment
+from pipeline import Experiment
 
 STUDY = Experiment(
     name="lecture_babysitting",

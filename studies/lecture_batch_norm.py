@@ -1,6 +1,6 @@
 """What does batch normalisation free a network from? The lecture's experiments 4.1 to 4.6."""
 
-from pipeline.experiment import Experiment
+from pipeline import Experiment
 
 STUDY = Experiment(
     name="lecture_batch_norm",

@@ -1,6 +1,6 @@
 """Does a wide, short search say where a finer one should look? The lecture's experiments 6.1 to 6.3."""
 
-from pipeline.experiment import Experiment
+from pipeline import Experiment
 
 STUDY = Experiment(
     name="lecture_coarse_to_fine",

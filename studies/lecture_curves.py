@@ -1,6 +1,6 @@
 """Does every kind of loss curve get its right word? The lecture's experiments 7.1 to 7.5."""
 
-from pipeline.experiment import Experiment
+from pipeline import Experiment
 
 STUDY = Experiment(
     name="lecture_curves",

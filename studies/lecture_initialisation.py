@@ -1,6 +1,6 @@
 """Which initial weights let a signal through ten layers? The lecture's experiments 3.0 to 3.5."""
 
-from pipeline.experiment import Experiment
+from pipeline import Experiment
 
 STUDY = Experiment(
     name="lecture_initialisation",

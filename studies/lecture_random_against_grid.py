@@ -1,6 +1,6 @@
 """Why do nine random trials see more than a grid of nine? The lecture's experiments 6.4 and 6.5."""
 
-from pipeline.experiment import Experiment
+from pipeline import Experiment
 
 STUDY = Experiment(
     name="lecture_random_against_grid",

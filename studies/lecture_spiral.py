@@ -1,6 +1,6 @@
 """What can a hidden layer tell apart that a linear classifier cannot? The lecture's experiments 9."""
 
-from pipeline.experiment import Experiment
+from pipeline import Experiment
 
 STUDY = Experiment(
     name="lecture_spiral",

@@ -1,7 +1,6 @@
 """Is random search better than grid search? Bergstra and Bengio's question (2012), asked of a small network on digits."""
 
-from pipeline.hparams import TrainConfig
-from pipeline.spec import Arm, Categorical, Float, SearchSpace, Study
+from pipeline import Arm, Categorical, Float, SearchSpace, Study, TrainConfig
 
 STUDY = Study(
     name="random_vs_grid",

@@ -34,8 +34,7 @@ def tracking_uri(empty_mlflow_db, tmp_path, monkeypatch):
 
 
 TINY_STUDY = """
-from pipeline.hparams import TrainConfig
-from pipeline.spec import Arm, Categorical, Float, SearchSpace, Study
+from pipeline import Arm, Categorical, Float, SearchSpace, Study, TrainConfig
 
 STUDY = Study(
     name="tiny",

@@ -16,13 +16,12 @@ from mlflow import MlflowClient
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from pipeline.cli import main
-from pipeline.lookup import find_study
-from pipeline.search.ledger import Ledger
+from pipeline.cli.main import main
+from pipeline.storage.optuna_store import OptunaStore
+from pipeline.study.loading import find_study
 
 HEAD = """\
-from pipeline.hparams import HyperParams, TrainConfig
-from pipeline.spec import Arm, Categorical, Float, Pruner, SearchSpace, Study
+from pipeline import Arm, Categorical, Float, HyperParams, Pruner, SearchSpace, Study, TrainConfig
 """
 SPACE = "learning_rate=Float(0.01, 1, log=True)"
 
@@ -443,7 +442,7 @@ def test_a_report_of_what_is_not_recorded_names_what_is(tracking_uri, tmp_path, 
     """A study that the store does not hold is told with those that it does, and nothing is added."""
     (tmp_path / "study.py").write_text(study())
     (tmp_path / "other.py").write_text(study(name="'other'"))
-    Ledger(find_study("study.py", {}), "optuna.log").open("0" * 32, {})
+    OptunaStore(find_study("study.py", {}), "optuna.log").open("0" * 32, {})
     before = (tmp_path / "optuna.log").read_bytes()
     assert main(["report", "other.py"]) == 2
     assert capsys.readouterr().err.endswith("optuna.log; recorded there: bad\n")
@@ -516,7 +515,7 @@ def test_a_report_of_no_trial_is_refused(tiny_study, tmp_path, tracking_uri, cap
     """A study of which no trial is recorded yet has no report: that is said, and no file of one is written."""
     study = find_study(str(tiny_study), {})
     run = MlflowClient(tracking_uri=tracking_uri).create_run("0")
-    Ledger(study, str(tmp_path / "optuna.log")).open(run.info.run_id, {})
+    OptunaStore(study, str(tmp_path / "optuna.log")).open(run.info.run_id, {})
     assert main(["report", str(tiny_study)]) == 2
     assert (
         capsys.readouterr().err
@@ -572,7 +571,7 @@ def test_a_network_file_system_is_warned_of(tiny_study, tmp_path, tracking_uri, 
     """Stores on NFS are used, with a warning that names the file and the kind; a disk within it has none."""
     table = tmp_path / "mounts"
     table.write_text(f"server:/x {tmp_path.parent} nfs4 rw 0 0\nproc /proc proc rw 0 0\n")
-    monkeypatch.setattr("pipeline.mounts.MOUNTS", table)
+    monkeypatch.setattr("pipeline.storage.mounts.MOUNTS", table)
     assert main(["train", str(tiny_study), "--epochs", "1"]) == 0
     assert f"warning: {tmp_path / 'optuna.log'} is on nfs4, where locks may not hold" in capsys.readouterr().out
     table.write_text(f"server:/x {tmp_path.parent} nfs4 rw 0 0\n/dev/sda {tmp_path} ext4 rw 0 0\n")
@@ -626,5 +625,5 @@ def test_arms_may_differ_in_case_alone(tiny_study, tmp_path, tracking_uri):
         )
     )
     assert main(["search", str(tiny_study), "--workers", "1"]) == 0
-    table = Ledger(find_study(str(tiny_study), {}), str(tmp_path / "optuna.log")).table()
+    table = OptunaStore(find_study(str(tiny_study), {}), str(tmp_path / "optuna.log")).table()
     assert table["arm"].value_counts().to_dict() == {"a": 12, "A": 12}

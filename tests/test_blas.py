@@ -10,13 +10,13 @@ import optuna
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.lookup import find_study
-from pipeline.report import write_report
 from pipeline.report.table import read_table
-from pipeline.search.ledger import Ledger
+from pipeline.report.writer import write_report
 from pipeline.search.plan import make_task, plan
-from pipeline.task import run_task
+from pipeline.storage.optuna_store import OptunaStore
+from pipeline.study.loading import find_study
 from pipeline.training.blas import blas
+from pipeline.trials.task import run_task
 
 KERNELS = ("Haswell", "Sandybridge")
 
@@ -36,13 +36,13 @@ def test_blas_is_named_with_its_version_and_numpys():
 def test_a_study_records_each_library_once(tiny_study, tmp_path):
     """Every trial has its library, a study the list of them; trials of an older version, which have none, add nothing."""
     study = find_study(str(tiny_study), {})
-    ledger = Ledger(study, str(tmp_path / "optuna.log"))
-    ledger.open("run", {})
+    optuna_store = OptunaStore(study, str(tmp_path / "optuna.log"))
+    optuna_store.open("run", {})
     first, *_ = run_task(make_task(study, [plan(study)[0]]))
     assert ", 1 thread," in first.blas
     for name in ("", first.blas, "another", first.blas):
-        ledger.note_blas([replace(first, blas=name)])
-    assert Ledger(study, str(tmp_path / "optuna.log")).blas == [first.blas, "another"]
+        optuna_store.note_blas([replace(first, blas=name)])
+    assert OptunaStore(study, str(tmp_path / "optuna.log")).blas == [first.blas, "another"]
 
 
 @pytest.mark.slow
@@ -60,9 +60,9 @@ def test_a_study_that_is_resumed_on_another_kernel_says_so(tiny_study, tracking_
     assert "The trials were trained on 2 BLAS set-ups" in (folder / "report.md").read_text()
     write_report(read_table(folder / "trials.parquet"), again)
     assert (again / "report.md").read_bytes() == (folder / "report.md").read_bytes()
-    ledger = Ledger(find_study(str(tiny_study), {}), str(tmp_path / "optuna.log"))
-    assert [kernel in words for kernel, words in zip(KERNELS, ledger.blas, strict=True)] == [True, True]
-    summaries = optuna.get_all_study_summaries(ledger.storage)
-    assert ledger.blas in [summary.user_attrs.get("blas") for summary in summaries]
-    tags = MlflowClient(tracking_uri=tracking_uri).get_run(ledger.parent_run).data.tags
-    assert tags["blas"] == "; ".join(ledger.blas)
+    optuna_store = OptunaStore(find_study(str(tiny_study), {}), str(tmp_path / "optuna.log"))
+    assert [kernel in words for kernel, words in zip(KERNELS, optuna_store.blas, strict=True)] == [True, True]
+    summaries = optuna.get_all_study_summaries(optuna_store.storage)
+    assert optuna_store.blas in [summary.user_attrs.get("blas") for summary in summaries]
+    tags = MlflowClient(tracking_uri=tracking_uri).get_run(optuna_store.parent_run).data.tags
+    assert tags["blas"] == "; ".join(optuna_store.blas)

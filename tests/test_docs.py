@@ -11,20 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.arguments import VERBS, parser
-from pipeline.babysitting.facts import RULE_FAILED
-from pipeline.babysitting.rules import RULES
-from pipeline.experiment import DEMONSTRATIONS, Experiment
-from pipeline.hparams import PREPROCESSING_NAMES, HyperParams, TrainConfig
-from pipeline.lookup import find_study
+from pipeline.cli.arguments import VERBS, parser
+from pipeline.diagnosis.rules import RULES
+from pipeline.diagnosis.trial_facts import RULE_FAILED
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.initializers import INITIALIZERS
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import SCHEDULES
-from pipeline.pruners import PRUNERS
 from pipeline.report.verdict import LABELS
-from pipeline.samplers import ADAPTIVE, GRIDS, PLANNED
-from pipeline.spec import Arm, Categorical, Float, Pruner, Stage, Study
+from pipeline.search.pruners import PRUNERS
+from pipeline.search.samplers import ADAPTIVE, GRIDS, PLANNED
+from pipeline.study.experiment import DEMONSTRATIONS, Experiment
+from pipeline.study.hparams import PREPROCESSING_NAMES, HyperParams, TrainConfig
+from pipeline.study.loading import find_study
+from pipeline.study.spec import Arm, Categorical, Float, Pruner, Stage, Study
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -12,10 +12,10 @@ from collections import Counter
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.cli import main
-from pipeline.lookup import find_study
-from pipeline.search.ledger import Ledger
+from pipeline.cli.main import main
 from pipeline.search.plan import plan
+from pipeline.storage.optuna_store import OptunaStore
+from pipeline.study.loading import find_study
 
 SEED = int(os.environ.get("FAULTS_SEED", "20261122"))
 
@@ -59,7 +59,7 @@ def audit(study_path, folder, tracking_uri):
     """Exactly the planned set, once each, the same in both stores, every curve whole, and nothing left RUNNING."""
     study = find_study(str(study_path), {})
     planned = {trial.key: trial for trial in plan(study)}
-    recorded = Ledger(study, str(folder / "optuna.log")).recorded()
+    recorded = OptunaStore(study, str(folder / "optuna.log")).recorded()
     assert recorded.keys() == planned.keys()
     client = MlflowClient(tracking_uri=tracking_uri)
     experiments = [e.experiment_id for e in client.search_experiments()]
@@ -78,7 +78,9 @@ def audit(study_path, folder, tracking_uri):
         assert run.data.metrics["best/val_accuracy"] == trial.value
     assert not client.search_runs(experiments, "status = 'RUNNING'")
     again = [
-        record for records in Ledger(study, str(folder / "optuna.log")).confirmations().values() for record in records
+        record
+        for records in OptunaStore(study, str(folder / "optuna.log")).confirmations().values()
+        for record in records
     ]
     assert len(again) == study.confirm * study.blocks * len(study.arms)
     repeated = client.search_runs(experiments, "tags.kind = 'confirmation' and status = 'FINISHED'", max_results=5000)
@@ -126,7 +128,7 @@ def test_a_study_cut_short_before_its_run_was_recorded_goes_on_with_it(
         experiment = client.create_experiment("given")
         monkeypatch.setenv("MLFLOW_RUN_ID", client.create_run(experiment).info.run_id)
     with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "open", lambda *_: 1 / 0)
+        patch.setattr(OptunaStore, "open", lambda *_: 1 / 0)
         patch.setattr("pipeline.tracking.Tracker.finish", lambda *_: None)  # a killed process does not get to it
         with pytest.raises(ZeroDivisionError):
             main(["search", str(tiny_study), "--workers", "1"])

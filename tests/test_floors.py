@@ -1,4 +1,4 @@
-"""The floors of the house: what each module may import, read from the imports themselves."""
+"""The rooms and their order: what each module may import, read from the imports themselves."""
 
 import ast
 import re
@@ -8,59 +8,35 @@ import pytest
 
 import pipeline
 
-ROOT = Path(__file__).parent.parent
-FLOORS = (
-    (
-        "pipeline.addresses",
-        "pipeline.errors",
-        "pipeline.hparams",
-        "pipeline.mounts",
-        "pipeline.nn",
-        "pipeline.opening",
-        "pipeline.processes",
-        "pipeline.seeds",
-        "pipeline.validation",
-        "pipeline.voice",
-    ),
-    ("pipeline.space", "pipeline.spec", "pipeline.data", "pipeline.experiment"),
-    ("pipeline.training",),
-    (
-        "pipeline.trial",
-        "pipeline.task",
-        "pipeline.estimator",
-        "pipeline.babysitting",
-        "pipeline.samplers",
-        "pipeline.pruners",
-        "pipeline.stores",
-        "pipeline.tracking",
-    ),
-    ("pipeline.search", "pipeline.progress"),
-    ("pipeline.report",),
-    ("pipeline.lecture",),
-    (
-        "pipeline.lookup",
-        "pipeline.jobs",
-        "pipeline.manual",
-        "pipeline.manual_trial",
-        "pipeline.publication",
-        "pipeline.stages",
-        "pipeline.model",
-        "pipeline.model_code",
-        "pipeline.portrait",
-        "pipeline.served",
-        "pipeline.ui",
-        "pipeline.arguments",
-        "pipeline.cli",
-        "pipeline.__main__",
-    ),
+ROOT = Path(__file__).parents[1]
+GROUND = ("errors", "seeds", "validation", "old_paths")
+ROOMS = (
+    "nn",
+    "study",
+    "data",
+    "training",
+    "estimator",
+    "diagnosis",
+    "checks",
+    "trials",
+    "console",
+    "storage",
+    "tracking",
+    "search",
+    "report",
+    "model",
+    "lecture",
+    "commands",
+    "cli",
 )
-ROOMS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+ORDER = {name: place for place, name in enumerate((*GROUND, *ROOMS))}
 ALLOWED = {
-    "optuna": {"pipeline.space", "pipeline.samplers", "pipeline.pruners", "pipeline.search", "pipeline.report"},
-    "mlflow": {"pipeline.tracking"},
-    "matplotlib": {"pipeline.report"},
+    "optuna": {"study.space", "search", "storage", "report"},
+    "mlflow": {"tracking"},
+    "matplotlib": {"report"},
 }
-STUDIES_MAY = {"pipeline.spec", "pipeline.hparams", "pipeline.experiment"}
+"""The modules or rooms that may import a library."""
+NUMPY_ALONE = {"numpy", "pipeline", "__future__", "collections", "dataclasses", "functools", "math", "typing"}
 
 
 def name_of(path):
@@ -69,93 +45,95 @@ def name_of(path):
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports_of(source, package=""):
+def imports_of(source):
     """Every module that is imported, at the top or inside a function, with ``from a import b`` read as ``a.b`` too."""
-    found = set()
+    imported = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*parents, *([node.module] if node.module else [])])
-            found |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
-    return found
+            assert node.level == 0, "an import names its whole path"
+            imported |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return imported
+
+
+def modules_of(imported):
+    """The modules among these names; a package is not one of them where a module inside of it is what is imported."""
+    modules = imported & set(MODULES)
+    return modules - {module.rpartition(".")[0] for module in modules}
 
 
 def room_of(module):
-    """The room a module is in: itself, or the package of ``pipeline`` that holds it."""
-    return ".".join(module.split(".")[:2])
+    """The room of ``pipeline`` that a module is in, or the loose module itself."""
+    return module.split(".")[1]
 
 
 def wrongs(module, imported):
-    """What is wrong with these imports, in words."""
-    room, top = room_of(module), {name.split(".")[0] for name in imported}
-    rooms = {room_of(name) for name in imported if name.startswith("pipeline.")} & set(ROOMS)
-    if room.startswith("studies"):
-        own = {name for name in imported if name.startswith("pipeline")} - {"pipeline"}
-        return [f"{module} imports {name}" for name in own if room_of(name) not in STUDIES_MAY]
-    if room not in ROOMS:
-        return [f"{module} has no floor"]
-    climbs = [f"{module} climbs to {name}" for name in rooms if ROOMS[name] > ROOMS[room]]
-    strangers = [f"{module} imports {name}" for name in top & set(ALLOWED) if room not in ALLOWED[name]]
-    strangers += [f"{module} imports studies"] if "studies" in top else []
-    if room == "pipeline.nn":
-        foreign = top - {"numpy", "pipeline", "__future__", "collections", "dataclasses", "functools", "math", "typing"}
-        foreign -= {"scipy"} if module == "pipeline.nn.products" else set()
-        strangers += [f"{module} imports {name}" for name in foreign]
-    return climbs + strangers
+    """What is wrong with a module's imports, one text each."""
+    libraries = {name.split(".")[0] for name in imported}
+    if module.startswith("studies"):
+        public = {"pipeline", *(f"pipeline.{name}" for name in pipeline.__all__)}
+        return [f"{module} imports {name}" for name in imported - public if name.startswith("pipeline")]
+    room = room_of(module)
+    if room == "__main__":
+        return []
+    rooms = {room_of(name) for name in imported if name.startswith("pipeline.")} & set(ORDER)
+    faults = [f"{module} climbs to {name}" for name in rooms if ORDER[name] > ORDER[room]]
+    inside = module.removeprefix("pipeline.")
+    faults += [f"{module} imports {name}" for name in libraries & set(ALLOWED) if not {inside, room} & ALLOWED[name]]
+    faults += [f"{module} imports studies"] if "studies" in libraries else []
+    if room == "nn":
+        extra = {"scipy"} if module == BLAS else set()
+        faults += [f"{module} imports {name}" for name in libraries - NUMPY_ALONE - extra]
+    return faults
 
 
+BLAS = "pipeline.nn.products"
+"""The one module of ``nn`` that calls SciPy's BLAS."""
 SOURCES = sorted(p for folder in ("pipeline", "studies") for p in (ROOT / folder).rglob("*.py"))
-IMPORTS = {
-    name_of(path): imports_of(path.read_text(), package=".".join(path.relative_to(ROOT).parts[:-1])) for path in SOURCES
-}
+IMPORTS = {name_of(path): imports_of(path.read_text()) for path in SOURCES}
+MODULES = sorted(set(IMPORTS) - {"pipeline", "studies"})
 
 
-def test_every_module_is_on_a_floor():
-    """A module that is new is given its place before it is used."""
-    rooms = {room_of(name) for name in IMPORTS if name.startswith("pipeline.")}
-    assert rooms <= set(ROOMS)
+def test_every_module_is_in_a_room():
+    """A new room, or a new module that lies loose in ``pipeline``, is given its place in the order before it is used."""
+    assert {room_of(name) for name in MODULES if name.startswith("pipeline.")} == {*ORDER, "__main__"}
 
 
-@pytest.mark.parametrize("module", sorted(set(IMPORTS) - {"pipeline"}))
+@pytest.mark.parametrize("module", MODULES)
 def test_imports_only_go_down(module):
-    """No module imports from a floor above its own, or a library that belongs to another room."""
+    """No module imports from a room above its own, or a library that belongs to another room."""
     assert wrongs(module, IMPORTS[module]) == []
 
 
-def test_no_room_imports_in_a_circle():
-    """Inside a floor imports go one way: some order of the rooms has each import only from those before it."""
-    needs = {room: set() for room in ROOMS}
-    for module, imported in IMPORTS.items():
-        if (room := room_of(module)) in needs:
-            needs[room] |= {room_of(name) for name in imported} & set(ROOMS) - {room}
-    while free := {room for room, below in needs.items() if not below}:
-        needs = {room: below - free for room, below in needs.items() if room not in free}
+def test_modules_do_not_import_in_a_circle():
+    """Inside the rooms, too, imports go one way: some order of the modules has each import only from those before it."""
+    needs = {module: modules_of(imported) - {module} for module, imported in IMPORTS.items()}
+    while free := {module for module, below in needs.items() if not below}:
+        needs = {module: below - free for module, below in needs.items() if module not in free}
     assert needs == {}
 
 
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("pipeline.training", "from pipeline.search import run"),
+        ("pipeline.training.lockstep", "from pipeline.search import plan"),
         ("pipeline.nn.layers", "def f():\n    import scipy.special"),
-        ("pipeline.hparams", "from pipeline import spec"),
-        ("pipeline.search", "import mlflow.tracking"),
-        ("pipeline.cli", "from optuna import load_study"),
-        ("pipeline.samplers", "import studies.random_vs_grid"),
-        ("pipeline.babysitting.checks", "import matplotlib.pyplot as plt"),
-        ("studies.mine", "from pipeline.search import run"),
+        ("pipeline.nn.layers", "from pipeline.study import hparams"),
+        ("pipeline.search.plan", "import mlflow.tracking"),
+        ("pipeline.cli.main", "from optuna import load_study"),
+        ("pipeline.study.spec", "from optuna import load_study"),
+        ("pipeline.search.samplers", "import studies.random_vs_grid"),
+        ("pipeline.checks.suite", "import matplotlib.pyplot as plt"),
+        ("studies.mine", "from pipeline.search.plan import plan"),
     ],
 )
-def test_a_climb_is_seen(module, source):
-    """The reader of imports sees a climb, a stranger's library, and an import inside a function."""
+def test_a_fault_is_seen(module, source):
+    """The reader of imports sees an import from above, a library of another room, and an import inside a function."""
     assert wrongs(module, imports_of(source)) != []
 
 
 def test_the_package_lists_its_rooms():
-    """The docstring of ``pipeline`` names every room on its own floor."""
-    lists = re.split(r"^F\d  ", pipeline.__doc__, flags=re.MULTILINE)[1:]
-    for rooms, text in zip(FLOORS, lists, strict=True):
-        expected = {room.removeprefix("pipeline.") for room in rooms} - {"__main__"}
-        assert set(re.findall(r"``(\w+)``", text)) == expected
+    """The docstring of ``pipeline`` names every room, in the order of the floors, and the modules below them."""
+    assert tuple(re.findall(r"^``(\w+)`` ", pipeline.__doc__, flags=re.MULTILINE)) == ROOMS
+    assert all(f"``{name}``" in pipeline.__doc__ for name in GROUND)

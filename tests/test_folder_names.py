@@ -16,10 +16,10 @@ import pytest
 from optuna.storages import RDBStorage
 from sqlalchemy import create_engine
 
-from pipeline.addresses import normalised, sqlite_address, sqlite_file
-from pipeline.publication import dashboard_command, mlflow_command
-from pipeline.search.storage import open_storage
-from pipeline.stores import resolve_stores
+from pipeline.commands.report import dashboard_command, mlflow_command
+from pipeline.storage.addresses import normalised, sqlite_address, sqlite_file
+from pipeline.storage.backends import open_storage
+from pipeline.storage.stores import resolve_stores
 
 NAMES = (
     "plain",

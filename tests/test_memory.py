@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 
 from pipeline.data import load_block
-from pipeline.hparams import HyperParams, TrainConfig
+from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import train, trials_per_group
 
 BUDGET = 2**26

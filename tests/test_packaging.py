@@ -12,7 +12,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from pipeline import __version__
-from pipeline.cli import parser
+from pipeline.cli.main import parser
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.data import Dataset, Split
-from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.initializers import INITIALIZERS
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import SCHEDULES
 from pipeline.report.curves import Pool
-from pipeline.spec import Arm, Categorical, Float, SearchSpace, Study
+from pipeline.study.hparams import HyperParams, TrainConfig
+from pipeline.study.spec import Arm, Categorical, Float, SearchSpace, Study
 from pipeline.training import train
 
 ANY_RATE = st.floats(0, 1e6, allow_subnormal=False)

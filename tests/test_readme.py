@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.arguments import FLAGS, VERBS
+from pipeline.cli.arguments import FLAGS, VERBS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from pipeline.cli import main
+from pipeline.cli.main import main
 
 ARCHIVE = Path(__file__).parent / "recorded" / "stores.tar.gz"
 FOLDER_THEN = "/tmp/fx"  # noqa: S108  the folder of the recorded artifacts
@@ -21,8 +21,7 @@ MOVES = (
     "UPDATE runs SET artifact_uri = replace(artifact_uri, ?, ?)",
 )
 RECORDED = """
-from pipeline.hparams import TrainConfig
-from pipeline.spec import Arm, Categorical, Float, SearchSpace, Study
+from pipeline import Arm, Categorical, Float, SearchSpace, Study, TrainConfig
 
 STUDY = Study(
     name="recorded",
@@ -41,8 +40,7 @@ STUDY = Study(
 )
 """
 PRUNED = """
-from pipeline.hparams import HyperParams, TrainConfig
-from pipeline.spec import Arm, Categorical, Float, Pruner, SearchSpace, Stage, Study
+from pipeline import Arm, Categorical, Float, HyperParams, Pruner, SearchSpace, Stage, Study, TrainConfig
 
 STUDY = Study(
     name="pruned",

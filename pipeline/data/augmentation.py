@@ -7,8 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from pipeline.hparams import TrainConfig
-from pipeline.nn.blocks import image_of
+from pipeline.nn.conv_text import image_of
+from pipeline.study.hparams import TrainConfig
 
 PADDING = 4
 """By how many pixels a crop may be off; it is filled up with zeros, the mean of centred pixels (He et al. 2015)."""

@@ -18,7 +18,7 @@ from pipeline.data.rows import Loader, Rows, chunks, digest
 from pipeline.data.tables import DOORS, is_table, load_table
 from pipeline.data.transform import Transform
 from pipeline.errors import UserError
-from pipeline.hparams import TrainConfig
+from pipeline.study.hparams import TrainConfig
 from pipeline.validation import check_choice
 
 BLOCKS, BLOCKS_BYTES = 4, 2**28

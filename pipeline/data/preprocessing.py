@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.data.rows import by_columns, chunks
 from pipeline.data.transform import Transform
 from pipeline.errors import UserError
-from pipeline.hparams import PREPROCESSING_NAMES
+from pipeline.study.hparams import PREPROCESSING_NAMES
 from pipeline.validation import check_choice
 
 EPSILON = 1e-5

@@ -21,13 +21,13 @@ from pipeline.data.transform import Transform
 from pipeline.errors import UserError
 from pipeline.estimator.built import check_same
 from pipeline.estimator.labels import encode, labels_of
-from pipeline.estimator.outcome import Patience, check_finite, curves_of, train_one
 from pipeline.estimator.prediction import NUMBERS, probabilities, transform_of, width
+from pipeline.estimator.progress import Patience, check_finite, curves_of, train_one
 from pipeline.estimator.settings import HYPERPARAMETERS, Settings
 from pipeline.estimator.state import all_or_nothing, plain
-from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.nn.layers import Array
 from pipeline.nn.network import Network, set_dropout
+from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import CURVES, Record, Watch, all_go_on, run
 from pipeline.training.lockstep import Tile, make_tiles
 from pipeline.validation import check_flag, check_integer, check_number
@@ -40,7 +40,7 @@ LEAST_SHARE = 1e-6
 class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  # scikit-learn has no types
     """A neural network of dense layers, trained by minibatches on the softmax cross-entropy.
 
-    The parameters down to ``conv`` are those of :class:`pipeline.hparams.HyperParams`, by the names that they have
+    The parameters down to ``conv`` are those of :class:`pipeline.study.hparams.HyperParams`, by the names that they have
     in studies and records, so that the best point of a search can be given as it is.
 
     - ``max_iter`` counts the epochs that :meth:`fit` takes, and those that schedules run over.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.hparams import HyperParams
+from pipeline.study.hparams import HyperParams
 
 SHAPING = ("hidden", "activation", "batch_norm", "layer_norm", "dropout", "conv")
 """The hyperparameters that layers are made from."""

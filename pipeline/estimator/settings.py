@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from pipeline.errors import UserError
 from pipeline.estimator.built import built_of
 from pipeline.estimator.state import plain
-from pipeline.hparams import HyperParams, TrainConfig
+from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.validation import check_integer, check_sizes
 
 HYPERPARAMETERS = tuple(f.name for f in fields(HyperParams) if f.name != "seed")

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pipeline.errors import UserError
-from pipeline.experiment import Experiment
+from pipeline.study.experiment import Experiment
 
 if TYPE_CHECKING:
     from pipeline.lecture.outcome import Outcome

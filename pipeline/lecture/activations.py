@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.lecture.digits import load_digits
-from pipeline.lecture.outcome import Claim, Outcome, Row, at_least, at_most, near, shown
-from pipeline.lecture.pictures import lines
+from pipeline.lecture.outcome import Claim, Outcome, at_least, at_most, near, shown
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.layers import Array
+from pipeline.report.figures.plots import Row, lines
 from pipeline.report.style import Plot
+from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import History, train
 
 CONFIG = TrainConfig(epochs=60, batch_size=100)

@@ -8,17 +8,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.babysitting.diagnosis import diagnose, health
-from pipeline.babysitting.facts import Facts
 from pipeline.data import Dataset, Split
-from pipeline.hparams import HyperParams, TrainConfig
+from pipeline.diagnosis.diagnose import diagnose, health
+from pipeline.diagnosis.trial_facts import Facts
 from pipeline.lecture.digits import SCALE, load_digits
 from pipeline.lecture.images import SHAPE, Pictures, load_images
 from pipeline.lecture.networks import first_layer, fit_network
-from pipeline.lecture.outcome import Claim, Outcome, Row, at_least, at_most, near, shown
-from pipeline.lecture.pictures import Lines, images, lines
+from pipeline.lecture.outcome import Claim, Outcome, at_least, at_most, near, shown
 from pipeline.nn.network import Architecture, Network, init_network, l2_penalty
+from pipeline.report.figures.plots import Lines, Row, images, lines
 from pipeline.report.style import Plot
+from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import CURVES, History, evaluate, train
 
 TRIAL = HyperParams(learning_rate=1e-3, init=1e-4, l2=1e-6)

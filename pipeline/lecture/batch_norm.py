@@ -8,15 +8,15 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.data import Split
-from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.lecture.digits import first_rows, load_digits
 from pipeline.lecture.networks import fit_network
-from pipeline.lecture.outcome import Claim, Outcome, Row, at_least, at_most, near, shown
-from pipeline.lecture.pictures import lines
+from pipeline.lecture.outcome import Claim, Outcome, at_least, at_most, near, shown
 from pipeline.lecture.stack import Scheme, walk
 from pipeline.nn.layers import Array, BatchNorm, Workspace
 from pipeline.nn.network import Network, forward
+from pipeline.report.figures.plots import Row, lines
 from pipeline.report.style import Plot
+from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import evaluate, train
 
 CONFIG = TrainConfig(epochs=10, batch_size=50, validation=0.3, test=0.145)

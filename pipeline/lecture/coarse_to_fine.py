@@ -8,15 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.babysitting.across import border_check
-from pipeline.babysitting.refine import SCORE, Proposal, position, propose
 from pipeline.data import Dataset
-from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.lecture.digits import load_digits
-from pipeline.lecture.outcome import Claim, Outcome, Row, at_least, at_most, near, shown
-from pipeline.lecture.pictures import points
-from pipeline.samplers import points as sampled
-from pipeline.spec import Arm, Float, SearchSpace, Study
+from pipeline.lecture.outcome import Claim, Outcome, at_least, at_most, near, shown
+from pipeline.report.figures.plots import Row, points
+from pipeline.search.borders import border_check
+from pipeline.search.refine import SCORE, Proposal, position, propose
+from pipeline.search.samplers import points as sampled
+from pipeline.study.hparams import HyperParams, TrainConfig
+from pipeline.study.spec import Arm, Float, SearchSpace, Study
 from pipeline.training import train
 
 # Validation accuracy, learning rate, regularisation: the rows that the lecture prints of its coarse and its fine search.

@@ -7,19 +7,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.babysitting.diagnosis import diagnose, health
-from pipeline.babysitting.rules import RULES
 from pipeline.data import Dataset
-from pipeline.hparams import HyperParams, TrainConfig
+from pipeline.diagnosis.diagnose import diagnose, health
+from pipeline.diagnosis.rules import RULES
 from pipeline.lecture.digits import load_digits
 from pipeline.lecture.networks import first_layer, fit_network, minibatch_losses
-from pipeline.lecture.outcome import Claim, Outcome, Row, at_least, at_most, between, shown
-from pipeline.lecture.pictures import images, lines
+from pipeline.lecture.outcome import Claim, Outcome, at_least, at_most, between, shown
 from pipeline.nn.layers import Array
+from pipeline.report.figures.plots import Row, images, lines
 from pipeline.report.style import Plot
-from pipeline.task import facts_of
+from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import History, train
-from pipeline.trial import results
+from pipeline.trials.task import facts_of
+from pipeline.trials.trial import results
 
 CONFIG = TrainConfig(epochs=40, batch_size=100)
 EXPLODES = ("diverged", "dead", "lr-too-high", "late-explosion")

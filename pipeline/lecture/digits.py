@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.data import Dataset, Split, load_block
-from pipeline.hparams import TrainConfig
+from pipeline.study.hparams import TrainConfig
 
 SCALE = 8
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from pipeline.data import Dataset, load_block
-from pipeline.hparams import HyperParams, TrainConfig
-from pipeline.lecture.outcome import Claim, Outcome, Row, at_least, at_most, between, near, shown
-from pipeline.lecture.pictures import histograms
+from pipeline.lecture.outcome import Claim, Outcome, at_least, at_most, between, near, shown
 from pipeline.lecture.stack import AT_ONCE, EDGES, Layers, Scheme, walk
 from pipeline.nn.layers import Workspace
 from pipeline.nn.losses import softmax_cross_entropy, softmax_cross_entropy_gradient
 from pipeline.nn.network import Architecture, backward, forward, init_network
+from pipeline.report.figures.plots import Row, histograms
+from pipeline.study.hparams import HyperParams, TrainConfig
 
 SMALL, LARGE, XAVIER = Scheme("tanh", 0.01), Scheme("tanh", 1.0), Scheme("tanh", "xavier")
 RELU_XAVIER, RELU_HE = Scheme("relu", "xavier"), Scheme("relu", "he")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.data import Dataset
-from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.nn.layers import Array
 from pipeline.nn.network import Network
+from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training.lockstep import make_tiles
 from pipeline.training.minibatches import Feed
 

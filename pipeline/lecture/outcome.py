@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.report.figures.plots import Row
 from pipeline.report.style import Plot
 
 REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

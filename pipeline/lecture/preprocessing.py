@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipeline.data.preprocessing import learn
-from pipeline.lecture.outcome import Claim, Outcome, Row, at_least, at_most, shown
-from pipeline.lecture.pictures import points
+from pipeline.lecture.outcome import Claim, Outcome, at_least, at_most, shown
 from pipeline.nn.layers import Array
+from pipeline.report.figures.plots import Row, points
 
 WORDS = ("none", "centre", "standardise", "pca", "whiten")
 ROWS, FEATURES = 5000, 5

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.lecture.digits import load_digits
-from pipeline.lecture.outcome import Claim, Outcome, Row, at_least, near, shown
-from pipeline.lecture.pictures import points
+from pipeline.lecture.outcome import Claim, Outcome, at_least, near, shown
 from pipeline.nn.layers import Array
-from pipeline.samplers import points as sampled
-from pipeline.spec import Arm, Float, SearchSpace, Study
+from pipeline.report.figures.plots import Row, points
+from pipeline.search.samplers import points as sampled
+from pipeline.study.hparams import HyperParams, TrainConfig
+from pipeline.study.spec import Arm, Float, SearchSpace, Study
 from pipeline.training import train
 
 TABLE = {(9, 0.1): (0.700, 0.836, 0.67), (9, 0.05): (0.396, 0.642, 0.67), (9, 0.02): (0.168, 0.363, 0.72)}

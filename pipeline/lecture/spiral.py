@@ -7,12 +7,12 @@ import math
 import numpy as np
 
 from pipeline.data import Dataset, Split
-from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.lecture.networks import fit_network
-from pipeline.lecture.outcome import Outcome, Row, between, near
-from pipeline.lecture.pictures import planes
+from pipeline.lecture.outcome import Outcome, between, near
 from pipeline.nn.layers import Array, Workspace
 from pipeline.nn.network import Network, forward
+from pipeline.report.figures.plots import Row, planes
+from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import evaluate, train
 
 POINTS, CLASSES = 100, 3

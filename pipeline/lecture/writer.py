@@ -7,9 +7,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.experiment import Experiment
-from pipeline.lecture.outcome import Outcome, Row
+from pipeline.lecture.outcome import Outcome
+from pipeline.report.figures.plots import Row
 from pipeline.report.style import PAGE_COLOURS, Plot
+from pipeline.study.experiment import Experiment
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
 

@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 
 from pipeline.errors import UserError
-from pipeline.nn.layer import Array, Arrays, Layer, Shapes, Workspace
+from pipeline.nn.base import Array, Arrays, Layer, Shapes, Workspace
 
 Maps = tuple[int, int, int]
 """Channels C, height H and width W."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.nn.layer import Array, Arrays, Layer, Shapes, Workspace
+from pipeline.nn.base import Array, Arrays, Layer, Shapes, Workspace
 
 SMALL_PRODUCT = 10**6
 """Multiplications up to which OpenBLAS takes matrices as they lie; larger ones it lays out for itself."""

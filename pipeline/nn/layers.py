@@ -1,9 +1,9 @@
 """Every kind of layer that a network is stacked of."""
 
+from pipeline.nn.base import Array, Arrays, Layer, Shapes, Workspace
 from pipeline.nn.conv import Conv
 from pipeline.nn.dense import Dense
 from pipeline.nn.dropout import Dropout
-from pipeline.nn.layer import Array, Arrays, Layer, Shapes, Workspace
 from pipeline.nn.map_norm import MapNorm
 from pipeline.nn.nonlinearities import Maxout, Nonlinearity, PReLU
 from pipeline.nn.norms import BatchNorm, LayerNorm

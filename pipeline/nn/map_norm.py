@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.nn.layer import Array, Arrays, Workspace
+from pipeline.nn.base import Array, Arrays, Workspace
 from pipeline.nn.norms import BatchNorm
 
 PIECE_BYTES = 2**18

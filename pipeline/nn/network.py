@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.nn.activations import ACTIVATIONS
-from pipeline.nn.blocks import image_of, parse_block
+from pipeline.nn.conv_text import image_of, parse_block
 from pipeline.nn.initializers import draw_weights
 from pipeline.nn.layers import (
     Array,

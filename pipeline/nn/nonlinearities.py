@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.nn.activations import Activation, zeros_for
-from pipeline.nn.layer import Array, Arrays, Layer, Shapes, Workspace
+from pipeline.nn.base import Array, Arrays, Layer, Shapes, Workspace
 
 
 @dataclass(frozen=True)

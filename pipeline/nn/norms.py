@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.nn.layer import Array, Arrays, Layer, Shapes, Workspace
+from pipeline.nn.base import Array, Arrays, Layer, Shapes, Workspace
 
 
 @dataclass(frozen=True)

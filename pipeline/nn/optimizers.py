@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from pipeline.nn.layer import Array
+from pipeline.nn.base import Array
 from pipeline.nn.parameters import Parameters
 from pipeline.nn.products import subtract_product
 from pipeline.nn.underflow import flush

@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from pipeline.nn.layer import Array, Arrays, Shapes
+from pipeline.nn.base import Array, Arrays, Shapes
 
 Share = tuple[Shapes, Callable[[Array], Arrays]]
 """The shapes of a layer's arrays, and what finds them in the layer's values (K, P)."""

@@ -8,8 +8,8 @@ from math import prod
 import numpy as np
 
 from pipeline.errors import UserError
+from pipeline.nn.base import Array, Arrays, Layer, Workspace
 from pipeline.nn.conv import Maps, maps_of
-from pipeline.nn.layer import Array, Arrays, Layer, Workspace
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from pipeline.nn.layer import Array
+from pipeline.nn.base import Array
 
 
 @cache

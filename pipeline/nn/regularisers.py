@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.nn.layer import Array
+from pipeline.nn.base import Array
 from pipeline.nn.parameters import Parameters
 
 

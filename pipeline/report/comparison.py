@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.report.curves import Curve
 from pipeline.report.intervals import DIFFERENCE, Array, Interval, detectable_difference, mean_interval, sign_flip_p
-from pipeline.spec import Arm
+from pipeline.study.spec import Arm
 
 LEVEL = 0.05
 """Of significance."""

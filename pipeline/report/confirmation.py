@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from pipeline.report.comparison import Evidence
+from pipeline.report.formatting import count, ends, listed, p_value, points, title
 from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Interval, mean_interval
 from pipeline.report.table import IDENTITY, TrialsTable
-from pipeline.report.words import count, ends, listed, p_value, points, title
-from pipeline.spec import Arm
+from pipeline.study.spec import Arm
 
 VALIDATION, TEST = "best/val_accuracy", "test/accuracy"
 

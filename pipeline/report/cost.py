@@ -1,4 +1,4 @@
-"""The same curves against what was paid, epochs or seconds, and the ledger of what each arm was given."""
+"""The same curves against what was paid, epochs or seconds, and the optuna_store of what each arm was given."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from pipeline.report.curves import Pool, incumbents
 from pipeline.report.intervals import Array
-from pipeline.spec import Arm
+from pipeline.study.spec import Arm
 
 ORDERS = 2_000
 CELLS = 2_000_000  # of a pool's orders times its trials, at most

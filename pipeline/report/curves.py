@@ -13,7 +13,7 @@ from scipy import stats
 
 from pipeline.report.intervals import Array
 from pipeline.report.table import TrialsTable
-from pipeline.spec import Arm
+from pipeline.study.spec import Arm
 
 ALL_BUDGETS = 256  # up to here a curve has a point at every n; beyond, at 200 of them
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pipeline.report.formatting import count
 from pipeline.report.intervals import MINIMUM_BLOCKS
 from pipeline.report.table import TrialsTable
-from pipeline.report.words import count
 
 COMPARED = 2
 """Arms that a verdict is about."""
 Terms = Mapping[str, Any]
-"""A declaration: ``at`` (an ISO time), the study's ``hash``, and :attr:`pipeline.spec.Study.terms`."""
+"""A declaration: ``at`` (an ISO time), the study's ``hash``, and :attr:`pipeline.study.spec.Study.terms`."""
 
 
 def declared(table: TrialsTable) -> Terms | None:

@@ -12,9 +12,9 @@ import pandas as pd
 from optuna.exceptions import ExperimentalWarning
 from optuna.visualization import plot_contour, plot_edf, plot_parallel_coordinate, plot_rank, plot_slice
 
-from pipeline.report.findings import Findings
-from pipeline.report.shadow import SCORE, optuna_study, thinned
-from pipeline.report.words import capital, title
+from pipeline.report.analysis import Findings
+from pipeline.report.formatting import capital, title
+from pipeline.report.optuna_study import SCORE, optuna_study, thinned
 
 TRIALS = 300  # of an arm; the contour alone has a cell for every pair of their values
 TARGET = "validation accuracy"

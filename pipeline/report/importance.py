@@ -13,8 +13,8 @@ from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvalu
 
 from pipeline.report.curves import Pool
 from pipeline.report.intervals import Array, Interval, mean_interval
-from pipeline.report.shadow import SCORE, optuna_study, thinned
-from pipeline.spec import SearchSpace
+from pipeline.report.optuna_study import SCORE, optuna_study, thinned
+from pipeline.study.spec import SearchSpace
 
 SHUFFLES = 59
 POOLED_TRIALS = 1_000  # of all blocks together, for the shuffles

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.report.findings import Findings
+from pipeline.report.analysis import Findings
+from pipeline.report.formatting import count, listed, title
 from pipeline.report.importance import SHUFFLES
 from pipeline.report.selection import RESAMPLES
-from pipeline.report.words import count, listed, title
-from pipeline.spec import Categorical
+from pipeline.study.spec import Categorical
 
 
 def methods(findings: Findings) -> Iterator[str]:

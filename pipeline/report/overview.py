@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pipeline.report.findings import Findings
+from pipeline.report.analysis import Findings
+from pipeline.report.formatting import capital, count, label, listed, points
 from pipeline.report.intervals import Array, Interval
 from pipeline.report.style import INK, MUTED, Plot, canvas, finish, styled
-from pipeline.report.words import capital, count, label, listed, points
 
 TRIM = 0.25  # from each end: the interquartile mean
 BLOCKS = 4  # of each study, at least, for the interval over studies

@@ -10,14 +10,14 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from pipeline.report.analysis import Findings
 from pipeline.report.declaration import declared
 from pipeline.report.explore import explore_parts
-from pipeline.report.findings import Findings
+from pipeline.report.formatting import count
+from pipeline.report.key_numbers import tiles
 from pipeline.report.overview import Overview
 from pipeline.report.sections import Section
 from pipeline.report.sentences import sentences
-from pipeline.report.tiles import tiles
-from pipeline.report.words import count
 
 ROWS = 40  # a longer table is shown thinned; its file has every row
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.report.analysis import Findings
 from pipeline.report.curves import Curve
-from pipeline.report.findings import Findings
+from pipeline.report.formatting import capital, count, label
 from pipeline.report.intervals import SHARE, mean_band
 from pipeline.report.style import Dash, Looks
-from pipeline.report.words import capital, count, label
 
 DIGITS = 4  # of a share of rows: finer than any figure shows
 

@@ -8,16 +8,20 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pipeline.report import confirmation, tables
+from pipeline.report.analysis import Findings
 from pipeline.report.comparison import LEVEL
-from pipeline.report.figures import bars, chance, paid, pairwise, projection, reach, spread, tuning
-from pipeline.report.findings import Findings
+from pipeline.report.figures import cost as paid
+from pipeline.report.figures import importance as bars
+from pipeline.report.figures import pairwise, projection, spread, tuning
+from pipeline.report.figures import targets as reach
+from pipeline.report.figures import win_probability as chance
+from pipeline.report.formatting import capital, count, listed, number, title
 from pipeline.report.intervals import MINIMUM_BLOCKS
 from pipeline.report.methods import limits, methods
 from pipeline.report.style import Plot
 from pipeline.report.table import COSTS
 from pipeline.report.targets import FULL_GRID
-from pipeline.report.words import capital, count, listed, number, title
-from pipeline.spec import Float
+from pipeline.study.spec import Float
 
 
 @dataclass(frozen=True)
@@ -164,9 +168,9 @@ def _fairness(findings: Findings) -> Iterator[Section]:
     plots = []
     if all(findings.table.frame[column].gt(0).any() for column in COSTS):
         plots = [paid.paid(findings.costs, COSTS, findings.looks)]
-    ledger = NamedTable("ledger", "What each arm was given", tables.ledger(findings))
+    optuna_store = NamedTable("optuna_store", "What each arm was given", tables.optuna_store(findings))
     settings = tables.settings(findings)
-    yield Section("fairness", "Was the comparison fair?", tuple(settings), tuple(plots), (ledger,))
+    yield Section("fairness", "Was the comparison fair?", tuple(settings), tuple(plots), (optuna_store,))
 
 
 def _distributions(findings: Findings) -> Iterator[Section]:

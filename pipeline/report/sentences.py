@@ -7,14 +7,26 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pipeline.report.analysis import Findings
 from pipeline.report.comparison import Comparison, compare
 from pipeline.report.confirmation import confirmation_sentence
-from pipeline.report.findings import Findings
+from pipeline.report.formatting import (
+    capital,
+    chance,
+    count,
+    decimals,
+    ends,
+    listed,
+    number,
+    percent,
+    points,
+    title,
+    whole,
+)
 from pipeline.report.intervals import DIFFERENCE, mean_interval
 from pipeline.report.targets import CENSUS, Needed
 from pipeline.report.verdict import judge, validation_verdict
-from pipeline.report.words import capital, chance, count, decimals, ends, listed, number, percent, points, title, whole
-from pipeline.spec import Arm
+from pipeline.study.spec import Arm
 
 
 def sentences(findings: Findings) -> tuple[str, ...]:

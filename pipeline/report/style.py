@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from pipeline.report.words import label
-from pipeline.spec import Arm
+from pipeline.report.formatting import label
+from pipeline.study.spec import Arm
 
 INK, MUTED, RULE, PAPER = "#1b1b1b", "#666667", "#d9d9da", "#fffffe"
 PAGE_COLOURS = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)"}

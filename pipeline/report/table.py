@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.errors import UserError
-from pipeline.spec import Categorical, Float, Study
+from pipeline.study.spec import Categorical, Float, Study
 
 if TYPE_CHECKING:
     import pandas as pd

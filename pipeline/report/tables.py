@@ -8,12 +8,12 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from pipeline.report.checks import FIRST
+from pipeline.report.analysis import Findings
 from pipeline.report.comparison import Evidence
-from pipeline.report.findings import Findings
+from pipeline.report.formatting import capital, ends, p_value, percent, point, points, title
 from pipeline.report.intervals import EXACT_BLOCKS
 from pipeline.report.selection import Choice
-from pipeline.report.words import capital, ends, p_value, percent, point, points, title
+from pipeline.report.validity import FIRST
 
 
 def evidence_words(seen: Evidence) -> str:
@@ -116,7 +116,7 @@ def selection_words(findings: Findings) -> Iterator[str]:
     )
 
 
-def ledger(findings: Findings) -> pd.DataFrame:
+def optuna_store(findings: Findings) -> pd.DataFrame:
     """A row for each arm: what it was given and what came of it."""
     rows = []
     for name, own in findings.pools.items():

@@ -12,7 +12,7 @@ from scipy import stats
 
 from pipeline.report.curves import Pool
 from pipeline.report.intervals import Array
-from pipeline.spec import Arm
+from pipeline.study.spec import Arm
 
 LADDER = (0.90, 0.95, 0.98, 0.99)
 HEADLINE = 0.98  # the rung that the verdict quotes, whatever the arms did

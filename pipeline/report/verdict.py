@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.report.comparison import Comparison, Evidence
+from pipeline.report.formatting import capital, count, ends, point, points, title
 from pipeline.report.intervals import MINIMUM_BLOCKS
-from pipeline.report.words import capital, count, ends, point, points, title
-from pipeline.spec import Arm
+from pipeline.study.spec import Arm
 
 LABELS = {0: "too few repeats", 1: "withheld", 2: "ahead", 3: "ahead", 4: "equal enough", 5: "not detected"}
 

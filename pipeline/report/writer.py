@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pipeline.errors import UserError
-from pipeline.report import Report
-from pipeline.report.findings import Findings
-from pipeline.report.numbers import metrics, summary, tags
+from pipeline.report.analysis import Findings
 from pipeline.report.overview import Overview, overview
 from pipeline.report.page import explore_page, html_page, markdown_overview, markdown_page
 from pipeline.report.plotly_figures import figures
@@ -22,6 +20,25 @@ from pipeline.report.sections import Section, sections
 from pipeline.report.sentences import sentences
 from pipeline.report.style import Plot
 from pipeline.report.table import TrialsTable, read_table, write_csv, write_table
+from pipeline.report.verdict_file import metrics, summary, tags
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report found and where it lies.
+
+    ``sentence`` is the verdict in one plain sentence, ``verdict`` that sentence and those that follow it. ``metrics``
+    and ``tags`` are for the study's run, so that studies can be compared; ``paths`` are all files, ``page`` the first.
+    ``figures`` are those that another interface can show, as Plotly's JSON, by their names; several studies have none.
+    """
+
+    sentence: str
+    verdict: tuple[str, ...]
+    metrics: dict[str, float]
+    tags: dict[str, str]
+    page: Path
+    paths: tuple[Path, ...]
+    figures: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -33,8 +50,9 @@ class Written:
     report: Report
 
 
-def write(tables: Sequence[TrialsTable], folder: Path) -> Report:
+def write_report(tables: TrialsTable | Sequence[TrialsTable], folder: Path | str) -> Report:
     """Write the report of one table into a folder, or of several: one in a folder for each, and all on one page."""
+    tables, folder = [tables] if isinstance(tables, TrialsTable) else tables, Path(folder)
     if not tables:
         raise UserError("report: got no table of trials; expected at least one")
     if len(tables) == 1:

@@ -7,9 +7,9 @@ from collections.abc import Collection
 from pipeline.data.dataset import load_rows, places
 from pipeline.errors import UserError
 from pipeline.search.budget import memory_bytes
-from pipeline.spec import Study
+from pipeline.study.spec import Study
 from pipeline.training.memory import bytes_per_trial
-from pipeline.trial import PlannedTrial
+from pipeline.trials.trial import PlannedTrial
 
 GIB = 2**30
 

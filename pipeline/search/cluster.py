@@ -19,9 +19,9 @@ import joblib
 
 from pipeline.errors import Failed, UserError
 from pipeline.search.budget import FOR_TRIALS, bytes_per_worker
-from pipeline.search.executor import GO_ON, Engine, persistently
-from pipeline.task import NETWORK_VERSION, Task, run_task
-from pipeline.trial import FinishedTrial
+from pipeline.search.engine import GO_ON, Engine, persistently
+from pipeline.trials.task import NETWORK_VERSION, Task, run_task
+from pipeline.trials.trial import FinishedTrial
 
 CONNECT_SECONDS = 10
 LOOK_SECONDS = 0.5
@@ -95,13 +95,13 @@ def _budget(client: Any) -> int:
 
 
 def _version() -> int:
-    from pipeline import task
+    from pipeline.trials import task
 
     return task.NETWORK_VERSION
 
 
 def _rules() -> tuple[str, ...]:
-    from pipeline.babysitting.plugins import load_rules
+    from pipeline.diagnosis.plugins import load_rules
 
     return tuple(rule.name for rule in load_rules())
 

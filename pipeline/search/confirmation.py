@@ -13,16 +13,16 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from pipeline.search.executor import Engine
+from pipeline.search.engine import Engine
 from pipeline.search.interrupts import Interrupts
-from pipeline.search.ledger import SCORE, Key, Ledger
 from pipeline.search.plan import tasks
-from pipeline.search.precedents import Precedents
+from pipeline.search.pruning_history import PruningHistory
 from pipeline.seeds import derive_seed
-from pipeline.spec import Study
-from pipeline.task import Task
+from pipeline.storage.optuna_store import SCORE, Key, OptunaStore
+from pipeline.study.spec import Study
 from pipeline.tracking import Tracker
-from pipeline.trial import FinishedTrial, PlannedTrial
+from pipeline.trials.task import Task
+from pipeline.trials.trial import FinishedTrial, PlannedTrial
 
 KIND = "confirmation"
 LEFT_OUT = ("val_correct", "test_correct", "diagnosis")
@@ -56,17 +56,22 @@ def repetitions(study: Study, key: Key, trial: FrozenTrial) -> Iterator[PlannedT
 
 
 def confirm(
-    ledger: Ledger, tracker: Tracker, pending: Sequence[PlannedTrial], *, engine: Engine, interrupts: Interrupts
+    optuna_store: OptunaStore,
+    tracker: Tracker,
+    pending: Sequence[PlannedTrial],
+    *,
+    engine: Engine,
+    interrupts: Interrupts,
 ) -> None:
     """Train and record what is pending; a choice's repetitions are recorded together, when the last of them is done."""
-    known = ledger.confirmations()
-    with closing(trained(ledger.study, pending, engine)) as done:
+    known = optuna_store.confirmations()
+    with closing(trained(optuna_store.study, pending, engine)) as done:
         for key, trials in done:
             with interrupts.deferred():
-                ledger.check_lock()
-                run_ids = tracker.record(ledger.study, trials)
-                ledger.note_blas(trials)
-                ledger.confirm(key, [*known.get(key, ()), *map(record_of, trials, run_ids)])
+                optuna_store.check_lock()
+                run_ids = tracker.record(optuna_store.study, trials)
+                optuna_store.note_blas(trials)
+                optuna_store.confirm(key, [*known.get(key, ()), *map(record_of, trials, run_ids)])
 
 
 def trained(
@@ -80,7 +85,7 @@ def trained(
 
 def tasks_of(study: Study, trials: Sequence[PlannedTrial], budget_bytes: int) -> list[Task]:
     """The tasks that train these to the end: whatever the study prunes, it prunes none of them."""
-    return tasks(study, trials, Precedents(replace(study, pruner=None), {}), budget_bytes)
+    return tasks(study, trials, PruningHistory(replace(study, pruner=None), {}), budget_bytes)
 
 
 class Finished:
@@ -107,30 +112,30 @@ def record_of(trial: FinishedTrial, run_id: str) -> dict[str, Any]:
     return {**kept, "run_id": run_id}
 
 
-def pending(ledger: Ledger) -> list[PlannedTrial]:
+def pending(optuna_store: OptunaStore) -> list[PlannedTrial]:
     """The repetitions of what the arms chose that are not recorded yet."""
-    known = {key: {record["repetition"] for record in records} for key, records in ledger.confirmations().items()}
+    known = {key: {record["repetition"] for record in records} for key, records in optuna_store.confirmations().items()}
     return [
         planned
-        for key, trial in choices(ledger.study, ledger.recorded()).items()
-        for planned in repetitions(ledger.study, key, trial)
+        for key, trial in choices(optuna_store.study, optuna_store.recorded()).items()
+        for planned in repetitions(optuna_store.study, key, trial)
         if planned.repetition not in known.get(key, ())
     ]
 
 
-def reconcile(ledger: Ledger, tracker: Tracker) -> None:
-    """Discard the runs of repetitions that the ledger does not know, which a crash leaves, and restore those it does."""
-    known = {record["run_id"] for records in ledger.confirmations().values() for record in records}
+def reconcile(optuna_store: OptunaStore, tracker: Tracker) -> None:
+    """Discard the runs of repetitions that the optuna_store does not know, which a crash leaves, and restore those it does."""
+    known = {record["run_id"] for records in optuna_store.confirmations().values() for record in records}
     tracker.discard_unknown(known, KIND)
     tracker.restore_deleted(known, KIND)
 
 
-def confirmed(ledger: Ledger) -> list[dict[str, Any]]:
+def confirmed(optuna_store: OptunaStore) -> list[dict[str, Any]]:
     """A row for each recorded repetition of what the arms chose, with its point, fit for the report's table."""
-    study, known = ledger.study, ledger.confirmations()
+    study, known = optuna_store.study, optuna_store.confirmations()
     return [
         {**dict.fromkeys(LEFT_OUT, ""), **trial.params, **record}
-        for key, trial in choices(study, ledger.recorded()).items()
+        for key, trial in choices(study, optuna_store.recorded()).items()
         for record in known.get(key, ())
         if record["repetition"] <= study.confirm
     ]

@@ -8,35 +8,16 @@ import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from pipeline.data import Dataset, small_block
-from pipeline.errors import Failed
-from pipeline.processes import become_worker, remove_leftovers, signals_held
 from pipeline.search.budget import bytes_per_worker
-from pipeline.task import Task, get_ready, run_task
-from pipeline.trial import FinishedTrial
-
-DEATHS = 3
-"""So many times a search goes on when a worker dies; then what kills them is taken for the tasks' own doing."""
-GO_ON = "What is recorded stays, and the same command goes on from there"
-
-Execute = Callable[[Sequence[Task]], Iterator[list[FinishedTrial]]]
-
-
-@dataclass(frozen=True)
-class Engine:
-    """Who trains, in words, how tasks get there, and what a task may take of a worker's memory.
-
-    The finished trials of each task come back in any order.
-    """
-
-    words: str
-    execute: Execute
-    budget_bytes: int
+from pipeline.search.engine import Engine, persistently
+from pipeline.search.processes import become_worker, remove_leftovers, signals_held
+from pipeline.trials.task import Task, get_ready, run_task
+from pipeline.trials.trial import FinishedTrial
 
 
 @contextlib.contextmanager
@@ -104,20 +85,6 @@ def execute(tasks: Sequence[Task], workers: int, wait: Callable[[], None] = no_w
     """
     wait()
     return persistently(lambda left: _stream(left, workers), tasks, TerminatedWorkerError)
-
-
-def persistently(stream: Execute, tasks: Sequence[Task], loss: type[Exception]) -> Iterator[list[FinishedTrial]]:
-    """Stream the tasks' trials; what is left when workers are lost is streamed anew, a few times. Then raises ``Failed``."""
-    left = {task.trials[0].name: task for task in tasks}
-    for _ in range(DEATHS):
-        try:
-            for finished in stream(list(left.values())):
-                del left[finished[0].plan.name]
-                yield finished
-        except loss:
-            continue
-        return
-    raise Failed(f"workers died {DEATHS} times, killed or out of memory. {GO_ON}; try it with fewer --workers")
 
 
 def _data(task: Task) -> Dataset | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from pipeline.processes import STOPS
+from pipeline.search.processes import STOPS
 
 
 class Stopped(KeyboardInterrupt):

@@ -7,14 +7,14 @@ from itertools import groupby, pairwise
 
 from pipeline.data.dataset import load_rows
 from pipeline.errors import UserError
-from pipeline.pruners import Pruning, make_pruner
-from pipeline.samplers import check_sampler, is_planned, points
-from pipeline.search.precedents import Precedents
+from pipeline.search.pruners import Pruning, make_pruner
+from pipeline.search.pruning_history import PruningHistory
+from pipeline.search.samplers import check_sampler, is_planned, points
 from pipeline.seeds import derive_seed
-from pipeline.spec import Arm, Point, Study
-from pipeline.task import Task
+from pipeline.study.spec import Arm, Point, Study
 from pipeline.training import trials_per_group
-from pipeline.trial import PlannedTrial
+from pipeline.trials.task import Task
+from pipeline.trials.trial import PlannedTrial
 
 REPEATED = 5
 """So many equal points in a row are no accident, but on a tiny grid."""
@@ -71,7 +71,9 @@ def planned_trial(study: Study, arm: Arm, block: int, number: int, point: Point)
     return PlannedTrial(study.name, arm.name, arm.sampler, block, number, point, hparams)
 
 
-def tasks(study: Study, trials: Collection[PlannedTrial], precedents: Precedents, budget_bytes: int) -> list[Task]:
+def tasks(
+    study: Study, trials: Collection[PlannedTrial], pruning_history: PruningHistory, budget_bytes: int
+) -> list[Task]:
     """Cut trials of one wave into tasks, block by block, each of one structure.
 
     A task has at most ``GROUP_SIZE`` trials, and no more of them than fit into a budget of memory. Those with the lowest
@@ -84,7 +86,7 @@ def tasks(study: Study, trials: Collection[PlannedTrial], precedents: Precedents
     groups = (list(group) for _, group in groupby(sorted(trials, key=structure), key=structure))
     parts = (part for group in groups for part in _even_parts(group, group_limit(study, group[0], budget_bytes)))
     in_order = sorted(parts, key=lambda part: (part[0].block, min(trial.number for trial in part)))
-    return [make_task(study, part, precedents.pruning(part)) for part in in_order]
+    return [make_task(study, part, pruning_history.pruning(part)) for part in in_order]
 
 
 def group_limit(study: Study, trial: PlannedTrial, budget_bytes: int) -> int:

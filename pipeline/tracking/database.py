@@ -13,8 +13,8 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy import literal_column, select, table
 from sqlalchemy.dialects.sqlite import dialect
 
-from pipeline.addresses import artifact_root, sqlite_file
-from pipeline.opening import LOCKED_SECONDS
+from pipeline.storage.addresses import artifact_root, sqlite_file
+from pipeline.storage.opening import LOCKED_SECONDS
 
 BOOKKEEPING = ("alembic_version", "workspaces")
 """The tables that have rows before MLflow has finished a database."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from pipeline.addresses import redact
+from pipeline.storage.addresses import redact
 from pipeline.tracking import views
 
 LOCAL_UI = "http://127.0.0.1:5000"

@@ -28,7 +28,7 @@ def register(
 ) -> tuple[str, str]:
     """Log a saved model with a run and register it under a name; its version, and what became of the champion, in words.
 
-    ``kept`` is what :func:`pipeline.model.keeping` gives: the folder of the ``files`` of the model's state; that of
+    ``kept`` is what :func:`pipeline.model.best.keeping` gives: the folder of the ``files`` of the model's state; that of
     its ``code``, and the ``loader``, a module in it; ``evidence``, the tags; ``example``, rows (N, D); ``probabilities`` (N, C)
     of them, and ``classes``; ``requirements``.
     """

@@ -25,13 +25,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.entities import PagedList
 from mlflow.tracking import MlflowClient
 
-from pipeline.addresses import redact
-from pipeline.spec import Study
+from pipeline.storage.addresses import redact
+from pipeline.study.spec import Study
 from pipeline.tracking import views
 from pipeline.tracking.links import Links
-from pipeline.tracking.routes import choose_route
-from pipeline.tracking.words import GENERATION, run_record, source_tags
-from pipeline.trial import FinishedTrial
+from pipeline.tracking.run_record import GENERATION, run_record, source_tags
+from pipeline.tracking.writers import choose_route
+from pipeline.trials.trial import FinishedTrial
 
 EXPERIMENT = "babysit"
 EXPERIMENT_ID, EXPERIMENT_NAME = "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.spec import Categorical, Study
+from pipeline.study.spec import Categorical, Study
 
 TAG = "mlflow.sharedViewState."
 SCORES = ("best/val_accuracy", "test/accuracy", "gap", "best/epoch")

@@ -17,8 +17,8 @@ from threadpoolctl import threadpool_limits
 from pipeline.data import Dataset, Split
 from pipeline.data.augmentation import augmentation
 from pipeline.errors import UserError
-from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.nn.layers import BatchNorm
+from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training.history import CURVES, History, Record, Watch, all_go_on, split
 from pipeline.training.inputs import check_data
 from pipeline.training.lockstep import Tile, evaluate, evaluate_in_batches, fit, make_tiles, prepare, together

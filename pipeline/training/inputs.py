@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.data import Dataset, Split
 from pipeline.data.rows import chunks
 from pipeline.errors import UserError
-from pipeline.hparams import TrainConfig
+from pipeline.study.hparams import TrainConfig
 
 
 def check_data(data: Dataset, config: TrainConfig) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from pipeline.data import Split
-from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.nn.layers import Array, BatchNorm, Workspace
 from pipeline.nn.losses import smooth, softmax_cross_entropy, softmax_cross_entropy_gradient
 from pipeline.nn.network import Network, Parameters, backward, forward, init_network
@@ -21,6 +20,7 @@ from pipeline.nn.products import gemm
 from pipeline.nn.regularisers import Regularisers
 from pipeline.nn.underflow import flush
 from pipeline.nn.workspace import EVALUATION_ROWS
+from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training.memory import architecture, tiles_of, trials_per_tile
 from pipeline.training.minibatches import Minibatch, cuts, minibatches
 from pipeline.training.statistics import Gauge, Units

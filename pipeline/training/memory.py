@@ -8,10 +8,10 @@ from math import prod
 
 import numpy as np
 
-from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.nn.layers import Layer
 from pipeline.nn.network import Architecture
 from pipeline.nn.workspace import EVALUATION_ROWS
+from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.validation import check_integer
 
 CACHE_BYTES = 2 * 2**20

@@ -10,9 +10,9 @@ import numpy as np
 
 from pipeline.data import Split
 from pipeline.data.augmentation import Augment
-from pipeline.hparams import TrainConfig
 from pipeline.nn.layers import Array
 from pipeline.nn.network import with_ones
+from pipeline.study.hparams import TrainConfig
 
 BLOCK_BYTES = 64 * 2**20
 """How much of a split is laid out at a time, so that its size does not matter."""

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.data import load_block
 from pipeline.data.augmentation import PADDING, augmentation, crop, flip
-from pipeline.hparams import HyperParams, TrainConfig
+from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import minibatches, train
 from studies.cifar10 import STUDY as CIFAR10
 from studies.random_vs_grid import STUDY as DIGITS

@@ -18,7 +18,7 @@ from pipeline.data.cifar import ARCHIVES, PIXELS, load_cifar
 from pipeline.data.files import MIRRORS_VARIABLE
 from pipeline.data.folder import data_folder
 from pipeline.errors import UserError
-from pipeline.hparams import TrainConfig
+from pipeline.study.hparams import TrainConfig
 
 NAMES = ("cifar10", "cifar100")
 

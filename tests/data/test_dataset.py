@@ -10,7 +10,7 @@ from pipeline.data import dataset, fingerprint, load_block
 from pipeline.data.dataset import Dataset, Rows, preprocess, split, subset
 from pipeline.data.rows import CHUNK, COLUMNS, by_columns, digest
 from pipeline.errors import UserError
-from pipeline.hparams import TrainConfig
+from pipeline.study.hparams import TrainConfig
 
 
 def rows_of(count, features=3, classes=3, dtype=float, test=0):
@@ -182,7 +182,7 @@ def test_large_blocks_are_not_kept(monkeypatch):
 
 def test_the_studies_train_on_data_that_there_are():
     """Every study that comes with the pipeline names a data set that the pipeline knows, or a number of rows of one."""
-    from pipeline.lookup import find_study, is_experiment, study_names
+    from pipeline.study.loading import find_study, is_experiment, study_names
 
     known = {name: find_study(name, {}).dataset for name in study_names() if not is_experiment(name)}
     assert {"cifar10", "cifar10_subset"} <= set(known)

@@ -10,7 +10,7 @@ from pipeline.data import dataset
 from pipeline.data.dataset import load_block
 from pipeline.data.prepared import KEPT, prepared
 from pipeline.data.transform import Transform
-from pipeline.hparams import PREPROCESSING_NAMES, TrainConfig
+from pipeline.study.hparams import PREPROCESSING_NAMES, TrainConfig
 
 SPLITS = ("train", "val", "test")
 

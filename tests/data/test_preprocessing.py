@@ -12,7 +12,7 @@ from pipeline.data.dataset import load_digits, preprocess, split
 from pipeline.data.preprocessing import EPSILON, MOST_COLUMNS, PREPROCESSING, covariance, learn
 from pipeline.data.rows import CHUNK, Rows, labelled
 from pipeline.errors import UserError
-from pipeline.hparams import PREPROCESSING_NAMES, TrainConfig
+from pipeline.study.hparams import PREPROCESSING_NAMES, TrainConfig
 
 IMAGE = (3, 4, 5)
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import main
+from pipeline.cli.main import main
 from pipeline.data.cifar import ARCHIVES
 from pipeline.data.dataset import load_rows
-from pipeline.lookup import find_study, is_experiment, study_names
 from pipeline.search.plan import plan, tasks
-from pipeline.search.precedents import Precedents
-from pipeline.task import run_task
+from pipeline.search.pruning_history import PruningHistory
+from pipeline.study.loading import find_study, is_experiment, study_names
+from pipeline.trials.task import run_task
 
 NAMES = [name for name in study_names() if not is_experiment(name)]
 CIFAR = [name for name in NAMES if name.startswith("cifar10")]
@@ -42,7 +42,7 @@ def test_those_of_cifar_run_on_its_format(name, folder, publish, forge):
     config = replace(study.config, epochs=1, batch_size=50, validation=0.2)
     study = replace(study, dataset="cifar10", config=config, stages=())
     structures = {trial.hparams.structure: trial for trial in plan(study)}
-    cut = tasks(study, list(structures.values()), Precedents(study, {}), 2**28)
+    cut = tasks(study, list(structures.values()), PruningHistory(study, {}), 2**28)
     finished = [trial for task in cut for trial in run_task(task)]
     assert {trial.plan.hparams.structure for trial in finished} == set(structures)
     assert all(trial.result.n_val == trial.result.n_test == forge.records for trial in finished)
@@ -59,7 +59,7 @@ def test_the_study_in_the_manual_takes_a_table(tmp_path, monkeypatch):
     rows = "".join(f"{i},{i % 3},{'abc'[i % 3]}\n" for i in range(600))
     Path("table.csv").write_text(f"first,second,species\n{rows}")
     study = find_study("own.py", {"blocks": 1, "trials": 2})
-    (task, *_) = tasks(study, plan(study), Precedents(study, {}), 2**28)
+    (task, *_) = tasks(study, plan(study), PruningHistory(study, {}), 2**28)
     assert max(trial.result.scores["best/val_accuracy"] for trial in run_task(task)) > 0.9
 
 

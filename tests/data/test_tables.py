@@ -18,7 +18,7 @@ from pipeline.data import dataset, load_block
 from pipeline.data.rows import CHUNK, check_inputs
 from pipeline.data.tables import load_table
 from pipeline.errors import UserError
-from pipeline.hparams import TrainConfig
+from pipeline.study.hparams import TrainConfig
 
 ROWS = 30
 RNG = np.random.default_rng(0)

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.cli import main
-from pipeline.experiment import Experiment
+from pipeline.cli.main import main
 from pipeline.lecture import demonstrate
 from pipeline.lecture.outcome import Claim, Outcome, at_least, at_most, between, near, shown
 from pipeline.lecture.random_against_grid import best_of_each
 from pipeline.lecture.stack import Scheme, walk
 from pipeline.lecture.writer import write
-from pipeline.lookup import experiment_names, find_experiment
+from pipeline.study.experiment import Experiment
+from pipeline.study.loading import experiment_names, find_experiment
 
 
 def wrongs(outcome):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.data import Dataset, Split
-from pipeline.hparams import HyperParams, TrainConfig
+from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import train
 from pipeline.training.inputs import check_inputs
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from pipeline.data import Dataset, Split
-from pipeline.hparams import HyperParams, TrainConfig
-from pipeline.nn.blocks import image_of, parse_conv
 from pipeline.nn.conv import Conv, maps_of
+from pipeline.nn.conv_text import image_of, parse_conv
 from pipeline.nn.layers import GlobalAveragePool, MapNorm, MaxPool, Workspace
 from pipeline.nn.losses import softmax_cross_entropy, softmax_cross_entropy_gradient
 from pipeline.nn.network import Architecture, Network, backward, forward, init_network
+from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import memory, train
 
 STEP, DIRECTIONS, RIGHT, WRONG = 1e-6, 5, 1e-6, 1e-3

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.nn.blocks import parse_block, parse_conv
+from pipeline.nn.conv_text import parse_block, parse_conv
 from pipeline.nn.layers import Workspace
 from pipeline.nn.losses import softmax_cross_entropy, softmax_cross_entropy_gradient
 from pipeline.nn.network import Architecture, backward, forward, init_network

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from pipeline.data import Dataset, Split
-from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.nn.optimizers import SGD
 from pipeline.nn.products import subtract_product
+from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import run, train
 from pipeline.training.lockstep import make_tiles
 
@@ -100,7 +100,7 @@ def test_scipy_is_loaded_for_large_networks_only_and_kept_to_one_thread():
         import numpy as np
         from threadpoolctl import threadpool_info
         from pipeline.data import Dataset, Split
-        from pipeline.hparams import HyperParams, TrainConfig
+        from pipeline import HyperParams, TrainConfig
         from pipeline.training import train
 
         rows = Split(np.zeros((128, 64), "float32"), np.arange(128) % 3)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from pipeline.data import Split
-from pipeline.hparams import HyperParams, TrainConfig
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.underflow import flush
+from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training.lockstep import FLUSH_STEPS, make_tiles
 from pipeline.training.minibatches import minibatches
 

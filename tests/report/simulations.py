@@ -18,7 +18,7 @@ from pipeline.report.improvement import improvement, improvement_interval
 from pipeline.report.intervals import COARSE
 from pipeline.report.targets import Target, draws, trials_needed
 from pipeline.report.verdict import decide
-from pipeline.spec import Arm
+from pipeline.study.spec import Arm
 
 M = 108
 RANDOM, SHIFTED, GRID = Arm("random"), Arm("shifted_grid"), Arm("grid")

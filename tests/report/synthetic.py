@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.report import TrialsTable
-from pipeline.spec import Arm, Categorical, Float, SearchSpace, Study
+from pipeline.report.table import TrialsTable
+from pipeline.study.spec import Arm, Categorical, Float, SearchSpace, Study
 
 SPACE = SearchSpace(
     learning_rate=Float(1e-4, 10, log=True, levels=3),

@@ -6,7 +6,7 @@ from scipy import stats
 
 from pipeline.report.comparison import Evidence, compare
 from pipeline.report.curves import Curve
-from pipeline.spec import Arm
+from pipeline.study.spec import Arm
 
 
 def curve(name, blocks, budgets):

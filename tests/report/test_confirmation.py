@@ -10,13 +10,13 @@ import pytest
 from simulations import NOISE, WORTH, luck_of_the_best, lucky_choice
 from synthetic import make_frame, make_study, make_table, trained_again
 
-from pipeline.report import TrialsTable, read_table, write_table
+from pipeline.report.analysis import Findings
 from pipeline.report.confirmation import confirmation_table
-from pipeline.report.findings import Findings
-from pipeline.report.numbers import summary
 from pipeline.report.page import cell
 from pipeline.report.sentences import sentences
-from pipeline.spec import Arm
+from pipeline.report.table import TrialsTable, read_table, write_table
+from pipeline.report.verdict_file import summary
+from pipeline.study.spec import Arm
 
 TWO = (Arm("random"), Arm("shifted_grid"))
 

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.report.cost import cost_curves
 from pipeline.report.curves import Pool
-from pipeline.spec import Arm
+from pipeline.study.spec import Arm
 
 
 def pool(arm, test, epochs, block=0):

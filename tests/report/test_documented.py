@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from synthetic import make_table
 
-from pipeline.report import write_report
-from pipeline.spec import Arm
+from pipeline.report.writer import write_report
+from pipeline.study.spec import Arm
 
 PAGE = (Path(__file__).parents[2] / "docs" / "report.md").read_text()
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from synthetic import make_table, unit
 
-from pipeline.report.findings import Findings
+from pipeline.report.analysis import Findings
 from pipeline.report.importance import Importance, effective_number, noise_band
-from pipeline.spec import Arm
+from pipeline.study.spec import Arm
 
 
 def made(**changes):

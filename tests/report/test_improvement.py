@@ -8,7 +8,7 @@ from simulations import EMPTY, RANDOM
 
 from pipeline.report.curves import Pool
 from pipeline.report.improvement import Improvement, improvement, improvement_interval
-from pipeline.spec import Arm
+from pipeline.study.spec import Arm
 
 
 def pool(validation, test, arm=RANDOM):

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from synthetic import make_table
 
-from pipeline.report.findings import Findings
+from pipeline.report.analysis import Findings
 from pipeline.report.intervals import (
     DIFFERENCE,
     SHARE,
@@ -15,7 +15,7 @@ from pipeline.report.intervals import (
     mean_interval,
     sign_flip_p,
 )
-from pipeline.spec import Arm
+from pipeline.study.spec import Arm
 
 TWO = (Arm("random"), Arm("shifted_grid"))
 

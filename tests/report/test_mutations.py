@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from synthetic import bowl, make_frame, make_study, make_table, unit
 
-from pipeline.report import TrialsTable
-from pipeline.report.findings import Findings
+from pipeline.report.analysis import Findings
 from pipeline.report.sentences import sentences
-from pipeline.spec import Arm
+from pipeline.report.table import TrialsTable
+from pipeline.study.spec import Arm
 
 RANDOM, SHIFTED = Arm("random"), Arm("shifted_grid")
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from synthetic import make_table
 
-from pipeline.report.findings import Findings
+from pipeline.report.analysis import Findings
 from pipeline.report.overview import interquartile_mean, overview
-from pipeline.spec import Arm
+from pipeline.study.spec import Arm
 
 
 def test_the_interquartile_mean_is_that_of_the_middle_half():

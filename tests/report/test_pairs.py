@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from synthetic import ARMS, make_frame, make_study
 
-from pipeline.report import TrialsTable
-from pipeline.report.findings import Findings
+from pipeline.report.analysis import Findings
+from pipeline.report.table import TrialsTable
 
 BLOCKS = 8
 

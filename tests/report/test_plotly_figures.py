@@ -6,8 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 from synthetic import make_table
 
+from pipeline.report.analysis import Findings
 from pipeline.report.figures.tuning import curve_table
-from pipeline.report.findings import Findings
 from pipeline.report.plotly_figures import figures
 
 

@@ -14,11 +14,12 @@ import pandas as pd
 import pytest
 from synthetic import make_table
 
-from pipeline.report import TrialsTable, read_table, write_report
-from pipeline.report.findings import Findings
+from pipeline.report.analysis import Findings
 from pipeline.report.sections import sections
 from pipeline.report.style import spread
-from pipeline.spec import Arm, Categorical, SearchSpace
+from pipeline.report.table import TrialsTable, read_table
+from pipeline.report.writer import write_report
+from pipeline.study.spec import Arm, Categorical, SearchSpace
 
 GOLDEN = Path(__file__).parent / "golden_verdict.json"
 

@@ -9,8 +9,8 @@ from scipy import stats
 
 from pipeline.report.curves import Pool
 from pipeline.report.selection import choice, correctness
-from pipeline.spec import Arm
-from pipeline.trial import pack_bits
+from pipeline.study.spec import Arm
+from pipeline.trials.trial import pack_bits
 
 
 def pool(validation, test, correct=None, n=8):

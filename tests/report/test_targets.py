@@ -9,13 +9,13 @@ import pytest
 from simulations import EMPTY, GRID, RANDOM
 from synthetic import make_table
 
+from pipeline.report.analysis import Findings
 from pipeline.report.curves import Pool
-from pipeline.report.findings import Findings
+from pipeline.report.key_numbers import tiles
 from pipeline.report.sections import sections
 from pipeline.report.sentences import needs
 from pipeline.report.targets import Target, draws, ladder, share_reached, trials_needed, visits
-from pipeline.report.tiles import tiles
-from pipeline.spec import Arm
+from pipeline.study.spec import Arm
 
 
 def pool(arm, hits, size, block=0, order=None):

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.report.comparison import Comparison
 from pipeline.report.verdict import decide
-from pipeline.spec import Arm
+from pipeline.study.spec import Arm
 
 SPREAD = np.array([-1.5, -1.0, -0.6, -0.3, -0.1, 0.1, 0.3, 0.6, 1.0, 1.5])
 

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.hparams import TrainConfig
 from pipeline.search.plan import planned_trial
-from pipeline.spec import Arm, Categorical, Float, SearchSpace, Study
+from pipeline.study.hparams import TrainConfig
+from pipeline.study.spec import Arm, Categorical, Float, SearchSpace, Study
 from pipeline.tracking import Tracker
-from pipeline.tracking.bulk_route import BulkRoute
-from pipeline.tracking.client_route import ClientRoute
-from pipeline.trial import FinishedTrial, TrialResult
+from pipeline.tracking.client_writer import ClientRoute
+from pipeline.tracking.sql_writer import BulkRoute
+from pipeline.trials.trial import FinishedTrial, TrialResult
 
 EPOCHS = 5
 ENDED = 1_700_000_000.25

@@ -12,11 +12,11 @@ from mlflow import MlflowClient
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import Engine
 
-from pipeline.addresses import sqlite_address
-from pipeline.cli import main
-from pipeline.lookup import find_study
-from pipeline.search.ledger import Ledger
-from pipeline.search.storage import open_storage
+from pipeline.cli.main import main
+from pipeline.storage.addresses import sqlite_address
+from pipeline.storage.backends import open_storage
+from pipeline.storage.optuna_store import OptunaStore
+from pipeline.study.loading import find_study
 from pipeline.tracking import Tracker
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
@@ -35,7 +35,7 @@ def stop_at(number, make):
         if next(statements, None) is None:
             raise Cut
 
-    event.listen(Engine, "before_cursor_execute", count)
+    event.log_to_stderr(Engine, "before_cursor_execute", count)
     try:
         make()
     except Cut:
@@ -129,12 +129,12 @@ def count(*_):
     if statements == number:
         os.kill(os.getpid(), signum)
 
-event.listen(Engine, "before_cursor_execute", count)
+event.log_to_stderr(Engine, "before_cursor_execute", count)
 if sys.argv[3] == "mlflow":
     from mlflow import MlflowClient
     MlflowClient(sys.argv[4]).search_experiments()
 else:
-    from pipeline.cli import main
+    from pipeline.cli.main import main
     sys.exit(main(sys.argv[3:]))
 """
 
@@ -160,7 +160,7 @@ def test_a_first_search_that_is_stopped_is_gone_on_with(signum, storage, tmp_pat
         code = stopped_child(folder, draw.randrange(1, 2200), signum, *words)
         assert code in (0, 130, 143, -signal.SIGKILL)
         assert main(words) == 0
-        trials = Ledger(find_study("tiny.py", {}), storage).recorded()
+        trials = OptunaStore(find_study("tiny.py", {}), storage).recorded()
         runs = MlflowClient(sqlite_address(folder / "mlflow.db")).search_runs(["1"], "tags.kind = 'trial'")
         assert sorted(run.info.run_id for run in runs) == sorted(t.user_attrs["run_id"] for t in trials.values())
         assert len(trials) == 3

@@ -10,9 +10,9 @@ from optuna.storages import RDBStorage
 from sqlalchemy import create_engine, text
 
 from pipeline.errors import Failed
-from pipeline.lookup import find_study
-from pipeline.search.ledger import Ledger
-from pipeline.search.ownership import owned
+from pipeline.storage.locks import owned
+from pipeline.storage.optuna_store import OptunaStore
+from pipeline.study.loading import find_study
 
 
 def make_database(server, name):
@@ -43,8 +43,10 @@ def test_a_study_in_postgresql_is_the_one_in_files(postgres, tiny_study, tmp_pat
     assert (code, "study 'tiny' is at work already" in said) == (2, True)
     code, said = search(tiny_study, *flags)
     assert (code, "18 of 36 trials to train" in said) == (0, True)
-    ledgers = [Ledger(find_study(str(tiny_study), {}), address) for address in (storage, str(tmp_path / "optuna.log"))]
-    tables = [ledger.table().drop(columns=["seconds", "run_id"]) for ledger in ledgers]
+    ledgers = [
+        OptunaStore(find_study(str(tiny_study), {}), address) for address in (storage, str(tmp_path / "optuna.log"))
+    ]
+    tables = [optuna_store.table().drop(columns=["seconds", "run_id"]) for optuna_store in ledgers]
     assert isinstance(ledgers[0].storage, RDBStorage)
     assert tables[0].equals(tables[1])
     ledgers[0].storage.scoped_session.remove()
@@ -90,11 +92,11 @@ def test_a_search_that_lost_its_lock_records_no_more(postgres, tiny_study, track
         _, errors = process.communicate()
     assert (process.returncode, "closed the connection that holds the study's lock" in errors) == (1, True)
     assert search(tiny_study, "--storage", storage)[0] == 0
-    ledger = Ledger(find_study(str(tiny_study), {}), storage)
-    recorded = {trial.user_attrs["run_id"] for trial in ledger.recorded().values()}
+    optuna_store = OptunaStore(find_study(str(tiny_study), {}), storage)
+    recorded = {trial.user_attrs["run_id"] for trial in optuna_store.recorded().values()}
     runs = MlflowClient(tracking_uri).search_runs(["1"], "tags.kind = 'trial'", max_results=1000)
-    trials = sum(summary.n_trials for summary in optuna.get_all_study_summaries(ledger.storage))
-    assert len(recorded) == len(ledger.table()) == trials > 100
+    trials = sum(summary.n_trials for summary in optuna.get_all_study_summaries(optuna_store.storage))
+    assert len(recorded) == len(optuna_store.table()) == trials > 100
     assert {run.info.run_id for run in runs} == recorded
-    ledger.storage.scoped_session.remove()
-    ledger.storage.engine.dispose()
+    optuna_store.storage.scoped_session.remove()
+    optuna_store.storage.engine.dispose()

@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from pipeline.tracking import Tracker, ui_of
-from pipeline.tracking.client_route import ClientRoute
+from pipeline.tracking.client_writer import ClientRoute
 
 BROKEN = """
 SELECT (SELECT count(*) FROM runs WHERE name != 'made_up' AND (status != 'FINISHED' OR end_time IS NULL))
@@ -118,7 +118,7 @@ def test_memory_stays_flat(tracker, study, finish):
 
 def test_an_unknown_schema_goes_through_the_client(tracking_uri, study, finish, monkeypatch):
     """A revision that the contract was not seen to hold for is written by MLflow's client, and the route says why."""
-    monkeypatch.setattr("pipeline.tracking.bulk_route.HOLDS_FOR", {"0123456789ab": "9.9.9"})
+    monkeypatch.setattr("pipeline.tracking.sql_writer.HOLDS_FOR", {"0123456789ab": "9.9.9"})
     tracker = Tracker(tracking_uri)
     assert tracker.route == "one by one, by MLflow's client: schema dc11669786a5 is not known"
     assert isinstance(tracker.writer, ClientRoute)
@@ -129,7 +129,7 @@ def test_an_unknown_schema_goes_through_the_client(tracking_uri, study, finish, 
 
 def test_an_unknown_database_goes_through_the_client(tracking_uri, monkeypatch):
     """So is a kind of database that the contract was not seen to hold on."""
-    monkeypatch.setattr("pipeline.tracking.bulk_route.DIALECTS", ("postgresql",))
+    monkeypatch.setattr("pipeline.tracking.sql_writer.DIALECTS", ("postgresql",))
     assert Tracker(tracking_uri).route == "one by one, by MLflow's client: it is not known to be right on sqlite"
 
 

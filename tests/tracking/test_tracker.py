@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
-from pipeline.opening import store_failure
+from pipeline.storage.opening import store_failure
 from pipeline.tracking import Tracker, ui_of
 
 TRIALS = "tags.kind = 'trial'"
@@ -289,7 +289,7 @@ def test_the_route_is_told(tracking_uri, caplog):
 
 def test_help_leaves_mlflow_alone():
     """The command line answers ``--help`` without importing MLflow, which takes seconds."""
-    script = "import sys, pipeline.cli as c\ntry: c.main(['--help'])\nfinally: print('mlflow' in sys.modules)"
+    script = "import sys, pipeline.cli.main as c\ntry: c.main(['--help'])\nfinally: print('mlflow' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert shown.splitlines()[-1] == "False"
 

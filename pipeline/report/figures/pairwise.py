@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from pipeline.report.formatting import label, listed, number
 from pipeline.report.intervals import Interval
 from pipeline.report.pairs import Pair
 from pipeline.report.style import INK, Plot, canvas, finish, styled
-from pipeline.report.words import label, listed, number
-from pipeline.spec import Arm
+from pipeline.study.spec import Arm
 
 
 @styled

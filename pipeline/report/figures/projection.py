@@ -10,10 +10,10 @@ from matplotlib.collections import PathCollection
 from matplotlib.ticker import PercentFormatter
 
 from pipeline.report.curves import Pool
-from pipeline.report.shadow import SCORE
+from pipeline.report.formatting import capital, count, label, listed, percent
+from pipeline.report.optuna_study import SCORE
 from pipeline.report.style import MUTED, Plot, canvas, finish, styled
-from pipeline.report.words import capital, count, label, listed, percent
-from pipeline.spec import Float, SearchSpace
+from pipeline.study.spec import Float, SearchSpace
 
 
 @styled

@@ -12,9 +12,9 @@ from matplotlib.ticker import FuncFormatter
 from scipy import stats
 
 from pipeline.report.curves import Curve, Pool
+from pipeline.report.formatting import capital, label, listed, percent
 from pipeline.report.style import INK, MUTED, PAPER, RULE, Looks, Plot, accuracy_axis, canvas, finish, per_cent, styled
-from pipeline.report.words import capital, label, listed, percent
-from pipeline.spec import Arm
+from pipeline.study.spec import Arm
 
 
 @styled

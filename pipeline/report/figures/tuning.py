@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.report.comparison import Comparison
 from pipeline.report.curves import Curve
+from pipeline.report.formatting import capital, count, label, listed, number, percent, point, points, title
 from pipeline.report.intervals import DIFFERENCE, SHARE, Array, mean_band
 from pipeline.report.style import (
     INK,
@@ -26,7 +27,6 @@ from pipeline.report.style import (
     styled,
     trial_axis,
 )
-from pipeline.report.words import capital, count, label, listed, number, percent, point, points, title
 
 Budgets = NDArray[np.int64]
 MANY = 3  # arms; the bands of more hide one another

@@ -1,1 +1,0 @@
-"""Babysitting: before a study, checks that the network can learn at all."""

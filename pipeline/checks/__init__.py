@@ -1,0 +1,1 @@
+"""Checks before a study: cheap experiments that show whether the network can learn."""

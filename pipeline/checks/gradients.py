@@ -1,0 +1,97 @@
+"""The gradient check: what backward says of every array of parameters is what differences of the loss say, in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.checks.networks import networks, structures
+from pipeline.checks.result import CheckResult
+from pipeline.data import Dataset, Split
+from pipeline.nn.layers import Array, Workspace
+from pipeline.nn.losses import softmax_cross_entropy, softmax_cross_entropy_gradient
+from pipeline.nn.network import Network, Parameters, backward, forward
+from pipeline.study.hparams import HyperParams
+from pipeline.study.spec import Study
+
+ROWS, DIRECTIONS = 12, 3
+STEPS = (1e-6, 1e-7)
+"""A long step loses less to rounding, a short one crosses fewer kinks, of which convolutions have many: the better counts."""
+TOLERANCE = 1e-5
+"""A right float64 gradient is within 1e-6 (median of three directions: one may cross a kink), a wrong one off by 1e-3."""
+FLOOR = 1e-4
+"""Slopes far below it are nil, as those of biases before batch norm are: differences give them to 1e-10 of the loss."""
+
+
+def gradient_check(study: Study, data: Dataset) -> CheckResult:
+    """Check each parameter array of each structure along random directions (CS231n's centred differences)."""
+    errors: dict[str, float] = {}
+    for trial in structures(study):
+        kind = f"{trial.activation}{' with batch norm' if trial.batch_norm else ''}"
+        found = gradient_errors(trial, data)
+        errors |= {f"{name} of {kind}": max(error, errors.get(f"{name} of {kind}", 0)) for name, error in found.items()}
+    worst = max(errors, key=errors.__getitem__)
+    passed = errors[worst] <= TOLERANCE
+    message = f"relative error at most {errors[worst]:.1e}, in {worst}; {len(errors)} kinds of parameters"
+    advice = "" if passed else f"look at the backward pass of {worst}"
+    return CheckResult("gradient", passed, message, advice, {"check/gradient_error": errors[worst]})
+
+
+def gradient_errors(trial: HyperParams, data: Dataset) -> dict[str, float]:
+    """The relative error |a - n| / (|a| + |n|) of each parameter array, by a name like ``W0``; NaN counts as 1.
+
+    Each direction moves one array alone, and is one of the K networks that are asked at once.
+    """
+    rows = Split(data.train.inputs[:ROWS].astype("float64"), data.train.labels[:ROWS])
+    network = networks(trial, data, ["he"], "float64")
+    rng = np.random.default_rng(0)
+    network.params.values += 0.1 * rng.standard_normal(network.params.values.shape)  # biases, γ and β off 0 and 1
+    names, directions = _directions(network.params, rng)
+    loss, gradient = _loss_and_gradient(network, rows, data.classes)
+    analytic = (gradient * directions).sum(axis=1)
+    floor = FLOOR * max(1.0, float(loss[0]))
+    errors = [
+        _relative_error(analytic, _slopes(network, directions, step, rows, data.classes), floor) for step in STEPS
+    ]
+    medians = np.median(np.min(errors, axis=0).reshape(-1, DIRECTIONS), axis=1)
+    return dict(zip(names, medians.tolist(), strict=True))
+
+
+def _slopes(network: Network, directions: Array, step: float, rows: Split, classes: int) -> Array:
+    """The slope of the loss along each direction, by a centred difference."""
+    ahead, behind = (
+        _loss_and_gradient(_moved(network, sign * step * directions), rows, classes)[0] for sign in (1, -1)
+    )
+    return np.asarray((ahead - behind) / (2 * step))
+
+
+def _relative_error(analytic: Array, numeric: Array, floor: float) -> Array:
+    error: Array = np.abs(analytic - numeric) / np.maximum(np.abs(analytic) + np.abs(numeric), floor)
+    return np.asarray(np.nan_to_num(error, nan=1.0))
+
+
+def _directions(params: Parameters, rng: np.random.Generator) -> tuple[list[str], Array]:
+    """The names of the arrays, and :data:`DIRECTIONS` random directions along each, one array after another (K, P)."""
+    masks = []
+    for layer, name, _ in params.names:
+        mask = params.with_values(np.zeros_like(params.values[:1]))
+        mask.layers[layer][name][:] = 1
+        masks.append(mask.values)
+    chosen = np.repeat(np.concatenate(masks), DIRECTIONS, axis=0)
+    return [f"{name}{layer}" for layer, name, _ in params.names], chosen * rng.standard_normal(chosen.shape)
+
+
+def _moved(network: Network, step: Array) -> Network:
+    copies = network.select(np.zeros(len(step), int))
+    copies.params.values += step
+    return copies
+
+
+def _loss_and_gradient(network: Network, rows: Split, classes: int) -> tuple[Array, Array]:
+    """The mean loss of each network (K,), and its gradient over all parameters (K, P)."""
+    space = Workspace(len(network.params.values), len(rows), "float64")
+    signals = forward(network, rows.inputs, space, training=True)
+    losses, _, probabilities = softmax_cross_entropy(signals[-1], rows.labels)
+    grads = network.params.with_values(np.zeros_like(network.params.values))
+    upstream = softmax_cross_entropy_gradient(probabilities, np.eye(classes)[rows.labels])
+    backward(network, grads, signals, upstream, space)
+    return losses.mean(axis=1), grads.values

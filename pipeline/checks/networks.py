@@ -1,0 +1,49 @@
+"""The networks that checks look at: those of the structures and initialisations that a study may try."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+from pipeline.data import Dataset
+from pipeline.nn.network import Architecture, Network, init_network
+from pipeline.study.hparams import HyperParams, as_choice
+from pipeline.study.spec import Categorical, Study
+
+STRUCTURAL = ("hidden", "activation", "batch_norm", "conv")
+Init = str | float
+
+
+def inits(study: Study) -> list[Init]:
+    """The initialisations of the space; of a real range its grid."""
+    return values(study, "init")
+
+
+def structures(study: Study) -> list[HyperParams]:
+    """One trial of each structure in the space, with what the study holds fixed."""
+    names = [name for name in study.space if isinstance(study.space[name], Categorical) and name in STRUCTURAL]
+    points = product(*(values(study, name) for name in names))
+    return [replace(study.fixed, **dict(zip(names, point, strict=True))) for point in points]
+
+
+def name_of(study: Study, trial: HyperParams, init: Init) -> str:
+    """An initialisation, and what is searched of a trial's structure: "he (hidden 100x50, batch_norm True)"."""
+    searched = [name for name in STRUCTURAL if name in study.space]
+    told = ", ".join(f"{name} {as_choice(getattr(trial, name))}" for name in searched)
+    return f"{init} ({told})" if told else str(init)
+
+
+def values(study: Study, name: str) -> list[Any]:
+    """What a hyperparameter may be: the choices or the grid of the space, or what the study holds fixed."""
+    return study.space[name].grid() if name in study.space else [getattr(study.fixed, name)]
+
+
+def networks(
+    trial: HyperParams, data: Dataset, schemes: Sequence[Init], dtype: str, seeds: Sequence[int] = ()
+) -> Network:
+    """The network of a trial's structure, once for each initialisation (K of them), from the trial's seed or these K."""
+    sizes = (data.features, *trial.hidden, data.classes)
+    architecture = Architecture(sizes, trial.activation, trial.batch_norm, conv=trial.conv, shape=data.shape)
+    return init_network(architecture, schemes, seeds or [trial.seed] * len(schemes), dtype)

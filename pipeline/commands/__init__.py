@@ -1,0 +1,1 @@
+"""One module for each verb, and the job that they share."""

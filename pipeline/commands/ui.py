@@ -1,0 +1,275 @@
+"""The two user interfaces, MLflow UI and Optuna Dashboard, side by side on this machine alone, until they are asked to stop."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from socketserver import ThreadingMixIn
+from typing import IO, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from pipeline.errors import Failed, UserError
+from pipeline.search.interrupts import Interrupts, Stopped
+from pipeline.search.processes import supervised
+from pipeline.storage.addresses import artifact_root, redact, sqlite_file, storage_file
+from pipeline.storage.opening import opening
+from pipeline.storage.stores import Stores
+
+HOST = "127.0.0.1"
+MLFLOW_PORT, DASHBOARD_PORT = 5000, 8080
+"""The ports that people know; others are taken where these are in use."""
+START_SECONDS, STOP_SECONDS = 90, 5
+
+
+@dataclass(frozen=True)
+class Interfaces:
+    """The addresses of both; ``process`` is the MLflow server that was started here, if one was."""
+
+    mlflow: str
+    dashboard: str
+    process: subprocess.Popen[bytes] | None
+
+
+def show(stores: Stores, say: Callable[[str], None], interrupts: Interrupts, port: int | None = None) -> None:
+    """Open both interfaces, say where they are and what to look at first, and wait for Ctrl-C or SIGTERM.
+
+    MLflow UI is at ``port``, and the dashboard at the next one; without it, at ports that are free.
+    Raises :class:`UserError` if a store is missing or a port is taken, and :class:`Failed` if MLflow's server does not start or does not stay.
+    """
+    check_recorded(stores)
+    with suppress(Stopped), interfaces(stores, interrupts, port) as opened:
+        for line in directions(stores, opened):
+            say(line)
+        while opened.process is None or opened.process.poll() is None:
+            time.sleep(0.2)
+        raise Failed(f"MLflow UI ended by itself, with exit code {opened.process.returncode}")
+    say("both stopped")
+
+
+def check_recorded(stores: Stores) -> None:
+    """Raise :class:`UserError` unless both stores are there: a server would make a missing one, and show an empty page."""
+    files = (sqlite_file(stores.tracking), "--tracking-uri"), (storage_file(stores.storage), "--storage")
+    for path, flag in files:
+        if path and not path.is_file():
+            raise UserError(f"nothing is recorded at {path}. Run a study first (babysit run), or say where with {flag}")
+
+
+@contextmanager
+def interfaces(stores: Stores, interrupts: Interrupts, port: int | None = None) -> Iterator[Interfaces]:
+    """Both, ready to be looked at, for as long as the body takes; a tracking server that already runs is left as it is."""
+    from pipeline.tracking import Tracker
+
+    with ExitStack() as stack:
+        dashboard = stack.enter_context(optuna_dashboard(stores.storage, port and port + 1))
+        if stores.tracking.startswith("http"):
+            yield Interfaces(redact(stores.tracking).rstrip("/"), dashboard, None)
+        else:
+            with opening("--tracking-uri", stores.tracking):
+                Tracker(stores.tracking)  # MLflow's server could not go on with a half-made database
+            address, process = stack.enter_context(mlflow_ui(stores.tracking, interrupts, port))
+            yield Interfaces(address, dashboard, process)
+
+
+def directions(stores: Stores, opened: Interfaces) -> Iterator[str]:
+    """The addresses, and of each what to look at first: the study that ran last."""
+    from pipeline.storage.optuna_store import study_ids
+    from pipeline.tracking import Tracker
+
+    yield f"MLflow UI         {opened.mlflow}"
+    tracker = Tracker(stores.tracking)
+    latest = tracker.find_latest()
+    if latest:
+        links = tracker.links(opened.mlflow)
+        yield f"  the verdict     {links.run}"
+        yield f"  arms compared   {links.view('arms')}"
+        yield f"  best trials     {links.view('best')}"
+    yield f"Optuna Dashboard  {opened.dashboard}"
+    ids = study_ids(stores.storage, latest) if latest else []
+    if ids:
+        yield f"  arms compared   {opened.dashboard}/dashboard/compare-studies?ids={','.join(map(str, ids))}"
+    yield "Ctrl-C stops both."
+
+
+@contextmanager
+def mlflow_ui(
+    uri: str, interrupts: Interrupts, wanted: int | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """MLflow's server on a database; its address and process.
+
+    Without a port that is wanted, another one is taken if somebody else gets the usual one.
+    Raises :class:`UserError` if the one that is wanted is taken.
+    """
+    with ExitStack() as stack:
+        port = free_port(wanted or MLFLOW_PORT)
+        if wanted and port != wanted:
+            raise taken(wanted)
+        try:
+            opened = stack.enter_context(mlflow_server(uri, port, interrupts))
+        except Failed:
+            if free_port(port) == port:
+                raise
+            if wanted:
+                raise taken(wanted) from None
+            opened = stack.enter_context(mlflow_server(uri, free_port(0), interrupts))
+        yield opened
+
+
+@contextmanager
+def mlflow_server(uri: str, port: int, interrupts: Interrupts) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """MLflow's server on a database and a port, in a process group of its own; its address and process.
+
+    It takes requests for its own address alone, which is stricter than MLflow's default, and its jobs, which are not
+    for looking, stay off. It ends with this process, however that ends. The database's address goes by the environment, where no list of processes shows it.
+    """
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port), "--workers", "1"]
+    address, name = f"http://{HOST}:{port}", f"{secrets.token_hex(8)}.localhost"
+    settings = {
+        "MLFLOW_BACKEND_STORE_URI": uri,
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": os.environ.get("MLFLOW_DEFAULT_ARTIFACT_ROOT") or artifact_root(uri),
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join((*hosts(port), name)),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(  # noqa: S603  our own interpreter and words
+            supervised(command),
+            env=os.environ | settings,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            await_answer(address, name, process, log)
+            yield address, process
+        finally:
+            with interrupts.deferred():
+                end(process)
+
+
+def await_answer(address: str, name: str, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+    """Wait until the server answers to a name that no other knows: one that took the port meanwhile refuses it.
+
+    Raises :class:`Failed` with its last words if it ends first or takes too long.
+    """
+    asked = urllib.request.Request(address, headers={"Host": name})  # noqa: S310  our own server
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        with suppress(OSError), urllib.request.urlopen(asked, timeout=1):  # noqa: S310  our own server
+            return
+        time.sleep(0.1)
+    log.seek(0)
+    words = log.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
+    raise Failed(f"MLflow UI did not start: {redact(words[-1])}")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a server and all that it started: asked first, then made to."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdin:
+        process.stdin.close()
+
+
+@contextmanager
+def optuna_dashboard(storage: str, wanted: int | None = None) -> Iterator[str]:
+    """Optuna Dashboard on a storage, in threads of this process; its address.
+
+    Raises :class:`UserError` if the port that is wanted is taken.
+    """
+    from optuna_dashboard import wsgi
+
+    from pipeline.storage.backends import open_storage
+
+    with opening("--storage", storage):
+        application = wsgi(open_storage(storage))
+    with listening(wanted) as server:
+        server.set_app(Guard(application, server.server_port))
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://{HOST}:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def listening(wanted: int | None) -> WSGIServer:
+    """A server with no application yet, on the port that is wanted, or without one on the usual or a free one.
+
+    Raises :class:`UserError` if the port that is wanted is taken.
+    """
+    with suppress(OSError):
+        return ThreadedServer((HOST, wanted or DASHBOARD_PORT), QuietHandler)
+    if wanted:
+        raise taken(wanted)
+    return ThreadedServer((HOST, 0), QuietHandler)
+
+
+def taken(port: int) -> UserError:
+    """The mistake of asking for a port that cannot be had."""
+    return UserError(f"--port: {port} is taken, or not allowed to this user. Give another, or leave it out")
+
+
+class ThreadedServer(ThreadingMixIn, WSGIServer):
+    """A thread for each request; none keeps the process from ending."""
+
+    daemon_threads = True
+
+
+class QuietHandler(WSGIRequestHandler):
+    """Requests are not listed on the terminal."""
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Lets a WSGI application answer only to its own address.
+
+    The dashboard asks nobody who they are: without this, any page that the user opens could read and change studies,
+    by its scripts or by a name that leads to this machine.
+    """
+
+    app: Callable[..., Iterable[bytes]]
+    port: int
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        own = hosts(self.port)
+        origin = environ.get("HTTP_ORIGIN", "")
+        if environ.get("HTTP_HOST") in own and (not origin or origin.removeprefix("http://") in own):
+            return self.app(environ, start_response)
+        start_response("403 Forbidden", [("Content-Type", "text/plain")])
+        return [b"This dashboard answers only to its own address.\n"]
+
+
+def hosts(port: int) -> tuple[str, ...]:
+    """What the address of a server here is written as."""
+    return f"{HOST}:{port}", f"localhost:{port}"
+
+
+def free_port(wanted: int) -> int:
+    """The port that is wanted, if nobody listens there, or else any that is free."""
+    for port in (wanted, 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+            return int(probe.getsockname()[1])
+    raise Failed("no port is free on this machine")  # pragma: no cover

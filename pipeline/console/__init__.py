@@ -1,0 +1,1 @@
+"""The terminal: lines, progress, and the log records of libraries."""

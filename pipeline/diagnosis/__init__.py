@@ -1,0 +1,1 @@
+"""Diagnosis after a trial: its curves put into words."""

@@ -1,0 +1,107 @@
+"""The summary of a study's diagnoses: where in the space each complaint gathers."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, combinations
+from typing import Any
+
+from pipeline.diagnosis.diagnose import GOOD
+from pipeline.diagnosis.trial_facts import RULE_FAILED
+from pipeline.study.spec import Dimension, Float, SearchSpace
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Where in the space a complaint gathers: ``hits`` of the ``trials`` with these values have it as their health."""
+
+    code: str
+    values: Mapping[str, str]
+    hits: int
+    trials: int
+
+    @property
+    def sentence(self) -> str:
+        """In words: "activation sigmoid with init small: 41 of 43 never start"."""
+        cell = " with ".join(f"{name} {value}" for name, value in self.values.items())
+        return f"{cell}: {self.hits} of {self.trials} {SAID.get(self.code, f'are {self.code}')}"
+
+
+SAID = {
+    "diverged": "diverge",
+    "dead": "die",
+    "late-explosion": "explode late",
+    "lr-too-high": "have too high a learning rate",
+    "l2-overwhelms": "are overwhelmed by L2",
+    "never-starts": "never start",
+    "barely-moves": "barely move",
+    "val-at-chance": "know nothing of held-out rows",
+    "flat-then-drop": "stand still before they fall",
+    "late-start": "start late",
+    "low-lr": "fall in a straight line, at too low a learning rate",
+    "high-plateau": "stay on a high plateau",
+    "spike": "are thrown up and come back",
+    "slightly-low-lr": "are still falling at the end",
+    "overfitting": "overfit",
+    "underfitting": "underfit",
+    "wiggly": "sway",
+    "val-above-train": "do better on held-out rows",
+    "full-batch-rises": "rise by full batches",
+    "dead-units": "have dead units",
+    "saturated": "are saturated",
+    "running-statistics": "have running statistics that lag behind",
+    "updates-low": "take steps that are too short",
+    "updates-high": "take steps that are too long",
+    "wrong-first-loss": "start from a wrong loss",
+    RULE_FAILED: "could not be judged by a rule of one's own",
+    GOOD: "are good",
+}
+"""What trials of a health do, in the plural."""
+
+
+def tallies(trials: Sequence[Mapping[str, Any]], space: SearchSpace) -> list[Tally]:
+    """How many trials of each health there are at each value of each hyperparameter, and each pair of values.
+
+    A trial maps the searched names to its values, and ``health`` to its word. Real hyperparameters are counted by
+    decade on a log scale, by quarter of the range on a linear one.
+    """
+    cells: Counter[tuple[tuple[str, str], ...]] = Counter()
+    hits: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
+    for trial in trials:
+        values = [(name, _bin(dimension, trial[name])) for name, dimension in space.items()]
+        for cell in chain(combinations(values, 1), combinations(values, 2)):
+            cells[cell] += 1
+            hits[trial["health"], cell] += 1
+    return [Tally(code, dict(cell), count, cells[cell]) for (code, cell), count in hits.items()]
+
+
+def summary(trials: Sequence[Mapping[str, Any]], space: SearchSpace, *, least: int = 5) -> list[Tally]:
+    """For each complaint, where in the space it gathers most, the commonest complaint first.
+
+    Of the values and pairs where half of the trials and ``least`` of them have it, the one with the greatest weighted
+    relative accuracy: hits less what its share of all trials would give (Lavrač, Flach and Zupan 1999).
+    """
+    totals = Counter(trial["health"] for trial in trials)
+
+    def surplus(tally: Tally) -> tuple[float, int]:
+        return tally.hits - tally.trials * totals[tally.code] / len(trials), -len(tally.values)
+
+    counted = tallies(trials, space)
+    dense = [t for t in counted if t.code != GOOD and t.hits >= max(least, t.trials / 2)]
+    found = {t.code: t for t in sorted(dense, key=surplus) if surplus(t)[0] > 0}
+    return sorted(found.values(), key=lambda tally: -totals[tally.code])
+
+
+def _bin(dimension: Dimension, value: Any) -> str:
+    """The value, or the interval that a real one lies in."""
+    if not isinstance(dimension, Float):
+        return str(value)
+    if dimension.log:
+        decade = min(math.floor(math.log10(value) + 1e-9), math.ceil(math.log10(dimension.high) - 1e-9) - 1)
+        return f"{10.0**decade:g} to {10.0 ** (decade + 1):g}"
+    step = (dimension.high - dimension.low) / 4
+    low = dimension.low + step * min(3, math.floor((value - dimension.low) / step))
+    return f"{low:g} to {low + step:g}"

@@ -1,0 +1,137 @@
+"""The pictures people know from the lecture, drawn in the report's style."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.data import Split
+from pipeline.report.style import INK, MUTED, RULE, Plot, canvas, finish, styled, whole_ticks
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f", "#bcbd22", "#17becf")
+MARKED = 30
+Row = Mapping[str, Any]
+"""A row of the table beneath a picture, by column."""
+Lines = Mapping[str, tuple[Any, Any]]
+"""The x and the y of each line, numbers or arrays, by its label."""
+
+
+@styled
+def lines(
+    name: str,
+    title: str,
+    panels: Mapping[str, Lines],
+    *,
+    x: str,
+    y: str,
+    rows: Sequence[Row] = (),
+    log_x: bool = False,
+    log_y: bool = False,
+    limits: tuple[float, float] | None = None,
+) -> Plot:
+    """Lines of several panels side by side, each line by its label; values that are not finite leave gaps."""
+    figure, axes = canvas(3.4 * len(panels) + 1.2, 3.4, len(panels), sharey=True)
+    for ax, (heading, drawn) in zip(axes, panels.items(), strict=True):
+        for colour, (label, (at, values)) in zip(COLOURS * 3, drawn.items(), strict=False):
+            ax.plot(at, np.where(np.isfinite(values), values, np.nan), color=colour, label=label, linewidth=1.4)
+        ax.set(title=heading, xlabel=x, xscale="log" if log_x else "linear", yscale="log" if log_y else "linear")
+        ax.grid(axis="y", color=RULE, linewidth=0.6)
+        if x == "epoch":
+            whole_ticks(ax)
+        if limits:
+            ax.set_ylim(*limits)
+        if len(drawn) > 1:
+            ax.legend(frameon=False, fontsize=8)
+    axes[0].set_ylabel(y)
+    alt = f"{title}: {y} against {x} in {len(panels)} panel(s)."
+    return finish(figure, name, title=title, aid=alt, alt=alt, table=pd.DataFrame(rows))
+
+
+@styled
+def histograms(name: str, title: str, counts: Mapping[str, np.ndarray], edges: np.ndarray, rows: Sequence[Row]) -> Plot:
+    """A row of little histograms for each scheme, one a layer: how the signal fares on its way through the network."""
+    first, layers = next(iter(counts)), len(next(iter(counts.values())))
+    figure, _ = canvas(1.15 * layers, 1.0 * len(counts) + 0.4)
+    figure.clear()
+    axes = figure.subplots(len(counts), layers, sharex=True, squeeze=False)
+    for row, (label, layered) in zip(axes, counts.items(), strict=True):
+        for i, (ax, heights) in enumerate(zip(row, layered, strict=True)):
+            ax.stairs(heights, edges, fill=True, color=COLOURS[0])
+            ax.set_yticks([])
+            ax.tick_params(labelsize=7)
+            if label == first:
+                ax.set_title(f"layer {i + 1}", fontsize=8)
+        row[0].set_ylabel(label, fontsize=8, rotation=0, ha="right")
+    alt = f"{title}: a histogram of each layer's outputs for {', '.join(counts)}."
+    return finish(figure, name, title=title, aid=alt, alt=alt, table=pd.DataFrame(rows))
+
+
+@styled
+def points(
+    name: str,
+    title: str,
+    panels: Mapping[str, Sequence[np.ndarray]],
+    *,
+    x: str,
+    y: str,
+    colour: str,
+    rows: Sequence[Row],
+    log: bool = True,
+) -> Plot:
+    """Points (x, y) of each panel, coloured by a third number; of a few points, marks on the axes show what each one tests."""
+    figure, axes = canvas(3.4 * len(panels) + 1, 3.4, len(panels), sharex=True, sharey=True)
+    values = np.concatenate([c for _, _, c in panels.values()])
+    for ax, (heading, (xs, ys, c)) in zip(axes, panels.items(), strict=True):
+        drawn = ax.scatter(xs, ys, c=c, vmin=values.min(), vmax=values.max(), cmap="viridis", edgecolor=INK, zorder=3)
+        ax.set(title=heading, xlabel=x, xscale="log" if log else "linear", yscale="log" if log else "linear")
+        if len(xs) <= MARKED:
+            ax.plot(xs, np.zeros(len(xs)), "|", color=MUTED, transform=ax.get_xaxis_transform(), clip_on=False)
+            ax.plot(np.zeros(len(ys)), ys, "_", color=MUTED, transform=ax.get_yaxis_transform(), clip_on=False)
+    axes[0].set_ylabel(y)
+    figure.colorbar(drawn, ax=list(axes), label=colour)
+    alt = f"{title}: {y} against {x}, coloured by {colour}, for {', '.join(panels)}."
+    return finish(figure, name, title=title, aid=alt, alt=alt, table=pd.DataFrame(rows))
+
+
+@styled
+def images(name: str, title: str, tiles: Mapping[str, np.ndarray], rows: Sequence[Row]) -> Plot:
+    """Weights (H, height, width) or (H, height, width, 3) as images, a row of them for each label."""
+    width = max(len(t) for t in tiles.values())
+    figure, _ = canvas(0.55 * width + 1.2, 0.62 * len(tiles) + 0.3)
+    figure.clear()
+    axes = figure.subplots(len(tiles), width, squeeze=False)
+    for row, (label, pictures) in zip(axes, tiles.items(), strict=True):
+        for ax in row:
+            ax.set_axis_off()
+        for ax, picture in zip(row, pictures, strict=False):
+            low, high = picture.min(), picture.max()
+            ax.imshow((picture - low) / (high - low or 1), cmap="gray")
+        row[0].text(-0.3, 0.5, label, transform=row[0].transAxes, ha="right", va="center", fontsize=8)
+    alt = f"{title}: the weights into each hidden unit as an image, for {', '.join(tiles)}."
+    return finish(figure, name, title=title, aid=alt, alt=alt, table=pd.DataFrame(rows))
+
+
+@styled
+def planes(
+    name: str,
+    title: str,
+    panels: Mapping[str, np.ndarray],
+    learned: Split,
+    *,
+    extent: tuple[float, float, float, float],
+    rows: Sequence[Row],
+) -> Plot:
+    """What a classifier says all over the plane, (n, n) labels for each panel, and the rows that it learned from."""
+    figure, axes = canvas(3.2 * len(panels) + 0.4, 3.2, len(panels))
+    for ax, (heading, said) in zip(axes, panels.items(), strict=True):
+        classes = int(learned.labels.max()) + 1
+        levels = (np.arange(classes + 1) - 0.5).tolist()
+        ax.contourf(said, levels=levels, extent=extent, colors=COLOURS[:classes], alpha=0.3)
+        colours = [COLOURS[label] for label in learned.labels]
+        ax.scatter(learned.inputs[:, 0], learned.inputs[:, 1], c=colours, s=8, edgecolor="none")
+        ax.set(title=heading, xticks=[], yticks=[], aspect="equal")
+    alt = f"{title}: the regions of each class for {', '.join(panels)}."
+    return finish(figure, name, title=title, aid=alt, alt=alt, table=pd.DataFrame(rows))

@@ -1,0 +1,143 @@
+"""Refining goes from coarse to fine: the next space is narrowed around the best trials, or shifted where they lie at a border."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.search.borders import TOP, Side, border_check
+from pipeline.study.spec import Categorical, Dimension, Float, SearchSpace, Study
+
+SCORE = "best/val_accuracy"
+MARGIN, NARROWEST, WIDEST = 0.05, 0.25, 0.9
+"""In parts of the range: what is left around the best trials, and the widths between which it is worth narrowing."""
+Trial = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The next study, and the reason for each hyperparameter's range."""
+
+    study: Study
+    reasons: tuple[str, ...]
+
+
+def propose(study: Study, trials: Sequence[Trial]) -> Proposal:
+    """Look at the best tenth of the trials, five at least; the rows of a table will do.
+
+    A trial maps the searched names to its values, and ``best/val_accuracy`` to its score. Raises :class:`UserError` for
+    fewer than five trials.
+    """
+    if len(trials) < TOP:
+        raise UserError(
+            f"trials: got {len(trials)}; expected {TOP} or more, to tell the good ones by. Search with more --trials"
+        )
+    ranked = sorted(trials, key=lambda trial: -trial[SCORE])
+    best = ranked[: max(TOP, len(ranked) // 10)]
+    found = {name: _next(study, name, [trial[name] for trial in ranked], len(best)) for name in study.space}
+    space = SearchSpace(**{name: dimension for name, (dimension, _) in found.items()})
+    fine = replace(study, name=_next_name(study.name), space=space, trials=_budget(study, space))
+    return Proposal(fine, tuple(f"{name}: {reason}" for name, (_, reason) in found.items()))
+
+
+def _next(study: Study, name: str, ranked: Sequence[Any], best: int) -> tuple[Dimension, str]:
+    """The range for the next stage, from the values of all trials, the best first; so many of them are good."""
+    dimension, values = study.space[name], ranked[:best]
+    if isinstance(dimension, Categorical):
+        return _kept(dimension, values)
+    positions = [position(dimension, value) for value in ranked]
+    side = border_check(positions[0], positions)
+    if side is None or _looked_beyond(positions, side):
+        return _narrowed(dimension, positions[:best])
+    crowd = sum(p < 0.25 if side == "low" else p > 0.75 for p in positions[:TOP])
+    seen = f"the best is {values[0]:.3g}, and {crowd} of the best {TOP} lie in the {side}est quarter of {_range(dimension)}"
+    moved = _shifted(study, name, dimension, -0.5 if side == "low" else 0.5)
+    if moved == dimension:
+        return dimension, f"{seen}; it cannot go further"
+    return moved, f"{seen}, so on to {_range(moved)}"
+
+
+def _looked_beyond(positions: Sequence[float], side: Side) -> bool:
+    """Whether five trials or more lie nearer to that border than any of the best five, and so were worse.
+
+    On CIFAR-10 the lecture's coarse range ends where all has long diverged: its best rates lie in the highest quarter,
+    and a range moved up from there would be lost.
+    """
+    top = positions[:TOP]
+    beyond = [p < min(top) if side == "low" else p > max(top) for p in positions]
+    return sum(beyond) >= TOP
+
+
+def _kept(dimension: Categorical, values: Sequence[Any]) -> tuple[Dimension, str]:
+    """The choices that are among the best trials."""
+    kept = [choice for choice in dimension.choices if choice in values]
+    dropped = [str(choice) for choice in dimension.choices if choice not in kept]
+    if not dropped:
+        return dimension, f"every choice is among the best {len(values)}"
+    shares = ", ".join(f"{choice} {list(values).count(choice)}" for choice in kept)
+    return Categorical(*kept), f"of the best {len(values)} trials: {shares}; none with {', '.join(dropped)}"
+
+
+def _narrowed(dimension: Float, positions: Sequence[float]) -> tuple[Dimension, str]:
+    """The range of the best trials and a margin, at least a quarter of what it was."""
+    low, high = min(positions) - MARGIN, max(positions) + MARGIN
+    if (short := NARROWEST - (high - low)) > 0:
+        low, high = low - short / 2, high + short / 2
+    low, high = max(0.0, low), min(1.0, high)
+    if high - low > WIDEST:
+        return dimension, f"the best {len(positions)} trials lie all over {_range(dimension)}: it hardly matters"
+    narrow = replace(dimension, low=dimension.at(low), high=dimension.at(high))
+    return narrow, f"the best {len(positions)} trials lie inside {_range(narrow)}, {high - low:.0%} of the range"
+
+
+def _shifted(study: Study, name: str, dimension: Float, by: float) -> Float:
+    """The range moved by a part of itself, as far as the hyperparameter allows."""
+    moved = replace(dimension, low=_beyond(dimension, by), high=_beyond(dimension, 1 + by))
+    held = replace(moved, low=max(moved.low, 0.0)) if moved.high > 0 else dimension
+    return next((tried for tried in (moved, held) if _allowed(study, name, tried)), dimension)
+
+
+def _allowed(study: Study, name: str, dimension: Float) -> bool:
+    try:
+        for value in (dimension.low, dimension.high):
+            study.hyperparams({name: value})
+    except UserError:
+        return False
+    return True
+
+
+def _beyond(dimension: Float, unit: float) -> float:
+    """The value at a position that may lie outside 0 to 1, to three digits, or as many more as a narrow range needs."""
+    width = (dimension.high - dimension.low) / max(abs(dimension.low), abs(dimension.high))
+    digits = 3 + max(0, math.ceil(-math.log10(width)))
+    low, high = (
+        (math.log(dimension.low), math.log(dimension.high)) if dimension.log else (dimension.low, dimension.high)
+    )
+    value = low + unit * (high - low)
+    return float(f"{math.exp(value) if dimension.log else value:.{digits}g}")
+
+
+def position(dimension: Float, value: float) -> float:
+    """Where a value lies in its range, 0 to 1 on its scale: the inverse of :meth:`Float.at`."""
+    if dimension.log:
+        return math.log(value / dimension.low) / math.log(dimension.high / dimension.low)
+    return (value - dimension.low) / (dimension.high - dimension.low)
+
+
+def _range(dimension: Float) -> str:
+    return f"{dimension.low:.3g} to {dimension.high:.3g}"
+
+
+def _next_name(name: str) -> str:
+    """``study``, then ``study-2``, ``study-3``, and so on."""
+    stem, _, number = name.rpartition("-")
+    return f"{stem}-{int(number) + 1}" if stem and number.isdecimal() else f"{name}-2"
+
+
+def _budget(study: Study, space: SearchSpace) -> int:
+    """As many trials as before, or as the new grid has points, if a grid is to visit each once."""
+    grids = any(arm.sampler in ("grid", "shifted_grid") for arm in study.arms)
+    return min(study.trials, space.grid_size) if grids else study.trials

@@ -1,0 +1,1 @@
+"""Where records are kept: addresses, files, locks, and the Optuna store."""

@@ -1,0 +1,205 @@
+"""Where records go: the addresses of the MLflow and Optuna stores, read and refused before anything is written."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import sqlite3
+import urllib.error
+import urllib.request
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from pipeline.errors import UserError
+from pipeline.storage.addresses import is_url, normalised, redact, same_file, sqlite_address, sqlite_file, storage_file
+from pipeline.storage.opening import LOCKED_SECONDS, opening
+
+SERVER_TIMEOUT = 5
+TRACKING = "sqlite:///FILE, http://HOST:PORT or postgresql://USER@HOST/DATABASE"
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The address of the MLflow tracking store, that of the Optuna storage, and the folder that reports go to."""
+
+    tracking: str
+    storage: str
+    folder: Path
+
+    @property
+    def files(self) -> list[Path]:
+        """Those of them that are in files."""
+        return [file for file in (sqlite_file(self.tracking), storage_file(self.storage)) if file]
+
+    @property
+    def words(self) -> str:
+        """Where they are, in a line without passwords."""
+        return f"stores: MLflow {redact(self.tracking)}, Optuna {redact(self.storage)}, reports in {self.folder / 'reports'}"
+
+
+def resolve_stores(tracking: str = "", storage: str = "") -> Stores:
+    """The stores at these addresses; by default SQLite for MLflow and, beside it, a journal file for Optuna.
+
+    Raises :class:`UserError` for an address that is none, that both stores share, or at which nothing can be reached.
+    """
+    tracking = tracking or os.environ.get("MLFLOW_TRACKING_URI", "") or sqlite_address(Path("mlflow.db").absolute())
+    folder = (sqlite_file(tracking) or Path("mlflow.db").absolute()).parent
+    storage = storage or str(folder / "optuna.log")
+    check_tracking(tracking)
+    check_storage(storage)
+    if same_file(sqlite_file(tracking), storage_file(storage)):
+        raise UserError(f"--storage: got {storage}, which is MLflow's store too; each needs a database of its own")
+    return Stores(normalised(tracking), normalised(storage), folder)
+
+
+def check_tracking(address: str) -> None:
+    """Raise :class:`UserError` unless MLflow can keep runs at the address."""
+    name = "--tracking-uri"
+    _check_password(name, address)
+    if address.startswith(("http://", "https://")):
+        _check_server(name, address)
+    elif re.match(r"(databricks|uc)(-uc)?(:|$)", address):
+        raise UserError(f"{name}: got {address!r}, which is not supported; expected {TRACKING}")
+    elif meant := _server_meant(address):
+        raise UserError(f"{name}: got {redact(address)!r}; expected a URL. Did you mean {redact(meant)}?")
+    elif not is_url(address):
+        raise UserError(f"{name}: got {address!r}; expected a URL. Did you mean {sqlite_address(address)}?")
+    else:
+        _check_database(name, address)
+
+
+def _server_meant(address: str) -> str:
+    """The URL of a server whose scheme or slashes are left out; empty for any other address."""
+    if slip := re.fullmatch(r"(https?):/*([^/].*)", address, re.IGNORECASE):
+        return f"{slip[1].lower()}://{slip[2]}"
+    if re.fullmatch(r"([\w-]+(\.[\w-]+)*|\[[\da-fA-F:]+\]):\d{1,5}(/.*)?", address):
+        return f"http://{address}"
+    return f"http://{address}:5000" if address == "localhost" else ""
+
+
+def check_storage(address: str) -> None:
+    """Raise :class:`UserError` unless Optuna can keep trials at the address."""
+    name = "--storage"
+    _check_password(name, address)
+    if is_url(address):
+        _check_database(name, address)
+    elif address.endswith((".db", ".sqlite", ".sqlite3")):
+        meant = sqlite_address(address)
+        raise UserError(f"{name}: got {address!r}; expected a URL or a journal file. Did you mean {meant}?")
+    else:
+        _check_file(name, Path(address))
+        _check_journal(name, Path(address))
+
+
+def _check_password(name: str, address: str) -> None:
+    """An @ in a password would be taken for the one before the host, and what follows it for the host's name."""
+    if re.match(r"[^/]+://[^/?#]*@[^/?#]*@", address):
+        said = "which has an @ too many; in a password write %40 for @, %3A for : and %2F for /"
+        raise UserError(f"{name}: got {redact(address)!r}, {said}")
+
+
+def _check_server(name: str, address: str) -> None:
+    # MLflow answers its health without a password, and urllib would take one for a part of the host.
+    url = re.sub(r"://[^/@]*@", "://", f"{address.rstrip('/')}/health")
+    try:
+        with urllib.request.urlopen(url, timeout=SERVER_TIMEOUT) as answer:  # noqa: S310  http or https, as seen above
+            healthy = answer.read(16).strip() == b"OK"
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise UserError(
+            f"{name}: no MLflow server answers at {redact(address)} ({reason}). Start one, or give another"
+        ) from None
+    if not healthy:
+        raise UserError(f"{name}: what answers at {redact(address)} is no MLflow server. Give another")
+
+
+def _check_database(name: str, address: str) -> None:
+    try:
+        url = make_url(address)
+        url.get_dialect()
+    except (ArgumentError, NoSuchModuleError, AttributeError, ValueError):  # ValueError: a port that is no number
+        expected = "expected sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+        raise UserError(f"{name}: got {redact(address)!r}, which is no database URL; {expected}") from None
+    if url.drivername.startswith("sqlite"):
+        if "?" in address or str(url.database or "").startswith("file:"):
+            raise UserError(
+                f"{name}: got {address!r}; a SQLite address takes no options. Expected sqlite:///FILE, with %3F for ? in it"
+            )
+        _check_sqlite(name, address, url.database)
+    else:
+        _connect(name, address)
+
+
+def _check_sqlite(name: str, address: str, database: str | None) -> None:
+    if not database or database == ":memory:":
+        raise UserError(
+            f"{name}: got {address!r}; a database in memory is gone at the end. Expected sqlite:///FILE, with three slashes"
+        )
+    _check_file(name, Path(database))
+    if Path(database).is_file() and Path(database).stat().st_size:
+        with Path(database).open("rb") as file:
+            if not file.read(16).startswith(b"SQLite format 3"):
+                raise UserError(f"{name}: {database} is not a SQLite database. Give another file")
+        _check_owner(name, address, database)
+
+
+def _check_owner(name: str, address: str, database: str) -> None:
+    """MLflow and Optuna would each make their tables in the other's database, and then neither could read it.
+
+    Nothing is written, but by SQLite: what a process left half-written when it was killed can only be taken back so.
+    """
+    other, table = {"--storage": ("MLflow", "experiments"), "--tracking-uri": ("Optuna", "studies")}[name]
+    file = f"{Path(database).absolute().as_uri()}?mode=rw"
+    with (
+        opening(name, address),
+        closing(sqlite3.connect(file, uri=True, timeout=LOCKED_SECONDS)) as connection,
+    ):
+        found = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (table,)).fetchone()[0]
+    if found:
+        raise UserError(f"{name}: {database} is {other}'s database; each needs one of its own")
+
+
+def _check_journal(name: str, path: Path) -> None:
+    """Every line of a journal is a JSON object, but for a last one that a crash cut off; the first says what the file is."""
+    if not path.is_file() or not path.stat().st_size:
+        return
+    with path.open("rb") as file:
+        first = file.readline(2**20)
+    if not first.startswith(b"{") or (first.endswith(b"\n") and b'"op_code"' not in first):
+        raise UserError(f"{name}: {path} is not a journal file of Optuna. Give another")
+
+
+def _check_file(name: str, path: Path) -> None:
+    folder = Path(os.path.realpath(path)).parent
+    try:
+        kind = "a folder" if path.is_dir() else "no file" if path.exists() and not path.is_file() else ""
+    except OSError as error:  # as of a name that is too long
+        raise UserError(f"{name}: {error.strerror}: {str(path)[:60]}") from None
+    if not folder.is_dir():
+        raise UserError(f"{name}: the folder {folder} does not exist. Make it, or give another")
+    if kind:
+        raise UserError(f"{name}: {path} is {kind}; expected a file")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise UserError(f"{name}: {path} cannot be written. Change its permissions, or give another")
+
+
+def _connect(name: str, address: str) -> None:
+    try:
+        engine = create_engine(address)
+        engine.connect().close()
+        engine.dispose()
+    except ImportError as error:
+        raise UserError(
+            f"{name}: {redact(address)} needs the package {error.name}; install it beside babysit"
+        ) from None
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
+        raise UserError(
+            f"{name}: cannot connect to {redact(address)} ({redact(reason)}). Start its server, or give another"
+        ) from None

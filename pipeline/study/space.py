@@ -1,0 +1,148 @@
+"""The search space: the hyperparameters that are searched and where, declared once for samplers and grids alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+
+from pipeline.errors import UserError
+from pipeline.study.hparams import HyperParams
+from pipeline.validation import check_flag, check_integer, check_number, did_you_mean
+
+Point = dict[str, Any]
+"""One value for each searched hyperparameter."""
+
+SEARCHABLE = tuple(f.name for f in fields(HyperParams) if f.name != "seed")
+LONGEST_CHOICE = 500
+"""Characters of a choice: MLflow's client takes no more of a parameter's value in every version."""
+GRID_LIMIT = 100_000
+"""The points that a grid may have; more is a slip of the pen."""
+
+
+@dataclass(frozen=True)
+class Float:
+    """A real hyperparameter from ``low`` to ``high``, on a log scale if ``log``; a grid takes ``levels`` values of it."""
+
+    low: float
+    high: float
+    log: bool = False
+    levels: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high"):
+            check_number(name, getattr(self, name), low=-math.inf)
+            object.__setattr__(self, name, float(getattr(self, name)))
+        check_flag("log", self.log)
+        if not math.isfinite(self.high - self.low):
+            raise UserError(f"high - low: got low={self.low!r}, high={self.high!r}; expected a range that is finite")
+        if self.low >= self.high:
+            raise UserError(f"low must be below high: got low={self.low!r}, high={self.high!r}. Swap or widen them")
+        if self.log and self.low <= 0:
+            raise UserError(f"a log scale needs low > 0: got low={self.low!r}. Raise it, or give log=False")
+        check_integer("levels", self.levels, low=1, high=GRID_LIMIT)
+
+    @property
+    def distribution(self) -> BaseDistribution:
+        return FloatDistribution(self.low, self.high, log=self.log)
+
+    def at(self, unit: float) -> float:
+        """The value at a position of the unit interval, on the scale of the hyperparameter."""
+        low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
+        value = low + unit * (high - low)
+        return min(max(math.exp(value) if self.log else value, self.low), self.high)
+
+    def grid(self, shift: float | None = None) -> list[float]:
+        """The textbook's levels, evenly spaced from end to end; or, shifted by 0 <= shift < 1, at (i + shift) / levels."""
+        if shift is not None:
+            return [self.at((i + shift) / self.levels) for i in range(self.levels)]
+        return [self.at(float(u)) for u in (np.linspace(0, 1, self.levels) if self.levels > 1 else [0.5])]
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """A hyperparameter that takes one of a few values: text, numbers, or True and False."""
+
+    choices: tuple[str | float | bool, ...]
+
+    def __init__(self, *choices: str | float | bool) -> None:
+        object.__setattr__(self, "choices", choices)
+        if not choices:
+            raise UserError("Categorical: needs at least one choice")
+        for choice in choices:
+            if not isinstance(choice, (str, int, float)):
+                raise UserError(
+                    f"Categorical: got {choice!r}; expected text, a number, True or False. Hidden sizes are text: '64x32'"
+                )
+            if isinstance(choice, str) and len(choice) > LONGEST_CHOICE:
+                raise UserError(
+                    f"Categorical: got a choice of {len(choice):,} characters; a record holds {LONGEST_CHOICE}"
+                )
+        if len(set(choices)) < len(choices):
+            raise UserError(f"Categorical: a choice is given twice in {choices!r}. Give each once")
+
+    @property
+    def distribution(self) -> BaseDistribution:
+        return CategoricalDistribution(self.choices)
+
+    def grid(self, shift: float | None = None) -> list[str | float | bool]:
+        """Every choice; categories are always complete, whatever the shift."""
+        return list(self.choices)
+
+
+Dimension = Float | Categorical
+
+
+class SearchSpace(Mapping[str, Dimension]):
+    """The hyperparameters that are searched, by name; the one declaration that samplers and grids both derive from."""
+
+    def __init__(self, **dimensions: Dimension) -> None:
+        if not dimensions:
+            raise UserError("SearchSpace: nothing to search; give at least one hyperparameter")
+        for name, dimension in dimensions.items():
+            if name not in SEARCHABLE:
+                hint = did_you_mean(name, SEARCHABLE)
+                raise UserError(
+                    f"SearchSpace: unknown hyperparameter {name!r}; {hint}expected one of {', '.join(SEARCHABLE)}"
+                )
+            if not isinstance(dimension, Dimension):
+                raise UserError(f"SearchSpace: {name}: got {dimension!r}; expected Float(...) or Categorical(...)")
+        self._dimensions = dimensions
+
+    def __getitem__(self, name: str) -> Dimension:
+        return self._dimensions[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._dimensions)
+
+    def __len__(self) -> int:
+        return len(self._dimensions)
+
+    @property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Optuna's distribution of each hyperparameter."""
+        return {name: dimension.distribution for name, dimension in self.items()}
+
+    @property
+    def grid_size(self) -> int:
+        return math.prod(d.levels if isinstance(d, Float) else len(d.choices) for d in self.values())
+
+    def grid(self, shifts: Mapping[str, float] | None = None) -> dict[str, list[Any]]:
+        """The levels of each hyperparameter: the textbook's, or shifted by a fraction of a step each."""
+        shifts = shifts or {}
+        return {name: dimension.grid(shifts.get(name)) for name, dimension in self.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: {"type": type(d).__name__, **asdict(d)} for name, d in self.items()}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Mapping[str, Any]]) -> SearchSpace:
+        def dimension(entry: Mapping[str, Any]) -> Dimension:
+            rest = {key: value for key, value in entry.items() if key != "type"}
+            return Categorical(*rest["choices"]) if entry["type"] == "Categorical" else Float(**rest)
+
+        return cls(**{name: dimension(entry) for name, entry in record.items()})

@@ -1,0 +1,106 @@
+"""What a finished trial says as an MLflow run: its tags, params and metrics, as plain values that any route can write."""
+
+from __future__ import annotations
+
+import getpass
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from pipeline.study.spec import Float, SearchSpace, Study
+from pipeline.trials.trial import FinishedTrial
+
+GENERATION = "generation"
+"""The tag of a trial's run that holds the generation of its study."""
+
+
+class Point(NamedTuple):
+    """One value of a metric: a finite Python float, at an integer step and a time in milliseconds since 1970.
+
+    The types matter: a NumPy integer would reach SQLite as bytes, and MLflow could no longer read the experiment.
+    """
+
+    key: str
+    value: float
+    timestamp: int
+    step: int
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A whole run, from start to end, in milliseconds since 1970; the points of a metric are in the order of their steps."""
+
+    name: str
+    started: int
+    ended: int
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    points: tuple[Point, ...]
+
+
+def run_record(study: Study, trial: FinishedTrial, parent: str, generation: str = "") -> RunRecord:
+    """The trial as a child run of ``parent``; ``generation`` tells its study from others of the same name."""
+    ended = int(trial.result.ended * 1000)
+    marks = {GENERATION: generation} if generation else {}
+    return RunRecord(
+        name=trial.plan.name,
+        started=ended - int(trial.result.seconds * 1000),
+        ended=ended,
+        tags=trial_tags(trial) | source_tags() | {"mlflow.parentRunId": parent} | marks,
+        params={key: str(value) for key, value in trial_params(study, trial).items()},
+        points=tuple(trial_points(trial, ended)),
+    )
+
+
+def trial_tags(trial: FinishedTrial) -> dict[str, str]:
+    """What to group and filter the runs by."""
+    tags = {
+        "kind": trial.plan.kind,
+        **trial.identity,
+        "diverged": trial.result.diverged,
+        "health": trial.diagnosis["health"],
+    }
+    tags |= {"pruned": True} if trial.result.pruned else {}
+    tags |= {"not_finite": trial.not_finite} if trial.not_finite else {}
+    tags |= {f"finding/{finding.code}": finding.sentence for finding in trial.findings}
+    return {key: str(value) for key, value in tags.items()}
+
+
+def trial_params(study: Study, trial: FinishedTrial) -> dict[str, Any]:
+    """The searched values alone, and their ``log10_`` twins."""
+    return {**trial.plan.point, **log10_twins(study.space, trial.plan.point)}
+
+
+def log10_twins(space: SearchSpace, point: Mapping[str, Any]) -> dict[str, float]:
+    """``log10_<name>`` of each hyperparameter on a log scale, for charts whose axes are linear."""
+    logs = [name for name, dimension in space.items() if isinstance(dimension, Float) and dimension.log]
+    return {f"log10_{name}": math.log10(point[name]) for name in logs}
+
+
+def trial_points(trial: FinishedTrial, timestamp: int) -> Iterator[Point]:
+    """The curves by epoch, from step 1, and the scores of the checkpoint at step 0; finite numbers only.
+
+    A score that is also a curve (``train/loss``) is that curve's value at the checkpoint, and not repeated.
+    """
+    curves = trial.result.curves
+    for key, values in curves.items():
+        for step, value in enumerate(values, start=1):
+            if math.isfinite(value):
+                yield Point(key, float(value), timestamp, step)
+    for key, value in trial.metrics.items():
+        if key not in curves:
+            yield Point(key, float(value), timestamp, 0)
+
+
+def source_tags() -> dict[str, str]:
+    """Who recorded a run, and with what."""
+    return {"mlflow.user": user(), "mlflow.source.name": "babysit", "mlflow.source.type": "LOCAL"}
+
+
+def user() -> str:
+    """The user's name; a container may run as a number that has none."""
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        return "unknown"

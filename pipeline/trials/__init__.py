@@ -1,0 +1,1 @@
+"""One trial: its plan, its result, and the task that a worker runs."""

@@ -1,0 +1,160 @@
+"""How loudly: with --quiet the results alone, with --verbose what otherwise goes without saying, the same for every verb."""
+
+import io
+import logging
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console as RichConsole
+
+from pipeline.cli.arguments import VERBS
+from pipeline.cli.main import main
+from pipeline.console.console import Console, Verbosity, log_to_stderr, quiet_loggers
+from pipeline.console.progress import Progress
+from pipeline.study.loading import find_study
+from pipeline.trials.trial import FinishedTrial, PlannedTrial, TrialResult
+
+
+@pytest.fixture
+def loggers():
+    """Leaves logging as it was, whoever is logs_to_stderr to meanwhile."""
+    names = (None, "optuna")
+    before = [(logging.getLogger(name), logging.getLogger(name).handlers[:]) for name in names]
+    levels = [(logger, logger.level, logger.propagate) for logger, _ in before]
+    yield
+    for logger, handlers in before:
+        logger.handlers[:] = handlers
+    for logger, level, propagate in levels:
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+def said(words, capsys):
+    """The lines of a command that ends well."""
+    capsys.readouterr()
+    assert main(words) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_quiet_and_verbose_exclude_each_other(verb, capsys):
+    """Every verb takes either, and both at once are a mistake that is told in a line."""
+    with pytest.raises(SystemExit) as leave:
+        main([verb, "--quiet", "--verbose"])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert leave.value.code == 2
+    assert line == f"error: argument -v/--verbose: not allowed with argument -q/--quiet. See babysit {verb} --help"
+
+
+def test_each_verbosity_says_more_than_the_one_below(capsys):
+    """Results are always said, progress unless quiet, details if verbose."""
+    for verbosity in Verbosity:
+        console = Console(verbosity)
+        console.detail("detail")
+        console.say("progress")
+        console.result("result")
+        with console.timed("phase"):
+            pass
+        lines = capsys.readouterr().out.splitlines()
+        assert [line for line in lines if "took" not in line] == ["detail", "progress", "result"][2 - verbosity :]
+        assert ("  phase took 0.0 s" in lines) == console.verbose
+
+
+def test_quiet_says_the_results_alone(tiny_study, tmp_path, capsys):
+    """A search says nothing, a report its verdict and its page, a refinement a file that declares its study."""
+    tiny_study.write_text(tiny_study.read_text().replace("blocks=2", "blocks=1, confirm=0"))
+    assert said(["search", str(tiny_study), "--workers", "1", "--quiet"], capsys) == []
+    verdict, page = said(["report", str(tiny_study), "--no-model", "--quiet"], capsys)
+    assert verdict.startswith("report: ")
+    assert page == f"page: {tmp_path / 'reports' / 'tiny' / 'report.html'}"
+    (tmp_path / "fine.py").write_text("\n".join(said(["refine", str(tiny_study), "--quiet"], capsys)))
+    assert find_study("fine.py", {}).name == "tiny.stage2"
+
+
+def test_quiet_says_what_one_trial_came_to(tracking_uri, capsys):
+    """Training one configuration says its scores, its diagnosis and where its pictures are, and a check that is passed nothing."""
+    scores, diagnosis, pictures = said(["train", "random_vs_grid", "--epochs", "2", "-q"], capsys)
+    assert "best/val_accuracy" in scores
+    assert diagnosis.startswith("diagnosis: ")
+    assert pictures.startswith("pictures: ")
+    assert said(["check", "random_vs_grid", "-q"], capsys) == []
+
+
+def test_quiet_leaves_mistakes_on_standard_error(tmp_path, monkeypatch, capsys):
+    """What went wrong is told as ever."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["search", "nothing", "--quiet"]) == 2
+    assert capsys.readouterr().err.startswith("error: unknown study 'nothing'")
+
+
+def test_verbose_says_all_and_more(loggers, tiny_study, tmp_path, capsys):
+    """Stores, rules, groups, the route, the time of each phase, and the records of libraries on standard error."""
+    words = ["search", str(tiny_study), "--workers", "1", "--blocks", "1", "--verbose"]
+    assert main(words) == 0
+    done = capsys.readouterr()
+    for part in (
+        f"stores: MLflow sqlite:///{tmp_path / 'mlflow.db'}, Optuna {tmp_path / 'optuna.log'}",
+        "study: tiny, ",
+        "  diagnosed by 24 built-in rules, and of your own: none",
+        "  recorded in MLflow in bulk",
+        "  groups: ",
+        "  search took ",
+        "search: 18 of 18 trials to train, 1 worker",
+    ):
+        assert part in done.out
+    assert "A new study created in Journal with name: tiny/random/b00" in done.err
+    assert "in memory" not in done.err
+
+
+def test_a_lecture_is_quiet_but_for_its_table(tracking_uri, capsys):
+    """An experiment of the lecture says one line of its table, and how many are reproduced; verbose, every claim."""
+    head, row, last = said(["lecture", "preprocessing", "--quiet"], capsys)
+    assert head.startswith("experiment ")
+    assert row.startswith("lecture_preprocessing ")
+    assert last == "1 of 1 experiments reproduced"
+
+
+@pytest.mark.slow
+def test_the_dashboards_are_quiet_but_for_their_addresses(tiny_study, tmp_path):
+    """Two lines, each with an address, and no more until both are stopped."""
+    assert main(["search", str(tiny_study), "--workers", "1", "--quiet"]) == 0
+    command = [sys.executable, "-m", "pipeline", "ui", "--quiet"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        lines = [process.stdout.readline() for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+    assert [re.sub(r"\d+$", "N", line.strip()) for line in lines] == [
+        "MLflow UI         http://127.0.0.1:N",
+        "Optuna Dashboard  http://127.0.0.1:N",
+    ]
+    assert rest == ""
+
+
+def test_only_who_is_logs_to_stderr_to_is_heard(loggers, capsys):
+    """A library's records are left out from INFO down, unless they are logs_to_stderr to; its warnings are heard anyway."""
+    logger = logging.getLogger("optuna")
+    quiet_loggers("optuna")
+    assert (logger.isEnabledFor(logging.INFO), logger.isEnabledFor(logging.WARNING)) == (False, True)
+    log_to_stderr()
+    quiet_loggers("optuna")
+    logger.info("two\nlines")
+    assert capsys.readouterr().err == "  optuna: two lines\n"
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+def test_no_color_is_respected(no_color, tiny_study, monkeypatch):
+    """With NO_COLOR the live display of a search has no colour in it; without, it has."""
+    monkeypatch.setenv("NO_COLOR", "1") if no_color else monkeypatch.delenv("NO_COLOR", raising=False)
+    shown = io.StringIO()
+    console = Console(terminal=RichConsole(file=shown, force_terminal=True, color_system="standard", width=80))
+    study = find_study(str(tiny_study), {})
+    scores = {"best/val_accuracy": 0.5}
+    trial = PlannedTrial("tiny", "random", "random", 0, 0, {}, study.hyperparams({}))
+    result = TrialResult({}, scores, False, 1, 0.1, 0.0, 1, 1, "", "")
+    with Progress(study, [], console.display) as progress:
+        progress.recorded(FinishedTrial(trial, result))
+    assert "random" in shown.getvalue()
+    assert bool(re.search(r"\x1b\[(\d+;)*(3[0-8]|9[0-7])[;m]", shown.getvalue())) != no_color

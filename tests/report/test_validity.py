@@ -1,0 +1,280 @@
+"""What stands in the way of a verdict, and what is noted beside it: each broken table has its sentence."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic import SPACE, bowl, make_frame, make_study, make_table
+
+from pipeline.report.analysis import Findings
+from pipeline.report.sentences import sentences
+from pipeline.report.table import TrialsTable
+from pipeline.study.spec import Arm, Categorical, Float, SearchSpace
+
+TWO = (Arm("random"), Arm("shifted_grid"))
+
+
+def findings(frame=None, study=None, provenance=None):
+    """What a frame says."""
+    study = study or make_study(arms=TWO)
+    return Findings(TrialsTable(make_frame(study) if frame is None else frame, study, provenance or {}))
+
+
+def changed(change, **options):
+    """Findings of a good frame that something was done to."""
+    study = make_study(**{"arms": TWO, **options})
+    return findings(change(make_frame(study)), study)
+
+
+def test_a_sound_table_has_nothing_in_its_way():
+    """No obstacle and no note where nothing is wrong."""
+    sound = findings()
+    assert (sound.obstacles, sound.notes) == ([], [])
+
+
+def half_the_grid(frame):
+    """The grid has half of its trials."""
+    return frame[(frame["arm"] == "random") | (frame["trial"] < 18)]
+
+
+def diverged(frame, arm="random"):
+    """A third of one arm's trials diverged."""
+    lost = (frame["arm"] == arm) & (frame["trial"] % 3 == 0)
+    return frame.assign(diverged=lost, **{"best/val_accuracy": frame["best/val_accuracy"].where(~lost, 0.1)})
+
+
+def constant(frame):
+    """Every trial scores the same."""
+    return frame.assign(**{"best/val_accuracy": 0.9, "test/accuracy": 0.9})
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (half_the_grid, "the budgets are unequal: random search 36 and the shifted grid 18 trials in a block"),
+        (lambda f: f[f["trial"] < 20], "20 of 36 declared trials are recorded"),
+        (lambda f: f[(f["arm"] == "random") | (f["block"] < 8)], "8 of 10 declared blocks have both arms"),
+        (
+            lambda f: f[(f["arm"] == "random") | (f["trial"] < 35)],
+            "the budgets are unequal: random search 36 and the shifted grid 35 trials in a block",
+        ),
+        (
+            lambda f: diverged(f, "shifted_grid"),
+            "the shares of diverged trials differ by more than 20 points: 0.0% and 33.3%",
+        ),
+        (diverged, "the shares of diverged trials differ by more than 20 points: 33.3% and 0.0%"),
+        (constant, "every trial scored the same (90.0%)"),
+    ],
+)
+def test_what_spoils_a_comparison_withholds_the_verdict(change, reason):
+    """Each reason is named, and none of them leaves a claim."""
+    found = changed(change)
+    assert found.verdict.rule == 1
+    assert found.verdict.leader is None
+    assert reason in found.verdict.sentence
+
+
+def test_a_missing_arm_is_named():
+    """Without trials of one arm the verdict is withheld, and an arm outside of the contrast is noted."""
+    alone = changed(lambda f: f[f["arm"] == "random"])
+    assert alone.verdict.sentence == ("Verdict withheld: the shifted grid has no trials.")
+    third = changed(lambda f: f[f["arm"] != "grid"], arms=(*TWO, Arm("grid")))
+    assert third.verdict.rule > 1
+    assert third.notes == ["Arm 'grid' was declared but has no trials."]
+
+
+def test_arms_without_a_common_block_cannot_be_compared():
+    """Blocks 0 to 4 of one arm and 5 to 9 of the other make no pairs."""
+    apart = changed(lambda f: f[(f["arm"] == "random") == (f["block"] < 5)])
+    assert "0 of 10 declared blocks have both arms" in apart.verdict.sentence
+
+
+@pytest.mark.parametrize("blocks", [1, 3, 5])
+def test_too_few_blocks_have_no_verdict(blocks):
+    """Below six blocks the sentence says so before anything else, and everything after it can still be said."""
+    few = findings(study=make_study(arms=TWO, blocks=blocks))
+    assert few.verdict.label == "too few repeats"
+    assert all("nan" not in sentence for sentence in sentences(few))
+
+
+def test_one_arm_is_reported_alone():
+    """A study of one arm says what it found, and that there is nothing to compare."""
+    alone = findings(study=make_study(arms=(Arm("random"),)))
+    assert alone.verdict.label == "nothing to compare"
+    assert "One arm, so there is nothing to compare: after 36 trials" in alone.verdict.sentence
+
+
+def declarations(*changes):
+    """The provenance of a study that was declared so many times: what each declaration had otherwise than it has now."""
+    study = make_study(arms=TWO)
+    now = {"at": "2026-01-01T12:00:00+00:00", "after": 0, "hash": study.hash, **study.terms}
+    return {"declarations": [{**now, **change} for change in changes]}
+
+
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [
+        ({"hash": "0123456789ab"}, "the trials belong to declaration 0123456789ab, not to "),
+        ({"trials": 12}, "the budget was changed from 12 to 36 trials after the declaration"),
+        ({"delta": 0.05}, "the difference that matters was changed from 5 to 0.5 points after the declaration"),
+        (
+            {"contrast": ["grid", "random"]},
+            "from grid against random to random against shifted_grid after the declaration",
+        ),
+    ],
+)
+def test_a_declaration_that_was_changed_is_no_evidence(before, reason):
+    """Trials of another hash, or a budget, a delta or a contrast changed after the declaration, withhold the verdict."""
+    found = findings(provenance=declarations(before, {}))
+    assert found.verdict.label == "withheld"
+    assert reason in found.verdict.sentence
+
+
+def test_one_arm_alone_binds_nothing():
+    """It can have no verdict, so what is compared with it later is declared then; that it came before is noted."""
+    found = findings(provenance=declarations({"contrast": ["random"]}, {}))
+    assert found.obstacles == []
+    assert found.notes[0].startswith("A pilot of 10 blocks of 36 trials for each arm came before")
+
+
+def test_a_declaration_that_stands_is_no_obstacle():
+    """A study whose first declaration is the one it has now has nothing in its way, and nothing to note."""
+    found = findings(provenance=declarations({}, {"trials": 12}, {}))
+    assert (found.obstacles, found.notes) == ([], [])
+
+
+def test_more_blocks_and_a_pilot_are_noted():
+    """What bends the declaration without breaking it is said, and the verdict stands: a pilot could have none."""
+    found = findings(provenance=declarations({"blocks": 2, "trials": 12}, {"blocks": 6}, {}))
+    assert found.verdict.rule > 1
+    assert found.notes == [
+        "A pilot of 2 blocks of 12 trials for each arm came before the declaration; what it trained is among these trials.",
+        "Deviation: blocks was changed from 6 to 10 after the declaration.",
+    ]
+
+
+def test_identical_configurations_are_no_comparison():
+    """Two samplers that were given one seed and walk in step have nothing to compare: no test is made of it."""
+    arms = (Arm("random"), Arm("tpe"))
+    study = make_study(arms=arms, trials=10)
+    one = make_frame(make_study(arms=arms[:1], trials=10))
+    frame = pd.concat([one, one.assign(arm="tpe")], ignore_index=True)
+    found = findings(frame, study)
+    assert "both arms tried identical configurations" in found.verdict.sentence
+    assert found.notes == [
+        "Coupled seeds: the first 10 configurations of random search and TPE are equal in 10 blocks."
+    ]
+
+
+def sequential(study, nesting, trials=None):
+    """A frame whose grid is walked in the order of its product, nested in the given order of hyperparameters."""
+    frame = make_frame(study)
+    grid = study.space.grid()
+    walk = pd.DataFrame(itertools.product(*(grid[name] for name in nesting)), columns=list(nesting))
+    rows = frame["arm"] == "grid"
+    for name in nesting:
+        frame.loc[rows, name] = np.tile(walk[name].to_numpy()[: study.trials], study.blocks)
+    return frame
+
+
+@pytest.mark.parametrize("nesting", [tuple(SPACE), tuple(reversed(tuple(SPACE))), tuple(sorted(SPACE))])
+def test_a_grid_in_sequence_is_flagged(nesting):
+    """Whatever the nesting, a walk in order is seen: noted when it is whole, refused as a sample when it is cut short."""
+    arms = (Arm("random"), Arm("grid"))
+    whole = findings(sequential(make_study(arms=arms), nesting), make_study(arms=arms))
+    assert whole.verdict.rule > 1
+    assert "The textbook grid was visited in sequence" in whole.notes[0]
+    begun = whole.table.frame
+    begun = begun[(begun["block"] < 9) | (begun["trial"] < 3)]  # too few of the last block to know
+    assert "was visited in sequence" in "".join(findings(begun, make_study(arms=arms)).notes)
+    cut = make_study(arms=arms, trials=20)
+    assert "visited in sequence and not to its end" in findings(sequential(cut, nesting), cut).verdict.sentence
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        SearchSpace(learning_rate=Float(1e-4, 10, log=True, levels=12)),
+        SearchSpace(hidden=Categorical(*(f"{width}x10" for width in range(10, 90, 10)))),
+    ],
+)
+def test_a_shuffled_grid_of_one_hyperparameter_is_no_sequence(space):
+    """Levels in no order, numbers or words, are not taken for a walk because there is nothing else that steps."""
+    line = make_study(space=space, arms=(Arm("random"), Arm("grid")), trials=6)
+    frame = make_frame(line, lambda frame, _, rng: rng.uniform(0.5, 0.9, len(frame)))
+    assert not any("in sequence" in reason for reason in findings(frame, line).obstacles)
+
+
+def test_a_repeated_grid_point_is_no_census():
+    """Points of a grid that were visited twice are counted and said."""
+
+    def repeat(frame):
+        frame = frame.copy()
+        twice = frame.index[(frame["arm"] == "shifted_grid") & (frame["trial"] == 1)]
+        frame.loc[twice, list(SPACE)] = frame.loc[twice - 1, list(SPACE)].to_numpy()
+        return frame
+
+    assert changed(repeat).notes == ["10 trials of the shifted grid repeated a point of it: its curve is not a census."]
+
+
+def test_a_win_in_every_block_is_no_certainty():
+    """Ten wins of ten give a probability of 1 whose interval reaches down to 0.69."""
+    table = make_table(lambda f, s, r: bowl(f, s, r) - 0.2 * (len(set(f["l2"])) < 5), arms=TWO)
+    interval = Findings(table).improvement.interval
+    assert (interval.estimate, interval.high) == (1, 1)
+    assert interval.low == pytest.approx(0.6915, abs=1e-4)
+
+
+def test_equal_beginnings_that_chance_explains_are_not_called_coupled():
+    """Two samplers of a space of one configuration, or of a single trial each, begin alike in every block."""
+    study = make_study(arms=TWO)
+    frame = make_frame(study)
+    same = {name: frame[name].iloc[0] for name in study.space}
+    assert not any("Coupled" in note for note in findings(frame.assign(**same), study).obstacles)
+    assert not any("Coupled" in note for note in findings(frame.assign(**same), study).notes)
+
+
+def test_several_blas_set_ups_are_noted():
+    """A study whose trials were trained on two BLAS kernels says so; one that knows one, or none, has no note."""
+    (note,) = findings(provenance={"blas": ["openblas, Haswell", "openblas, Zen"]}).notes
+    assert note.startswith("The trials were trained on 2 BLAS set-ups: openblas, Haswell; openblas, Zen.")
+    assert findings(provenance={"blas": ["openblas, Haswell"]}).notes == []
+
+
+@pytest.mark.parametrize("alike", ["one block", "another order"])
+def test_configurations_that_are_alike_in_part_are_compared(alike):
+    """Two arms that agree in one block alone, or whose orders differ where order matters, are not identical."""
+    study = make_study(arms=(Arm("random"), Arm("tpe")), trials=10)
+    frame = make_frame(study)
+    one, other = (frame[frame["arm"] == name] for name in ("random", "tpe"))
+    if alike == "one block":
+        first = other["block"] == 0
+        points = one.loc[one["block"] == 0, list(SPACE)].set_axis(other.index[first])
+        other = pd.concat([other[first].assign(**points), other[~first]])
+    else:
+        other = one.assign(arm="tpe", trial=9 - one["trial"])
+    found = findings(pd.concat([one, other], ignore_index=True), study)
+    assert not any("identical" in reason for reason in found.obstacles)
+
+
+def test_a_grid_in_sequence_in_one_block_alone_is_not_flagged():
+    """A shuffled order can look like a walk by chance, so all blocks have to."""
+    study = make_study(arms=(Arm("random"), Arm("grid")), trials=20)
+    shuffled, walk = make_frame(study), sequential(study, tuple(SPACE))
+    frame = walk.where(walk["block"] == 0, shuffled).astype(shuffled.dtypes)
+    assert "sequence" not in "".join([*findings(frame, study).obstacles, *findings(frame, study).notes])
+
+
+def test_of_pilots_alone_the_last_binds():
+    """Where no declaration could have a verdict yet, the budget that was declared last is the one to be held to."""
+    found = findings(provenance=declarations({"blocks": 2, "trials": 12}, {"blocks": 5}))
+    assert found.obstacles == []
+    assert found.notes[0].startswith("A pilot of 2 blocks of 12 trials for each arm came before")
+
+
+def test_an_arm_outside_of_the_contrast_that_is_not_complete_is_noted():
+    """It stands in no verdict's way; how many of its trials there are is said."""
+    found = changed(lambda f: f[(f["arm"] != "grid") | (f["trial"] < 20)], arms=(*TWO, Arm("grid")))
+    assert found.obstacles == []
+    assert found.notes == ["Arm 'grid' has 20 of 36 declared trials in a block."]

@@ -1,0 +1,84 @@
+"""The plan's tasks: every trial in one of them, and none that takes more memory than there is."""
+
+import pytest
+
+from pipeline.search import budget
+from pipeline.search.plan import GROUP_SIZE, REPEATED, make_task, plan, planned_trial, refuse_repeats, tasks
+from pipeline.search.pruning_history import PruningHistory
+from pipeline.seeds import derive_seed
+from pipeline.study.hparams import HyperParams
+from pipeline.study.spec import Arm, Categorical, Float, SearchSpace, Study
+from pipeline.training import trials_per_group
+
+
+def wide_study(hidden):
+    """100 random trials of one block, over two structures."""
+    space = SearchSpace(learning_rate=Float(1e-3, 1, log=True), batch_norm=Categorical(False, True))
+    fixed = HyperParams(hidden=hidden)
+    return Study(name="s", question="?", space=space, fixed=fixed, arms=(Arm("random"),), blocks=1, trials=100)
+
+
+def sizes(study, budget_bytes):
+    """The sizes of the tasks that the plan is cut into; all of its trials are in them, each in one of its structure."""
+    planned = plan(study)
+    cut = tasks(study, planned, PruningHistory(study, {}), budget_bytes)
+    assert sorted(trial.key for task in cut for trial in task.trials) == sorted(trial.key for trial in planned)
+    assert all(len({trial.hparams.structure for trial in task.trials}) == 1 for task in cut)
+    return [len(task.trials) for task in cut]
+
+
+def test_small_networks_train_as_many_at_a_time_as_pays():
+    """Where memory is no question a task has up to GROUP_SIZE trials, and no task is much smaller than another."""
+    found = sizes(wide_study((50,)), 2**30)
+    assert max(found) <= GROUP_SIZE
+    assert min(found) > GROUP_SIZE // 2
+
+
+def test_large_networks_train_within_the_budget():
+    """A task of wide networks has no more trials than fit into the memory it may take, and one where not even one does."""
+    study = wide_study((2000, 2000))
+    fits = trials_per_group(study.fixed, 64, 10, study.config, 2**28)
+    assert 1 < fits < 16
+    assert max(sizes(study, 2**28)) <= fits
+    assert set(sizes(study, 1)) == {1}
+
+
+def test_the_first_trials_train_first():
+    """Tasks come in the order of their first trials, so that few finished ones have to wait for those before them."""
+    study = wide_study((50,))
+    cut = tasks(study, plan(study), PruningHistory(study, {}), 2**19)
+    first = [min(trial.number for trial in task.trials) for task in cut]
+    assert len(cut) > 10
+    assert first == sorted(first)
+
+
+def test_workers_share_the_memory(tmp_path, monkeypatch):
+    """Twice the workers have half the memory each, and a container's limit counts where it is less than the machine's."""
+    assert budget.bytes_per_worker(2) == pytest.approx(2 * budget.bytes_per_worker(4), abs=2)
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(budget, "LIMITS", (str(limit), str(tmp_path / "absent")))
+    limit.write_text("1073741824\n")
+    assert budget.memory_bytes() == 2**30
+    assert budget.bytes_per_worker(4) == 2**27
+    limit.write_text("max\n")
+    assert budget.memory_bytes() > 2**30
+
+
+def test_seeds_come_from_the_block_and_the_number():
+    """Weights have the seed of their block and number, whatever the arm; splits and orders have one of each block."""
+    study = wide_study((50,))
+    trials = [planned_trial(study, Arm(arm), 3, 17, {"learning_rate": 0.1}) for arm in ("random", "grid")]
+    assert {trial.hparams.seed for trial in trials} == {derive_seed(study.seed, "weights", 3, 17)}
+    task = make_task(study, trials)
+    assert task.split_seed == derive_seed(study.seed, "split", 3)
+    assert task.order_seed == derive_seed(study.seed, "order", 3)
+
+
+def test_arms_that_begin_alike_are_refused():
+    """Five equal points in a row are no accident, whatever follows them; four may be one."""
+    points = [{"x": i} for i in range(REPEATED + 1)]
+    refuse_repeats({("a", 0): points[:4], ("b", 0): points[:4]})
+    refuse_repeats({("a", 0): points, ("b", 0): points[1:]})
+    for more in (points[:REPEATED], [*points[:REPEATED], {"x": "another"}]):
+        with pytest.raises(ValueError, match="arms: 'b' in block 1 begins with the points of 'a' in block 0"):
+            refuse_repeats({("a", 0): points[: len(more)], ("b", 1): more})

@@ -1,0 +1,363 @@
+"""The search: the same trials whatever the workers and interruptions, each recorded whole, once."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+from mlflow import MlflowClient
+
+from pipeline.cli.main import main
+from pipeline.storage.locks import owned
+from pipeline.storage.optuna_store import OptunaStore
+from pipeline.study.loading import find_study
+from pipeline.tracking import Tracker
+from pipeline.trials.task import NETWORK_VERSION
+
+TIMES = ["seconds", "run_id"]
+
+
+def recorded(folder, study_path):
+    """The table of the trials that are recorded in a folder, but for what differs from run to run."""
+    optuna_store = OptunaStore(find_study(str(study_path), {}), str(folder / "optuna.log"))
+    return optuna_store.table().drop(columns=TIMES)
+
+
+def numbers(folder, study_path):
+    """Whether Optuna numbers each trial as the plan does."""
+    optuna_store = OptunaStore(find_study(str(study_path), {}), str(folder / "optuna.log"))
+    return all(number == trial.number for (_, _, number), trial in optuna_store.recorded().items())
+
+
+def runs(tracking_uri, **tags):
+    """All runs of the store with these tags."""
+    client = MlflowClient(tracking_uri=tracking_uri)
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    query = " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items())
+    return client.search_runs(experiments, query, max_results=5000)
+
+
+@pytest.fixture
+def searched(tiny_study, tmp_path):
+    """The tiny study, searched by one worker."""
+    assert main(["search", str(tiny_study), "--workers", "1"]) == 0
+    return recorded(tmp_path, tiny_study)
+
+
+@pytest.mark.parametrize("workers", ["2", "4"])
+def test_workers_change_nothing(workers, searched, tiny_study, tmp_path):
+    """The same seed gives the same trials with the same numbers and scores, whatever the number of workers."""
+    other = str(tmp_path / "other.log")
+    other_db = f"sqlite:///{tmp_path / 'other.db'}"
+    (tmp_path / "other.db").write_bytes(b"")
+    assert main(["search", str(tiny_study), "--workers", workers, "--storage", other, "--tracking-uri", other_db]) == 0
+    optuna_store = OptunaStore(find_study(str(tiny_study), {}), other)
+    assert optuna_store.table().drop(columns=TIMES).equals(searched)
+    assert all(number == trial.number for (_, _, number), trial in optuna_store.recorded().items())
+
+
+def test_every_trial_is_a_finished_run_and_an_optuna_trial(searched, tiny_study, tmp_path, tracking_uri):
+    """Each planned trial stands once in Optuna, under its own number, and once in MLflow, finished, below one parent."""
+    assert len(searched) == 36
+    assert not searched.duplicated(["arm", "block", "trial"]).any()
+    assert numbers(tmp_path, tiny_study)
+    (parent,) = runs(tracking_uri, kind="study")
+    children = runs(tracking_uri, kind="trial")
+    assert Counter(run.info.status for run in children) == {"FINISHED": 36}
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    optuna_store = OptunaStore(find_study(str(tiny_study), {}), str(tmp_path / "optuna.log"))
+    assert {run.info.run_id for run in children} == {t.user_attrs["run_id"] for t in optuna_store.recorded().values()}
+
+
+def test_optuna_holds_the_curve_and_the_score(searched, tiny_study, tmp_path):
+    """A trial's intermediate values are its finite validation curve, and its value is the best of it or, diverged, chance."""
+    assert searched["diverged"].any()
+    for trial in OptunaStore(find_study(str(tiny_study), {}), str(tmp_path / "optuna.log")).recorded().values():
+        curve = list(trial.intermediate_values.values())
+        assert len(curve) == trial.user_attrs["epochs"]
+        assert trial.value == (0.1 if trial.user_attrs["diverged"] else max(curve))
+
+
+def test_arms_share_the_seeds_of_a_block(searched):
+    """Trial n of a block starts from the same seed in every arm, and another block or number has another seed."""
+    per_place = searched.groupby(["block", "trial"])["seed"].nunique()
+    assert (per_place == 1).all()
+    assert searched["seed"].nunique() == len(per_place)
+
+
+def test_a_finished_study_trains_nothing(searched, tiny_study, tmp_path, tracking_uri, capsys):
+    """A rerun says that all is recorded, and adds no trial and no parent."""
+    assert main(["search", str(tiny_study)]) == 0
+    assert "nothing to train, all 36 trials are recorded" in capsys.readouterr().out
+    assert recorded(tmp_path, tiny_study).equals(searched)
+    assert len(runs(tracking_uri, kind="trial")) == 36
+    assert len(runs(tracking_uri, kind="study")) == 1
+
+
+def test_a_larger_budget_goes_on_from_what_is_recorded(searched, tiny_study, tmp_path, capsys):
+    """Raising the number of trials trains only those that are missing, and leaves the recorded ones as they are."""
+    assert main(["search", str(tiny_study), "--trials", "8", "--workers", "1"]) == 0
+    assert "12 of 48 trials to train" in capsys.readouterr().out
+    table = (
+        OptunaStore(find_study(str(tiny_study), {"trials": 8}), str(tmp_path / "optuna.log"))
+        .table()
+        .drop(columns=TIMES)
+    )
+    assert table[table["trial"] < 6].reset_index(drop=True).equals(searched)
+
+
+def test_a_changed_declaration_is_refused(searched, tiny_study, tmp_path, tracking_uri, capsys):
+    """A study whose space has changed is refused with the difference, exit code 2, and nothing is written."""
+    before = (tmp_path / "optuna.log").read_bytes()
+    tiny_study.write_text(tiny_study.read_text().replace("1e-6", "1e-5"))
+    assert main(["search", str(tiny_study)]) == 2
+    assert "space.l2.low was 1e-06, is 1e-05" in capsys.readouterr().err
+    assert (tmp_path / "optuna.log").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "stop", [signal.SIGINT, *(pytest.param(stop, marks=pytest.mark.slow) for stop in (signal.SIGTERM, signal.SIGHUP))]
+)
+def test_a_stopped_search_goes_on_where_it_was(stop, tiny_study, tmp_path, tracking_uri):
+    """After Ctrl-C, SIGTERM or SIGHUP the rerun finishes the planned set, once each, and no run is left RUNNING."""
+    command = [sys.executable, "-m", "pipeline", "search", str(tiny_study), "--workers", "2", "--blocks", "12"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while "trials;" not in process.stdout.readline():
+        assert process.poll() is None, process.stderr.read()
+    process.send_signal(stop)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + stop
+    assert errors.splitlines() == [
+        f"stopped by {stop.name}. What is recorded stays; the same command goes on from there"
+    ]
+    assert [run.info.status for run in runs(tracking_uri, kind="study")] == ["KILLED"]
+    done = len(recorded(tmp_path, tiny_study))
+    assert main(["search", str(tiny_study), "--workers", "2", "--blocks", "12"]) == 0
+    trials = OptunaStore(find_study(str(tiny_study), {"blocks": 12}), str(tmp_path / "optuna.log")).recorded()
+    assert 0 < done <= len(trials) == 12 * 18
+    assert Counter(run.info.status for run in runs(tracking_uri, kind="trial")) == {"FINISHED": 12 * 18}
+    assert [run.info.status for run in runs(tracking_uri, kind="study")] == ["FINISHED"]
+    assert numbers(tmp_path, tiny_study)
+
+
+def test_a_search_whose_output_nobody_reads_stops_with_a_word(tiny_study, tmp_path, tracking_uri):
+    """When the reader of its output leaves, as ``head`` does, it says so on standard error, ends its run, and can go on."""
+    command = [sys.executable, "-m", "pipeline", "search", str(tiny_study), "--workers", "1", "--blocks", "4"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said.count("\n")) == (1, 1)
+    assert "stopped, since nobody reads the output any more" in said
+    assert [run.info.status for run in runs(tracking_uri, kind="study")] == ["KILLED"]
+    assert main(["search", str(tiny_study), "--workers", "1", "--blocks", "4"]) == 0
+
+
+def test_the_stores_are_reconciled_before_a_search(searched, tiny_study, tmp_path, tracking_uri, capsys):
+    """A run that no trial names, as a crash leaves it, is discarded; a trial's run that was deleted is restored; both are told."""
+    client = MlflowClient(tracking_uri=tracking_uri)
+    (parent,) = runs(tracking_uri, kind="study")
+    tags = {"mlflow.parentRunId": parent.info.run_id, "kind": "trial", "study": "tiny"}
+    stray = client.create_run(parent.info.experiment_id, start_time=int(time.time() * 1000), tags=tags)
+    for run in runs(tracking_uri, kind="trial", arm="grid", block=1):
+        client.delete_run(run.info.run_id)
+    assert main(["search", str(tiny_study), "--workers", "1"]) == 0
+    assert "1 half-recorded runs discarded, 6 deleted runs of recorded trials restored" in capsys.readouterr().out
+    children = runs(tracking_uri, kind="trial")
+    assert stray.info.run_id not in {run.info.run_id for run in children}
+    assert Counter(run.info.status for run in children) == {"FINISHED": 36}
+
+
+def test_new_begins_beside_what_is_recorded(searched, tiny_study, tmp_path, tracking_uri, capsys):
+    """A changed study begun with --new is recorded under a name of its own, and later searches go on with that one."""
+    tiny_study.write_text(tiny_study.read_text().replace("1e-6", "1e-5"))
+    assert main(["search", str(tiny_study), "--new", "--workers", "1"]) == 0
+    assert main(["search", str(tiny_study), "--workers", "1"]) == 0
+    assert "nothing to train" in capsys.readouterr().out
+    optuna_store = OptunaStore(find_study(str(tiny_study), {}), str(tmp_path / "optuna.log"))
+    assert optuna_store.study.name == "tiny-2"
+    assert optuna_store.study_names == ["tiny", "tiny-2"]
+    assert Counter(run.data.tags["study"] for run in runs(tracking_uri, kind="trial")) == {"tiny": 36, "tiny-2": 36}
+
+
+def test_two_searches_at_once_are_refused(searched, tiny_study, tmp_path, tracking_uri, capsys):
+    """While one process records to a study, a second is told so, with exit code 2, and records nothing."""
+    with owned(str(tmp_path / "optuna.log"), "tiny"):
+        assert main(["search", str(tiny_study), "--trials", "7"]) == 2
+    assert f"study 'tiny' is at work already: process {os.getpid()}" in capsys.readouterr().err
+    assert len(recorded(tmp_path, tiny_study)) == 36
+
+
+@pytest.mark.parametrize(("verb", "name"), [("report", "tiny"), ("train", "tiny-manual")])
+def test_every_verb_that_writes_waits_its_turn(verb, name, searched, tiny_study, tmp_path, tracking_uri, capsys):
+    """A report and a trial of one's own are refused while another process is at the same study, whose run stays as it is."""
+    (parent,) = runs(tracking_uri, kind="study")
+    MlflowClient(tracking_uri=tracking_uri).update_run(parent.info.run_id, status="RUNNING")
+    with owned(str(tmp_path / "optuna.log"), name):
+        assert main([verb, str(tiny_study)]) == 2
+    assert f"study {name!r} is at work already" in capsys.readouterr().err
+    assert [run.info.status for run in runs(tracking_uri, kind="study")] == ["RUNNING"]
+
+
+@pytest.mark.slow
+def test_two_studies_may_begin_at_once_in_a_new_folder(tiny_source, tmp_path):
+    """Two commands that make the same stores, each for a study of its own, both come to their end, twice in a row."""
+    for turn in ("a", "b"):
+        folder = tmp_path / turn
+        folder.mkdir()
+        for name in ("one", "two"):
+            (folder / f"{name}.py").write_text(tiny_source.replace('"tiny"', f'"{name}"'))
+        commands = [
+            [sys.executable, "-m", "pipeline", "search", f"{name}.py", "--workers", "1"] for name in ("one", "two")
+        ]
+        begun = [subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) for command in commands]
+        assert [(process.communicate(timeout=120)[1], process.returncode) for process in begun] == [("", 0)] * 2
+        assert Counter(run.data.tags["study"] for run in runs(f"sqlite:///{folder / 'mlflow.db'}", kind="trial")) == {
+            "one": 36,
+            "two": 36,
+        }
+
+
+def test_a_study_that_is_killed_while_it_is_checked_leaves_no_run(tiny_study, tmp_path, tracking_uri, monkeypatch):
+    """The study's run begins after the checks: none is left RUNNING by a process that ends meanwhile."""
+    monkeypatch.setattr("pipeline.commands.job.check", lambda _: sys.exit(9))
+    with pytest.raises(SystemExit):
+        main(["run", str(tiny_study)])
+    assert runs(tracking_uri, kind="study") == []
+
+
+def test_a_study_of_ones_own_is_no_other_begun_anew(tiny_study, tmp_path, tracking_uri, capsys):
+    """A study whose name is another's with -2 behind it stays its own, though both decide the same numbers."""
+    source = tiny_study.read_text()
+    other = tmp_path / "other.py"
+    other.write_text(
+        source.replace('"tiny"', '"tiny-2"').replace(
+            '(Arm("random"), Arm("shifted_grid"), Arm("grid"))', '(Arm("random"), Arm("sobol"))'
+        )
+    )
+    for path, said in [
+        (other, "24 of 24"),
+        (tiny_study, "36 of 36"),
+        (tiny_study, "nothing to train"),
+        (other, "nothing to train"),
+    ]:
+        assert main(["search", str(path), "--workers", "1"]) == 0
+        assert said in capsys.readouterr().out
+    assert main(["search", str(tiny_study), "--workers", "1", "--new"]) == 0
+    assert Counter(run.data.tags["study"] for run in runs(tracking_uri, kind="trial")) == {
+        "tiny": 36,
+        "tiny-2": 24,
+        "tiny-3": 36,
+    }
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(searched, tiny_study, tmp_path, capsys):
+    """A link where the lock should be is refused with its name, and what it points to stays as it is."""
+    other, lock = tmp_path / "other.txt", tmp_path / "optuna.log.tiny.owner"
+    other.write_text("precious")
+    assert not lock.exists()
+    lock.symlink_to(other)
+    assert main(["search", str(tiny_study), "--trials", "7"]) == 2
+    assert f"{lock.name}: the lock cannot be opened" in capsys.readouterr().err
+    assert other.read_text() == "precious"
+
+
+def test_what_is_recorded_is_as_private_as_the_user_says(tiny_study, tmp_path, tracking_uri):
+    """With a umask of 077, nothing that a search writes can be read by anybody else."""
+    before = set(tmp_path.rglob("*"))
+    old = os.umask(0o077)
+    try:
+        assert main(["search", str(tiny_study), "--workers", "2"]) == 0
+    finally:
+        os.umask(old)
+    written = set(tmp_path.rglob("*")) - before
+    assert {"optuna.log", "artifacts"} <= {path.name for path in written}
+    assert [path for path in written if path.stat().st_mode & 0o077] == []
+
+
+def test_another_version_of_the_network_is_refused(searched, tiny_study, monkeypatch, capsys):
+    """Trials whose numbers another version of the network made are not added to: the way on is --new."""
+    monkeypatch.setattr("pipeline.commands.job.NETWORK_VERSION", 10**6)
+    assert main(["search", str(tiny_study), "--trials", "7"]) == 2
+    assert f"network_version was {NETWORK_VERSION}, is 1000000" in capsys.readouterr().err
+
+
+def test_other_data_under_the_same_name_is_refused(searched, tiny_study, monkeypatch, capsys):
+    """A study whose data has changed since it was recorded is refused: its scores would not be comparable."""
+    monkeypatch.setattr("pipeline.commands.job.fingerprint", str.upper)
+    assert main(["search", str(tiny_study), "--trials", "7"]) == 2
+    assert "data_sha256 was" in capsys.readouterr().err
+
+
+def test_adaptive_arms_go_on_as_if_never_stopped(tiny_study, tmp_path, tracking_uri):
+    """An adaptive arm searched in two goes, by two workers, has the trials of one that was searched in one go by one."""
+    source = tiny_study.read_text()
+    tiny_study.write_text(
+        source.replace('Arm("shifted_grid"), Arm("grid")', 'Arm("tpe", arguments={"n_startup_trials": 3})')
+    )
+    whole = str(tmp_path / "whole.log")
+    (tmp_path / "whole").mkdir()
+    assert main(["search", str(tiny_study), "--workers", "2", "--trials", "4"]) == 0
+    assert main(["search", str(tiny_study), "--workers", "2", "--trials", "10"]) == 0
+    assert main(["search", str(tiny_study), "--workers", "1", "--trials", "10", "--storage", whole]) == 0
+    study = find_study(str(tiny_study), {"trials": 10})
+    tables = [OptunaStore(study, path).table().drop(columns=TIMES) for path in (str(tmp_path / "optuna.log"), whole)]
+    assert len(tables[0]) == 40
+    assert tables[0].equals(tables[1])
+
+
+@pytest.mark.parametrize("verb", ["report", "train"])
+def test_a_torn_journal_is_mended_by_whatever_opens_it(verb, searched, tiny_study, tmp_path):
+    """A line that a crash cut off joins no other, whichever verb comes next, and all that was recorded can still be read."""
+    with (tmp_path / "optuna.log").open("a") as journal:
+        journal.write('{"op_code": 5, "worker_id": "x", "study_id": 0, "st')
+    assert main([verb, str(tiny_study)]) == 0
+    assert recorded(tmp_path, tiny_study).equals(searched)
+
+
+def test_a_torn_journal_is_mended(searched, tiny_study, tmp_path):
+    """A record that was cut in the middle of a line loses that line, is trained again, and reads as before."""
+    journal = tmp_path / "optuna.log"
+    journal.write_bytes(journal.read_bytes()[:-100])
+    assert main(["search", str(tiny_study), "--workers", "1"]) == 0
+    assert recorded(tmp_path, tiny_study).equals(searched)
+
+
+@pytest.mark.parametrize("kind", ["trial", "confirmation"])
+def test_a_signal_waits_until_both_stores_have_what_is_written(kind, tiny_study, tmp_path, tracking_uri, monkeypatch):
+    """Ctrl-C between the two writes of a batch leaves no run that Optuna's record does not name."""
+    record = Tracker.record
+
+    def interrupted(tracker, study, trials):
+        run_ids = record(tracker, study, trials)
+        if trials[0].plan.kind == kind:
+            signal.raise_signal(signal.SIGINT)
+        return run_ids
+
+    monkeypatch.setattr(Tracker, "record", interrupted)
+    assert main(["search", str(tiny_study), "--workers", "1"]) == 130
+    optuna_store = OptunaStore(find_study(str(tiny_study), {}), str(tmp_path / "optuna.log"))
+    known = {
+        "trial": {trial.user_attrs["run_id"] for trial in optuna_store.recorded().values()},
+        "confirmation": {record["run_id"] for records in optuna_store.confirmations().values() for record in records},
+    }
+    assert known[kind]
+    assert {run.info.run_id for run in runs(tracking_uri, kind=kind)} == known[kind]
+
+
+def test_runs_that_a_repeated_request_made_twice_are_discarded(tiny_study, tracking_uri, monkeypatch):
+    """Where requests may be sent again, the runs that no trial names go at the end, and only those."""
+    record = Tracker.record
+
+    def twice(tracker, study, trials):
+        record(tracker, study, trials)
+        return record(tracker, study, trials)
+
+    monkeypatch.setattr(Tracker, "record", twice)
+    monkeypatch.setattr(Tracker, "repeats", True)
+    tiny_study.write_text(tiny_study.read_text().replace("blocks=2", "blocks=1,\n    confirm=0"))
+    assert main(["search", str(tiny_study), "--workers", "1"]) == 0
+    assert len(runs(tracking_uri, kind="trial")) == 18

@@ -1,0 +1,111 @@
+"""The declaration that a verdict stands on is the one that was recorded before the first trial."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from pipeline.cli.main import main
+from pipeline.storage.declarations import DECLARATIONS
+from pipeline.storage.optuna_store import OptunaStore
+from pipeline.study.loading import find_study
+from pipeline.study.spec import Arm
+
+BASIS = {"network_version": 0, "data_sha256": ""}
+
+
+@pytest.fixture
+def small(tiny_study):
+    """The path of a study of 6 blocks whose two arms compare two trials of an epoch each."""
+    text = tiny_study.read_text().replace(', Arm("grid"))', "), confirm=0").replace("blocks=2", "blocks=6")
+    tiny_study.write_text(text.replace("trials=6", "trials=2").replace("epochs=2", "epochs=1"))
+    return tiny_study
+
+
+def verdict(folder):
+    """The label of the verdict, its sentence and the notes, of the report that a run left."""
+    found = json.loads((folder / "reports" / "tiny" / "verdict.json").read_text())
+    return found["label"], found["sentences"][0], found["notes"]
+
+
+def test_a_budget_changed_after_a_verdict_withholds_the_next(small, tmp_path):
+    """A pilot of two blocks is noted; the study after it has its verdict; with a third trial there is none, nor with grid."""
+    run = ["run", str(small), "--workers", "1", "--no-model"]
+    assert main([*run, "--blocks", "2"]) == 0
+    assert main(run) == 0
+    label, _, notes = verdict(tmp_path)
+    assert label != "withheld"
+    assert notes[0].startswith("A pilot of 2 blocks of 2 trials for each arm came before the declaration")
+    assert main([*run, "--trials", "3"]) == 0
+    assert "the budget was changed from 2 to 3 trials after the declaration" in verdict(tmp_path)[1]
+    small.write_text(small.read_text().replace('Arm("shifted_grid")', 'Arm("grid")').replace("confirm=0", "delta=0.01"))
+    assert main(["search", str(small), "--workers", "1"]) == 0
+    assert main(["report", str(small), "--no-model"]) == 0
+    label, sentence, _ = verdict(tmp_path)
+    assert label == "withheld"
+    assert "the difference that matters was changed from 0.5 to 1 points after the declaration" in sentence
+    assert "the contrast was changed from random against shifted_grid to random against grid" in sentence
+
+
+def test_a_declaration_without_a_trial_leaves_no_trace(tiny_study, tmp_path):
+    """What was changed before the first trial was declared anew, and a declaration that stands is written once."""
+    study = find_study(str(tiny_study), {})
+    for declared in (study, replace(study, delta=0.02), replace(study, delta=0.02)):
+        optuna_store = OptunaStore(declared, str(tmp_path / "optuna.log"))
+        optuna_store.open("a-run", BASIS)
+    (terms,) = optuna_store.declarations
+    assert (terms["after"], terms["delta"], terms["hash"]) == (0, 0.02, study.hash)
+
+
+def test_an_arm_that_was_left_out_before_the_first_trial_leaves_no_trace(tiny_study, tmp_path):
+    """The record of the arm that is there no longer is behind, and neither its declaration nor its terms are told."""
+    study, store = find_study(str(tiny_study), {}), str(tmp_path / "optuna.log")
+    now = replace(study, arms=(Arm("sobol"), *study.arms[1:]))
+    for declared in (study, now):
+        OptunaStore(declared, store).open("a-run", BASIS)
+    optuna_store = OptunaStore(now, store)
+    assert [terms["contrast"] for terms in optuna_store.declarations] == [["sobol", "shifted_grid"]]
+    assert optuna_store.declaration == now
+
+
+def test_blocks_that_were_asked_for_and_taken_back_leave_no_trace(small, tmp_path):
+    """Ten blocks that no trial was recorded in bind nothing, though their own records still have them."""
+    assert main(["search", str(small), "--workers", "1", "--blocks", "2"]) == 0
+    pilot, store = find_study(str(small), {"blocks": 2}), str(tmp_path / "optuna.log")
+    for blocks in (10, 2):
+        OptunaStore(replace(pilot, blocks=blocks), store).open("a-run", BASIS)
+    assert [terms["blocks"] for terms in OptunaStore(pilot, store).declarations] == [2]
+
+
+def test_a_clock_that_was_set_back_does_not_bring_back_an_earlier_declaration(tiny_study, tmp_path, monkeypatch):
+    """The declaration that was recorded last holds, although the clock shows a time before that of the first."""
+    study, store = find_study(str(tiny_study), {}), str(tmp_path / "optuna.log")
+
+    class Clock(datetime):
+        times = iter([datetime(2026, 5, 2, tzinfo=UTC), datetime(2026, 5, 1, tzinfo=UTC)])
+
+        @classmethod
+        def now(cls, tz):  # noqa: ARG003  a clock of two times
+            return next(cls.times)
+
+    monkeypatch.setattr("pipeline.storage.declarations.datetime", Clock)
+    for blocks in (4, 2):
+        OptunaStore(replace(study, blocks=blocks), store).open("a-run", BASIS)
+    optuna_store = OptunaStore(replace(study, blocks=4), store)
+    assert optuna_store.declaration.blocks == 2
+    assert [terms["blocks"] for terms in optuna_store.declarations] == [2]
+
+
+def test_a_store_from_before_declarations_were_kept_tells_its_last(small, tmp_path):
+    """Of trials that an older version recorded, the declaration that they last ran under is the first that is known."""
+    assert main(["search", str(small), "--workers", "1"]) == 0
+    study, store = find_study(str(small), {}), str(tmp_path / "optuna.log")
+    older = OptunaStore(study, store)
+    older.open("a-run", BASIS)
+    for opened in older._studies.values():
+        opened.set_user_attr(DECLARATIONS, [])
+    OptunaStore(replace(study, delta=0.02), store).open("a-run", BASIS)
+    first, second = OptunaStore(study, store).declarations
+    assert (first["at"], first["after"], first["delta"]) == ("", 0, 0.005)
+    assert (second["after"], second["delta"]) == (24, 0.02)

@@ -1,0 +1,181 @@
+"""The journal that takes many trials in one write, and what other processes see of it meanwhile."""
+
+import io
+import os
+import threading
+from dataclasses import replace
+
+import optuna
+import pytest
+
+from pipeline.storage.backends import at_once, open_storage
+from pipeline.storage.optuna_store import OptunaStore
+from pipeline.study.loading import find_study
+
+SPACE = {"x": optuna.distributions.FloatDistribution(0, 1)}
+
+
+@pytest.fixture
+def study(tmp_path):
+    """An Optuna study in a journal file."""
+    return optuna.create_study(study_name="one", storage=open_storage(str(tmp_path / "optuna.log")))
+
+
+def add(study, *values):
+    """Record finished trials, with a curve each."""
+    for value in values:
+        study.add_trial(
+            optuna.trial.create_trial(
+                params={"x": value}, distributions=SPACE, value=value, intermediate_values={1: value}
+            )
+        )
+
+
+def read(tmp_path):
+    """What a process that opens the file now finds in it: the value of each trial by its number."""
+    found = optuna.load_study(study_name="one", storage=open_storage(str(tmp_path / "optuna.log")))
+    return {trial.number: trial.value for trial in found.trials}
+
+
+def test_trials_are_written_together_and_read_before(study, tmp_path):
+    """Within the body the file stays as it is while the study has its trials; after it everybody has them, numbered alike."""
+    path = tmp_path / "optuna.log"
+    before = path.read_bytes()
+    with at_once(study._storage):
+        add(study, 0.1, 0.2)
+        assert path.read_bytes() == before
+        assert [(t.number, t.value, t.intermediate_values) for t in study.trials] == [
+            (0, 0.1, {1: 0.1}),
+            (1, 0.2, {1: 0.2}),
+        ]
+    add(study, 0.3)
+    assert read(tmp_path) == {0: 0.1, 1: 0.2, 2: 0.3} == {t.number: t.value for t in study.trials}
+
+
+def test_what_others_wrote_before_comes_first(study, tmp_path):
+    """Lines of another process that this one has not read yet keep their place before those that are due."""
+    add(optuna.load_study(study_name="one", storage=open_storage(str(tmp_path / "optuna.log"))), 0.7)
+    with at_once(study._storage):
+        add(study, 0.1)
+        add(study, 0.2)
+    with at_once(study._storage):
+        add(study, 0.3)
+    assert read(tmp_path) == {0: 0.7, 1: 0.1, 2: 0.2, 3: 0.3} == {t.number: t.value for t in study.trials}
+
+
+def test_nobody_else_writes_meanwhile(study, tmp_path):
+    """The journal's own lock is held during the body, and let go after it."""
+    with at_once(study._storage):
+        assert (tmp_path / "optuna.log.lock").is_symlink()
+    assert not (tmp_path / "optuna.log.lock").is_symlink()
+
+
+def test_what_was_recorded_before_an_error_is_written(study, tmp_path):
+    """An error in the body loses nothing that was recorded before it."""
+
+    def stopped():
+        with at_once(study._storage):
+            add(study, 0.1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    add(study, 0.2)
+    assert read(tmp_path) == {0: 0.1, 1: 0.2}
+
+
+def test_half_a_line_of_another_process_is_cut_off_before_a_batch(study, tmp_path):
+    """What another process left when it died while writing joins no line of this one, and all that was recorded is read again."""
+    path = tmp_path / "optuna.log"
+    for record in (lambda: add(study, 0.1), lambda: recorded_at_once(study, 0.2, 0.3)):
+        with path.open("ab") as file:
+            file.write(b'{"op_code":4,"wor' + b"k" * 5000)
+        record()
+    assert read(tmp_path) == {0: 0.1, 1: 0.2, 2: 0.3} == {t.number: t.value for t in study.trials}
+
+
+@pytest.mark.parametrize("line", [b"garbage", b"\xff\xfe", b'{"op_code": 4'])
+def test_a_line_that_is_no_record_is_told_before_anything_is_written_after_it(line, study, tmp_path):
+    """A journal whose last line somebody spoilt is refused with the number of the line, and stays as it is."""
+    add(study, 0.1)
+    path = tmp_path / "optuna.log"
+    whole = len(path.read_bytes().splitlines())
+    path.write_bytes(path.read_bytes() + line + b"\n")
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=rf"optuna\.log, which is damaged in line {whole + 1}; restore a copy"):
+        open_storage(str(path))
+    assert path.read_bytes() == before
+
+
+def test_a_batch_is_not_slower_for_what_is_there(study, tmp_path, monkeypatch):
+    """However long the journal is, a batch reads none of its lines again."""
+    recorded_at_once(study, *[0.5] * 50)
+    seen = []
+
+    class Watched(io.BufferedReader):
+        def __next__(self):
+            seen.append(line := super().__next__())
+            return line
+
+    monkeypatch.setattr("optuna.storages.journal._file.open", lambda path, _: Watched(io.FileIO(path)), raising=False)
+    recorded_at_once(study, 0.1)
+    recorded_at_once(study, 0.2, 0.3)
+    assert seen == []
+    assert len(read(tmp_path)) == 53
+    assert len(seen) > 53
+
+
+def recorded_at_once(study, *values):
+    """Record trials in one write."""
+    with at_once(study._storage):
+        add(study, *values)
+
+
+def test_a_database_takes_them_one_by_one(tmp_path):
+    """A storage that has no such way records as ever."""
+    study = optuna.create_study(study_name="one", storage=open_storage(f"sqlite:///{tmp_path / 'optuna.db'}"))
+    with at_once(study._storage):
+        add(study, 0.1)
+    assert [trial.value for trial in study.trials] == [0.1]
+
+
+def test_a_batch_is_on_the_disk_before_others_may_write(study, tmp_path, monkeypatch):
+    """The file is flushed and synchronised while the lock is held, when all of the batch is in it."""
+    path, sync, seen = tmp_path / "optuna.log", os.fsync, []
+
+    def watched(file):
+        sync(file)
+        seen.append((os.fstat(file).st_size, (tmp_path / "optuna.log.lock").is_symlink()))
+
+    monkeypatch.setattr(os, "fsync", watched)
+    recorded_at_once(study, 0.1, 0.2)
+    assert seen == [(path.stat().st_size, True)]
+
+
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_a_journal_is_locked_under_all_its_names(link, study, tmp_path):
+    """What is recorded through a link waits for a write that is under way through another name, and nothing is lost."""
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / "link.log"
+    getattr(other, link)(tmp_path / "optuna.log")
+    linked = optuna.load_study(study_name="one", storage=open_storage(str(other)))
+    adding = threading.Thread(target=lambda: add(linked, 0.2))
+    with at_once(study._storage):
+        add(study, 0.1)
+        adding.start()
+        adding.join(0.3)
+        assert adding.is_alive()
+    adding.join()
+    assert read(tmp_path) == {0: 0.1, 1: 0.2}
+
+
+def test_a_study_of_many_blocks_is_opened_in_as_many_writes_as_one_of_few(tiny_study, tmp_path, monkeypatch):
+    """The wait for the disk when a study is opened does not grow with its blocks."""
+    syncs, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: syncs.append(fsync(file)))
+    study, counts = find_study(str(tiny_study), {}), []
+    for blocks in (2, 20):
+        syncs.clear()
+        OptunaStore(replace(study, blocks=blocks), str(tmp_path / f"{blocks}.log")).open("a-run", {})
+        counts.append(len(syncs))
+    assert counts[0] == counts[1]

@@ -1,0 +1,94 @@
+"""Optuna's record of a study: what stands there of a trial, in which order, and under which name."""
+
+from dataclasses import replace
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from pipeline.search.plan import planned_trial
+from pipeline.storage.optuna_store import OptunaStore, study_ids
+from pipeline.study.hparams import TrainConfig
+from pipeline.study.spec import Arm, Float, Pruner, SearchSpace, Study
+from pipeline.trials.trial import FinishedTrial, TrialResult
+
+STUDY = Study(
+    name="s",
+    question="?",
+    space=SearchSpace(learning_rate=Float(1e-3, 1, log=True)),
+    config=TrainConfig(epochs=3),
+    arms=(Arm("random"), Arm("grid")),
+    blocks=2,
+    trials=2,
+)
+
+SCORES = ("best/epoch", "gap", "train/accuracy", "test/accuracy")
+
+
+@pytest.fixture
+def store(tmp_path):
+    """The address of a fresh journal."""
+    return str(tmp_path / "optuna.log")
+
+
+def finished(arm, block, number, **changes):
+    """A finished trial whose best epoch is not its last."""
+    result = {
+        "curves": {"val/accuracy": [0.1, 0.3, 0.2]},
+        "scores": {"best/val_accuracy": 0.3, **dict.fromkeys(SCORES, 0.5)},
+        "diverged": False,
+        "epochs": 3,
+        "seconds": 1.0,
+        "ended": 1.7e9,
+        "n_val": 8,
+        "n_test": 8,
+        "val_correct": "",
+        "test_correct": "",
+    }
+    plan = planned_trial(STUDY, Arm(arm), block, number, {"learning_rate": 0.1})
+    return FinishedTrial(plan, TrialResult(**{**result, **changes}))
+
+
+def test_a_trial_is_recorded_with_its_curve_by_epoch(store):
+    """Epochs count from 1; the value is the score or, of a pruned trial, the last accuracy, with what its pruner noted."""
+    optuna_store = OptunaStore(replace(STUDY, arms=STUDY.arms[:1], pruner=Pruner("median")), store)
+    optuna_store.open("run", {})
+    optuna_store.add(finished("random", 0, 0), "a")
+    optuna_store.add(finished("random", 0, 1, pruned=True, rungs={"rung": 0.2}), "b")
+    whole, pruned = optuna_store.recorded().values()
+    assert whole.intermediate_values == pruned.intermediate_values == {1: 0.1, 2: 0.3, 3: 0.2}
+    assert (whole.state, whole.value) == (TrialState.COMPLETE, 0.3)
+    assert (pruned.state, pruned.value, pruned.system_attrs) == (TrialState.PRUNED, 0.2, {"rung": 0.2})
+
+
+def test_the_table_is_in_the_order_of_the_declared_arms(store):
+    """However they were recorded, trials come by arm as declared, then by block and number."""
+    optuna_store = OptunaStore(STUDY, store)
+    optuna_store.open("run", {})
+    places = [("grid", 0, 0), ("random", 1, 0), ("random", 0, 0), ("random", 0, 1)]
+    for place in places:
+        optuna_store.add(finished(*place), "a")
+    table = optuna_store.table()
+    found = list(zip(table["arm"], table["block"], table["trial"], strict=True))
+    assert found == [("random", 0, 0), ("random", 0, 1), ("random", 1, 0), ("grid", 0, 0)]
+
+
+def test_the_newest_study_of_the_same_declaration_is_continued(store):
+    """Of several that were begun again with the same declaration it is the last; of an earlier one, that."""
+    other = replace(STUDY, seed=1)
+    for study, new, name in [(STUDY, False, "s"), (STUDY, True, "s-2"), (STUDY, True, "s-3"), (other, True, "s-4")]:
+        optuna_store = OptunaStore(study, store, new=new)
+        optuna_store.open("run", {})
+        assert optuna_store.study.name == name
+    assert OptunaStore(STUDY, store).study.name == "s-3"
+    assert OptunaStore(other, store).study.name == "s-4"
+
+
+def test_links_to_the_dashboard_are_of_one_study_in_its_first_block(store):
+    """Another study's arms, and other blocks, are left out."""
+    for name in ("s", "other"):
+        OptunaStore(replace(STUDY, name=name), store).open(f"run of {name}", {})
+    storage = OptunaStore(STUDY, store).storage
+    names = [storage.get_study_name_from_id(place) for place in study_ids(store, "run of s")]
+    assert names == ["s/random/b00", "s/grid/b00"]
+    assert len(optuna.get_all_study_names(storage)) == 8
