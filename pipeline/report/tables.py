@@ -138,7 +138,7 @@ def settings(findings: Findings) -> Iterator[str]:
         told = ", ".join(f"{key} = {value}" for key, value in own.items()) if own else "no settings of its own"
         yield capital(f"{title(arm)} (sampler {arm.sampler}): {told}.")
     levels = [f"{name} {len(dimension.grid())}" for name, dimension in findings.study.space.items()]
-    if any(arm.sampler in ("grid", "shifted_grid") for arm in findings.arms):
+    if any(arm.is_grid for arm in findings.arms):
         yield f"Levels of the grid: {', '.join(levels)}; {findings.study.space.grid_size} points."
     yield from _first_trials(findings)
 
