@@ -52,7 +52,7 @@ def repetitions(study: Study, key: Key, trial: FrozenTrial) -> Iterator[PlannedT
     (arm,) = (arm for arm in study.arms if arm.name == name)
     for repetition in range(1, study.confirm + 1):
         hparams = study.hyperparams(trial.params, seed=derive_seed(study.seed, KIND, block, repetition))
-        yield PlannedTrial(study.name, name, arm.sampler, block, number, trial.params, hparams, repetition)
+        yield PlannedTrial(name, arm.sampler, block, number, trial.params, hparams, repetition)
 
 
 def confirm(
@@ -64,14 +64,15 @@ def confirm(
     interrupts: Interrupts,
 ) -> None:
     """Train and record what is pending; a choice's repetitions are recorded together, when the last of them is done."""
-    known = optuna_store.confirmations()
-    with closing(trained(optuna_store.study, pending, engine)) as done:
+    study, known = optuna_store.study, optuna_store.confirmations()
+    with closing(trained(study, pending, engine)) as done:
         for key, trials in done:
             with interrupts.deferred():
                 optuna_store.check_lock()
-                run_ids = tracker.record(optuna_store.study, trials)
+                run_ids = tracker.record(study, trials)
                 optuna_store.note_blas(trials)
-                optuna_store.confirm(key, [*known.get(key, ()), *map(record_of, trials, run_ids)])
+                records = [record_of(study, trial, run_id) for trial, run_id in zip(trials, run_ids, strict=True)]
+                optuna_store.confirm(key, [*known.get(key, ()), *records])
 
 
 def trained(
@@ -106,10 +107,10 @@ class Finished:
                 yield key, sorted(self._held.pop(key), key=lambda trial: trial.plan.repetition)
 
 
-def record_of(trial: FinishedTrial, run_id: str) -> dict[str, Any]:
+def record_of(study: Study, trial: FinishedTrial, run_id: str) -> dict[str, Any]:
     """What is kept of a repetition, as plain values."""
     kept = {name: value for name, value in trial.attributes.items() if name not in LEFT_OUT}
-    return {**kept, "run_id": run_id}
+    return {"study": study.name, **kept, "run_id": run_id}
 
 
 def pending(optuna_store: OptunaStore) -> list[PlannedTrial]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 
 from optuna.trial import FrozenTrial, TrialState
@@ -66,7 +66,7 @@ def find_pending(study: Study, planned: Sequence[PlannedTrial], recorded: Mappin
     trajectories = [
         _replay(Trajectory(arm, study, block), study, recorded) for block in range(study.blocks) for arm in adaptive
     ]
-    pending = [replace(trial, study=study.name) for trial in planned if trial.key not in recorded]
+    pending = [trial for trial in planned if trial.key not in recorded]
     return PendingTrials(study, pending, trajectories, recorded, PruningHistory(study, recorded))
 
 

@@ -68,7 +68,7 @@ def refuse_repeats(drawn: Mapping[tuple[str, int], list[Point]]) -> None:
 def planned_trial(study: Study, arm: Arm, block: int, number: int, point: Point) -> PlannedTrial:
     """A trial with the seed of its block and number, which the arms share: they meet the same luck."""
     hparams = study.hyperparams(point, seed=derive_seed(study.seed, "weights", block, number))
-    return PlannedTrial(study.name, arm.name, arm.sampler, block, number, point, hparams)
+    return PlannedTrial(arm.name, arm.sampler, block, number, point, hparams)
 
 
 def tasks(

@@ -227,7 +227,7 @@ class OptunaStore:
             distributions=self.study.space.distributions,
             value=value_of(trial),
             intermediate_values=dict(enumerate(trial.result.curves[CURVE], start=1)),
-            user_attrs={**trial.attributes, "run_id": run_id},
+            user_attrs={"study": self.study.name, **trial.attributes, "run_id": run_id},
             system_attrs=dict(trial.result.rungs),
         )
         # Optuna's times are local and have no zone; it would take the moment of recording for both.

@@ -47,16 +47,17 @@ def run_record(study: Study, trial: FinishedTrial, parent: str, generation: str 
         name=trial.plan.name,
         started=ended - int(trial.result.seconds * 1000),
         ended=ended,
-        tags=trial_tags(trial) | source_tags() | {"mlflow.parentRunId": parent} | marks,
+        tags=trial_tags(study, trial) | source_tags() | {"mlflow.parentRunId": parent} | marks,
         params={key: str(value) for key, value in trial_params(study, trial).items()},
         points=tuple(trial_points(trial, ended)),
     )
 
 
-def trial_tags(trial: FinishedTrial) -> dict[str, str]:
+def trial_tags(study: Study, trial: FinishedTrial) -> dict[str, str]:
     """What to group and filter the runs by."""
     tags = {
         "kind": trial.plan.kind,
+        "study": study.name,
         **trial.identity,
         "diverged": trial.result.diverged,
         "health": trial.diagnosis["health"],

@@ -26,7 +26,6 @@ class PlannedTrial:
     ``repetition`` is 0; where a trial is trained again to confirm it, from other weights, it counts from 1.
     """
 
-    study: str
     arm: str
     sampler: str
     block: int
@@ -106,11 +105,10 @@ class FinishedTrial:
 
     @property
     def identity(self) -> dict[str, Plain]:
-        """What the trial is."""
+        """What the trial is within its study, whose name is added where it is recorded."""
         plan = self.plan
         again: dict[str, Plain] = {"repetition": plan.repetition} if plan.repetition else {}
         return {
-            "study": plan.study,
             "arm": plan.arm,
             "block": plan.block,
             "trial": plan.number,

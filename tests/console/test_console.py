@@ -152,7 +152,7 @@ def test_no_color_is_respected(no_color, tiny_study, monkeypatch):
     console = Console(terminal=RichConsole(file=shown, force_terminal=True, color_system="standard", width=80))
     study = find_study(str(tiny_study), {})
     scores = {"best/val_accuracy": 0.5}
-    trial = PlannedTrial("tiny", "random", "random", 0, 0, {}, study.hyperparams({}))
+    trial = PlannedTrial("random", "random", 0, 0, {}, study.hyperparams({}))
     result = TrialResult({}, scores, False, 1, 0.1, 0.0, 1, 1, "", "")
     with Progress(study, [], console.display) as progress:
         progress.recorded(FinishedTrial(trial, result))

@@ -16,7 +16,7 @@ BEFORE = [("random", 0.5, False), ("grid", 0.1, True)]
 def trial(arm, number, score, *, diverged=False):
     """A finished trial of the default study."""
     result = TrialResult({}, {"best/val_accuracy": score}, diverged, 0, 0.0, 0.0, 0, 0, "", "")
-    return FinishedTrial(PlannedTrial("s", arm, arm, 0, number, {}, HyperParams()), result)
+    return FinishedTrial(PlannedTrial(arm, arm, 0, number, {}, HyperParams()), result)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ GOLDEN = {
 @pytest.fixture(scope="module")
 def finished():
     """The four points, trained for three epochs."""
-    trials = [PlannedTrial("s", "a", "a", 0, n, point, HyperParams(**point, seed=n)) for n, point in enumerate(POINTS)]
+    trials = [PlannedTrial("a", "a", 0, n, point, HyperParams(**point, seed=n)) for n, point in enumerate(POINTS)]
     return run_task(Task(tuple(trials), "digits", TrainConfig(epochs=3), split_seed=1, order_seed=2))
 
 
@@ -56,7 +56,7 @@ def test_a_result_is_plain(finished):
 
 def test_each_trial_is_read_out_in_words():
     """A learning rate far too high is told in a sentence and a code; its metrics say no more than a guess."""
-    plan = PlannedTrial("s", "a", "a", 0, 0, {"learning_rate": 1e4}, HyperParams(learning_rate=1e4))
+    plan = PlannedTrial("a", "a", 0, 0, {"learning_rate": 1e4}, HyperParams(learning_rate=1e4))
     (trial,) = run_task(Task((plan,), "digits", TrainConfig(epochs=5), split_seed=1, order_seed=2))
     assert trial.attributes["health"] == "diverged"
     assert "learning rate 1e+04 far too high" in trial.attributes["diagnosis"]
@@ -65,7 +65,7 @@ def test_each_trial_is_read_out_in_words():
 
 def test_a_small_block_goes_along_so_that_a_worker_needs_numpy_alone():
     """A fresh process trains a task on the data it was sent, to the same bits, and never imports scikit-learn."""
-    plan = PlannedTrial("s", "a", "a", 0, 0, POINTS[0], HyperParams(**POINTS[0]))
+    plan = PlannedTrial("a", "a", 0, 0, POINTS[0], HyperParams(**POINTS[0]))
     task = Task((plan,), "digits", TrainConfig(epochs=2), split_seed=1, order_seed=2)
     sent = pickle.dumps((run_task, task, small_block(task.dataset, task.config, task.split_seed)))
     code = (
