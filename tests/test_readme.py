@@ -79,9 +79,6 @@ TRIED = {
         "uvx --from mlflow==3.17.2 mlflow run . --env-manager uv -e check"
     ),
     "python -m pipeline run": ". .venv/bin/activate && python -m pipeline run --blocks 1 --trials 2 --workers 1",
-    'eval "$(babysit --print-completion bash)"': (
-        '. .venv/bin/activate && eval "$(babysit --print-completion bash)" && complete -p babysit'
-    ),
 }
 ELSEWHERE = {
     MAKE_RUN: "first of all, to set up",
@@ -97,7 +94,7 @@ def test_every_command_is_tried_or_said_why_not():
     """The commands of the README's blocks and of its table are those that the tests know."""
     table = README[README.index("## Other ways to run") : README.index("## Verbs and flags")]
     shown = blocks(README) + re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
-    assert {*shown, 'eval "$(babysit --print-completion bash)"'} == {*TRIED, *ELSEWHERE}
+    assert set(shown) == {*TRIED, *ELSEWHERE}
 
 
 def newcomers(home, *, uv):

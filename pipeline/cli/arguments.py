@@ -6,8 +6,6 @@ import argparse
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import shtab
-
 DEFAULT_STUDY = "random_vs_grid"
 EXIT_USER = 2
 EXIT_CODES = "exit codes: 0 done, 1 a check or the job failed, 2 a mistake in what was asked, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP"
@@ -174,7 +172,6 @@ def parser() -> Parser:
         description="Ask one question about training a neural network; get a verdict that holds.",
         epilog=EXIT_CODES,
     )
-    shtab.add_argument_to(top, "--print-completion", help="print the completion of a shell")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)
     for verb, says in VERBS.items():
         about: dict[str, Any] = {

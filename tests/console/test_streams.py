@@ -25,9 +25,9 @@ def test_a_character_that_the_output_lacks_is_replaced(encoding, tracking_uri, t
     done.stdout.decode(encoding)
 
 
-@pytest.mark.parametrize("words", ["--help", "run --help", "--print-completion zsh"])
+@pytest.mark.parametrize("words", ["--help", "run --help"])
 def test_words_about_the_command_fit_any_output(words):
-    """Helps and completions are written in ASCII where the output has no more."""
+    """Help is written in ASCII where the output has no more."""
     done = command(words, PYTHONIOENCODING="ascii")
     assert done.returncode == 0
     assert done.stdout.isascii()
