@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pipeline.console.console import Console
 from pipeline.lecture import check_settings, demonstrate
 from pipeline.lecture.outcome import REPRODUCED, Outcome
 from pipeline.lecture.writer import write
+from pipeline.seeds import short_hash
 from pipeline.storage.opening import opening
 from pipeline.storage.stores import Stores
 from pipeline.study.experiment import Experiment
@@ -82,7 +82,7 @@ class Together:
     @property
     def hash(self) -> str:
         """Twelve hex digits that stand for theirs."""
-        return hashlib.sha256("".join(experiment.hash for experiment in self.experiments).encode()).hexdigest()[:12]
+        return short_hash("".join(experiment.hash for experiment in self.experiments))
 
 
 def table(done: Sequence[tuple[Experiment, Outcome, float]]) -> list[str]:

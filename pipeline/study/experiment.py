@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pipeline.seeds import identity_hash
 from pipeline.validation import check_arguments, check_choice, check_integer, check_kind, check_name
 
 DEMONSTRATIONS = (
@@ -51,7 +51,5 @@ class Experiment:
 
     @property
     def hash(self) -> str:
-        """Twelve hex digits of the SHA-256 of what decides its numbers."""
-        identity = {key: value for key, value in self.to_json().items() if key not in ("name", "question")}
-        canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        """Twelve hex digits that stand for what decides its numbers."""
+        return identity_hash({key: value for key, value in self.to_json().items() if key not in ("name", "question")})

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, cast
 
 from pipeline.errors import UserError
+from pipeline.seeds import identity_hash
 from pipeline.study.hparams import EPOCHS_LIMIT, HyperParams, TrainConfig, recorded
 from pipeline.study.space import GRID_LIMIT, Categorical, Dimension, Float, Point, SearchSpace
 from pipeline.validation import (
@@ -262,6 +262,5 @@ class Study:
 
     @property
     def hash(self) -> str:
-        """Twelve hex digits of the SHA-256 of the canonical JSON of :attr:`identity`."""
-        canonical = json.dumps(self.identity, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        """Twelve hex digits that stand for :attr:`identity`."""
+        return identity_hash(self.identity)
