@@ -59,10 +59,11 @@ def measure(trials: int, epochs: int, workers: int) -> Reading:
 def search(workers: int) -> None:
     """Search the study of this folder, and print the readings as the last line."""
     from pipeline.cli.main import main as cli
+    from pipeline.commands import search as verb
     from pipeline.commands.job import Job
 
     times: Reading = {}
-    whole, planned = Job.search, Job.planned.func
+    whole, planned = verb.search, Job.planned.func
 
     def timed(name: str, call: Callable[..., Any], *arguments: Any) -> Any:
         start = time.perf_counter()
@@ -70,7 +71,7 @@ def search(workers: int) -> None:
         times[name] = time.perf_counter() - start
         return result
 
-    Job.search = lambda job, engine: timed("search", whole, job, engine)
+    verb.search = lambda job, engine: timed("search", whole, job, engine)
     Job.planned.func = lambda job: timed("plan", planned, job)
     if code := cli.main(["search", "scale.py", "--workers", str(workers)]):
         sys.exit(code)

@@ -1,70 +1,76 @@
-"""The job behind the verb: run experiments, write and log what they leave, and say which the lecture was right about."""
+"""The verb ``lecture``: run experiments, log their results, and print which claims of the lecture they reproduce."""
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.console.console import Console
+from pipeline.commands import Context, given
+from pipeline.errors import UserError
 from pipeline.lecture import check_settings, demonstrate
 from pipeline.lecture.outcome import REPRODUCED, Outcome
 from pipeline.lecture.writer import write
 from pipeline.seeds import short_hash
 from pipeline.storage.opening import opening
-from pipeline.storage.stores import Stores
 from pipeline.study.experiment import Experiment
+from pipeline.study.loading import experiment_names, find_experiment
 from pipeline.tracking import Tracker
 
 
-@dataclass
-class LectureJob:
-    """Experiments at work: where they are recorded, and what they say."""
+def command(args: argparse.Namespace, context: Context) -> None:
+    """Run the experiment that the command line names, or all of them."""
+    if budget := given(args, "trials", "blocks"):
+        raise UserError(
+            f"--{next(iter(budget))}: {args.study} is an experiment, and takes a --seed alone. Leave it out"
+        )
+    names = [args.study] if args.study else experiment_names()
+    run_experiments([find_experiment(name, given(args, "seed")) for name in names], context)
 
-    experiments: Sequence[Experiment]
-    stores: Stores
-    console: Console
 
-    def run(self) -> list[Outcome]:
-        """Run each, under one run in MLflow. Raises :class:`UserError` for one that is declared wrong, before any starts."""
-        for experiment in self.experiments:
-            check_settings(experiment)
-        self.console.detail(self.stores.words)
-        with opening("--tracking-uri", self.stores.tracking):
-            tracker = Tracker(self.stores.tracking)
-        together = self.experiments[0] if len(self.experiments) == 1 else Together(self.experiments)
-        tracker.open(together, kind="experiment")
-        status = "FAILED"
-        try:
-            done = [(experiment, *self._one(experiment, tracker)) for experiment in self.experiments]
-            status = "FINISHED"
-        except KeyboardInterrupt:
-            status = "KILLED"
-            raise
-        finally:
-            tracker.finish(status)
-        for line in table(done):
-            self.console.result(line)
-        return [outcome for _, outcome, _ in done]
+def run_experiments(experiments: Sequence[Experiment], context: Context) -> list[Outcome]:
+    """Run experiments under one run in MLflow. Raises :class:`UserError` for wrong settings, before any of them starts."""
+    for experiment in experiments:
+        check_settings(experiment)
+    context.console.detail(context.stores.words)
+    with opening("--tracking-uri", context.stores.tracking):
+        tracker = Tracker(context.stores.tracking)
+    tracker.open(experiments[0] if len(experiments) == 1 else Together(experiments), kind="experiment")
+    status = "FAILED"
+    try:
+        results = [(experiment, *_run_one(experiment, tracker, context)) for experiment in experiments]
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        tracker.finish(status)
+    for line in table(results):
+        context.console.result(line)
+    return [outcome for _, outcome, _ in results]
 
-    def _one(self, experiment: Experiment, tracker: Tracker) -> tuple[Outcome, float]:
-        self.console.say(f"{experiment.name}: {experiment.question}")
-        start = time.perf_counter()
-        outcome = demonstrate(experiment)
-        seconds = time.perf_counter() - start
-        for claim in outcome.claims:
-            tell = self.console.detail if claim.holds else self.console.say
-            tell(f"  {claim.word}: {claim.experiment} {claim.says}: {claim.seen}")
-        folder = self.stores.folder / "reports" / "lecture" / experiment.name
-        write(experiment, outcome, folder)
-        tracker.log_files(folder, experiment.name)
-        held = sum(claim.holds for claim in outcome.claims)
-        counted = {"claims": len(outcome.claims), "claims_reproduced": held, "seconds": seconds}
-        tracker.log_metrics({f"{experiment.name}/{key}": value for key, value in counted.items()})
-        tracker.set_tags({f"verdict/{experiment.name}": outcome.verdict})
-        self.console.say(f"  {outcome.verdict}, {held} of {len(outcome.claims)} claims; {folder}")
-        return outcome, seconds
+
+def _run_one(experiment: Experiment, tracker: Tracker, context: Context) -> tuple[Outcome, float]:
+    """Run and log one experiment; return its outcome and the seconds that it took."""
+    console = context.console
+    console.say(f"{experiment.name}: {experiment.question}")
+    start = time.perf_counter()
+    outcome = demonstrate(experiment)
+    seconds = time.perf_counter() - start
+    for claim in outcome.claims:
+        show = console.detail if claim.holds else console.say
+        show(f"  {claim.word}: {claim.experiment} {claim.says}: {claim.seen}")
+    folder = context.stores.folder / "reports" / "lecture" / experiment.name
+    write(experiment, outcome, folder)
+    tracker.log_files(folder, experiment.name)
+    reproduced = sum(claim.holds for claim in outcome.claims)
+    metrics = {"claims": len(outcome.claims), "claims_reproduced": reproduced, "seconds": seconds}
+    tracker.log_metrics({f"{experiment.name}/{key}": value for key, value in metrics.items()})
+    tracker.set_tags({f"verdict/{experiment.name}": outcome.verdict})
+    console.say(f"  {outcome.verdict}, {reproduced} of {len(outcome.claims)} claims; {folder}")
+    return outcome, seconds
 
 
 @dataclass(frozen=True)
@@ -76,21 +82,21 @@ class Together:
     question: str = "Is the lecture right?"
 
     def to_json(self) -> dict[str, Any]:
-        """Each declaration by its name."""
+        """Return each declaration by its name."""
         return {experiment.name: experiment.to_json() for experiment in self.experiments}
 
     @property
     def hash(self) -> str:
-        """Twelve hex digits that stand for theirs."""
+        """Twelve hex digits that stand for the hashes of the experiments."""
         return short_hash("".join(experiment.hash for experiment in self.experiments))
 
 
-def table(done: Sequence[tuple[Experiment, Outcome, float]]) -> list[str]:
-    """One line for each experiment: its name, its claims, its verdict, its time."""
-    width = max(len(experiment.name) for experiment, *_ in done)
+def table(results: Sequence[tuple[Experiment, Outcome, float]]) -> list[str]:
+    """Return one line for each experiment: its name, claims, verdict and seconds; and a line with the total."""
+    width = max(len(experiment.name) for experiment, *_ in results)
     lines = [f"{'experiment':{width}}  claims  {'verdict':14}  seconds"]
-    for experiment, outcome, seconds in done:
-        held = f"{sum(claim.holds for claim in outcome.claims)}/{len(outcome.claims)}"
-        lines.append(f"{experiment.name:{width}}  {held:>6}  {outcome.verdict:14}  {seconds:7.1f}")
-    right = sum(outcome.verdict == REPRODUCED for _, outcome, _ in done)
-    return [*lines, f"{right} of {len(done)} experiments reproduced"]
+    for experiment, outcome, seconds in results:
+        claims = f"{sum(claim.holds for claim in outcome.claims)}/{len(outcome.claims)}"
+        lines.append(f"{experiment.name:{width}}  {claims:>6}  {outcome.verdict:14}  {seconds:7.1f}")
+    reproduced = sum(outcome.verdict == REPRODUCED for _, outcome, _ in results)
+    return [*lines, f"{reproduced} of {len(results)} experiments reproduced"]

@@ -1,11 +1,11 @@
-"""What a recorded study leaves for its readers: the report, the tally of its diagnoses, its best model, and where to look."""
+"""The verb ``report``: the report, the summary of the diagnoses, the best model, and where to look."""
 
 from __future__ import annotations
 
+import argparse
 import shlex
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from typing import Any
 import pandas as pd
 
 from pipeline import __version__
+from pipeline.commands import Context
+from pipeline.commands.job import Job, phase
 from pipeline.console.console import Console
 from pipeline.diagnosis.diagnose import GOOD
 from pipeline.diagnosis.summary import summary
@@ -23,119 +25,120 @@ from pipeline.report.table import TrialsTable, write_table
 from pipeline.report.writer import write_report
 from pipeline.search import confirmation
 from pipeline.storage.addresses import is_url, redact, sqlite_address, sqlite_file, storage_file
-from pipeline.storage.optuna_store import OptunaStore
-from pipeline.storage.stores import Stores
+from pipeline.storage.optuna_store import recorded_study
+from pipeline.study.loading import find_study
 from pipeline.study.spec import Study
-from pipeline.tracking import Tracker, ui_of
+from pipeline.tracking import ui_of
 
-COMPLAINTS = 5
-"""So many of the commonest complaints are said."""
+SENTENCES_SHOWN = 5
+"""At most this many of the commonest diagnoses are printed."""
 
 Record = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Publication:
-    """A study and its records, and what is said meanwhile."""
+def command(args: argparse.Namespace, context: Context) -> None:
+    """Report the study as it was declared when it last ran."""
+    study = recorded_study(find_study(args.study, {}), context.stores.storage)
+    job = Job(study, context)
+    with job.owned(), job.recorded():
+        report(job, keep_model=not args.no_model)
+        job.report_foreign()
 
-    study: Study
-    stores: Stores
-    console: Console
-    optuna_store: OptunaStore
-    tracker: Tracker
 
-    @property
-    def folder(self) -> Path:
-        """Where the report goes."""
-        return self.stores.folder / "reports" / self.study.name
-
-    def report(self, *, basis: Callable[[], Record] | None) -> None:
-        """Write the report, log it to the study's run, register the best model, and say where to look.
-
-        ``basis`` is asked what a model stands on, and is ``None`` if none is wanted.
-        """
-        trials = self.optuna_store.table()
-        if trials.empty:
-            raise UserError(
-                f"study {self.study.name!r}: no trial of it is recorded yet; there is nothing to report. Run the search first"
-            )
-        records = trials.to_dict("records")
-        diagnosis = self.diagnose(records)
-        facts = {
-            "declarations": self.optuna_store.declarations,
-            "classes": self.optuna_store.classes,
-            "diagnosis": diagnosis,
-        }
-        blas = self.optuna_store.blas
-        again = pd.DataFrame(confirmation.confirmed(self.optuna_store))
-        self._write(TrialsTable(trials, self.study, {**versions(), **facts, **({"blas": blas} if blas else {})}, again))
-        self.tracker.log_metrics({f"health/{word}": count for word, count in diagnosis["health"].items()})
-        if basis:
-            self.register(records, basis)
-        self._say_where()
-
-    def _write(self, table: TrialsTable) -> None:
-        write_table(table, self.folder)
-        report = write_report(table, self.folder)
-        self.tracker.log_metrics(report.metrics)
-        self.tracker.set_tags(report.tags)
-        self.tracker.describe(self.study, report.verdict)
-        self.tracker.log_files(self.folder, "report")
-        self.optuna_store.illustrate(report.figures)
-        self.console.result(f"report: {report.sentence}")
-        self.console.result(f"page: {report.page}")
-        if self.console.verbose:
-            self.console.detail(f"  {sum(path.is_file() for path in self.folder.rglob('*'))} files in {self.folder}")
-
-    def diagnose(self, trials: Sequence[Record]) -> dict[str, Any]:
-        """Say how many trials are well, and where in the space the complaints gather; the same as plain values."""
-        health = Counter(trial["health"] for trial in trials)
-        sentences = [tally.sentence for tally in summary(trials, self.study.space)]
-        self.console.say(f"diagnosis: {health[GOOD]:,} of {len(trials):,} trials have nothing wrong")
-        for sentence in sentences[:COMPLAINTS]:
-            self.console.say(f"  {sentence}")
-        return {"health": dict(health.most_common()), "sentences": sentences}
-
-    def register(self, trials: Sequence[Record], basis: Callable[[], Record]) -> None:
-        """Train the network of the best trial once more, draw it, and register it as a model; say under what name."""
-        if not (record := best_trial(trials)):
-            self.console.say("model: none, since every trial diverged")
-            return
-        best = train_again(self.study, record, basis())
-        save_pictures(best.pictures, self.folder / "best")
-        self.tracker.log_files(self.folder / "best", "best")
-        name = f"babysit-{self.study.name}"
-        with keeping(best) as kept:
-            number, champion = self.tracker.register(name, kept)
-        self.console.say(
-            f"model: {best.evidence['trial']}, {best.val_accuracy:.3f} of validation rows right, is {name}/{number}"
+@phase
+def report(job: Job, *, keep_model: bool = True) -> None:
+    """Write the report, log it to the study's run, register the best model, and print where to look."""
+    study, store = job.study, job.optuna_store
+    trials = store.table()
+    if trials.empty:
+        raise UserError(
+            f"study {study.name!r}: no trial of it is recorded yet; there is nothing to report. Run the search first"
         )
-        self.console.say(f"  {champion}")
+    records = trials.to_dict("records")
+    diagnosis = diagnose(records, study, job.console)
+    facts: dict[str, Any] = {"declarations": store.declarations, "classes": store.classes, "diagnosis": diagnosis}
+    if blas := store.blas:
+        facts["blas"] = blas
+    confirmed = pd.DataFrame(confirmation.confirmed(store))
+    _write(job, TrialsTable(trials, study, {**versions(), **facts}, confirmed))
+    job.tracker.log_metrics({f"health/{word}": count for word, count in diagnosis["health"].items()})
+    if keep_model:
+        register(job, records)
+    _print_where(job)
 
-    def _say_where(self) -> None:
-        uri = self.stores.tracking
-        self.console.say("look at every trial in")
-        self.console.say(f"  MLflow UI         {redact(uri) if uri.startswith('http') else mlflow_command(uri)}")
-        self.console.say(f"    then open       {self.tracker.links(ui_of(self.stores.tracking)).charts}")
-        self.console.say(f"  Optuna Dashboard  {dashboard_command(self.stores.storage)}")
+
+def folder_of(job: Job) -> Path:
+    """Return the folder of the report."""
+    return job.stores.folder / "reports" / job.study.name
+
+
+def _write(job: Job, table: TrialsTable) -> None:
+    folder = folder_of(job)
+    write_table(table, folder)
+    result = write_report(table, folder)
+    job.tracker.log_metrics(result.metrics)
+    job.tracker.set_tags(result.tags)
+    job.tracker.describe(job.study, result.verdict)
+    job.tracker.log_files(folder, "report")
+    job.optuna_store.illustrate(result.figures)
+    job.console.result(f"report: {result.sentence}")
+    job.console.result(f"page: {result.page}")
+    if job.console.verbose:
+        job.console.detail(f"  {sum(path.is_file() for path in folder.rglob('*'))} files in {folder}")
+
+
+def diagnose(trials: Sequence[Record], study: Study, console: Console) -> dict[str, Any]:
+    """Print how many trials are healthy and where in the space the diagnoses gather; return both as plain values."""
+    health = Counter(trial["health"] for trial in trials)
+    sentences = [tally.sentence for tally in summary(trials, study.space)]
+    console.say(f"diagnosis: {health[GOOD]:,} of {len(trials):,} trials have nothing wrong")
+    for sentence in sentences[:SENTENCES_SHOWN]:
+        console.say(f"  {sentence}")
+    return {"health": dict(health.most_common()), "sentences": sentences}
+
+
+def register(job: Job, trials: Sequence[Record]) -> None:
+    """Train the best trial's network again, draw it, register it as a model, and print the model's name."""
+    if not (record := best_trial(trials)):
+        job.console.say("model: none, since every trial diverged")
+        return
+    best = train_again(job.study, record, job.basis)
+    folder = folder_of(job) / "best"
+    save_pictures(best.pictures, folder)
+    job.tracker.log_files(folder, "best")
+    name = f"babysit-{job.study.name}"
+    with keeping(best) as kept:
+        number, champion = job.tracker.register(name, kept)
+    job.console.say(
+        f"model: {best.evidence['trial']}, {best.val_accuracy:.3f} of validation rows right, is {name}/{number}"
+    )
+    job.console.say(f"  {champion}")
+
+
+def _print_where(job: Job) -> None:
+    uri = job.stores.tracking
+    job.console.say("look at every trial in")
+    job.console.say(f"  MLflow UI         {redact(uri) if uri.startswith('http') else mlflow_command(uri)}")
+    job.console.say(f"    then open       {job.tracker.links(ui_of(uri)).charts}")
+    job.console.say(f"  Optuna Dashboard  {dashboard_command(job.stores.storage)}")
 
 
 def mlflow_command(tracking: str) -> str:
-    """The line for a shell that opens MLflow UI on a database, from any folder."""
+    """Return the shell command that opens MLflow UI on a database, from any folder."""
     file = sqlite_file(tracking)
     address = sqlite_address(file) if file else redact(tracking)
-    command = shlex.join(["mlflow", "ui", "--workers", "1", "--backend-store-uri", address])
-    return f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {command}"
+    line = shlex.join(["mlflow", "ui", "--workers", "1", "--backend-store-uri", address])
+    return f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {line}"
 
 
 def dashboard_command(storage: str) -> str:
-    """The line for a shell that opens Optuna Dashboard on a storage, from any folder."""
+    """Return the shell command that opens Optuna Dashboard on a storage, from any folder."""
     file = storage_file(storage)
     address = redact(storage) if file is None else sqlite_address(file) if is_url(storage) else str(file)
     return shlex.join(["optuna-dashboard", address])
 
 
 def versions() -> dict[str, str]:
-    """The versions that the numbers were made with."""
+    """Return the versions of the packages that decide the numbers."""
     packages = ("numpy", "optuna", "scikit-learn", "scipy", "mlflow")
     return {"babysit": __version__} | {name: version(name) for name in packages}

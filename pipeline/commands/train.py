@@ -1,15 +1,30 @@
-"""The training of the one configuration that a person chose: its curves, its scores, its diagnosis, and its pictures."""
+"""The verb ``train``: one trial with the hyperparameters that the user chose; its curves, diagnosis and pictures."""
 
 from __future__ import annotations
 
+import argparse
+
+from pipeline.commands import Context, given
 from pipeline.commands.job import Job
 from pipeline.data import Dataset, load_block
 from pipeline.search.plan import make_task, planned_trial
 from pipeline.study.hparams import as_choice
-from pipeline.study.single_trial import MANUAL
+from pipeline.study.loading import find_study
+from pipeline.study.single_trial import SINGLE_TRIAL, single_trial_study
 from pipeline.training import Record
 from pipeline.trials.task import train_alone
 from pipeline.trials.trial import FinishedTrial
+
+HYPERPARAMETERS = ("learning_rate", "l2", "activation", "init", "batch_norm")
+"""The hyperparameters that have a flag."""
+
+
+def command(args: argparse.Namespace, context: Context) -> None:
+    """Train one trial of the study."""
+    study = find_study(args.study, given(args, "seed"))
+    job = Job(single_trial_study(study, given(args, *HYPERPARAMETERS), args.epochs), context)
+    with job.owned(), job.recorded():
+        train(job)
 
 
 def train(job: Job) -> None:
@@ -18,30 +33,30 @@ def train(job: Job) -> None:
     point = {name: as_choice(getattr(study.fixed, name)) for name in study.space}
     job.optuna_store.open(job.tracker.run_id, job.basis)
     number = 1 + max((number for *_, number in job.optuna_store.recorded()), default=-1)
-    task = make_task(study, [planned_trial(study, MANUAL, 0, number, point)])
+    task = make_task(study, [planned_trial(study, SINGLE_TRIAL, 0, number, point)])
     data = load_block(task.dataset, task.config, task.split_seed)
     trial, record = train_alone(task, data)
-    with job.interrupts.deferred():
+    with job.context.interrupts.deferred():
         (run_id,) = job.tracker.record(study, [trial])
         job.optuna_store.add(trial, run_id)
-        job.tell_blas()
-    _tell(job, trial)
+        job.report_blas()
+    _print(job, trial)
     if not trial.result.diverged:
         _draw(job, trial, record, data, run_id)
 
 
-def _tell(job: Job, trial: FinishedTrial) -> None:
-    """Say how a trial went, epoch by epoch, and what came of it."""
+def _print(job: Job, trial: FinishedTrial) -> None:
+    """Print the curves of a trial epoch by epoch, its scores, and its diagnosis."""
     for step in range(trial.result.epochs):
-        shown = "  ".join(f"{key} {values[step]:.4f}" for key, values in trial.result.curves.items())
-        job.console.say(f"  epoch {step + 1:3d}  {shown}")
+        values = "  ".join(f"{key} {curve[step]:.4f}" for key, curve in trial.result.curves.items())
+        job.console.say(f"  epoch {step + 1:3d}  {values}")
     scores = "  ".join(f"{key} {value:.4g}" for key, value in trial.metrics.items())
     job.console.result(f"{'diverged' if trial.result.diverged else 'checkpoint'}: {scores}")
     job.console.result(f"diagnosis: {trial.diagnosis['health']}: {trial.diagnosis['diagnosis'] or 'nothing wrong'}")
 
 
 def _draw(job: Job, trial: FinishedTrial, record: Record, data: Dataset, run_id: str) -> None:
-    """Save the portrait of a trial's network, and log it with its run."""
+    """Save the pictures of a trial's network, and log them with its run."""
     from pipeline.report.figures.network import portrait, save_pictures  # matplotlib takes a second to import
 
     folder = job.stores.folder / "reports" / job.study.name / trial.plan.name

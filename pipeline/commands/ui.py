@@ -1,7 +1,8 @@
-"""The two user interfaces, MLflow UI and Optuna Dashboard, side by side on this machine alone, until they are asked to stop."""
+"""The verb ``ui``: MLflow UI and Optuna Dashboard on the stores, for this machine only, until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import secrets
 import signal
@@ -19,6 +20,7 @@ from socketserver import ThreadingMixIn
 from typing import IO, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from pipeline.commands import Context
 from pipeline.errors import Failed, UserError
 from pipeline.search.interrupts import Interrupts, Stopped
 from pipeline.search.processes import supervised
@@ -28,24 +30,50 @@ from pipeline.storage.stores import Stores
 
 HOST = "127.0.0.1"
 MLFLOW_PORT, DASHBOARD_PORT = 5000, 8080
-"""The ports that people know; others are taken where these are in use."""
+"""The usual ports; another is used where one of these is taken."""
 START_SECONDS, STOP_SECONDS = 90, 5
 
 
 @dataclass(frozen=True)
 class Interfaces:
-    """The addresses of both; ``process`` is the MLflow server that was started here, if one was."""
+    """The addresses of both interfaces, and the MLflow server's process; None if the server was running already."""
 
     mlflow: str
     dashboard: str
     process: subprocess.Popen[bytes] | None
 
 
+def command(args: argparse.Namespace, context: Context) -> None:
+    """Open both interfaces at ``--port`` and the next one, or at free ports. A quiet console gets only the addresses."""
+    console = context.console
+
+    def say(line: str) -> None:
+        (console.result if line.startswith(("MLflow UI ", "Optuna Dashboard ")) else console.say)(line)
+
+    console.detail(context.stores.words)
+    show(context.stores, say, context.interrupts, args.port)
+
+
 def show(stores: Stores, say: Callable[[str], None], interrupts: Interrupts, port: int | None = None) -> None:
     """Open both interfaces, say where they are and what to look at first, and wait for Ctrl-C or SIGTERM.
 
-    MLflow UI is at ``port``, and the dashboard at the next one; without it, at ports that are free.
-    Raises :class:`UserError` if a store is missing or a port is taken, and :class:`Failed` if MLflow's server does not start or does not stay.
+    Parameters
+    ----------
+    stores
+        The stores to show.
+    say
+        Called with each line of output.
+    interrupts
+        The handler of Ctrl-C, which waits while the server is stopped.
+    port
+        The port of MLflow UI; the dashboard has the next one. None for the usual ports, or free ones.
+
+    Raises
+    ------
+    UserError
+        If a store is missing or a port is taken.
+    Failed
+        If MLflow's server does not start, or ends by itself.
     """
     check_recorded(stores)
     with suppress(Stopped), interfaces(stores, interrupts, port) as opened:
@@ -58,7 +86,7 @@ def show(stores: Stores, say: Callable[[str], None], interrupts: Interrupts, por
 
 
 def check_recorded(stores: Stores) -> None:
-    """Raise :class:`UserError` unless both stores are there: a server would make a missing one, and show an empty page."""
+    """Raise :class:`UserError` if a store is missing: a server would make it, and show an empty page."""
     files = (sqlite_file(stores.tracking), "--tracking-uri"), (storage_file(stores.storage), "--storage")
     for path, flag in files:
         if path and not path.is_file():
@@ -67,7 +95,7 @@ def check_recorded(stores: Stores) -> None:
 
 @contextmanager
 def interfaces(stores: Stores, interrupts: Interrupts, port: int | None = None) -> Iterator[Interfaces]:
-    """Both, ready to be looked at, for as long as the body takes; a tracking server that already runs is left as it is."""
+    """Open both interfaces during the body. A tracking server that already runs is not touched."""
     from pipeline.tracking import Tracker
 
     with ExitStack() as stack:
@@ -76,13 +104,13 @@ def interfaces(stores: Stores, interrupts: Interrupts, port: int | None = None) 
             yield Interfaces(redact(stores.tracking).rstrip("/"), dashboard, None)
         else:
             with opening("--tracking-uri", stores.tracking):
-                Tracker(stores.tracking)  # MLflow's server could not go on with a half-made database
+                Tracker(stores.tracking)  # completes a half-made database, which MLflow's server cannot
             address, process = stack.enter_context(mlflow_ui(stores.tracking, interrupts, port))
             yield Interfaces(address, dashboard, process)
 
 
 def directions(stores: Stores, opened: Interfaces) -> Iterator[str]:
-    """The addresses, and of each what to look at first: the study that ran last."""
+    """Yield the addresses, and below each the pages of the study that ran last."""
     from pipeline.storage.optuna_store import study_ids
     from pipeline.tracking import Tracker
 
@@ -105,10 +133,10 @@ def directions(stores: Stores, opened: Interfaces) -> Iterator[str]:
 def mlflow_ui(
     uri: str, interrupts: Interrupts, wanted: int | None = None
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """MLflow's server on a database; its address and process.
+    """Run MLflow's server on a database during the body; yield its address and process.
 
-    Without a port that is wanted, another one is taken if somebody else gets the usual one.
-    Raises :class:`UserError` if the one that is wanted is taken.
+    Without a wanted port it is at the usual one, or at a free one if another program takes that first.
+    Raises :class:`UserError` if the wanted port is taken, and :class:`Failed` if the server does not start.
     """
     with ExitStack() as stack:
         port = free_port(wanted or MLFLOW_PORT)
@@ -127,10 +155,11 @@ def mlflow_ui(
 
 @contextmanager
 def mlflow_server(uri: str, port: int, interrupts: Interrupts) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """MLflow's server on a database and a port, in a process group of its own; its address and process.
+    """Run MLflow's server on a database and a port during the body, in its own process group; yield address and process.
 
-    It takes requests for its own address alone, which is stricter than MLflow's default, and its jobs, which are not
-    for looking, stay off. It ends with this process, however that ends. The database's address goes by the environment, where no list of processes shows it.
+    The server only accepts requests for its own address, which is stricter than MLflow's default, and its jobs are off.
+    It ends with this process, however that ends. The database's address is passed in the environment, since a list of
+    processes would show it.
     """
     command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port), "--workers", "1"]
     address, name = f"http://{HOST}:{port}", f"{secrets.token_hex(8)}.localhost"
@@ -142,7 +171,7 @@ def mlflow_server(uri: str, port: int, interrupts: Interrupts) -> Iterator[tuple
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(  # noqa: S603  our own interpreter and words
+        process = subprocess.Popen(  # noqa: S603  our interpreter, our arguments
             supervised(command),
             env=os.environ | settings,
             stdin=subprocess.PIPE,
@@ -159,23 +188,23 @@ def mlflow_server(uri: str, port: int, interrupts: Interrupts) -> Iterator[tuple
 
 
 def await_answer(address: str, name: str, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
-    """Wait until the server answers to a name that no other knows: one that took the port meanwhile refuses it.
+    """Wait until the server answers to a secret host name, which another server that took the port first would refuse.
 
-    Raises :class:`Failed` with its last words if it ends first or takes too long.
+    Raises :class:`Failed` with the last line of its log if it ends, or does not answer within ``START_SECONDS``.
     """
-    asked = urllib.request.Request(address, headers={"Host": name})  # noqa: S310  our own server
+    request = urllib.request.Request(address, headers={"Host": name})  # noqa: S310  our own server
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        with suppress(OSError), urllib.request.urlopen(asked, timeout=1):  # noqa: S310  our own server
+        with suppress(OSError), urllib.request.urlopen(request, timeout=1):  # noqa: S310  our own server
             return
         time.sleep(0.1)
     log.seek(0)
-    words = log.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
-    raise Failed(f"MLflow UI did not start: {redact(words[-1])}")
+    lines = log.read().decode(errors="replace").strip().splitlines() or ["it printed nothing"]
+    raise Failed(f"MLflow UI did not start: {redact(lines[-1])}")
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a server and all that it started: asked first, then made to."""
+    """End a server and its process group: with SIGTERM, and after ``STOP_SECONDS`` with SIGKILL."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
@@ -189,9 +218,9 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def optuna_dashboard(storage: str, wanted: int | None = None) -> Iterator[str]:
-    """Optuna Dashboard on a storage, in threads of this process; its address.
+    """Run Optuna Dashboard on a storage during the body, in threads of this process; yield its address.
 
-    Raises :class:`UserError` if the port that is wanted is taken.
+    Raises :class:`UserError` if the wanted port is taken.
     """
     from optuna_dashboard import wsgi
 
@@ -211,9 +240,9 @@ def optuna_dashboard(storage: str, wanted: int | None = None) -> Iterator[str]:
 
 
 def listening(wanted: int | None) -> WSGIServer:
-    """A server with no application yet, on the port that is wanted, or without one on the usual or a free one.
+    """Return a server without an application, on the wanted port; without one, on the usual port or a free one.
 
-    Raises :class:`UserError` if the port that is wanted is taken.
+    Raises :class:`UserError` if the wanted port is taken.
     """
     with suppress(OSError):
         return ThreadedServer((HOST, wanted or DASHBOARD_PORT), QuietHandler)
@@ -223,50 +252,50 @@ def listening(wanted: int | None) -> WSGIServer:
 
 
 def taken(port: int) -> UserError:
-    """The mistake of asking for a port that cannot be had."""
+    """Return the error for a port that cannot be used."""
     return UserError(f"--port: {port} is taken, or not allowed to this user. Give another, or leave it out")
 
 
 class ThreadedServer(ThreadingMixIn, WSGIServer):
-    """A thread for each request; none keeps the process from ending."""
+    """Handles each request in a thread; the threads end with the process."""
 
     daemon_threads = True
 
 
 class QuietHandler(WSGIRequestHandler):
-    """Requests are not listed on the terminal."""
+    """Does not list requests on the terminal."""
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 @dataclass(frozen=True)
 class Guard:
     """Lets a WSGI application answer only to its own address.
 
-    The dashboard asks nobody who they are: without this, any page that the user opens could read and change studies,
-    by its scripts or by a name that leads to this machine.
+    The dashboard has no login. Without this guard, any web page that the user opens could read and change studies, by
+    its scripts or by a host name that leads to this machine.
     """
 
     app: Callable[..., Iterable[bytes]]
     port: int
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        own = hosts(self.port)
+        allowed = hosts(self.port)
         origin = environ.get("HTTP_ORIGIN", "")
-        if environ.get("HTTP_HOST") in own and (not origin or origin.removeprefix("http://") in own):
+        if environ.get("HTTP_HOST") in allowed and (not origin or origin.removeprefix("http://") in allowed):
             return self.app(environ, start_response)
         start_response("403 Forbidden", [("Content-Type", "text/plain")])
         return [b"This dashboard answers only to its own address.\n"]
 
 
 def hosts(port: int) -> tuple[str, ...]:
-    """What the address of a server here is written as."""
+    """Return the two spellings of a local server's address."""
     return f"{HOST}:{port}", f"localhost:{port}"
 
 
 def free_port(wanted: int) -> int:
-    """The port that is wanted, if nobody listens there, or else any that is free."""
+    """Return the wanted port if it is free, or any free port."""
     for port in (wanted, 0):
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

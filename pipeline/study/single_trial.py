@@ -1,4 +1,4 @@
-"""The study of the trials that a person chooses one by one, with ``train``."""
+"""The study that holds the trials of ``train``: single configurations that the user chose."""
 
 from __future__ import annotations
 
@@ -11,17 +11,27 @@ from pipeline.nn.initializers import INITIALIZERS
 from pipeline.study.hparams import as_choice
 from pipeline.study.spec import Arm, Categorical, Dimension, Float, SearchSpace, Study
 
-MANUAL = Arm("manual")
-"""The arm of such trials."""
+SINGLE_TRIAL = Arm("manual")
+"""The arm of such trials; its name is recorded."""
 
 
-def manual_name(study: str) -> str:
-    """The name under which the trials that a person chooses for a study are recorded."""
+def single_trial_name(study: str) -> str:
+    """Return the name under which the single trials of a study are recorded."""
     return f"{study}-manual"
 
 
-def manual_study(study: Study, chosen: Mapping[str, Any], epochs: int) -> Study:
-    """The study that a person's own trial is recorded in: what they chose is fixed, and its space holds whatever that is."""
+def single_trial_study(study: Study, chosen: Mapping[str, Any], epochs: int | None) -> Study:
+    """Return the study that a single trial is recorded in: its values are fixed, and the space is widened to hold them.
+
+    Parameters
+    ----------
+    study
+        The study that the trial belongs to.
+    chosen
+        The hyperparameters that the user chose; the study decides the others.
+    epochs
+        Passes over the training rows; None for the study's number.
+    """
     fixed = replace(study.fixed, **chosen)
 
     def widened(name: str, dimension: Dimension) -> Dimension:
@@ -33,11 +43,11 @@ def manual_study(study: Study, chosen: Mapping[str, Any], epochs: int) -> Study:
 
     return replace(
         study,
-        name=manual_name(study.name),
+        name=single_trial_name(study.name),
         space=SearchSpace(**{name: widened(name, dimension) for name, dimension in study.space.items()}),
         fixed=fixed,
         config=replace(study.config, epochs=epochs or study.config.epochs),
-        arms=(MANUAL,),
+        arms=(SINGLE_TRIAL,),
         pruner=None,
         blocks=1,
         trials=1,

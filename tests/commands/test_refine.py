@@ -45,7 +45,7 @@ def test_a_stage_is_proposed_as_a_declaration(staged, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "so on to 0.001 to 10" in said
     pasted = tmp_path / "pasted.py"
-    pasted.write_text(said[said.index("from pipeline.study.hparams") :])
+    pasted.write_text(said[said.index("from pipeline import") :])
     fine = find_study(str(pasted), {})
     assert (fine.name, fine.config.epochs, fine.trials, fine.stages) == ("staged.stage2", 2, 5, ())
     assert fine.space["learning_rate"].low == pytest.approx(1e-3)

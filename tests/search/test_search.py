@@ -151,7 +151,7 @@ def test_a_search_whose_output_nobody_reads_stops_with_a_word(tiny_study, tmp_pa
         process.stdout.close()
         said = process.stderr.read()
     assert (process.returncode, said.count("\n")) == (1, 1)
-    assert "stopped, since nobody reads the output any more" in said
+    assert "stopped, since the output is closed" in said
     assert [run.info.status for run in runs(tracking_uri, kind="study")] == ["KILLED"]
     assert main(["search", str(tiny_study), "--workers", "1", "--blocks", "4"]) == 0
 
@@ -223,7 +223,7 @@ def test_two_studies_may_begin_at_once_in_a_new_folder(tiny_source, tmp_path):
 
 def test_a_study_that_is_killed_while_it_is_checked_leaves_no_run(tiny_study, tmp_path, tracking_uri, monkeypatch):
     """The study's run begins after the checks: none is left RUNNING by a process that ends meanwhile."""
-    monkeypatch.setattr("pipeline.commands.job.check", lambda _: sys.exit(9))
+    monkeypatch.setattr("pipeline.checks.suite.check", lambda _: sys.exit(9))
     with pytest.raises(SystemExit):
         main(["run", str(tiny_study)])
     assert runs(tracking_uri, kind="study") == []

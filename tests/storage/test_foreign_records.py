@@ -1,4 +1,4 @@
-"""Records in the study's place that are not the study's own: left aside and named, and the plan is completed around them."""
+"""Records in the study's place that are not the study's own: ignored and named, and the plan is completed around them."""
 
 import os
 import signal
@@ -82,7 +82,7 @@ def test_foreign_trials_are_left_aside_and_named(study_path, capsys):
     optuna.create_study(storage=open_storage(STORAGE), study_name="tiny/random/b07")
     capsys.readouterr()
     assert main(["search", study_path, "--workers", "1"]) == 0
-    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("left aside"))
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("ignored, since"))
     for number in range(2, 6):
         assert f"tiny/random/b00 trial {number}" in line
     assert line.endswith(" and 3 more")

@@ -1,0 +1,43 @@
+"""The verb ``check``: find out cheaply whether the study's network can learn at all."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from pipeline.checks import suite
+from pipeline.checks.result import CheckResult
+from pipeline.commands import Context, given
+from pipeline.console.console import Console
+from pipeline.errors import Failed
+from pipeline.study.loading import find_study
+from pipeline.study.spec import Study
+
+
+def command(args: argparse.Namespace, context: Context) -> None:
+    """Check the study. Raises :class:`Failed` if a check is not passed."""
+    require(check(find_study(args.study, given(args, "seed")), context.console))
+
+
+def check(study: Study, console: Console) -> list[CheckResult]:
+    """Return the results of the checks, printed as they come; the first that is not passed is the last."""
+    results = []
+    with console.timed("check"):
+        console.say(f"check: can the network of {study.name} learn at all?")
+        for result in suite.check(study):
+            results.append(result)
+            console.say(f"  {result.word:6}  {result.name}: {result.message}")
+            for key, value in result.metrics.items():
+                console.detail(f"          {key} {value:.4g}")
+            if result.advice:
+                console.say(f"          {result.advice}")
+            if not result.passed:
+                break
+    return results
+
+
+def require(results: Sequence[CheckResult]) -> None:
+    """Raise :class:`Failed` if a check is not passed."""
+    for result in results:
+        if not result.passed:
+            raise Failed(f"check {result.name!r} failed: {result.message}")

@@ -1,0 +1,36 @@
+"""The verb ``run``: check, search, confirm and report."""
+
+from __future__ import annotations
+
+import argparse
+
+from pipeline.commands import Context, workers_of
+from pipeline.commands.check import check
+from pipeline.commands.job import Job
+from pipeline.commands.search import claimed, confirm, opened, search, searching_job
+from pipeline.search.engine import Engine
+from pipeline.study.loading import is_experiment
+
+
+def command(args: argparse.Namespace, context: Context) -> None:
+    """Run the study, or the experiment of the lecture, that the command line names."""
+    if is_experiment(args.study):
+        from pipeline.commands import lecture
+
+        lecture.command(args, context)
+        return
+    job = searching_job(args, context)
+    with workers_of(args) as engine:
+        run(job, engine, keep_model=not args.no_model)
+
+
+def run(job: Job, engine: Engine, *, keep_model: bool = True) -> None:
+    """Check the network, search, confirm, and report; ``keep_model`` registers the model of the best trial."""
+    from pipeline.commands.report import report  # figures and scikit-learn take a second to import
+
+    with claimed(job):
+        checks = check(job.study, job.console)
+        with opened(job, checks):
+            search(job, engine)
+            confirm(job, engine)
+            report(job, keep_model=keep_model)

@@ -1,0 +1,133 @@
+"""The verb ``search``: train and record the missing trials of the plan, then confirm the trials that the arms chose."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from pipeline.checks.result import CheckResult, markdown_table
+from pipeline.commands import Context, given, workers_of
+from pipeline.commands.check import require
+from pipeline.commands.job import Job, phase
+from pipeline.console.progress import Progress
+from pipeline.data import class_count
+from pipeline.diagnosis.plugins import load_rules
+from pipeline.diagnosis.rules import RULES
+from pipeline.search import confirmation
+from pipeline.search.affordable import check_affordable
+from pipeline.search.engine import Engine
+from pipeline.search.search import reconcile
+from pipeline.search.search import search as train_and_record
+from pipeline.storage.optuna_store import SCORE
+from pipeline.study.loading import find_study
+
+
+def command(args: argparse.Namespace, context: Context) -> None:
+    """Search the study."""
+    job = searching_job(args, context)
+    with workers_of(args) as engine, claimed(job), opened(job):
+        search(job, engine)
+        confirm(job, engine)
+
+
+def searching_job(args: argparse.Namespace, context: Context) -> Job:
+    """Return the job of the study that the command line names, with the flags that change it."""
+    return Job(find_study(args.study, given(args, "seed", "trials", "blocks")), context, new=args.new)
+
+
+@contextmanager
+def claimed(job: Job) -> Iterator[None]:
+    """Run the body as the study's owner.
+
+    A study that cannot be planned, trained or continued is refused before anything is written.
+    """
+    check_affordable(job.declared, job.planned)
+    _ = job.basis
+    with job.owned():
+        _ = job.pending_trials
+        yield
+
+
+@contextmanager
+def opened(job: Job, checks: Sequence[CheckResult] = ()) -> Iterator[None]:
+    """Run the body under the study's run, with the checks logged and the Optuna studies made.
+
+    Raises :class:`Failed` if a check is not passed. The checks come before the run, so that a process that is killed
+    while it checks leaves no run.
+    """
+    with job.recorded():
+        if checks:
+            job.tracker.log_text(markdown_table(checks), "check.md")
+            job.tracker.log_metrics({key: value for result in checks for key, value in result.metrics.items()})
+            require(checks)
+        attributes = {"classes": class_count(job.study.dataset), **job.links}
+        job.optuna_store.open(job.tracker.run_id, job.basis, attributes)
+        yield
+
+
+@phase
+def search(job: Job, engine: Engine) -> None:
+    """Train and record the missing trials of the plan."""
+    study, console, pending_trials = job.study, job.console, job.pending_trials
+    if mended := reconcile(pending_trials, job.tracker):
+        console.say(f"search: the stores differed: {mended}")
+    job.tracker.add_dataset(study.dataset, job.basis["data_sha256"])
+    if not len(pending_trials):
+        console.say(f"search: nothing to train, all {study.total_trials:,} trials are recorded")
+        return
+    console.say(f"search: {len(pending_trials):,} of {study.total_trials:,} trials to train, {engine.words}")
+    if console.verbose:
+        own_rules = ", ".join(rule.name for rule in load_rules()) or "none"
+        console.detail(f"  diagnosed by {len(RULES)} built-in rules, and of your own: {own_rules}")
+        console.detail(f"  recorded in MLflow {job.tracker.route}")
+        console.detail(f"  {_groups(job, engine)}")
+    before = [
+        (arm, trial.user_attrs[SCORE], trial.user_attrs["diverged"]) for (arm, *_), trial in pending_trials.done.items()
+    ]
+    with Progress(study, before, console.display) as progress:
+        train_and_record(
+            pending_trials,
+            job.optuna_store,
+            job.tracker,
+            engine=engine,
+            interrupts=job.context.interrupts,
+            on_record=progress.recorded,
+        )
+    console.say(f"  {progress.summary()}")
+    job.report_blas()
+
+
+def _groups(job: Job, engine: Engine) -> str:
+    """Return the number and sizes of the groups that train in lockstep; with a pruner, those of the first wave."""
+    pending_trials = job.pending_trials
+    wave = next(pending_trials.waves(), [])
+    sizes = [len(task.trials) for task in pending_trials.tasks(wave, engine.budget_bytes)]
+    adaptive = f"{len(pending_trials) - len(pending_trials.planned):,} trials are asked for one by one"
+    if not sizes:
+        return f"groups: none, {adaptive}"
+    structures = len({trial.hparams.structure for trial in wave})
+    groups = f"groups: {len(sizes):,} of {min(sizes)} to {max(sizes)} trials, of {structures} structures"
+    return f"{groups}; {adaptive}" if pending_trials.trajectories else groups
+
+
+@phase
+def confirm(job: Job, engine: Engine) -> None:
+    """Train the trial that each arm chose in each block again from other weights, as often as the study declares."""
+    repetitions = job.study.confirm
+    if not repetitions:
+        return
+    confirmation.reconcile(job.optuna_store, job.tracker)
+    pending = confirmation.pending(job.optuna_store)
+    if not pending:
+        job.console.say(f"confirm: nothing to train, what was chosen has been trained {repetitions} times more")
+        return
+    again = "again" if repetitions == 1 else f"{repetitions} times more"
+    job.console.say(
+        f"confirm: what each arm chose in each block, {again} from other weights: {len(pending):,} to train"
+    )
+    interrupts = job.context.interrupts
+    confirmation.confirm(job.optuna_store, job.tracker, pending, engine=engine, interrupts=interrupts)
+    job.report_blas()
+    if job.tracker.repeats:
+        confirmation.reconcile(job.optuna_store, job.tracker)
