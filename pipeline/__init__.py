@@ -1,29 +1,29 @@
 """Babysit: ask one question about training a neural network, get tracked trials and a verdict that holds.
 
-A study imports all that it is made of from here; each name is loaded when it is first used. The rooms, from the ground up
-(``tests/test_floors.py`` holds that imports only go down):
+Studies import from here; each name is loaded when it is first used. The packages, from the lowest up (imports only go
+down, which ``tests/test_floors.py`` checks):
 
 ===============  =========================================================================================
-``nn``           the arithmetic of one network, or of many side by side, in NumPy alone
-``study``        what a study is: hyperparameters, search space, arms; how its file is loaded
+``nn``           the arithmetic of one network, or of many at once, in NumPy alone
+``study``        the declaration of a study: hyperparameters, search space, arms; how its file is loaded
 ``data``         data sets, splits, preprocessing
-``training``     a group of trials in, their curves out
+``training``     trains a group of trials in lockstep and measures their curves
 ``estimator``    the network as a scikit-learn classifier
-``diagnosis``    a trial's curves put into words
+``diagnosis``    rules that read a trial's curves and state what is wrong
 ``checks``       cheap experiments before a study
 ``trials``       one trial: its plan, its result, the task of a worker
 ``console``      lines, progress and log records on the terminal
 ``storage``      addresses, files and locks; the Optuna store
 ``tracking``     MLflow: runs, views, registered models
-``search``       the plan, samplers, pruners, workers; what is trained and recorded in which order
+``search``       the plan, samplers, pruners and workers; the order of training and recording
 ``report``       the verdict, its figures and its page
-``model``        the best trial's model, saved and served
+``model``        the model of the best trial: saved, registered, served
 ``lecture``      the lecture's demonstrations
-``commands``     one module for each verb
-``cli``          arguments in, exit code out
+``commands``     one module for each verb of the command line
+``cli``          parses the command line, calls the verb, returns the exit code
 ===============  =========================================================================================
 
-Below all of them lie ``errors``, ``seeds``, ``validation`` and ``old_paths``.
+Every package may import ``errors``, ``seeds``, ``validation`` and ``old_paths``.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ PUBLIC = {
     "Study": "study.spec",
     "TrainConfig": "study.hparams",
 }
-"""The module that each public name is in."""
+"""The module of each public name."""
 
 __all__ = list(PUBLIC)
 
@@ -71,7 +71,7 @@ old_paths.install()
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name when it is first used, so that ``babysit --help`` loads none of them."""
+    """Load a public name when it is first used; ``babysit --help`` loads none."""
     if name not in PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{PUBLIC[name]}"), name)

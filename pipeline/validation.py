@@ -1,4 +1,4 @@
-"""What is asked of values that people write: a number in its range, a name that is known, a text that every store can hold."""
+"""Checks of values that users write: numbers in their range, known names, texts that every store can hold."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pipeline.errors import UserError
 
 LARGEST = sys.float_info.max
 LONGEST_VALUE = 80
-"""Characters of a wrong value that are shown."""
+"""The most characters of a wrong value in a message."""
 
 
 def check_number(name: str, value: Any, *, low: float, below: float = math.inf) -> None:
-    """Raise :class:`UserError`, naming the value, unless it is a finite number with low <= value < below."""
+    """Raise :class:`UserError` unless the value is a finite number with low <= value < below."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
     if not (number and low <= value < below):
         limits = [f"of at least {low:g}"] if math.isfinite(low) else []
@@ -27,14 +27,14 @@ def check_number(name: str, value: Any, *, low: float, below: float = math.inf) 
 
 
 def check_integer(name: str, value: Any, *, low: int, high: float = math.inf) -> None:
-    """Raise :class:`UserError`, naming the value, unless it is an integer with low <= value <= high."""
+    """Raise :class:`UserError` unless the value is an integer with low <= value <= high."""
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         limit = f" and at most {high:,}" if math.isfinite(high) else ""
         raise UserError(f"{name}: got {shortened(value)}; expected a whole number of at least {low}{limit}")
 
 
 def check_sizes(name: str, value: Any) -> None:
-    """Raise :class:`UserError`, naming the value, unless it is a list or tuple of integers of at least 1."""
+    """Raise :class:`UserError` unless the value is a list or tuple of integers of at least 1."""
     if not isinstance(value, (list, tuple)):
         raise UserError(f"{name}: got {shortened(value)}; expected sizes, like (3, 32, 32)")
     for size in value:
@@ -42,47 +42,47 @@ def check_sizes(name: str, value: Any) -> None:
 
 
 def check_flag(name: str, value: Any) -> None:
-    """Raise :class:`UserError`, naming the value, unless it is True or False."""
+    """Raise :class:`UserError` unless the value is True or False."""
     if not isinstance(value, bool):
         raise UserError(f"{name}: got {shortened(value)}; expected True or False")
 
 
 def check_kind(name: str, value: Any, kind: type) -> None:
-    """Raise :class:`UserError`, naming the value, unless it is of that kind."""
+    """Raise :class:`UserError` unless the value is an instance of that class."""
     if not isinstance(value, kind):
-        one = {"stages": "Stage(...)"}.get(name, "Arm(...)")
-        words = {"str": "text", "tuple": f"a tuple, as in ({one}, {one})"}
-        raise UserError(f"{name}: got {shortened(value)}; expected {words.get(kind.__name__, f'{kind.__name__}(...)')}")
+        item = "Stage(...)" if name == "stages" else "Arm(...)"
+        texts: dict[type, str] = {str: "text", tuple: f"a tuple, as in ({item}, {item})"}
+        raise UserError(f"{name}: got {shortened(value)}; expected {texts.get(kind, f'{kind.__name__}(...)')}")
 
 
 def check_choice(name: str, value: Any, known: Collection[str]) -> None:
-    """Raise :class:`UserError`, naming the value and what is known, the nearest first, unless it is one of them."""
+    """Raise :class:`UserError`, with the nearest known name, unless the value is a known name."""
     if not isinstance(value, str) or value not in known:
         raise UserError(f"{name}: got {value!r}; {did_you_mean(value, known)}expected one of {', '.join(known)}")
 
 
 def check_text(name: str, text: str, longest: int) -> None:
-    """Raise :class:`UserError` unless the text can be kept whole in every store."""
+    """Raise :class:`UserError` unless every store can hold the text."""
     if len(text) > longest:
         raise UserError(f"{name}: got {len(text):,} characters; expected {longest:,} at most")
     if "\0" in text or (not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)):
         raise UserError(f"{name}: got {text[:40]!r}; expected no NUL and no half of a surrogate pair")
 
 
-def check_arguments(owner: str, arguments: Any, word: str = "arguments") -> None:
-    """Raise :class:`UserError` unless they are plain values by name, which a record can hold."""
+def check_arguments(owner: str, arguments: Any, kind: str = "arguments") -> None:
+    """Raise :class:`UserError` unless the arguments are plain values by name, which a record can hold."""
     if not isinstance(arguments, Mapping):
-        raise UserError(f"{owner}: {word}: got {shortened(arguments)}; expected a dict, like {{'n_startup_trials': 5}}")
+        raise UserError(f"{owner}: {kind}: got {shortened(arguments)}; expected a dict, like {{'n_startup_trials': 5}}")
     try:
         json.dumps(dict(arguments))
     except (TypeError, ValueError) as error:
         raise UserError(
-            f"{owner}: {word}: {error}; expected text, numbers, True, False, None, lists and dicts"
+            f"{owner}: {kind}: {error}; expected text, numbers, True, False, None, lists and dicts"
         ) from None
 
 
 def check_name(kind: str, name: str) -> None:
-    """Raise :class:`UserError` unless the name is fit for every store, URL and file name that it ends up in."""
+    """Raise :class:`UserError` unless stores, URLs and file names can contain the name."""
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}", name):
         raise UserError(
             f"{kind} name: got {name!r}; expected 1-80 letters, digits, _ . or -, the first a letter or digit"
@@ -90,12 +90,12 @@ def check_name(kind: str, name: str) -> None:
 
 
 def shortened(value: Any) -> str:
-    """A value as Python writes it, but no longer than a line."""
+    """Return the ``repr`` of a value, cut to ``LONGEST_VALUE`` characters."""
     text = f"a number beyond {LARGEST:.2g}" if isinstance(value, int) and abs(value) > LARGEST else repr(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 
 
 def did_you_mean(value: Any, known: Collection[str]) -> str:
-    """``did you mean x? ``, if one that is known is near."""
+    """Return ``did you mean x? `` with the nearest known name; empty if none is near."""
     close = difflib.get_close_matches(str(value), known, n=1, cutoff=0.7)
     return f"did you mean {close[0]}? " if close else ""

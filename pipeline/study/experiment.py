@@ -1,4 +1,4 @@
-"""The declaration of an experiment: a question that one of the lecture's demonstrations answers, rather than a search."""
+"""The declaration of an experiment: a question that a demonstration of the lecture answers, without a search."""
 
 from __future__ import annotations
 
@@ -21,14 +21,25 @@ DEMONSTRATIONS = (
     "curves",
     "spiral",
 )
-"""The modules of ``pipeline.lecture`` that have a ``demonstrate``, in the order of the lecture."""
+"""The modules of ``pipeline.lecture`` with a function ``demonstrate``, in the order of the lecture."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """One demonstration, by its name in ``pipeline.lecture``, with settings of its own.
+    """One demonstration of the lecture; a file that ends in ``STUDY = Experiment(...)`` is run like a study.
 
-    A file in ``studies/`` that ends in ``STUDY = Experiment(...)`` is run like any study.
+    Parameters
+    ----------
+    name
+        1 to 80 letters, digits, ``_``, ``.`` or ``-``.
+    question
+        The question, as a sentence.
+    demonstration
+        The module of ``pipeline.lecture`` that answers it, a name in ``DEMONSTRATIONS``.
+    settings
+        The settings of that demonstration by name. Default none.
+    seed
+        The seed of all random numbers. Default 0.
     """
 
     name: str
@@ -45,7 +56,7 @@ class Experiment:
         check_integer("seed", self.seed, low=0)
 
     def to_json(self) -> dict[str, Any]:
-        """The whole declaration as plain values."""
+        """Return the whole declaration as plain values."""
         record: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return record
 

@@ -1,4 +1,4 @@
-"""What one trial is made of: the hyperparameters of a network, and the settings that a study holds fixed."""
+"""The hyperparameters of a trial, and the settings that all trials of a study share."""
 
 from __future__ import annotations
 
@@ -14,34 +14,72 @@ from pipeline.nn.schedules import SCHEDULES, Schedule
 from pipeline.validation import check_choice, check_flag, check_integer, check_number
 
 PREPROCESSING_NAMES = ("none", "centre", "standardise", "min_max", "mean_image", "channel_mean", "pca", "whiten")
-"""What can be done to the inputs; ``pipeline.data.preprocessing`` says what each of them is."""
+"""The transforms of the inputs; ``pipeline.data.preprocessing`` defines them."""
 
 EPOCHS_LIMIT = 100_000
-"""More of them are a slip of the pen: their curves alone would not fit into memory."""
+"""The most epochs; the curves of more would not fit into memory."""
 
 LATER = {"later": True}
-"""Marks a field that came after studies had been recorded; see :func:`recorded`."""
+"""The metadata of a field that is newer than the first recorded studies; see :func:`recorded`."""
 
 
 @dataclass(frozen=True)
 class HyperParams:
-    """One trial's point: everything that may be searched, and the seed of its weights and of its dropout.
+    """The hyperparameters of one trial: all that may be searched, and the seed of its weights and dropout.
 
-    Networks that differ in numbers train in one lockstep group; which group that is depends on their :attr:`structure`.
-    A regulariser, a clip or a warm-up of 0 is none.
+    Trials of the same :attr:`structure` train in one lockstep group. A regulariser, a clip or a warm-up of 0 is off.
 
-    - ``init`` is a name of ``INITIALIZERS`` or a number, the standard deviation of the weights.
-    - ``l2`` scales ½·l2·ΣW², ``l1`` l1·Σ|W|, both over the weights; biases and norms' parameters are left out.
-      With ``adamw``, ``l2`` is its decoupled weight decay.
-    - ``max_norm`` is the greatest norm of the weights into a unit, ``clip`` that of the gradient.
-    - ``dropout`` is the share of hidden units that is silenced, ``label_smoothing`` that of a target given to all classes.
-    - ``momentum`` is of ``sgd`` and ``nesterov``, ``rho`` of ``rmsprop``, ``beta1`` and ``beta2`` of ``adam`` and
-      ``adamw``, ``epsilon`` of all that divide.
-    - ``step_factor`` and ``step_epochs`` are of the ``step`` schedule, ``decay_rate``, an epoch, of ``exponential`` and
-      ``inverse_time``; ``warmup`` counts epochs.
-    - ``conv``, such as ``32x32px64s``, are 3x3 convolutions before the hidden layers, with so many filters each; ``s`` is
-      for a stride of 2, ``p`` for 2x2 max pooling. Each has the activation and batch norm, if any; layer norm and
-      dropout are of the hidden layers. The mean of each map goes on.
+    Parameters
+    ----------
+    learning_rate
+        The step size at the start of training, at least 0. Default 0.1.
+    l2
+        The factor λ of the penalty ½·λ·ΣW² on the weights; biases and the parameters of norms have none. With ``adamw``,
+        its decoupled weight decay. Default 0.
+    momentum
+        The momentum of ``sgd`` and ``nesterov``, from 0 to below 1. Default 0.
+    activation
+        A name in ``ACTIVATIONS``. Default ``"relu"``.
+    init
+        A name in ``INITIALIZERS``, or the standard deviation of the weights. Default ``"he"``.
+    batch_norm
+        True for batch norm before each activation. Default False.
+    hidden
+        The units of each hidden layer, as integers or as text like ``"100x50"``. Default ``(50,)``.
+    seed
+        The seed of the weights and of dropout; it is derived from the study's seed and is never searched. Default 0.
+    layer_norm
+        True for layer norm before each activation of a hidden layer. Default False.
+    dropout
+        The share of hidden units that is set to zero in training, from 0 to below 1. Default 0.
+    l1
+        The factor λ of the penalty λ·Σ|W| on the weights. Default 0.
+    max_norm
+        The largest norm of the weights into a unit. Default 0, no limit.
+    label_smoothing
+        The share of a target that is spread over all classes, from 0 to below 1. Default 0.
+    optimizer
+        A name in ``OPTIMIZERS``. Default ``"sgd"``.
+    beta1, beta2
+        The decay rates of the two moments of ``adam`` and ``adamw``, from 0 to below 1. Default 0.9 and 0.999.
+    rho
+        The decay rate of the squared gradients of ``rmsprop``, from 0 to below 1. Default 0.99.
+    epsilon
+        The term that keeps the divisor of an adaptive optimizer above 0, at least 1e-30. Default 1e-8.
+    clip
+        The largest norm of the gradient. Default 0, no limit.
+    schedule
+        A name in ``SCHEDULES``: how the learning rate falls from epoch to epoch. Default ``"constant"``.
+    warmup
+        The epochs in which the learning rate rises to its value. Default 0.
+    step_factor, step_epochs
+        The ``step`` schedule multiplies the rate by ``step_factor`` every ``step_epochs`` epochs. Default 0.5 and 5.
+    decay_rate
+        The decay by epoch of the ``exponential`` and ``inverse_time`` schedules. Default 0.1.
+    conv
+        3x3 convolutions before the hidden layers, as text like ``"32x32px64s"``: the filters of each, followed by ``s``
+        for a stride of 2 and ``p`` for 2x2 max pooling. Each has the activation and batch norm; layer norm and dropout
+        are of the hidden layers only. The hidden layers get the mean of each map. Default ``()``.
     """
 
     learning_rate: float = 0.1
@@ -92,7 +130,7 @@ class HyperParams:
 
     @property
     def structure(self) -> tuple[object, ...]:
-        """What networks must have in common to be trained in one lockstep group."""
+        """What the networks of a lockstep group have in common."""
         switches = ("momentum", "dropout", "l1", "max_norm", "label_smoothing", "clip")
         used = tuple(name for name in switches if getattr(self, name))
         common = (self.hidden, self.activation, self.batch_norm, self.layer_norm, self.optimizer, used)
@@ -100,24 +138,36 @@ class HyperParams:
 
     @property
     def optimizer_memories(self) -> int:
-        """How many arrays like the parameters the optimizer keeps."""
-        return (
-            OPTIMIZERS[self.optimizer].memories if self.optimizer not in ("sgd", "nesterov") else int(self.momentum > 0)
-        )
+        """The number of arrays that the optimizer keeps, each of the size of the parameters."""
+        if self.optimizer in ("sgd", "nesterov"):
+            return int(self.momentum > 0)
+        return OPTIMIZERS[self.optimizer].memories
 
     def rate_factor(self, epoch: int, epochs: int) -> float:
-        """The learning rate of an epoch, counted from 0, as a factor of :attr:`learning_rate`."""
+        """Return the learning rate of an epoch, counted from 0, as a factor of :attr:`learning_rate`."""
         schedule = Schedule(self.schedule, self.warmup, self.step_factor, self.step_epochs, self.decay_rate)
         return schedule.factor(epoch, epochs)
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What a study holds fixed for all of its trials.
+    """The settings that all trials of a study share.
 
-    ``validation`` and ``test`` are the shares of the rows that each split takes; the rest is trained on.
-    ``dtype`` is the precision of the network's arithmetic. ``augmentation`` shows training images mirrored (``flip``),
-    moved by up to 4 pixels (``crop``) or both (``flip_crop``), drawn anew in every epoch, alike for the trials of a block.
+    Parameters
+    ----------
+    epochs
+        Passes over the training rows, 1 to 100,000. Default 20.
+    batch_size
+        Rows of a minibatch. Default 64.
+    preprocessing
+        A name in ``PREPROCESSING_NAMES``; it is fitted on the training rows. Default ``"standardise"``.
+    validation, test
+        The shares of the rows in the validation and test splits; the others are the training rows. Default 0.2 each.
+    dtype
+        The precision of the network's arithmetic, ``"float32"`` or ``"float64"``. Default ``"float32"``.
+    augmentation
+        How training images are changed: ``"flip"`` mirrors them, ``"crop"`` moves them by up to 4 pixels, ``"flip_crop"``
+        does both. Drawn again in each epoch, and alike for the trials of a block. Default ``"none"``.
     """
 
     epochs: int = 20
@@ -141,30 +191,26 @@ class TrainConfig:
 
 
 def recorded(values: HyperParams | TrainConfig) -> dict[str, Any]:
-    """The fields as they are recorded: later ones only where they are used, so that older studies keep their identity."""
+    """Return the fields as they are recorded: ``LATER`` ones only if they are used, so that older studies keep their hash."""
     left_out = {f.name for f in fields(values) if f.metadata == LATER and getattr(values, f.name) == f.default}
     return {name: value for name, value in asdict(values).items() if name not in left_out}
 
 
 def as_choice(value: Any) -> Any:
-    """A hyperparameter as a categorical choice, a plain scalar: sizes and blocks become text, like ``100x50``."""
+    """Return a hyperparameter as a categorical choice, which is a scalar: sizes become text, like ``100x50``."""
     return "x".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def parse_hidden(value: Any) -> tuple[int, ...]:
-    """Read a list of hidden sizes, given as integers or as text like ``100x50``.
-
-    Text is how an architecture is written as a categorical choice, since Optuna's choices are plain scalars.
-    """
+    """Return hidden sizes that are given as integers or, like Optuna's categorical choices, as text: ``100x50``."""
+    sizes = value
     if isinstance(value, str):
-        sizes = value.split("x") if value else []
-        if not all(size.isdecimal() for size in sizes):
-            raise UserError(f"hidden: got {value!r}; expected sizes, or text like 100x50")
-        value = [int(size) for size in sizes]
+        parts = value.split("x") if value else []
+        sizes = [int(part) for part in parts] if all(part.isdecimal() for part in parts) else None
     elif isinstance(value, int):
-        value = [value]
-    elif not isinstance(value, (list, tuple)):
+        sizes = [value]
+    if not isinstance(sizes, (list, tuple)):
         raise UserError(f"hidden: got {value!r}; expected sizes, or text like 100x50")
-    for size in value:
+    for size in sizes:
         check_integer("hidden", size, low=1)
-    return tuple(int(size) for size in value)
+    return tuple(int(size) for size in sizes)

@@ -1,4 +1,4 @@
-"""Finding a study: by its name in a ``studies`` folder, or by the path of its file."""
+"""Load a study or an experiment, by its name in a ``studies`` folder or by the path of its file."""
 
 from __future__ import annotations
 
@@ -24,52 +24,54 @@ from pipeline.study.spec import Arm, Float, Pruner, Stage, Study
 from pipeline.validation import did_you_mean
 
 PREFIX = "lecture_"
-"""The files of the lecture's experiments begin with it."""
+"""The first part of the file names of the lecture's experiments."""
 
 FOLDERS = (Path("studies"), Path(pipeline.__file__).parents[1] / "studies")
-"""Where names are looked up: the current folder's studies first, then those that come with the pipeline."""
-
+"""The folders in which names are looked up, in this order."""
 
 LONGEST = 2**20
-"""Bytes that a study's file may have."""
+"""The most bytes of a study's file."""
 
 LONGEST_PATH = 255
-"""Characters that the name of a study or of its file may have."""
+"""The most characters of the name of a study or of its file."""
 
 DECLARATIONS = {
     kind.__name__: kind for kind in (Study, Arm, Float, Pruner, Stage, HyperParams, TrainConfig, Experiment)
 }
-"""What a study file is made of, by name."""
+"""The classes that a study file uses, by name."""
 
 
 def find_experiment(name: str, overrides: Mapping[str, Any]) -> Experiment:
-    """The experiment of that name, with ``lecture_`` before it or not. Raises :class:`UserError` if there is none."""
+    """Return the experiment of that name or path, with these fields replaced; ``lecture_`` may be left out of a name.
+
+    Raises :class:`UserError` if there is none.
+    """
     name = next((full for full in (name, f"{PREFIX}{name}") if full in study_names()), name)
     if name not in study_names() and not name.endswith(".py"):
         short = [full.removeprefix(PREFIX) for full in experiment_names()]
         if close := difflib.get_close_matches(name.removeprefix(PREFIX), short, n=1):
             raise UserError(f"unknown experiment {name!r}. Did you mean {close[0]}?")
-    declared = getattr(_load(_path(name)), "STUDY", None)
-    if not isinstance(declared, Experiment):
+    experiment = _declared(name)
+    if not isinstance(experiment, Experiment):
         raise UserError(f"{_path(name)}: is no experiment. Known: {', '.join(experiment_names())}")
-    return replace(declared, **overrides)
+    return replace(experiment, **overrides)
 
 
 def experiment_names() -> list[str]:
-    """The experiments of the lecture, in its order."""
+    """Return the names of the lecture's experiments, in its order."""
     order = [f"{PREFIX}{name}" for name in DEMONSTRATIONS]
     known = [name for name in study_names() if name.startswith(PREFIX)]
     return sorted(known, key=lambda name: (order.index(name) if name in order else len(order), name))
 
 
 def is_experiment(name: str) -> bool:
-    """Whether what the name stands for is an experiment, and no search."""
-    return isinstance(getattr(_load(_path(name)), "STUDY", None), Experiment)
+    """Return True if the name or path is that of an experiment."""
+    return isinstance(_declared(name), Experiment)
 
 
 def find_study(name: str, overrides: Mapping[str, Any]) -> Study:
-    """The study of that name or path, with the overrides that are given. Raises :class:`UserError` with one line if there is none."""
-    study = getattr(_load(_path(name)), "STUDY", None)
+    """Return the study of that name or path, with these fields replaced. Raises :class:`UserError` if there is none."""
+    study = _declared(name)
     if isinstance(study, Experiment):
         raise UserError(
             f"{_path(name)}: is an experiment, and there is nothing to search. Run it: {shlex.join(['babysit', 'lecture', name])}"
@@ -80,21 +82,26 @@ def find_study(name: str, overrides: Mapping[str, Any]) -> Study:
 
 
 def study_names() -> list[str]:
-    """The names that :func:`find_study` knows."""
+    """Return the names that :func:`find_study` takes."""
     return sorted({path.stem for folder in FOLDERS for path in folder.glob("*.py") if not path.stem.startswith("_")})
 
 
+def _declared(name: str) -> Any:
+    """Return what the file of that name or path assigns to ``STUDY``; None if it assigns nothing."""
+    return getattr(_load(_path(name)), "STUDY", None)
+
+
 def _path(name: str) -> Path:
+    """Return the file of that name or path."""
     if len(name) > LONGEST_PATH:
         raise UserError(f"unknown study {name[:60]!r}...: got {len(name)} characters; expected a name or a path")
     if name.endswith(".py"):
-        if Path(name).is_dir() or (Path(name).exists() and not Path(name).is_file()):
-            raise UserError(
-                f"{name}: is {'a folder' if Path(name).is_dir() else 'no regular file'}; expected a study's file"
-            )
-        if not Path(name).is_file():
-            raise UserError(f"study file not found: {name} (in {Path.cwd()})")
-        return Path(name)
+        path = Path(name)
+        if path.is_file():
+            return path
+        if path.exists():
+            raise UserError(f"{name}: is {'a folder' if path.is_dir() else 'no regular file'}; expected a study's file")
+        raise UserError(f"study file not found: {name} (in {Path.cwd()})")
     for folder in FOLDERS:
         if (folder / f"{name}.py").is_file():
             return folder / f"{name}.py"
@@ -104,15 +111,16 @@ def _path(name: str) -> Path:
 
 
 class FromSource(SourceFileLoader):
-    """Reads the source every time: bytecode kept from the same second and of the same size would pass for the file as it is."""
+    """Compiles the source each time: cached bytecode of the same second and size could be that of an older file."""
 
     def get_code(self, fullname: str) -> CodeType:
-        """The code of the source; none is kept, so that looking at a study leaves nothing beside it."""
+        """Return the compiled source, without a bytecode file next to it."""
         path = self.get_filename(fullname)
         return self.source_to_code(self.get_data(path), path)
 
 
 def _load(path: Path) -> ModuleType:
+    """Run a study file as a module. Raises :class:`UserError`, with the line, for any error in it."""
     if (size := path.stat().st_size) > LONGEST:
         raise UserError(f"{path}: got {size:,} bytes; a study is a short file, of {LONGEST:,} at most")
     name = f"study_{path.stem}"
@@ -121,56 +129,56 @@ def _load(path: Path) -> ModuleType:
         raise UserError(f"{path}: is no Python file")
     module = importlib.util.module_from_spec(spec)
     try:
-        with _kept_alive():
+        with _exits_refused():
             spec.loader.exec_module(module)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and type(error) is not KeyboardInterrupt:
-            raise  # a signal, which ``Interrupts`` turns into a kind of its own
-        raise UserError(f"{path}{_line(error, path)}: {_says(error)}") from error
+            raise  # Stopped, which ``Interrupts`` raises for a signal
+        raise UserError(f"{path}{_line(error, path)}: {_reason(error)}") from error
     return module
 
 
 @contextmanager
-def _kept_alive() -> Iterator[None]:
-    """Have what would end or replace this process without an exception raise ``SystemExit`` in the body."""
-    kept = {name: getattr(os, name) for name in ("_exit", "abort", "execv", "execve") if hasattr(os, name)}
+def _exits_refused() -> Iterator[None]:
+    """Make the functions that end or replace a process without an exception raise ``SystemExit`` in the body."""
+    originals = {name: getattr(os, name) for name in ("_exit", "abort", "execv", "execve") if hasattr(os, name)}
     process = os.getpid()
 
     def refusal(name: str) -> Callable[..., None]:
         def refuse(*arguments: Any) -> None:
-            if os.getpid() != process:  # a process that the body started ends as it likes
-                kept[name](*arguments)
+            if os.getpid() != process:  # a child process that the body started
+                originals[name](*arguments)
             raise SystemExit(f"os.{name}")
 
         return refuse
 
     try:
-        for name in kept:
+        for name in originals:
             setattr(os, name, refusal(name))
         yield
     finally:
-        for name, function in kept.items():
+        for name, function in originals.items():
             setattr(os, name, function)
 
 
-def _says(error: BaseException) -> str:
-    """What a study file is told about its error, in one line."""
+def _reason(error: BaseException) -> str:
+    """Return the error of a study file in one line."""
     if isinstance(error, SyntaxError):
         return error.msg
     if isinstance(error, SystemExit):
         return f"it left with {'exit' if error.code is None else error.code}; a study only declares"
     if not isinstance(error, Exception):
         return f"it raised {type(error).__name__}; a study only declares"
-    says = " ".join(str(error).split()) or type(error).__name__
-    if slip := re.match(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", says):
-        kind, word = slip.groups()
+    message = " ".join(str(error).split()) or type(error).__name__
+    if slip := re.match(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", message):
+        kind, name = slip.groups()
         known = [field.name for field in fields(DECLARATIONS[kind])] if kind in DECLARATIONS else []
-        return f"{kind}: unknown {word!r}; {did_you_mean(word, known)}expected one of {', '.join(known)}"
-    return re.sub(r"^(\w+)\.__init__\(\) missing .*argument.?: ", r"\1: it needs ", says)
+        return f"{kind}: unknown {name!r}; {did_you_mean(name, known)}expected one of {', '.join(known)}"
+    return re.sub(r"^(\w+)\.__init__\(\) missing .*argument.?: ", r"\1: it needs ", message)
 
 
 def _line(error: BaseException, path: Path) -> str:
-    """``:N``, the line of the study file that is to blame, if one is."""
+    """Return ``:N``, the line of the study file that raised the error; empty if it is unknown."""
     if isinstance(error, SyntaxError):
         return f":{error.lineno}" if error.lineno else ""
     lines = [

@@ -21,7 +21,7 @@ def single_trial_name(study: str) -> str:
 
 
 def single_trial_study(study: Study, chosen: Mapping[str, Any], epochs: int | None) -> Study:
-    """Return the study that a single trial is recorded in: its values are fixed, and the space is widened to hold them.
+    """Return the study that a single trial is recorded in: its values are fixed and its space holds them.
 
     Parameters
     ----------

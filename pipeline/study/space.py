@@ -1,4 +1,4 @@
-"""The search space: the hyperparameters that are searched and where, declared once for samplers and grids alike."""
+"""The search space: the hyperparameters that are searched and their ranges, for samplers and grids alike."""
 
 from __future__ import annotations
 
@@ -19,14 +19,24 @@ Point = dict[str, Any]
 
 SEARCHABLE = tuple(f.name for f in fields(HyperParams) if f.name != "seed")
 LONGEST_CHOICE = 500
-"""Characters of a choice: MLflow's client takes no more of a parameter's value in every version."""
+"""The most characters of a choice: no version of MLflow's client refuses a parameter of this length."""
 GRID_LIMIT = 100_000
-"""The points that a grid may have; more is a slip of the pen."""
+"""The most points of a grid."""
 
 
 @dataclass(frozen=True)
 class Float:
-    """A real hyperparameter from ``low`` to ``high``, on a log scale if ``log``; a grid takes ``levels`` values of it."""
+    """The range of a real hyperparameter.
+
+    Parameters
+    ----------
+    low, high
+        The ends of the range; both are included.
+    log
+        True to sample and grid the logarithm, which needs ``low`` above 0. Default False.
+    levels
+        The number of values on a grid. Default 3.
+    """
 
     low: float
     high: float
@@ -51,13 +61,13 @@ class Float:
         return FloatDistribution(self.low, self.high, log=self.log)
 
     def at(self, unit: float) -> float:
-        """The value at a position of the unit interval, on the scale of the hyperparameter."""
+        """Return the value at a position from 0 to 1 of the range, on its scale."""
         low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
         value = low + unit * (high - low)
         return min(max(math.exp(value) if self.log else value, self.low), self.high)
 
     def grid(self, shift: float | None = None) -> list[float]:
-        """The textbook's levels, evenly spaced from end to end; or, shifted by 0 <= shift < 1, at (i + shift) / levels."""
+        """Return the values on a grid: evenly from end to end or, with 0 <= ``shift`` < 1, at (i + shift) / levels."""
         if shift is not None:
             return [self.at((i + shift) / self.levels) for i in range(self.levels)]
         return [self.at(float(u)) for u in (np.linspace(0, 1, self.levels) if self.levels > 1 else [0.5])]
@@ -65,7 +75,7 @@ class Float:
 
 @dataclass(frozen=True)
 class Categorical:
-    """A hyperparameter that takes one of a few values: text, numbers, or True and False."""
+    """The choices of a hyperparameter, given one after the other: text, numbers, True or False."""
 
     choices: tuple[str | float | bool, ...]
 
@@ -90,7 +100,7 @@ class Categorical:
         return CategoricalDistribution(self.choices)
 
     def grid(self, shift: float | None = None) -> list[str | float | bool]:
-        """Every choice; categories are always complete, whatever the shift."""
+        """Return every choice, whatever the shift."""
         return list(self.choices)
 
 
@@ -98,7 +108,7 @@ Dimension = Float | Categorical
 
 
 class SearchSpace(Mapping[str, Dimension]):
-    """The hyperparameters that are searched, by name; the one declaration that samplers and grids both derive from."""
+    """The dimensions that are searched, by the names of hyperparameters; samplers and grids derive from it."""
 
     def __init__(self, **dimensions: Dimension) -> None:
         if not dimensions:
@@ -124,15 +134,16 @@ class SearchSpace(Mapping[str, Dimension]):
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
-        """Optuna's distribution of each hyperparameter."""
+        """The Optuna distribution of each hyperparameter."""
         return {name: dimension.distribution for name, dimension in self.items()}
 
     @property
     def grid_size(self) -> int:
+        """The number of points of the grid."""
         return math.prod(d.levels if isinstance(d, Float) else len(d.choices) for d in self.values())
 
     def grid(self, shifts: Mapping[str, float] | None = None) -> dict[str, list[Any]]:
-        """The levels of each hyperparameter: the textbook's, or shifted by a fraction of a step each."""
+        """Return the grid values of each hyperparameter, each shifted by its fraction of a step if ``shifts`` are given."""
         shifts = shifts or {}
         return {name: dimension.grid(shifts.get(name)) for name, dimension in self.items()}
 

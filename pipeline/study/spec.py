@@ -1,4 +1,4 @@
-"""The words that studies are written in: a search space, the arms that search it, and the question."""
+"""The declaration of a study: its question, search space, arms and budget."""
 
 from __future__ import annotations
 
@@ -38,18 +38,28 @@ __all__ = [
 GRIDS = ("grid", "shifted_grid")
 """The samplers that visit the points of a grid."""
 TRIALS_LIMIT = 1_000_000
-"""The trials that a study may have; more is a slip of the pen."""
+"""The most trials of a study."""
 LONGEST_QUESTION, LONGEST_DATASET = 1000, 255
-"""Characters of them."""
+"""The most characters of each."""
+IDENTITY = ("dataset", "space", "fixed", "config", "seed", "pruner")
+"""The fields that decide a trial's numbers."""
 CONFIRM = 5
-"""So many times what an arm chose is trained again, unless the study says otherwise."""
+"""The number of times that the chosen trials are trained again, by default."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One way of searching, under the name the report calls it by.
+    """One way of searching the space.
 
-    ``sampler`` is a word of ``pipeline.search.samplers`` (``random``, ``grid``, ``shifted_grid``); left out, it is the name.
+    Parameters
+    ----------
+    name
+        The name in records and in the report.
+    sampler
+        ``random``, ``grid``, ``shifted_grid`` or another sampler of ``pipeline.search.samplers``, or the import path of
+        one. Default: the name.
+    arguments
+        The arguments of the sampler by name, without a seed. Default none.
     """
 
     name: str
@@ -69,15 +79,22 @@ class Arm:
 
     @property
     def exchangeable(self) -> bool:
-        """Whether the order of its trials carries no information, so that best-after-n has an exact formula."""
+        """True if the order of its trials is random, so that the expected best after n trials has an exact formula."""
         return self.is_grid or self.sampler == "random"
 
 
 @dataclass(frozen=True)
 class Pruner:
-    """Which trials are stopped early: ``median``, ``successive_halving``, ``hyperband`` or ``threshold``, with arguments.
+    """The rule that stops trials early.
 
-    A trial is held against those of the waves before its own, ``wave`` trials each (``pipeline.search.pruners``).
+    Parameters
+    ----------
+    name
+        ``median``, ``successive_halving``, ``hyperband`` or ``threshold``.
+    arguments
+        The arguments of Optuna's pruner of that name. Default none.
+    wave
+        The trials of a wave: a trial is compared with those of earlier waves only. Default 16.
     """
 
     name: str
@@ -92,9 +109,14 @@ class Pruner:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a search from coarse to fine: the epochs of its trials, and how many each arm has in each block.
+    """One stage of a search from coarse to fine.
 
-    Left out, ``trials`` are as many as the stage before had.
+    Parameters
+    ----------
+    epochs
+        The epochs of its trials.
+    trials
+        The trials of each arm in each block; 0 for as many as in the stage before. Default 0.
     """
 
     epochs: int
@@ -107,15 +129,42 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """One question, and everything that decides the trials that answer it.
+    """One question, and all that decides the trials that answer it.
 
-    ``trials`` is the budget of each arm in each block; left out, it is the size of the grid.
-    A block has its own data split and seeds, shared by the arms. ``delta`` is the smallest difference of held-out
-    accuracy that matters, declared before the first trial. ``fixed`` gives the hyperparameters that are not searched.
-    ``pruner`` stops trials early, in a study of one arm: arms are compared by trials that were all trained to the end.
-    ``stages`` go from coarse to fine: the study itself is the first, with its epochs and trials, and ``refine`` makes
-    the others from what the one before found. After the search, what each arm chose in each block is trained again
-    ``confirm`` times, from other weights, so that the report can tell the choice from its luck; 0 leaves it be.
+    Parameters
+    ----------
+    name
+        1 to 80 letters, digits, ``_``, ``.`` or ``-``: the name that the study is recorded by.
+    question
+        The question, as a sentence for the report.
+    space
+        The hyperparameters that are searched.
+    dataset
+        The name of the data set. Default ``"digits"``.
+    fixed
+        The hyperparameters that are not searched. Default ``HyperParams()``.
+    config
+        The settings that all trials share. Default ``TrainConfig()``.
+    arms
+        The ways of searching; the verdict compares the first two. Default ``(Arm("random"), Arm("grid"))``.
+    blocks
+        The number of repeats of the comparison, each with its own data split and seeds, which the arms share. Default 10.
+    trials
+        The budget: the trials of each arm in each block. Default: the size of the grid.
+    delta
+        The smallest difference of held-out accuracy that matters, from 0 to below 1. It is declared before the first
+        trial. Default 0.005.
+    seed
+        The seed of all random numbers, below 2⁶⁴. Default 0.
+    pruner
+        The rule that stops trials early. Only for a study of one arm, since arms are compared by trials that are trained
+        to the end. Default None.
+    stages
+        The stages from coarse to fine. The study itself is the first, with that stage's epochs and trials; ``refine``
+        makes each other one from the results of the one before. Default none.
+    confirm
+        The number of times that the trial chosen by each arm in each block is trained again from other weights, so that
+        the report can separate the choice from luck; 0 disables it. Default 5.
     """
 
     name: str
@@ -126,7 +175,7 @@ class Study:
     config: TrainConfig = field(default_factory=TrainConfig)
     arms: tuple[Arm, ...] = field(default_factory=lambda: (Arm("random"), Arm("grid")))
     blocks: int = 10
-    trials: int = cast("int", None)  # which __post_init__ makes the size of the grid
+    trials: int = cast("int", None)  # __post_init__ sets the size of the grid
     delta: float = 0.005
     seed: int = 0
     pruner: Pruner | None = None
@@ -151,8 +200,8 @@ class Study:
             raise UserError(
                 f"pruner: got arms {names}; a comparison trains every trial to the end. Give one arm, or no pruner"
             )
-        for word in ("blocks", "trials"):
-            check_integer(word, getattr(self, word), low=1, high=TRIALS_LIMIT)
+        for name in ("blocks", "trials"):
+            check_integer(name, getattr(self, name), low=1, high=TRIALS_LIMIT)
         check_integer("seed", self.seed, low=0, high=2**64 - 1)
         check_integer("confirm", self.confirm, low=0, high=TRIALS_LIMIT)
         if self.total_trials > TRIALS_LIMIT:
@@ -180,7 +229,7 @@ class Study:
         return [arm.name for arm in self.arms if arm.is_grid]
 
     def _check_grid_size(self) -> None:
-        """A space of many hyperparameters is fine without a grid: where no arm visits it and it is not the budget."""
+        """Refuse a grid that is too large, if an arm searches it or the budget derives from it."""
         size = self.space.grid_size
         if size > GRID_LIMIT and (self._grids() or self.trials is None):
             remedy = "Give fewer levels, or trials and no grid arm"
@@ -194,7 +243,7 @@ class Study:
             )
 
     def hyperparams(self, point: Mapping[str, Any], seed: int = 0) -> HyperParams:
-        """The trial at a point of the space, with what the study holds fixed."""
+        """Return the hyperparameters at a point of the space, with the study's fixed ones."""
         return replace(self.fixed, **point, seed=seed)
 
     @property
@@ -203,38 +252,40 @@ class Study:
         return self.blocks * self.trials * len(self.arms)
 
     def budgets(self, arm: str, block: int, number: int) -> bool:
-        """Whether a trial of that arm, block and number is within the declared budget."""
+        """Return True if a trial of that arm, block and number is within the declared budget."""
         return any(arm == a.name for a in self.arms) and block < self.blocks and number < self.trials
 
     @property
     def contrast(self) -> tuple[Arm, ...]:
-        """The comparison that the verdict is about: the first arm against the second."""
+        """The first two arms, which the verdict compares."""
         return self.arms[:2]
 
     @property
     def terms(self) -> dict[str, Any]:
-        """What the verdict is about, which is to be declared before the first trial, as plain values."""
+        """What the verdict depends on and is declared before the first trial, as plain values."""
         contrast = [arm.name for arm in self.contrast]
         return {"trials": self.trials, "blocks": self.blocks, "delta": self.delta, "contrast": contrast}
 
     def to_json(self) -> dict[str, Any]:
-        """The whole declaration as plain values; :meth:`from_json` turns it back."""
+        """Return the whole declaration as plain values; :meth:`from_json` is the inverse."""
         record = {f.name: getattr(self, f.name) for f in fields(self)}
-        plain: dict[str, Any] = {
+        record |= {
             "space": self.space.to_json(),
             "fixed": recorded(self.fixed),
             "config": recorded(self.config),
+            "arms": [asdict(arm) for arm in self.arms],
+            "pruner": asdict(self.pruner) if self.pruner else None,
+            "stages": [asdict(stage) for stage in self.stages],
         }
-        plain |= {"arms": [asdict(arm) for arm in self.arms], "pruner": asdict(self.pruner) if self.pruner else None}
-        plain |= {"stages": [asdict(stage) for stage in self.stages]}
-        result: dict[str, Any] = json.loads(json.dumps({**record, **plain}))
-        for name, plain_value in (("pruner", None), ("stages", []), ("confirm", CONFIRM)):
-            if result[name] == plain_value:
-                del result[name]  # a study without one is written as it was before there were any
+        result: dict[str, Any] = json.loads(json.dumps(record))
+        for name, default in (("pruner", None), ("stages", []), ("confirm", CONFIRM)):
+            if result[name] == default:
+                del result[name]  # so that the record of a study without them is that of older versions
         return result
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Study:
+        """Return the study of a record. Raises :class:`UserError` for a record of a newer version."""
         unknown = sorted(set(record) - {f.name for f in fields(cls)})
         if unknown:
             raise UserError(
@@ -253,12 +304,8 @@ class Study:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides a trial's numbers. The budget, the arms and the wording may change; recorded trials stay valid."""
-        return {
-            key: value
-            for key, value in self.to_json().items()
-            if key in ("dataset", "space", "fixed", "config", "seed", "pruner")
-        }
+        """What decides a trial's numbers. The budget, the arms and the question may change: recorded trials stay valid."""
+        return {key: value for key, value in self.to_json().items() if key in IDENTITY}
 
     @property
     def hash(self) -> str:
