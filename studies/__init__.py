@@ -1,1 +1,1 @@
-"""Declarations only: add a file that ends in ``STUDY = Study(...)`` and there is a study of that name."""
+"""Declarations of studies: a file that ends in ``STUDY = Study(...)`` is a study of the file's name."""

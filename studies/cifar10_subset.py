@@ -1,4 +1,4 @@
-"""A first look at CIFAR-10 in about a minute: 5,000 of the images to learn from, and all of the test batch."""
+"""A quick study of CIFAR-10, about a minute: 5,000 of the training images and all test images."""
 
 from pipeline import Arm, Float, HyperParams, SearchSpace, Study, TrainConfig
 
@@ -7,7 +7,7 @@ STUDY = Study(
     question="Is random search better than grid search on a tenth of CIFAR-10?",
     dataset="cifar10-5000",
     space=SearchSpace(
-        learning_rate=Float(1e-4, 1, log=True, levels=5),  # the ranges of cifar10, for the reasons given there
+        learning_rate=Float(1e-4, 1, log=True, levels=5),  # the ranges of cifar10.py, which gives the reasons
         l2=Float(1e-5, 1, log=True, levels=3),
     ),
     fixed=HyperParams(momentum=0.9, hidden=(50,)),

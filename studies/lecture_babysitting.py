@@ -1,9 +1,9 @@
-"""Do the lecture's first steps with a network on images come out as it says? The lecture's experiments 5.1 to 5.7."""
+"""Do the lecture's first steps with a network on images give the results that it states? The lecture's experiments 5.1 to 5.7."""
 
 from pipeline import Experiment
 
 STUDY = Experiment(
     name="lecture_babysitting",
-    question="Do the lecture's first steps with a network on images come out as it says?",
+    question="Do the lecture's first steps with a network on images give the results that it states?",
     demonstration="babysitting",
 )
