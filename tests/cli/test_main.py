@@ -2,17 +2,13 @@
 
 import errno
 import os
-import re
 import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 
-from pipeline.cli.arguments import VERBS
 from pipeline.cli.main import main
 
 
@@ -32,23 +28,6 @@ def complaint(words, capsys):
     assert code == 2
     (line,) = capsys.readouterr().err.splitlines()
     return line
-
-
-@pytest.mark.parametrize("verb", VERBS)
-def test_help_fits_a_screen_and_shows_an_example(verb, capsys):
-    """Each verb's help is at most 24 lines of 80 columns, and ends in an example."""
-    with pytest.raises(SystemExit) as leave:
-        main([verb, "--help"])
-    lines = capsys.readouterr().out.splitlines()
-    assert leave.value.code == 0
-    assert len(lines) <= 24
-    assert f"example: babysit {verb}" in lines[-1]
-
-
-def test_help_loads_nothing_heavy():
-    """Asking for help imports neither MLflow nor Optuna nor scikit-learn nor NumPy."""
-    code = "import sys, pipeline.cli.main as c; c.parser(); print({'mlflow', 'optuna', 'sklearn', 'numpy'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
 @pytest.mark.parametrize(
@@ -152,109 +131,11 @@ def test_a_faulty_study_file_is_named_with_its_line(source, says, tmp_path, monk
     assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] == ["study.py"]
 
 
-def test_a_failed_check_stops_the_job(tiny_study, tmp_path, tracking_uri, capsys):
-    """A network that cannot learn ends the job with exit code 1 and the reason, its run FAILED, before any trial is spent."""
-    source = tiny_study.read_text().replace("import Arm,", "import Arm, HyperParams,")
-    tiny_study.write_text(source.replace("    blocks=2,", '    blocks=2,\n    fixed=HyperParams(init="zeros"),'))
-    assert main(["run", str(tiny_study)]) == 1
-    assert "check 'overfit 20 examples' failed: learned by heart at no learning rate" in capsys.readouterr().err
-    client = MlflowClient(tracking_uri=tracking_uri)
-    (run,) = client.search_runs([e.experiment_id for e in client.search_experiments()])
-    assert run.info.status == "FAILED"
-
-
-def test_run_checks_searches_and_reports(tiny_study, tmp_path, tracking_uri, capsys):
-    """The main job says what it does in order, and ends with the page and the commands that open the two user interfaces."""
-    assert main(["run", str(tiny_study), "--workers", "1"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    starts = [line.split(":")[0] for line in lines if line and not line.startswith(" ")]
-    assert [word for word in starts if word in ("check", "search", "report")] == ["check", "search", "report"]
-    page = tmp_path / "reports" / "tiny" / "report.html"
-    assert any(str(page) in line for line in lines)
-    assert page.is_file()
-    assert any("mlflow ui --workers 1 --backend-store-uri sqlite:///" in line for line in lines)
-    assert any(f"optuna-dashboard {tmp_path / 'optuna.log'}" in line for line in lines)
-
-
-def test_run_belongs_to_the_run_that_mlflow_opened(tiny_study, tmp_path, tracking_uri, monkeypatch):
-    """Under ``mlflow run`` the trials are children of its run, which carries the report; a second one only points there."""
-    client = MlflowClient(tracking_uri=tracking_uri)
-    opened = [client.create_run("0").info.run_id for _ in range(2)]
-    for run_id, verb in zip(opened, ("run", "search"), strict=True):
-        monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
-        assert main([verb, str(tiny_study), "--workers", "1"]) == 0
-    children = client.search_runs(["0"], "tags.kind = 'trial'", max_results=100)
-    assert len(children) == 36
-    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {opened[0]}
-    assert "report.html" in {path.path.split("/")[-1] for path in client.list_artifacts(opened[0], "report")}
-    assert client.get_run(opened[1]).data.tags["study_run"] == opened[0]
-
-
-@pytest.mark.slow
-def test_report_can_be_made_again(tiny_study, tmp_path, tracking_uri):
-    """The report of recorded trials is the same, byte for byte, when it is made again."""
-    assert main(["run", str(tiny_study), "--workers", "1"]) == 0
-    folder = tmp_path / "reports" / "tiny"
-    first = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert main(["report", str(tiny_study)]) == 0
-    assert {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()} == first
-
-
-def test_train_records_one_configuration(tracking_uri, tmp_path, capsys):
-    """``train`` records what was given, below a run of its own, and counts on when it is called again."""
-    for rate in ("0.3", "0.5"):
-        assert (
-            main(["train", "random_vs_grid", "--learning-rate", rate, "--activation", "sigmoid", "--epochs", "2"]) == 0
-        )
-    client = MlflowClient(tracking_uri=tracking_uri)
-    experiment = client.get_experiment_by_name("babysit").experiment_id
-    trials = client.search_runs([experiment], "tags.kind = 'trial'", order_by=["start_time ASC"])
-    assert [run.data.params["learning_rate"] for run in trials] == ["0.3", "0.5"]
-    assert [run.data.tags["trial"] for run in trials] == ["0", "1"]
-    assert {run.data.params["activation"] for run in trials} == {"sigmoid"}
-    assert len(client.get_metric_history(trials[0].info.run_id, "val/loss")) == 2
-    drawn = {Path(file.path).name for file in client.list_artifacts(trials[1].info.run_id, "pictures")}
-    assert {"loss.png", "accuracy.png", "update_ratio.png", "activations.png", "first_weights.png"} <= drawn
-    (folder,) = re.findall(r"pictures: (.*manual-b00-0001)$", capsys.readouterr().out, re.MULTILINE)
-    assert {file.name for file in Path(folder).iterdir()} == drawn
-
-
-def test_train_takes_a_study_that_searches_an_architecture(tracking_uri, tmp_path, capsys):
-    """Hidden sizes, which such a study writes as text, are recorded in the words of a choice."""
-    (tmp_path / "wide.py").write_text(
-        "from pipeline.study.spec import Arm, Categorical, Float, SearchSpace, Study\n"
-        "STUDY = Study(name='wide', question='How wide?', dataset='digits', arms=(Arm('random'),), blocks=2, trials=2,\n"
-        "    space=SearchSpace(learning_rate=Float(0.01, 1, log=True), hidden=Categorical('10', '20x10')))\n"
-    )
-    assert main(["train", str(tmp_path / "wide.py"), "--learning-rate", "0.3", "--epochs", "1"]) == 0
-    client = MlflowClient(tracking_uri=tracking_uri)
-    experiment = client.get_experiment_by_name("babysit").experiment_id
-    (run,) = client.search_runs([experiment], "tags.kind = 'trial'")
-    assert run.data.params["hidden"] == "50"
-
-
-def test_a_trial_that_diverges_is_recorded_and_not_drawn(tracking_uri, capsys):
-    """``train`` at a rate without hope succeeds, says what happened, and has no network to draw."""
-    assert main(["train", "random_vs_grid", "--learning-rate", "1e6", "--epochs", "2"]) == 0
-    said = capsys.readouterr().out
-    assert "diagnosis: diverged" in said
-    assert "pictures" not in said
-
-
 def test_the_module_runs_as_a_command(tmp_path):
     """``python -m pipeline`` is the command line, exit code and all."""
     done = command("search", "nothing", cwd=tmp_path, env={**os.environ, "COLUMNS": "80"})
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: unknown study 'nothing'. ")
-
-
-def test_the_help_names_the_verbs_and_the_exit_codes(capsys):
-    """The top help lists every verb and what the exit codes mean."""
-    with pytest.raises(SystemExit):
-        main(["--help"])
-    text = capsys.readouterr().out
-    assert set(VERBS) <= set(text.split())
-    assert "exit codes: 0 done, 1" in text
 
 
 PROGRAM_ERRORS = (

@@ -1,0 +1,43 @@
+"""Studies and experiments are found by name, and their files are read as they are."""
+
+import sys
+
+import pytest
+
+from pipeline.study.experiment import DEMONSTRATIONS
+from pipeline.study.loading import experiment_names, find_experiment, find_study
+
+
+def test_a_study_is_read_again_each_time(tmp_path, monkeypatch):
+    """A file that changes within a second but not in size is read again, and no bytecode file is left."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    path = tmp_path / "again.py"
+    source = (
+        "from pipeline.study.spec import *\nSTUDY = Study(name='a', question='?', space=SearchSpace(l2=Float(0, {})))\n"
+    )
+    for high in (1, 2, 3):
+        path.write_text(source.format(high))
+        assert find_study(str(path), {}).space["l2"].high == high
+    assert [file.name for file in tmp_path.iterdir()] == ["again.py"]
+
+
+def test_every_demonstration_has_a_study_file():
+    """Each of the lecture's experiments is a file in studies/, found by its name with or without the prefix."""
+    assert experiment_names() == [f"lecture_{name}" for name in DEMONSTRATIONS]
+    for name in DEMONSTRATIONS:
+        assert find_experiment(name, {"seed": 3}) == find_experiment(f"lecture_{name}", {"seed": 3})
+        assert find_experiment(name, {}).demonstration == name
+
+
+def test_an_experiment_is_no_study():
+    """Searching one is refused in a line that says how to run it."""
+    with pytest.raises(ValueError, match="babysit lecture lecture_spiral"):
+        find_study("lecture_spiral", {})
+    with pytest.raises(ValueError, match="is no experiment"):
+        find_experiment("random_vs_grid", {})
+
+
+def test_the_nearest_experiment_is_suggested():
+    """The suggestion for a misspelt name is an experiment, by its short name."""
+    with pytest.raises(ValueError, match=r"^unknown experiment 'spirals'\. Did you mean spiral\?$"):
+        find_experiment("spirals", {})

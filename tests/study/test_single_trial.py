@@ -1,0 +1,34 @@
+"""The study that holds a single trial: its values are fixed, and its space holds them."""
+
+from dataclasses import replace
+
+from pipeline.study.hparams import HyperParams
+from pipeline.study.single_trial import SINGLE_TRIAL, single_trial_study
+from pipeline.study.spec import Categorical, Pruner
+from studies.random_vs_grid import STUDY
+
+
+def test_the_space_holds_the_chosen_values():
+    """A value outside its range widens it, and each value is one of the choices."""
+    study = single_trial_study(STUDY, {"learning_rate": 30.0, "activation": "gelu", "init": 0.02}, None)
+    assert (study.fixed.learning_rate, study.fixed.activation, study.fixed.init) == (30.0, "gelu", 0.02)
+    assert study.space["learning_rate"].high == 30.0
+    assert "gelu" in study.space["activation"].choices
+    assert 0.02 in study.space["init"].choices
+    assert set(study.space) == set(STUDY.space)
+
+
+def test_it_is_one_trial_of_one_arm_under_its_own_name():
+    """Budget, pruner and epochs are those of a single trial; the recorded names are kept."""
+    pruned = replace(STUDY, arms=STUDY.arms[:1], pruner=Pruner("median"))
+    study = single_trial_study(pruned, {}, 3)
+    assert (study.name, study.arms, SINGLE_TRIAL.name) == ("random_vs_grid-manual", (SINGLE_TRIAL,), "manual")
+    assert (study.blocks, study.trials, study.pruner, study.config.epochs) == (1, 1, None, 3)
+    assert single_trial_study(pruned, {}, None).config == pruned.config
+
+
+def test_sizes_are_written_as_a_choice():
+    """Hidden sizes that the study fixes are among the choices as text."""
+    space = {**STUDY.space, "hidden": Categorical("10", "20x10")}
+    study = replace(STUDY, space=type(STUDY.space)(**space), fixed=HyperParams(hidden=(5, 4)))
+    assert single_trial_study(study, {}, None).space["hidden"].choices == ("10", "20x10", "5x4")
