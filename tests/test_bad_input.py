@@ -1,4 +1,4 @@
-"""Bad input: what is wrong is named in one line, the exit code is 2, and nothing is written."""
+"""Bad input is an error of one line with exit code 2, and nothing is written."""
 
 import os
 import shutil
@@ -27,21 +27,21 @@ SPACE = "learning_rate=Float(0.01, 1, log=True)"
 
 
 def study(space=SPACE, **given):
-    """The source of a study, sound but for what is given."""
+    """Return the source of a study that is valid except for the given fields."""
     given = {"name": "'bad'", "question": "'?'", "arms": "(Arm('random'),)", **given}
     return f"{HEAD}STUDY = Study(space=SearchSpace({space}), {', '.join(f'{k}={v}' for k, v in given.items())})\n"
 
 
 def refused(source, tmp_path, capsys, verb="search"):
-    """The one line on standard error with which a study file is refused, nothing being written beside it."""
+    """Return the one line on standard error for a study file that is refused; no other file may be written."""
     (tmp_path / "bad.py").write_bytes(source if isinstance(source, bytes) else source.encode())
     assert main([verb, "bad.py", "--workers", "1"]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("error: ")
-    assert said.err.count("\n") == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: ")
+    assert printed.err.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] == ["bad.py"]
-    return said.err
+    return printed.err
 
 
 FILES = {
@@ -194,7 +194,7 @@ NAMES = {
     for name in ("", "x" * 513, "a\nb", "<img src=x onerror=alert(1)>", "../../x", " x", "x\0", "é")
 }
 CASES = {
-    f"{kind}: {case}": found
+    f"{kind}: {case}": source_and_message
     for kind, cases in (
         ("file", FILES),
         ("unknown key", KEYS),
@@ -206,53 +206,53 @@ CASES = {
         ("name", NAMES),
         ("question", QUESTIONS),
     )
-    for case, found in cases.items()
+    for case, source_and_message in cases.items()
 }
 
 
-@pytest.mark.parametrize(("source", "says"), CASES.values(), ids=[ascii(case)[1:41] for case in CASES])
-def test_a_bad_study_is_refused_whole(source, says, tmp_path, monkeypatch, capsys):
-    """A declaration with a mistake is refused before anything starts: the mistake in one line, and no file, run or study."""
+@pytest.mark.parametrize(("source", "message"), CASES.values(), ids=[ascii(case)[1:41] for case in CASES])
+def test_a_bad_study_is_refused(source, message, tmp_path, monkeypatch, capsys):
+    """A wrong declaration is refused before anything starts, in one line, and no file, run or study is made."""
     monkeypatch.chdir(tmp_path)
-    assert says in refused(source, tmp_path, capsys)
+    assert message in refused(source, tmp_path, capsys)
 
 
 def test_there_are_more_than_sixty_cases():
-    """The table does not shrink unseen."""
+    """The table keeps its size."""
     assert len(CASES) > 60
 
 
 def no_file(*_):
-    """Nothing is there before."""
+    """Make no file."""
 
 
 def text(folder, name):
-    """A file of text."""
+    """Make a text file."""
     (folder / name).write_text("hello, hello, hello, hello\n")
 
 
 def picture(folder, name):
-    """A file of bytes."""
+    """Make a file of bytes."""
     (folder / name).write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
 
 
 def cut(folder, name):
-    """MLflow's database, a part of it lost."""
+    """Make the first part of MLflow's database."""
     (folder / name).write_bytes((folder / "mlflow.db").read_bytes()[:5000])
 
 
 def mlflows(folder, name):
-    """MLflow's database."""
+    """Make a copy of MLflow's database."""
     (folder / name).write_bytes((folder / "mlflow.db").read_bytes())
 
 
 def pipe(folder, name):
-    """A pipe, at which a reader would wait for ever."""
+    """Make a pipe, on which a reader waits forever."""
     os.mkfifo(folder / name)
 
 
 def journal(line):
-    """A journal with a line in its middle that is none of Optuna's."""
+    """Return a maker of a journal with a line in its middle that is not Optuna's."""
 
     def make(folder, name):
         storage = JournalStorage(JournalFileBackend(str(folder / name)))
@@ -266,7 +266,7 @@ def journal(line):
 
 
 def revised(revision):
-    """MLflow's database as another version of MLflow would have left it."""
+    """Return a maker of the database of another version of MLflow."""
 
     def make(folder, name):
         mlflows(folder, name)
@@ -276,7 +276,7 @@ def revised(revision):
 
 
 def optunas(revision):
-    """Optuna's database as another version of Optuna would have left it."""
+    """Return a maker of the database of another version of Optuna."""
 
     def make(folder, name):
         optuna.create_study(storage=f"sqlite:///{folder / name}")
@@ -286,7 +286,7 @@ def optunas(revision):
 
 
 def revise(database, revision):
-    """Give a database the mark of a revision."""
+    """Set the revision of a database."""
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
         connection.commit()
@@ -371,9 +371,9 @@ STORES = {
 }
 
 
-@pytest.mark.parametrize(("flags", "prepare", "says"), STORES.values(), ids=STORES)
-def test_a_bad_store_is_refused(flags, prepare, says, tracking_uri, tmp_path, capsys):
-    """A store that cannot be used is named in one line, without its password; no file is made or changed."""
+@pytest.mark.parametrize(("flags", "prepare", "message"), STORES.values(), ids=STORES)
+def test_a_bad_store_is_refused(flags, prepare, message, tracking_uri, tmp_path, capsys):
+    """A store that cannot be used is an error of one line, without its password; no file is made or changed."""
     (tmp_path / "study.py").write_text(study())
     prepare(tmp_path, flags.replace("sqlite:///", "").split()[-1])
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
@@ -381,14 +381,14 @@ def test_a_bad_store_is_refused(flags, prepare, says, tracking_uri, tmp_path, ca
     line = capsys.readouterr().err
     assert line.startswith("error: ")
     assert line.count("\n") == 1
-    assert says in line
+    assert message in line
     assert "canary" not in line
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
 
 
 @pytest.mark.parametrize("revision", ["v2.4.0.a", "v9.9.9"])
-def test_an_optuna_database_of_another_age_is_refused(revision, tracking_uri, tmp_path, capsys):
-    """Optuna's own word of what to run is passed on, and the database stays as it was."""
+def test_an_optuna_database_of_another_version_is_refused(revision, tracking_uri, tmp_path, capsys):
+    """Optuna's advice is shown, and the database does not change."""
     (tmp_path / "study.py").write_text(study())
     optunas(revision)(tmp_path, "o.db")
     before = (tmp_path / "o.db").read_bytes()
@@ -398,8 +398,8 @@ def test_an_optuna_database_of_another_age_is_refused(revision, tracking_uri, tm
 
 
 @pytest.mark.parametrize("named", ["a run that never was", "a deleted run", "a deleted experiment"])
-def test_a_run_that_cannot_be_gone_on_with_is_refused(named, tracking_uri, tmp_path, monkeypatch, capsys):
-    """``MLFLOW_RUN_ID`` of no active run, or a deleted experiment, is told before a trial is spent, and Optuna's store not made."""
+def test_a_run_that_cannot_be_resumed_is_refused(named, tracking_uri, tmp_path, monkeypatch, capsys):
+    """``MLFLOW_RUN_ID`` of no active run, or a deleted experiment, is refused before any training; no Optuna store is made."""
     (tmp_path / "study.py").write_text(study())
     client = MlflowClient(tracking_uri=tracking_uri)
     if named == "a deleted experiment":
@@ -414,8 +414,8 @@ def test_a_run_that_cannot_be_gone_on_with_is_refused(named, tracking_uri, tmp_p
 
 
 @pytest.mark.parametrize("status", [200, 404, 500])
-def test_a_web_server_of_another_kind_is_told(status, tracking_uri, tmp_path, capsys):
-    """What answers at the address, with a page or an error, and is no MLflow server, is told in one line; nothing is written."""
+def test_a_server_that_is_not_mlflow_is_refused(status, tracking_uri, tmp_path, capsys):
+    """A web server that is not MLflow's is an error of one line, whatever it answers; nothing is written."""
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -438,8 +438,8 @@ def test_a_web_server_of_another_kind_is_told(status, tracking_uri, tmp_path, ca
     assert not (tmp_path / "optuna.log").exists()
 
 
-def test_a_report_of_what_is_not_recorded_names_what_is(tracking_uri, tmp_path, capsys):
-    """A study that the store does not hold is told with those that it does, and nothing is added."""
+def test_a_report_of_an_unrecorded_study_names_the_recorded_ones(tracking_uri, tmp_path, capsys):
+    """The error for a study that is not recorded names the recorded studies, and nothing is added."""
     (tmp_path / "study.py").write_text(study())
     (tmp_path / "other.py").write_text(study(name="'other'"))
     OptunaStore(find_study("study.py", {}), "optuna.log").open("0" * 32, {})
@@ -459,15 +459,15 @@ PARAMETERS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("parameter", "says"), PARAMETERS.values(), ids=PARAMETERS)
-def test_a_bad_parameter_of_mlflow_run_is_refused(parameter, says, tracking_uri, tmp_path):
-    """``mlflow run`` fails with the same line, its run is FAILED and has no child, no shell reads the value, and no study is made."""
+@pytest.mark.parametrize(("parameter", "message"), PARAMETERS.values(), ids=PARAMETERS)
+def test_a_bad_parameter_of_mlflow_run_is_refused(parameter, message, tracking_uri, tmp_path):
+    """``mlflow run`` fails with the same line, its run is FAILED, no shell reads the value, and no study is made."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     command = [sys.executable, "-m", "mlflow", "run", str(PROJECT), "--env-manager", "local", "-P", parameter]
-    own = {"PATH": path, "MLFLOW_TRACKING_URI": tracking_uri}
-    done = subprocess.run(command, cwd=tmp_path, env=os.environ | own, capture_output=True, text=True, check=False)
+    changes = {"PATH": path, "MLFLOW_TRACKING_URI": tracking_uri}
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | changes, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert f"error: {says}" in done.stderr
+    assert f"error: {message}" in done.stderr
     assert "Traceback" not in done.stderr
     client = MlflowClient(tracking_uri=tracking_uri)
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
@@ -486,8 +486,8 @@ exec "$0" -m pipeline search study.py --workers 1 "$@"
 @pytest.mark.parametrize(
     "flags", ["--tracking-uri sqlite:///read_only/mlflow.db --storage own.log", "--storage read_only/optuna.log"]
 )
-def test_a_read_only_file_system_is_told(flags, tracking_uri, tmp_path):
-    """A store that is there and cannot be written is told before anything starts, to root too, and the other is not made."""
+def test_a_read_only_file_system_is_refused(flags, tracking_uri, tmp_path):
+    """A store that cannot be written is refused before anything starts, also for root, and the other store is not made."""
     if not shutil.which("unshare"):
         pytest.skip("there is no unshare to mount by")
     (tmp_path / "study.py").write_text(study())
@@ -501,8 +501,8 @@ def test_a_read_only_file_system_is_told(flags, tracking_uri, tmp_path):
     assert not (tmp_path / "own.log").exists()
 
 
-def test_a_record_of_another_version_is_told(tiny_study, tmp_path, tracking_uri, capsys):
-    """A recorded declaration with a word that this version does not know is named, with what to do."""
+def test_a_record_of_another_version_is_refused(tiny_study, tmp_path, tracking_uri, capsys):
+    """The error for a recorded declaration with an unknown field names the field and the remedy."""
     assert main(["search", str(tiny_study), "--workers", "1"]) == 0
     journal = tmp_path / "optuna.log"
     journal.write_text(journal.read_text().replace('\\"question\\"', '\\"quaestio\\"'))
@@ -512,7 +512,7 @@ def test_a_record_of_another_version_is_told(tiny_study, tmp_path, tracking_uri,
 
 
 def test_a_report_of_no_trial_is_refused(tiny_study, tmp_path, tracking_uri, capsys):
-    """A study of which no trial is recorded yet has no report: that is said, and no file of one is written."""
+    """A study without a recorded trial has no report; no file is written."""
     study = find_study(str(tiny_study), {})
     run = MlflowClient(tracking_uri=tracking_uri).create_run("0")
     OptunaStore(study, str(tmp_path / "optuna.log")).open(run.info.run_id, {})
@@ -525,14 +525,14 @@ def test_a_report_of_no_trial_is_refused(tiny_study, tmp_path, tracking_uri, cap
 
 
 def test_a_report_makes_no_database(tiny_study, tmp_path, tracking_uri, capsys):
-    """A report from a database that is not there says so, and makes none."""
+    """A report from a missing database is refused, and no database is made."""
     assert main(["report", str(tiny_study), "--storage", "sqlite:///missing.db"]) == 2
     assert "no study is recorded at sqlite:///missing.db" in capsys.readouterr().err
     assert not (tmp_path / "missing.db").exists()
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "message"),
     [
         ("x" * 300, "got 300 characters; expected a name or a path"),
         ("x" * 300 + ".py", "got 303 characters; expected a name or a path"),
@@ -541,25 +541,25 @@ def test_a_report_makes_no_database(tiny_study, tmp_path, tracking_uri, capsys):
         ("pipe.py", "pipe.py: is no regular file"),
     ],
 )
-def test_what_is_no_study_file_is_told(name, says, tmp_path, monkeypatch, capsys):
-    """A name that is too long, a folder and a pipe are named for what they are, with exit code 2."""
+def test_what_is_no_study_file_is_refused(name, message, tmp_path, monkeypatch, capsys):
+    """The errors for a name that is too long, a folder and a pipe say what they are."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.py").mkdir()
     os.mkfifo(tmp_path / "pipe.py")
     assert main(["search", name]) == 2
-    assert says in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_an_experiment_name_too_long_for_mlflow_is_refused(tiny_study, tmp_path, tracking_uri, monkeypatch, capsys):
-    """It is refused before Optuna's store is made."""
+    """An experiment name that is too long is refused before Optuna's store is made."""
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "x" * 1000)
     assert main(["search", str(tiny_study)]) == 2
     assert "MLFLOW_EXPERIMENT_NAME: got 1,000 characters; MLflow takes 500" in capsys.readouterr().err
     assert not (tmp_path / "optuna.log").exists()
 
 
-def test_an_experiment_id_that_is_not_there_is_refused(tiny_study, tmp_path, tracking_uri, monkeypatch, capsys):
-    """It is refused in one line, and before Optuna's store is made."""
+def test_an_unknown_experiment_id_is_refused(tiny_study, tmp_path, tracking_uri, monkeypatch, capsys):
+    """An unknown experiment id is an error of one line, before Optuna's store is made."""
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "4711")
     assert main(["search", str(tiny_study)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -567,8 +567,8 @@ def test_an_experiment_id_that_is_not_there_is_refused(tiny_study, tmp_path, tra
     assert not (tmp_path / "optuna.log").exists()
 
 
-def test_a_network_file_system_is_warned_of(tiny_study, tmp_path, tracking_uri, monkeypatch, capsys):
-    """Stores on NFS are used, with a warning that names the file and the kind; a disk within it has none."""
+def test_stores_on_a_network_file_system_get_a_warning(tiny_study, tmp_path, tracking_uri, monkeypatch, capsys):
+    """Stores on NFS get a warning that names the file and the kind; a local disk mounted inside gets none."""
     table = tmp_path / "mounts"
     table.write_text(f"server:/x {tmp_path.parent} nfs4 rw 0 0\nproc /proc proc rw 0 0\n")
     monkeypatch.setattr("pipeline.storage.mounts.MOUNTS", table)
@@ -580,7 +580,7 @@ def test_a_network_file_system_is_warned_of(tiny_study, tmp_path, tracking_uri, 
 
 
 @pytest.mark.parametrize(
-    ("command", "says"),
+    ("command", "message"),
     [
         ("search study.py --workers 0", "expected a whole number of at least 1"),
         ("search study.py --trials " + "9" * 30, "got '99999999999999999999...'"),
@@ -595,30 +595,30 @@ def test_a_network_file_system_is_warned_of(tiny_study, tmp_path, tracking_uri, 
         ("refine study.py --run maybe", "expected true or false"),
     ],
 )
-def test_a_bad_flag_is_refused(command, says, tmp_path, monkeypatch, capsys):
-    """A flag whose value cannot be meant is named in one line, with exit code 2, and nothing is written."""
+def test_a_bad_flag_is_refused(command, message, tmp_path, monkeypatch, capsys):
+    """A wrong value of a flag is an error of one line with exit code 2, and nothing is written."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "study.py").write_text(study())
     try:
         code = main(command.split())
     except SystemExit as left:
         code = left.code
-    said = capsys.readouterr()
-    assert (code, said.out, said.err.count("\n")) == (2, "", 1)
-    assert says in said.err
+    printed = capsys.readouterr()
+    assert (code, printed.out, printed.err.count("\n")) == (2, "", 1)
+    assert message in printed.err
     assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] == ["study.py"]
 
 
 def test_an_empty_database_is_a_new_one(tiny_study, tmp_path, tracking_uri):
-    """A file of no bytes, as ``touch`` makes it, is taken for a database that is to be made."""
+    """An empty file, as ``touch`` makes it, becomes a new database."""
     (tmp_path / "o.db").touch()
     command = ["search", str(tiny_study), "--workers", "1", "--blocks", "1", "--storage", "sqlite:///o.db"]
     assert main(command) == 0
     assert (tmp_path / "o.db").stat().st_size > 0
 
 
-def test_arms_may_differ_in_case_alone(tiny_study, tmp_path, tracking_uri):
-    """Arms ``a`` and ``A`` are two, each with its own trials in both stores."""
+def test_arms_may_differ_in_case_only(tiny_study, tmp_path, tracking_uri):
+    """Arms ``a`` and ``A`` are two arms, each with its trials in both stores."""
     tiny_study.write_text(
         tiny_study.read_text().replace(
             '(Arm("random"), Arm("shifted_grid"), Arm("grid"))', '(Arm("a", "random"), Arm("A", "sobol"))'

@@ -1,4 +1,4 @@
-"""The command line: what users type, what they see, and what a mistake costs them."""
+"""The command line: its messages and its exit codes."""
 
 import errno
 import os
@@ -12,17 +12,17 @@ import pytest
 from pipeline.cli.main import main
 
 
-def command(*words, **options):
-    """The command line in a process of its own, as users start it."""
+def command(*arguments, **options):
+    """Run the command line in a new process, as users start it."""
     return subprocess.run(
-        [sys.executable, "-m", "pipeline", *words], capture_output=True, text=True, check=False, **options
+        [sys.executable, "-m", "pipeline", *arguments], capture_output=True, text=True, check=False, **options
     )
 
 
-def complaint(words, capsys):
-    """The one line that a mistake gets, with the exit code of a user's mistake."""
+def error_line(arguments, capsys):
+    """Return the one line on standard error; the exit code must be that of a user's mistake."""
     try:
-        code = main(words)
+        code = main(arguments)
     except SystemExit as leave:
         code = leave.code
     assert code == 2
@@ -31,7 +31,7 @@ def complaint(words, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("arguments", "message"),
     [
         (["search", "random_vs_gird"], "unknown study 'random_vs_gird'. Did you mean random_vs_grid?"),
         (["search", "missing.py"], "study file not found: missing.py"),
@@ -72,36 +72,43 @@ def complaint(words, capsys):
         (["report", "random_vs_grid"], "no study is recorded at"),
     ],
 )
-def test_a_mistake_gets_one_line_and_writes_nothing(words, says, tmp_path, monkeypatch, capsys):
-    """A user's mistake is named in one line on standard error, with exit code 2, and leaves the folder empty."""
+def test_a_mistake_gets_one_line_and_writes_nothing(arguments, message, tmp_path, monkeypatch, capsys):
+    """A user's mistake is one line on standard error, with exit code 2, and leaves the folder empty."""
     monkeypatch.chdir(tmp_path)
-    line = complaint(words, capsys)
+    line = error_line(arguments, capsys)
     assert line.startswith("error: ")
-    assert says in line
+    assert message in line
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unreachable_server_is_named_at_once(tmp_path, monkeypatch, capsys):
-    """A tracking server that does not answer is told in one line without the password, and nothing is written."""
+    """A tracking server that does not answer is an error of one line without the password, and nothing is written."""
     monkeypatch.chdir(tmp_path)
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"http://user:secret@127.0.0.1:{unused.getsockname()[1]}"
-    line = complaint(["run", "random_vs_grid", "--tracking-uri", address], capsys)
+    line = error_line(["run", "random_vs_grid", "--tracking-uri", address], capsys)
     assert "no MLflow server answers at http://user:***@127.0.0.1" in line
     assert list(tmp_path.iterdir()) == []
 
 
 def test_one_database_for_both_stores_is_refused(tmp_path, monkeypatch, capsys):
-    """MLflow and Optuna each need a database of their own; the same file, however written, is refused."""
+    """MLflow and Optuna need two databases; the same file is refused, even if it is written in two ways."""
     monkeypatch.chdir(tmp_path)
-    words = ["run", "random_vs_grid", "--tracking-uri", "sqlite:///one.db", "--storage", f"sqlite:///{tmp_path}/one.db"]
-    assert "each needs a database of its own" in complaint(words, capsys)
+    arguments = [
+        "run",
+        "random_vs_grid",
+        "--tracking-uri",
+        "sqlite:///one.db",
+        "--storage",
+        f"sqlite:///{tmp_path}/one.db",
+    ]
+    assert "each needs a database of its own" in error_line(arguments, capsys)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("source", "says"),
+    ("source", "message"),
     [
         ("", "must end in STUDY = Study(...)"),
         ("STUDY = 3", "must end in STUDY = Study(...); got int"),
@@ -123,22 +130,22 @@ def test_one_database_for_both_stores_is_refused(tmp_path, monkeypatch, capsys):
         ("exit(3)", "study.py:1: it left with 3; a study only declares"),
     ],
 )
-def test_a_faulty_study_file_is_named_with_its_line(source, says, tmp_path, monkeypatch, capsys):
-    """A study file that declares nothing, or something wrong, is refused with the file, the line and the value."""
+def test_a_faulty_study_file_is_named_with_its_line(source, message, tmp_path, monkeypatch, capsys):
+    """A study file that declares nothing, or a wrong value, is refused with the file, the line and the value."""
     (tmp_path / "study.py").write_text(source)
     monkeypatch.chdir(tmp_path)
-    assert says in complaint(["search", "study.py"], capsys)
+    assert message in error_line(["search", "study.py"], capsys)
     assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] == ["study.py"]
 
 
 def test_the_module_runs_as_a_command(tmp_path):
-    """``python -m pipeline`` is the command line, exit code and all."""
+    """``python -m pipeline`` is the command line, with its exit codes."""
     done = command("search", "nothing", cwd=tmp_path, env={**os.environ, "COLUMNS": "80"})
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: unknown study 'nothing'. ")
 
 
-PROGRAM_ERRORS = (
+BUGS = (
     "np.zeros(2).reshape(3)",
     "list(zip([1], [], strict=True))",
     "(arm,) = ()",
@@ -146,9 +153,9 @@ PROGRAM_ERRORS = (
 )
 
 
-@pytest.mark.parametrize("fault", PROGRAM_ERRORS)
-def test_an_error_of_the_program_is_not_called_the_users(fault, tmp_path):
-    """A ``ValueError`` of NumPy or the interpreter in pipeline code gets a traceback and exit code 1."""
+@pytest.mark.parametrize("fault", BUGS)
+def test_a_bug_shows_a_traceback(fault, tmp_path):
+    """A ``ValueError`` of NumPy or Python inside the pipeline is no user error: a traceback and exit code 1."""
     (tmp_path / "faulty.py").write_text(
         f"""import numpy as np
 import pipeline.commands.ui as ui
@@ -164,10 +171,10 @@ sys.exit(main(["ui"]))
     assert "ValueError: " in done.stderr.splitlines()[-1]
 
 
-def test_a_mistake_of_the_user_is_told_in_a_line(tmp_path, monkeypatch, capsys):
-    """What is raised on purpose has one line and exit code 2, from the same place."""
+def test_a_user_error_is_one_line(tmp_path, monkeypatch, capsys):
+    """A ``UserError`` from the same function is one line, with exit code 2."""
     monkeypatch.chdir(tmp_path)
-    assert "nothing is recorded" in complaint(["ui"], capsys)
+    assert "nothing is recorded" in error_line(["ui"], capsys)
 
 
 @pytest.mark.parametrize(
@@ -178,8 +185,8 @@ def test_a_mistake_of_the_user_is_told_in_a_line(tmp_path, monkeypatch, capsys):
         OSError(12, "Cannot allocate memory"),
     ],
 )
-def test_too_little_memory_is_told_in_a_line(error, monkeypatch, capsys):
-    """Memory that cannot be had, for arrays or for libraries, is a failed job and no bug."""
+def test_too_little_memory_is_one_line(error, monkeypatch, capsys):
+    """Too little memory, for arrays or for libraries, is a failed job and not a bug."""
 
     def fail(*_):
         raise error
@@ -190,8 +197,8 @@ def test_too_little_memory_is_told_in_a_line(error, monkeypatch, capsys):
     assert line.startswith("error: there is too little memory")
 
 
-def test_a_terminal_that_is_closed_stops_the_job(monkeypatch, capsys):
-    """Output that fails after SIGHUP is the stop that it was, and its exit code is that of the signal."""
+def test_a_closed_terminal_stops_the_job(monkeypatch, capsys):
+    """Output that fails after SIGHUP counts as the stop, with the exit code of the signal."""
 
     def hang_up(*_):
         try:

@@ -5,8 +5,8 @@ from mlflow import MlflowClient
 from pipeline.cli.main import main
 
 
-def test_a_failed_check_stops_the_job(tiny_study, tmp_path, tracking_uri, capsys):
-    """A network that cannot learn ends the job with exit code 1 and the reason, its run FAILED, before any trial is spent."""
+def test_a_failed_check_stops_the_run(tiny_study, tmp_path, tracking_uri, capsys):
+    """A network that cannot learn ends ``run`` with exit code 1 and the reason; its MLflow run is FAILED and has no trial."""
     source = tiny_study.read_text().replace("import Arm,", "import Arm, HyperParams,")
     tiny_study.write_text(source.replace("    blocks=2,", '    blocks=2,\n    fixed=HyperParams(init="zeros"),'))
     assert main(["run", str(tiny_study)]) == 1

@@ -1,4 +1,4 @@
-"""From coarse to fine as a verb: what is shown, what is run, and how the stages are tied together."""
+"""The verb ``refine``: the stage that it shows, the stage that it runs, and the links between stages."""
 
 import json
 import signal
@@ -30,7 +30,7 @@ STUDY = Study(
 
 @pytest.fixture
 def staged(tracking_uri, tmp_path):
-    """The path of a study of two stages, the first of which is searched."""
+    """Return the path of a study of two stages, the first of which is searched."""
     path = tmp_path / "staged.py"
     path.write_text(STAGED)
     assert main(["search", str(path), "--workers", "1"]) == 0
@@ -38,22 +38,22 @@ def staged(tracking_uri, tmp_path):
 
 
 def test_a_stage_is_proposed_as_a_declaration(staged, tmp_path, capsys):
-    """With its reasons; as a file of its own it declares what would be run. Nothing is recorded."""
+    """The reasons and a study file are printed; the file declares the stage, and nothing is recorded."""
     before = OptunaStore(find_study(str(staged), {}), "optuna.log").study_names
     capsys.readouterr()
     assert main(["refine", str(staged)]) == 0
-    said = capsys.readouterr().out
-    assert "so on to 0.001 to 10" in said
+    output = capsys.readouterr().out
+    assert "so on to 0.001 to 10" in output
     pasted = tmp_path / "pasted.py"
-    pasted.write_text(said[said.index("from pipeline import") :])
+    pasted.write_text(output[output.index("from pipeline import") :])
     fine = find_study(str(pasted), {})
     assert (fine.name, fine.config.epochs, fine.trials, fine.stages) == ("staged.stage2", 2, 5, ())
     assert fine.space["learning_rate"].low == pytest.approx(1e-3)
     assert OptunaStore(find_study(str(staged), {}), "optuna.log").study_names == before == ["staged"]
 
 
-def test_a_stage_is_run_and_tied_to_the_one_before(staged, tracking_uri):
-    """Its MLflow run has a tag, and each of its Optuna studies an attribute, that name the run of the stage before."""
+def test_a_stage_is_run_and_linked_to_the_one_before(staged, tracking_uri):
+    """A tag of its MLflow run and an attribute of its Optuna studies name the run of the stage before."""
     assert main(["refine", str(staged), "--run", "--workers", "1"]) == 0
     client = MlflowClient(tracking_uri=tracking_uri)
     parents = client.search_runs([e.experiment_id for e in client.search_experiments()], "tags.kind = 'study'")
@@ -69,8 +69,8 @@ def test_a_stage_is_run_and_tied_to_the_one_before(staged, tracking_uri):
     assert sum(value for key, value in fine.data.metrics.items() if key.startswith("health/")) == 5
 
 
-def test_a_stage_that_was_stopped_goes_on(staged, tracking_uri, monkeypatch):
-    """The same command proposes the same stage again, and trains what is missing of it: the planned set, once each."""
+def test_a_stopped_stage_is_resumed(staged, tracking_uri, monkeypatch):
+    """The same command proposes the same stage and trains its missing trials, so that each planned trial is recorded once."""
     add, added = OptunaStore.add, []
 
     def stopped_at_the_third(optuna_store, trial, run_id):
@@ -94,13 +94,13 @@ def test_a_stage_that_was_stopped_goes_on(staged, tracking_uri, monkeypatch):
 
 
 def test_refining_what_is_not_recorded_is_refused(tiny_study, capsys):
-    """The user is told, in a line, and nothing is made."""
+    """A study that is not recorded is a user error."""
     assert main(["refine", str(tiny_study)]) == 2
     assert "run one first" in capsys.readouterr().err
 
 
-def test_any_study_is_declared_in_words(tmp_path):
-    """The text that declares a study, read back, is the study: the default one, whole."""
+def test_a_study_is_written_as_a_file(tmp_path):
+    """The source that declares the default study is loaded as the same study."""
     path = tmp_path / "again.py"
     path.write_text(declaration(STUDY))
     assert json.dumps(find_study(str(path), {}).to_json()) == json.dumps(STUDY.to_json())

@@ -7,7 +7,7 @@ from pipeline.cli.main import main
 
 @pytest.mark.slow
 def test_report_can_be_made_again(tiny_study, tmp_path, tracking_uri):
-    """The report of recorded trials is the same, byte for byte, when it is made again."""
+    """The report of recorded trials has the same bytes when it is written again."""
     assert main(["run", str(tiny_study), "--workers", "1"]) == 0
     folder = tmp_path / "reports" / "tiny"
     first = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

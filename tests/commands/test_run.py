@@ -6,7 +6,7 @@ from pipeline.cli.main import main
 
 
 def test_run_checks_searches_and_reports(tiny_study, tmp_path, tracking_uri, capsys):
-    """The main job says what it does in order, and ends with the page and the commands that open the two user interfaces."""
+    """``run`` prints its phases in order, then the page and the commands that open the two user interfaces."""
     assert main(["run", str(tiny_study), "--workers", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     starts = [line.split(":")[0] for line in lines if line and not line.startswith(" ")]
@@ -19,7 +19,7 @@ def test_run_checks_searches_and_reports(tiny_study, tmp_path, tracking_uri, cap
 
 
 def test_run_belongs_to_the_run_that_mlflow_opened(tiny_study, tmp_path, tracking_uri, monkeypatch):
-    """Under ``mlflow run`` the trials are children of its run, which carries the report; a second one only points there."""
+    """Under ``mlflow run`` the trials are children of its run, which has the report; a second such run only links to it."""
     client = MlflowClient(tracking_uri=tracking_uri)
     opened = [client.create_run("0").info.run_id for _ in range(2)]
     for run_id, verb in zip(opened, ("run", "search"), strict=True):

@@ -9,7 +9,7 @@ from pipeline.cli.main import main
 
 
 def test_train_records_one_configuration(tracking_uri, tmp_path, capsys):
-    """``train`` records what was given, below a run of its own, and counts on when it is called again."""
+    """Each call records the given values under its own run; trials are numbered from call to call."""
     for rate in ("0.3", "0.5"):
         assert (
             main(["train", "random_vs_grid", "--learning-rate", rate, "--activation", "sigmoid", "--epochs", "2"]) == 0
@@ -28,7 +28,7 @@ def test_train_records_one_configuration(tracking_uri, tmp_path, capsys):
 
 
 def test_train_takes_a_study_that_searches_an_architecture(tracking_uri, tmp_path, capsys):
-    """Hidden sizes, which such a study writes as text, are recorded in the words of a choice."""
+    """Hidden sizes are recorded as text, as the study writes its choices."""
     (tmp_path / "wide.py").write_text(
         "from pipeline.study.spec import Arm, Categorical, Float, SearchSpace, Study\n"
         "STUDY = Study(name='wide', question='How wide?', dataset='digits', arms=(Arm('random'),), blocks=2, trials=2,\n"
@@ -42,8 +42,8 @@ def test_train_takes_a_study_that_searches_an_architecture(tracking_uri, tmp_pat
 
 
 def test_a_trial_that_diverges_is_recorded_and_not_drawn(tracking_uri, capsys):
-    """``train`` at a rate without hope succeeds, says what happened, and has no network to draw."""
+    """A trial that diverges is recorded with its diagnosis, and has no pictures."""
     assert main(["train", "random_vs_grid", "--learning-rate", "1e6", "--epochs", "2"]) == 0
-    said = capsys.readouterr().out
-    assert "diagnosis: diverged" in said
-    assert "pictures" not in said
+    output = capsys.readouterr().out
+    assert "diagnosis: diverged" in output
+    assert "pictures" not in output

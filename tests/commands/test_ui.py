@@ -1,4 +1,4 @@
-"""``babysit ui``: both user interfaces on a study's stores, for this machine alone, and nothing left when they are stopped."""
+"""The verb ``ui``: both interfaces on the stores, for this machine only, and no process left when they are stopped."""
 
 import http.client
 import json
@@ -26,7 +26,7 @@ from pipeline.study.loading import find_study
 
 
 def ask(address, path, *, method="GET", body=None, **headers):
-    """The status of a request, and its answer."""
+    """Return the status of a request, and its answer."""
     with closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)) as connection:
         connection.request(method, path, body=body, headers={name.replace("_", "-"): v for name, v in headers.items()})
         answer = connection.getresponse()
@@ -34,27 +34,27 @@ def ask(address, path, *, method="GET", body=None, **headers):
 
 
 def group_of(process_group):
-    """The processes of a group that have not ended, by what /proc says."""
-    found = []
+    """Return the running processes of a process group, from /proc."""
+    running = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, _, group = stat.read_text().rpartition(") ")[2].split()[:3]
         except OSError:
             continue
-        found += [stat.parent.name] if int(group) == process_group and state != "Z" else []
-    return found
+        running += [stat.parent.name] if int(group) == process_group and state != "Z" else []
+    return running
 
 
 @pytest.fixture
 def recorded(tiny_study, tmp_path):
-    """The stores of a study whose trials are recorded."""
+    """Return the stores of a study whose trials are recorded."""
     assert main(["search", str(tiny_study), "--workers", "1"]) == 0
     return Stores(f"sqlite:///{tmp_path}/mlflow.db", str(tmp_path / "optuna.log"), tmp_path)
 
 
 @pytest.fixture
 def storage(tmp_path):
-    """Optuna's record of three arms in two blocks, without trials."""
+    """Return the Optuna storage of three arms in two blocks, without trials."""
     study = find_study("random_vs_grid", {"blocks": 2})
     OptunaStore(study, str(tmp_path / "optuna.log")).open("0" * 32, {})
     return str(tmp_path / "optuna.log")
@@ -62,7 +62,7 @@ def storage(tmp_path):
 
 @pytest.mark.parametrize("missing", ["mlflow.db", "optuna.log"])
 def test_a_missing_store_is_named_and_not_made(missing, tmp_path, monkeypatch, capsys):
-    """Where nothing is recorded yet, one line says which file is missing and what to do, and no empty store is made."""
+    """One line names the missing file and the remedy, and no empty store is made."""
     monkeypatch.chdir(tmp_path)
     other = {"mlflow.db": "optuna.log", "optuna.log": "mlflow.db"}[missing]
     (tmp_path / other).touch()
@@ -72,13 +72,13 @@ def test_a_missing_store_is_named_and_not_made(missing, tmp_path, monkeypatch, c
     assert [path.name for path in tmp_path.iterdir()] == [other]
 
 
-def test_stores_on_servers_are_not_looked_for_on_the_disk(tmp_path):
-    """A tracking server and a database server are no files that could be missing."""
+def test_stores_on_servers_are_no_files(tmp_path):
+    """A tracking server and a database server have no file that could be missing."""
     check_recorded(Stores("http://127.0.0.1:5000", "postgresql://user@host/db", tmp_path))
 
 
 def test_the_dashboard_shows_the_study_to_its_own_address_alone(storage):
-    """It lists the arms' studies in order; a foreign name or a foreign page's request is refused, and changes nothing."""
+    """It lists the arms' studies; a request under a foreign host name or from a foreign page is refused."""
     with optuna_dashboard(storage) as address:
         status, body = ask(address, "/api/studies")
         names = [study["study_name"] for study in json.loads(body)["study_summaries"]]
@@ -98,7 +98,7 @@ def test_the_dashboard_shows_the_study_to_its_own_address_alone(storage):
 
 
 def test_the_guard_lets_its_own_page_write():
-    """A request of the dashboard's own page, by either name of this machine, reaches the application."""
+    """A request of the dashboard's page, by either name of this machine, reaches the application."""
     reached = []
     guard = Guard(lambda environ, _: reached.append(environ["HTTP_HOST"]) or [], 8080)
     for host in ("127.0.0.1:8080", "localhost:8080"):
@@ -107,7 +107,7 @@ def test_the_guard_lets_its_own_page_write():
 
 
 def test_another_port_is_taken_where_one_is_in_use(storage):
-    """Two dashboards stand side by side, and each address is of this machine alone."""
+    """Two dashboards run at once, and both addresses are of this machine."""
     with optuna_dashboard(storage) as first, optuna_dashboard(storage) as second:
         assert first != second
         assert urlsplit(first).hostname == urlsplit(second).hostname == HOST
@@ -116,26 +116,26 @@ def test_another_port_is_taken_where_one_is_in_use(storage):
 
 
 def test_a_server_that_ends_at_once_is_told_with_its_last_words(tmp_path):
-    """What a server said before it ended is the reason that is given, without a password."""
+    """The last line of a server's log is the reason in the error, without a password."""
     with (tmp_path / "log").open("w+b") as log:
-        words = "import sys; sys.exit('cannot open sqlite://user:secret@host')"
-        process = subprocess.Popen([sys.executable, "-c", words], stderr=log)
+        source = "import sys; sys.exit('cannot open sqlite://user:secret@host')"
+        process = subprocess.Popen([sys.executable, "-c", source], stderr=log)
         with pytest.raises(Failed, match=r"did not start: cannot open sqlite://user:\*\*\*@host"):
             await_answer(f"http://{HOST}:{free_port(0)}", "a-name.localhost", process, log)
 
 
 def test_the_answer_of_another_server_is_not_taken_for_its_own(storage, tmp_path):
-    """Where somebody else has got the port, a server that cannot start is not thought to be up."""
+    """If another program has the port, its answer does not count as the start of the server."""
     with optuna_dashboard(storage) as taken, (tmp_path / "log").open("w+b") as log:
         assert ask(taken, "/dashboard")[0] == 200
-        words = "import sys, time; time.sleep(1); sys.exit('address in use')"
-        process = subprocess.Popen([sys.executable, "-c", words], stderr=log)
+        source = "import sys, time; time.sleep(1); sys.exit('address in use')"
+        process = subprocess.Popen([sys.executable, "-c", source], stderr=log)
         with pytest.raises(Failed, match="address in use"):
             await_answer(taken, "a-name.localhost", process, log)
 
 
-def test_a_server_that_does_not_log_to_stderr_is_made_to_end(monkeypatch):
-    """A server, and what it has started, is made to go, even one that ignores that it is asked to."""
+def test_a_server_that_ignores_sigterm_is_killed(monkeypatch):
+    """A server that ignores SIGTERM is killed, with the processes that it started."""
     monkeypatch.setattr("pipeline.commands.ui.STOP_SECONDS", 0.2)
     deaf = "import signal, subprocess, sys; signal.signal(15, signal.SIG_IGN); subprocess.Popen(['sleep', '60']); print(flush=True); signal.pause()"
     process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE, start_new_session=True)
@@ -143,48 +143,55 @@ def test_a_server_that_does_not_log_to_stderr_is_made_to_end(monkeypatch):
     assert len(group_of(process.pid)) == 2
     end(process)
     process.stdout.close()
-    looks = (group_of(process.pid) for _ in range(1000) if not time.sleep(0.01))  # it goes when the system gets to it
+    looks = (
+        group_of(process.pid) for _ in range(1000) if not time.sleep(0.01)
+    )  # the system takes a moment to remove them
     assert [] in looks
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ui_opens_both_and_leaves_nothing(recorded, tmp_path, signum):
-    """The command prints addresses that answer, with MLflow's host check on, and a link to the trials; stopped, nothing is left."""
-    words = [sys.executable, "-m", "pipeline", "ui"]
-    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    """The printed addresses answer, MLflow checks the host, the trials are linked, and no process is left after the stop."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "ui"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     lines = []
     while not lines or "Ctrl-C" not in lines[-1]:
         lines.append(process.stdout.readline())
         assert lines[-1], process.stderr.read()
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    said = "".join(lines)
-    mlflow = re.search(r"MLflow UI +(\S+)", said)[1]
-    dashboard = re.search(r"Optuna Dashboard +(\S+)", said)[1]
+    output = "".join(lines)
+    mlflow = re.search(r"MLflow UI +(\S+)", output)[1]
+    dashboard = re.search(r"Optuna Dashboard +(\S+)", output)[1]
     assert ask(dashboard, "/api/studies")[0] == 200
     query = "/ajax-api/2.0/mlflow/experiments/search?max_results=1"
     assert ask(mlflow, query)[0] == 200
     assert ask(mlflow, query, Host="10.evil.com")[0] == 403
-    parent = re.search(rf"{mlflow}/#/experiments/\d+/runs/(\w{{32}})\?", said)[1]
-    assert f"viewStateShareKey=arms{parent[:12]}" in said
-    assert f"viewStateShareKey=best{parent[:12]}" in said
-    assert re.search(r"compare-studies\?ids=0,2,4\n", said)
+    parent = re.search(rf"{mlflow}/#/experiments/\d+/runs/(\w{{32}})\?", output)[1]
+    assert f"viewStateShareKey=arms{parent[:12]}" in output
+    assert f"viewStateShareKey=best{parent[:12]}" in output
+    assert re.search(r"compare-studies\?ids=0,2,4\n", output)
     process.send_signal(signum)
     rest, errors = process.communicate(timeout=30)
     assert (process.returncode, rest, errors) == (0, "both stopped\n", "")
     assert [group_of(int(child)) for child in children] == [[]]
 
 
-def test_a_port_that_is_wanted_is_given_or_refused(storage, tmp_path, monkeypatch, capsys):
-    """The dashboard stands at the port that is asked for; one that is taken is told in a line, with exit code 2."""
+def test_a_wanted_port_is_used_or_refused(storage, tmp_path, monkeypatch, capsys):
+    """The dashboard is at the wanted port; a port that is taken is an error of one line, with exit code 2."""
     monkeypatch.chdir(tmp_path)
     port = free_port(0)
     with optuna_dashboard(storage, port) as address:
         assert urlsplit(address).port == port
         Path("mlflow.db").touch()
         line = f"error: --port: {port} is taken, or not allowed to this user. Give another, or leave it out\n"
-        for asked in (port - 1, port):  # the dashboard's, and MLflow UI's
-            assert main(["ui", "--port", str(asked), "--storage", storage]) == 2
+        for wanted in (port - 1, port):  # the port is that of the dashboard, then that of MLflow UI
+            assert main(["ui", "--port", str(wanted), "--storage", storage]) == 2
             assert capsys.readouterr().err == line
     with pytest.raises(SystemExit, match="2"):
         main(["ui", "--port", "65535"])
@@ -193,9 +200,14 @@ def test_a_port_that_is_wanted_is_given_or_refused(storage, tmp_path, monkeypatc
 
 @pytest.mark.slow
 def test_the_servers_end_with_a_command_that_is_killed(recorded, tmp_path):
-    """Where the command is killed, its pipe is closed and MLflow's server with all of its processes has ended."""
-    words = [sys.executable, "-m", "pipeline", "ui"]
-    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    """MLflow's server and all of its processes end with a command that is killed."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "ui"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     lines = iter(process.stdout.readline, "Ctrl-C stops both.\n")
     address = re.search(r"MLflow UI +(\S+)", "".join(lines))[1]
     (server,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -209,17 +221,17 @@ def test_the_servers_end_with_a_command_that_is_killed(recorded, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_that_start_at_once_have_an_address_each(recorded, monkeypatch):
-    """Servers that all think the same port free stand side by side, each on the port of which it speaks."""
+def test_two_servers_that_start_at_once_have_two_addresses(recorded, monkeypatch):
+    """Two servers that find the same port free both run, each at the address that it reports."""
     port = free_port(0)
     monkeypatch.setattr("pipeline.commands.ui.MLFLOW_PORT", port)
     opened = []
     with ExitStack() as stack:
 
-        def one():
+        def start():
             opened.append(stack.enter_context(mlflow_ui(recorded.tracking, Interrupts())))
 
-        threads = [threading.Thread(target=one) for _ in range(2)]
+        threads = [threading.Thread(target=start) for _ in range(2)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -231,22 +243,22 @@ def test_two_that_start_at_once_have_an_address_each(recorded, monkeypatch):
         assert [ask(address, "/health")[0] for address in (first, second)] == [200, 200]
 
 
-def test_show_waits_for_no_server_of_its_own(storage, tmp_path, monkeypatch):
-    """With a tracking server that already runs none is started, and a signal ends the wait."""
+def test_show_starts_no_second_tracking_server(storage, tmp_path, monkeypatch):
+    """No server is started where a tracking server already runs, and a signal ends the wait."""
     from pipeline.commands import ui
 
-    said = []
+    lines = []
     monkeypatch.setattr(ui, "directions", lambda _, opened: [opened.mlflow, opened.dashboard, opened.process])
     monkeypatch.setattr(ui.time, "sleep", lambda _: os.kill(os.getpid(), signal.SIGTERM))
     server = Stores("http://user:secret@tracking:5000/", storage, tmp_path)
     with Interrupts().handled() as interrupts:
-        ui.show(server, said.append, interrupts)
-    assert said[0] == "http://user:***@tracking:5000"
-    assert said[2:] == [None, "both stopped"]
+        ui.show(server, lines.append, interrupts)
+    assert lines[0] == "http://user:***@tracking:5000"
+    assert lines[2:] == [None, "both stopped"]
 
 
 def test_each_study_has_a_note(storage):
-    """The dashboard finds a note on the study of every arm and block: the question, the arm, the block, the MLflow run."""
+    """The study of each arm and block has a note: the question, the arm, the block, the MLflow run."""
     import optuna
     from optuna_dashboard import get_note
 
