@@ -55,7 +55,7 @@ def babysit(workers: int, blocks: int) -> dict[str, float]:
 def timed_run(workers: int, blocks: int) -> None:
     """Do what the command does with a stopwatch on its parts, and print the readings as the last line."""
     from pipeline.cli.main import main as cli
-    from pipeline.commands import report, run
+    from pipeline.commands import report, run, search
     from pipeline.storage.optuna_store import OptunaStore
     from pipeline.tracking import Tracker
 
@@ -79,7 +79,7 @@ def timed_run(workers: int, blocks: int) -> None:
 
         return wrapper
 
-    for part, module in zip(PARTS, (run, run, report), strict=True):
+    for part, module in zip(PARTS, (run, search, report), strict=True):
         setattr(module, part, timed(part, getattr(module, part)))
     Tracker.record = timed("record", Tracker.record)
     OptunaStore.add_all = timed("record", counted(OptunaStore.add_all))

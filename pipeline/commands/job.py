@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from functools import cached_property
+from typing import Any
 
 from pipeline.commands import Context
 from pipeline.console.console import Console
@@ -28,35 +28,14 @@ from pipeline.trials.trial import PlannedTrial
 
 FOREIGN_SHOWN = 5
 """At most this many foreign trials are named on the console."""
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def phase(function: Callable[Concatenate[Job, P], R]) -> Callable[Concatenate[Job, P], R]:
-    """Make a function of a job print how long it took, where the console is verbose."""
-
-    @wraps(function)
-    def timed(job: Job, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with job.console.timed(function.__name__):
-            return function(job, *args, **kwargs)
-
-    return timed
 
 
 @dataclass
 class Job:
     """One study at work: its stores are opened when they are first used.
 
-    Parameters
-    ----------
-    declared
-        The study as its file and the flags declare it.
-    context
-        The console, the interrupts and the stores' addresses.
-    new
-        True to begin the study again under the next free name (``NAME-2``, ...).
-    links
-        Tags and attributes that tie the study to the stage before it.
+    ``declared`` is the study as its file and the flags declare it. With ``new`` it begins again under the next free name,
+    ``NAME-2`` and so on. ``links`` are tags and attributes that name the stage before it.
     """
 
     declared: Study

@@ -14,7 +14,7 @@ import pandas as pd
 
 from pipeline import __version__
 from pipeline.commands import Context
-from pipeline.commands.job import Job, phase
+from pipeline.commands.job import Job
 from pipeline.console.console import Console
 from pipeline.diagnosis.diagnose import GOOD
 from pipeline.diagnosis.summary import summary
@@ -45,7 +45,6 @@ def command(args: argparse.Namespace, context: Context) -> None:
         job.report_foreign()
 
 
-@phase
 def report(job: Job, *, keep_model: bool = True) -> None:
     """Write the report, log it to the study's run, register the best model, and print where to look."""
     study, store = job.study, job.optuna_store
@@ -55,16 +54,17 @@ def report(job: Job, *, keep_model: bool = True) -> None:
             f"study {study.name!r}: no trial of it is recorded yet; there is nothing to report. Run the search first"
         )
     records = trials.to_dict("records")
-    diagnosis = diagnose(records, study, job.console)
-    facts: dict[str, Any] = {"declarations": store.declarations, "classes": store.classes, "diagnosis": diagnosis}
-    if blas := store.blas:
-        facts["blas"] = blas
-    confirmed = pd.DataFrame(confirmation.confirmed(store))
-    _write(job, TrialsTable(trials, study, {**versions(), **facts}, confirmed))
-    job.tracker.log_metrics({f"health/{word}": count for word, count in diagnosis["health"].items()})
-    if keep_model:
-        register(job, records)
-    _print_where(job)
+    with job.console.timed("report"):
+        diagnosis = diagnose(records, study, job.console)
+        facts: dict[str, Any] = {"declarations": store.declarations, "classes": store.classes, "diagnosis": diagnosis}
+        if blas := store.blas:
+            facts["blas"] = blas
+        confirmed = pd.DataFrame(confirmation.confirmed(store))
+        _write(job, TrialsTable(trials, study, {**versions(), **facts}, confirmed))
+        job.tracker.log_metrics({f"health/{word}": count for word, count in diagnosis["health"].items()})
+        if keep_model:
+            register(job, records)
+        _print_where(job)
 
 
 def folder_of(job: Job) -> Path:

@@ -7,7 +7,7 @@ import argparse
 from pipeline.commands import Context, workers_of
 from pipeline.commands.check import check
 from pipeline.commands.job import Job
-from pipeline.commands.search import claimed, confirm, opened, search, searching_job
+from pipeline.commands.search import claimed, opened, search_and_confirm, searching_job
 from pipeline.search.engine import Engine
 from pipeline.study.loading import is_experiment
 
@@ -31,6 +31,5 @@ def run(job: Job, engine: Engine, *, keep_model: bool = True) -> None:
     with claimed(job):
         checks = check(job.study, job.console)
         with opened(job, checks):
-            search(job, engine)
-            confirm(job, engine)
+            search_and_confirm(job, engine)
             report(job, keep_model=keep_model)

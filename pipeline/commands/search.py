@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pipeline.checks.result import CheckResult, markdown_table
 from pipeline.commands import Context, given, workers_of
 from pipeline.commands.check import require
-from pipeline.commands.job import Job, phase
+from pipeline.commands.job import Job
 from pipeline.console.progress import Progress
 from pipeline.data import class_count
 from pipeline.diagnosis.plugins import load_rules
@@ -27,8 +27,7 @@ def command(args: argparse.Namespace, context: Context) -> None:
     """Search the study."""
     job = searching_job(args, context)
     with workers_of(args) as engine, claimed(job), opened(job):
-        search(job, engine)
-        confirm(job, engine)
+        search_and_confirm(job, engine)
 
 
 def searching_job(args: argparse.Namespace, context: Context) -> Job:
@@ -66,7 +65,13 @@ def opened(job: Job, checks: Sequence[CheckResult] = ()) -> Iterator[None]:
         yield
 
 
-@phase
+def search_and_confirm(job: Job, engine: Engine) -> None:
+    """Search, then confirm; a verbose console gets the time of each."""
+    for phase in (search, confirm):
+        with job.console.timed(phase.__name__):
+            phase(job, engine)
+
+
 def search(job: Job, engine: Engine) -> None:
     """Train and record the missing trials of the plan."""
     study, console, pending_trials = job.study, job.console, job.pending_trials
@@ -111,7 +116,6 @@ def _groups(job: Job, engine: Engine) -> str:
     return f"{groups}; {adaptive}" if pending_trials.trajectories else groups
 
 
-@phase
 def confirm(job: Job, engine: Engine) -> None:
     """Train the trial that each arm chose in each block again from other weights, as often as the study declares."""
     repetitions = job.study.confirm

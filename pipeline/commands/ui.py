@@ -57,23 +57,9 @@ def command(args: argparse.Namespace, context: Context) -> None:
 def show(stores: Stores, say: Callable[[str], None], interrupts: Interrupts, port: int | None = None) -> None:
     """Open both interfaces, say where they are and what to look at first, and wait for Ctrl-C or SIGTERM.
 
-    Parameters
-    ----------
-    stores
-        The stores to show.
-    say
-        Called with each line of output.
-    interrupts
-        The handler of Ctrl-C, which waits while the server is stopped.
-    port
-        The port of MLflow UI; the dashboard has the next one. None for the usual ports, or free ones.
-
-    Raises
-    ------
-    UserError
-        If a store is missing or a port is taken.
-    Failed
-        If MLflow's server does not start, or ends by itself.
+    ``say`` is called with each line of output. MLflow UI is at ``port`` and the dashboard at the next one; without it,
+    both are at the usual ports or free ones. Raises :class:`UserError` if a store is missing or a port is taken, and
+    :class:`Failed` if MLflow's server does not start, or ends by itself.
     """
     check_recorded(stores)
     with suppress(Stopped), interfaces(stores, interrupts, port) as opened:

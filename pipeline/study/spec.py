@@ -216,12 +216,10 @@ class Study:
         kinds = {"question": str, "dataset": str, "space": SearchSpace, "fixed": HyperParams, "config": TrainConfig}
         for name, kind in kinds.items():
             check_kind(name, getattr(self, name), kind)
-        check_kind("arms", self.arms, tuple)
-        for arm in self.arms:
-            check_kind("arms", arm, Arm)
-        check_kind("stages", self.stages, tuple)
-        for stage in self.stages:
-            check_kind("stages", stage, Stage)
+        for name, kind in (("arms", Arm), ("stages", Stage)):
+            check_kind(name, getattr(self, name), tuple)
+            for item in getattr(self, name):
+                check_kind(name, item, kind)
         if self.pruner is not None:
             check_kind("pruner", self.pruner, Pruner)
 
