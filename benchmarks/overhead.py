@@ -54,7 +54,7 @@ def babysit(workers: int, blocks: int) -> dict[str, float]:
 
 def timed_run(workers: int, blocks: int) -> None:
     """Do what the command does with a stopwatch on its parts, and print the readings as the last line."""
-    from pipeline.cli.main import main as cli
+    from pipeline.cli import main as cli
     from pipeline.commands import report, run, search
     from pipeline.storage.optuna_store import OptunaStore
     from pipeline.tracking import Tracker

@@ -58,7 +58,7 @@ def measure(trials: int, epochs: int, workers: int) -> Reading:
 
 def search(workers: int) -> None:
     """Search the study of this folder, and print the readings as the last line."""
-    from pipeline.cli.main import main as cli
+    from pipeline.cli import main as cli
     from pipeline.commands import search as verb
     from pipeline.commands.job import Job
 
