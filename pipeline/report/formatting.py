@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from pipeline.report.intervals import Interval
 from pipeline.study.spec import Arm
+
+if TYPE_CHECKING:  # intervals loads SciPy's statistics, which a job without a report does not need
+    from pipeline.report.intervals import Interval
 
 TITLES = {
     "random": "random search",
@@ -100,3 +103,11 @@ def listed(items: Sequence[str]) -> str:
 def count(n: int, noun: str) -> str:
     """``1 block``, ``10 blocks``, ``3,240 trials``."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def markdown_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table in Markdown, in which a bar inside a cell is escaped."""
+    columns = list(columns)
+    cells = ([cell.replace("|", "\\|") for cell in row] for row in (columns, *rows))
+    lines = [f"| {' | '.join(row)} |" for row in cells]
+    return "\n".join([lines[0], f"|{' --- |' * len(columns)}", *lines[1:]])

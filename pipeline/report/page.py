@@ -13,13 +13,13 @@ from markupsafe import Markup
 from pipeline.report.analysis import Findings
 from pipeline.report.declaration import declared
 from pipeline.report.explore import explore_parts
-from pipeline.report.formatting import count
+from pipeline.report.formatting import count, markdown_table
 from pipeline.report.key_numbers import tiles
 from pipeline.report.overview import Overview
 from pipeline.report.sections import Section
 from pipeline.report.sentences import sentences
 
-ROWS = 40  # a longer table is shown thinned; its file has every row
+SHOWN_ROWS = 40  # a longer table is shown thinned; its file has every row
 
 
 @cache
@@ -32,7 +32,7 @@ def _template(name: str) -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(svg=Markup, cell=cell, shown=shown, texts=texts)
+    environment.filters.update(svg=Markup, cell=cell, shown=shown, texts=texts, markdown=_markdown)
     return environment.get_template(name)
 
 
@@ -94,9 +94,9 @@ def duration(seconds: float) -> str:
 
 def shown(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of a table that the page shows: all of them, or an even choice that keeps the last."""
-    if len(frame) <= ROWS:
+    if len(frame) <= SHOWN_ROWS:
         return frame
-    return frame.iloc[np.unique(np.linspace(0, len(frame) - 1, ROWS).round().astype(int))]
+    return frame.iloc[np.unique(np.linspace(0, len(frame) - 1, SHOWN_ROWS).round().astype(int))]
 
 
 def texts(frame: pd.DataFrame) -> set[str]:
@@ -112,3 +112,8 @@ def cell(value: Any) -> str:
             return "" if np.isnan(value) else "\u221e"
         return f"{value:,.0f}" if whole else f"{value:.4g}"
     return f"{value:,}" if isinstance(value, (int, np.integer)) and not isinstance(value, bool) else str(value)
+
+
+def _markdown(frame: pd.DataFrame) -> str:
+    """A table for a page in Markdown, with the cells of the page in HTML."""
+    return markdown_table(frame.columns, [map(cell, row) for row in frame.itertuples(index=False, name=None)])

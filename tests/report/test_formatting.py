@@ -8,6 +8,7 @@ from pipeline.report.formatting import (
     decimals,
     ends,
     listed,
+    markdown_table,
     number,
     p_value,
     percent,
@@ -56,3 +57,13 @@ def test_small_words():
     assert (percent(0.9649), number(-0.04, 1), point(0.005), point(0.0123)) == ("96.5%", "0.0", "0.5", "1.2")
     assert (whole(1234.0), whole(float("inf"))) == ("1,234", "\u221e")
     assert [title(arm) for arm in (Arm("random"), Arm("mine", "random"))] == ["random search", "mine"]
+
+
+def test_a_bar_in_a_cell_of_a_markdown_table_is_escaped():
+    """The header, the line below it and one line for each row; a bar does not start a new column."""
+    assert markdown_table(["result", "note"], [("ok", "x|y"), ("FAILED", "")]).splitlines() == [
+        "| result | note |",
+        "| --- | --- |",
+        "| ok | x\\|y |",
+        "| FAILED |  |",
+    ]
