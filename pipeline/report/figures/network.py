@@ -16,10 +16,10 @@ from pipeline.report.figures.plots import Lines, histograms, images, lines
 from pipeline.report.style import Plot
 from pipeline.training import Record
 
-ROWS, BINS, UNITS = 512, 40, 16
+ACTIVATION_ROWS, BINS, UNITS = 512, 40, 16
 
 
-def portrait(record: Record, data: Dataset) -> list[Plot]:
+def network_figures(record: Record, data: Dataset) -> list[Plot]:
     """The pictures of the one trial in a record, which trained on that block of data."""
     network = record.checkpoint
     pictures = [_losses(record), _accuracies(record), _update_ratios(record)]
@@ -27,7 +27,7 @@ def portrait(record: Record, data: Dataset) -> list[Plot]:
     return [*pictures, *_first_weights(network, data)]
 
 
-def save_pictures(pictures: Sequence[Plot], folder: Path) -> None:
+def save_figures(pictures: Sequence[Plot], folder: Path) -> None:
     """Write each as a PNG, which MLflow shows, with its numbers as CSV beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     for picture in pictures:
@@ -65,7 +65,7 @@ def _update_ratios(record: Record) -> Plot:
 
 def _activations(network: Network, data: Dataset) -> Plot:
     """What each hidden layer's units say to validation rows, or to training rows where none are held out."""
-    outputs = _outputs(network, (data.val if len(data.val) else data.train).inputs[:ROWS])
+    outputs = _outputs(network, (data.val if len(data.val) else data.train).inputs[:ACTIVATION_ROWS])
     low, high = min(o.min() for o in outputs), max(o.max() for o in outputs)
     edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
     counts = np.array([np.histogram(o, edges)[0] for o in outputs])

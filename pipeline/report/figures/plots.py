@@ -70,7 +70,7 @@ def histograms(name: str, title: str, counts: Mapping[str, np.ndarray], edges: n
 
 
 @styled
-def points(
+def scatter(
     name: str,
     title: str,
     panels: Mapping[str, Sequence[np.ndarray]],
@@ -115,7 +115,7 @@ def images(name: str, title: str, tiles: Mapping[str, np.ndarray], rows: Sequenc
 
 
 @styled
-def planes(
+def decision_regions(
     name: str,
     title: str,
     panels: Mapping[str, np.ndarray],

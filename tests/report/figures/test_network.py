@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.data import load_block
 from pipeline.estimator.progress import train_one
-from pipeline.report.figures.network import portrait, save_pictures
+from pipeline.report.figures.network import network_figures, save_figures
 from pipeline.study.hparams import HyperParams, TrainConfig
 
 CONFIG = TrainConfig(epochs=3)
@@ -23,7 +23,7 @@ def block():
 def drawn(block, **settings):
     """The pictures of a trial, by name, and its record."""
     record = train_one(HyperParams(learning_rate=0.1, **settings), block, CONFIG)
-    return {picture.name: picture for picture in portrait(record, block)}, record
+    return {picture.name: picture for picture in network_figures(record, block)}, record
 
 
 def test_a_portrait_shows_the_trial(block):
@@ -60,7 +60,7 @@ def test_rows_that_are_no_images_have_no_weights_as_images(shape, block):
 def test_pictures_are_written_with_their_numbers(block, tmp_path):
     """A PNG and a CSV for each."""
     pictures, record = drawn(block, hidden=(5,))
-    save_pictures(pictures.values(), tmp_path / "best")
+    save_figures(pictures.values(), tmp_path / "best")
     assert {path.name for path in (tmp_path / "best").iterdir()} == {
         f"{n}.{kind}" for n in pictures for kind in ("png", "csv")
     }
