@@ -13,7 +13,7 @@ from markupsafe import Markup
 from pipeline.report.analysis import Analysis
 from pipeline.report.explore import explore_parts
 from pipeline.report.formatting import count, markdown_table
-from pipeline.report.key_numbers import tiles
+from pipeline.report.key_numbers import key_numbers
 from pipeline.report.overview import Overview
 from pipeline.report.sections import Section
 from pipeline.report.sentences import sentences
@@ -63,7 +63,7 @@ def _context(analysis: Analysis, chapters: list[Section]) -> dict[str, Any]:
         "verdict": analysis.verdict,
         "sentences": sentences(analysis),
         "notes": analysis.notes,
-        "tiles": tiles(analysis),
+        "key_numbers": key_numbers(analysis),
         "facts": facts(analysis),
         "chapters": chapters,
     }

@@ -11,9 +11,9 @@ from synthetic import make_table
 
 from pipeline.report.analysis import Analysis
 from pipeline.report.curves import Pool
-from pipeline.report.key_numbers import tiles
+from pipeline.report.key_numbers import key_numbers
 from pipeline.report.sections import sections
-from pipeline.report.sentences import needs
+from pipeline.report.sentences import needed_clause
 from pipeline.report.targets import Target, draws, estimate_trials_needed, ladder, share_reached, visits
 from pipeline.study.spec import Arm
 
@@ -84,7 +84,7 @@ def test_single_paths_are_censored():
 )
 def test_what_is_needed_is_said(found, said):
     """A number has its interval; what was never reached is said to be so."""
-    assert needs(found) == said
+    assert needed_clause(found) == said
 
 
 def test_the_ladder_is_between_a_guess_and_the_best():
@@ -116,9 +116,9 @@ def test_part_of_a_grid_is_no_census():
     part = [replace(pool(GRID, 0, 12, block), whole=False) for block in (0, 1)]
     found = estimate_trials_needed(part, Target("hit", {0: 1.0, 1: 1.0}))
     assert (found.median, found.method) == (np.inf, "part of each grid, as draws")
-    assert needs(found) == "the textbook grid did not reach it in 24 trials"
+    assert needed_clause(found) == "the textbook grid did not reach it in 24 trials"
     assert [target.name for target in ladder(part, 0.1)][-1] == "99% of the best"
-    assert needs(needed(GRID, (0, 12))) == "the textbook grid never reaches it"
+    assert needed_clause(needed(GRID, (0, 12))) == "the textbook grid never reaches it"
 
 
 def test_a_target_is_that_of_the_pools_own_block():
@@ -144,7 +144,7 @@ def test_the_page_speaks_of_a_full_grid_only_where_there_is_one(trials, told):
 def test_an_interval_that_one_arm_alone_has_says_whose_it_is():
     """Beside an arm that never reaches the target, the other's interval would be taken for that of both."""
     found = analysis_where_one_arm_is_hopeless()
-    (speed,) = [tile for tile in tiles(found) if "even chance" in tile.caption]
+    (speed,) = [number for number in key_numbers(found) if "even chance" in number.caption]
     assert re.fullmatch(r"\d+ vs ∞", speed.value)
     assert re.fullmatch(r"95% CI \d+ to \d+ with random search", speed.detail)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from pipeline.report.comparison import Comparison
-from pipeline.report.formatting import chance, count, label, title
+from pipeline.report.formatting import count, label, probability, title
 from pipeline.report.improvement import Improvement, improvement_band
 from pipeline.report.style import INK, MUTED, Plot, canvas, finish, styled, trial_axis
 
@@ -37,6 +37,6 @@ def win_probability(comparison: Comparison, found: Improvement) -> Plot:
         "interval over blocks, the dotted line the same for validation accuracy, and at one half neither is better. "
         f"The whisker after {count(comparison.trials, 'trial')} is the interval that is quoted.",
         alt=f"After {count(comparison.trials, 'trial')} {title(comparison.first)} wins with probability "
-        f"{chance(found.interval)}.",
+        f"{probability(found.interval)}.",
         table=pd.DataFrame({"trials": found.budgets, "p": mean, "low": low, "high": high, "p_validation": promised}),
     )
