@@ -27,7 +27,7 @@ from pipeline.study.spec import Arm, Study
 
 
 @dataclass(frozen=True)
-class Findings:
+class Analysis:
     """A table and what follows from it; each part is computed when it is first read."""
 
     table: TrialsTable

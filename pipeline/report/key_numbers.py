@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.formatting import count, decimals, ends, label, listed, number, percent, points, whole
 from pipeline.report.intervals import SHARE, mean_interval
 from pipeline.report.targets import Needed
@@ -21,14 +21,14 @@ class Tile:
     detail: str
 
 
-def tiles(findings: Findings) -> list[Tile]:
+def tiles(analysis: Analysis) -> list[Tile]:
     """The tiles that this table can fill: of a comparison, or of a single arm."""
-    first = [*_difference(findings), *_chance(findings)] if findings.comparison else [_accuracy(findings)]
-    return [*first, _speed(findings)]
+    first = [*_difference(analysis), *_chance(analysis)] if analysis.comparison else [_accuracy(analysis)]
+    return [*first, _speed(analysis)]
 
 
-def _difference(findings: Findings) -> Iterator[Tile]:
-    if comparison := findings.comparison:
+def _difference(analysis: Analysis) -> Iterator[Tile]:
+    if comparison := analysis.comparison:
         size, low, high = points(comparison.evidence.interval)
         sign = "" if size.startswith("\u2212") or not float(size) else "+"
         caption = f"points of test accuracy: {label(comparison.first)} minus {label(comparison.second)}"
@@ -36,8 +36,8 @@ def _difference(findings: Findings) -> Iterator[Tile]:
         yield Tile(f"{sign}{size}", caption, f"{detail}; after {count(comparison.trials, 'trial')}")
 
 
-def _chance(findings: Findings) -> Iterator[Tile]:
-    found, comparison = findings.improvement, findings.comparison
+def _chance(analysis: Analysis) -> Iterator[Tile]:
+    found, comparison = analysis.improvement, analysis.comparison
     if found and comparison:
         p = found.interval
         places = decimals(p.high - p.low)
@@ -46,17 +46,17 @@ def _chance(findings: Findings) -> Iterator[Tile]:
         yield Tile(estimate, f"probability that {label(comparison.first)} wins, one search of each kind", detail)
 
 
-def _accuracy(findings: Findings) -> Tile:
-    curve = next(iter(findings.curves.values()))
+def _accuracy(analysis: Analysis) -> Tile:
+    curve = next(iter(analysis.curves.values()))
     size, low, high = points(mean_interval(curve.test[:, -1], within=SHARE))
     detail = ends(low, high, len(curve.blocks))
     return Tile(f"{size}%", f"test accuracy of the choice of {label(curve.arm)}", detail)
 
 
-def _speed(findings: Findings) -> Tile:
-    own = {arm.name for arm in findings.study.contrast}
-    needed = [n for n in findings.needed[findings.headline.name] if n.arm.name in own]
-    caption = f"trials for an even chance of {percent(findings.headline.value)} validation accuracy"
+def _speed(analysis: Analysis) -> Tile:
+    own = {arm.name for arm in analysis.study.contrast}
+    needed = [n for n in analysis.needed[analysis.headline.name] if n.arm.name in own]
+    caption = f"trials for an even chance of {percent(analysis.headline.value)} validation accuracy"
     return Tile(
         " vs ".join(whole(n.median) for n in needed),
         f"{caption}: {' vs '.join(label(n.arm) for n in needed)}",

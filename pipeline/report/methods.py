@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.formatting import count, listed, title
 from pipeline.report.importance import SHUFFLES
 from pipeline.report.selection import RESAMPLES
 from pipeline.study.spec import Categorical
 
 
-def methods(findings: Findings) -> Iterator[str]:
+def methods(analysis: Analysis) -> Iterator[str]:
     """The formulae, the declaration and the versions."""
-    study = findings.study
+    study = analysis.study
     yield (
         "Best after n: for trials whose order is free (random search, a grid in shuffled order), P(the i-th smallest of the "
         "M validation accuracies of a block is the best of n) = [C(cᵢ, n) - C(cᵢ₋₁, n)] / C(M, n), with cᵢ the number of "
@@ -47,18 +47,18 @@ def methods(findings: Findings) -> Iterator[str]:
         f"{listed([title(arm) for arm in study.contrast])}, {count(study.blocks, 'block')} of {count(study.trials, 'trial')} "
         f"for each arm, difference that matters {100 * study.delta:g} points, seed {study.seed}."
     )
-    if findings.confirmations:
+    if analysis.confirmations:
         yield (
             "Trained again: in each block the trial of the best validation accuracy, the first of equals, from weights whose "
             "seeds derive from the block and the repetition, and are shared by the arms; the split, the order of the "
             "minibatches and the hyperparameters are those of the trial. A block's value is the mean over its repetitions, "
             "and intervals are t-intervals over blocks."
         )
-    yield from _provenance(findings)
+    yield from _provenance(analysis)
 
 
-def _provenance(findings: Findings) -> Iterator[str]:
-    facts = dict(findings.table.provenance)
+def _provenance(analysis: Analysis) -> Iterator[str]:
+    facts = dict(analysis.table.provenance)
     versions = facts.pop("versions", None) or {key: value for key, value in facts.items() if key not in KNOWN}
     if versions:
         yield f"Versions: {', '.join(f'{name} {value}' for name, value in sorted(versions.items()))}."
@@ -70,18 +70,18 @@ def _provenance(findings: Findings) -> Iterator[str]:
 KNOWN = ("declarations", "samplers", "classes", "diagnosis", "blas")
 
 
-def limits(findings: Findings) -> Iterator[str]:
+def limits(analysis: Analysis) -> Iterator[str]:
     """What a reader must not take from this report."""
-    study = findings.study
+    study = analysis.study
     yield f"One data set ({study.dataset}): on another, the answer may be another."
     yield (
         "The blocks split the same rows in different ways, so they overlap: the intervals hold for new splits of this data "
         "set, not for new data."
     )
     yield "One search space: a narrower or wider one changes how hard it is to hit, and with it every number here."
-    if any(arm.sampler in ("grid", "shifted_grid") for arm in findings.arms):
+    if any(arm.sampler in ("grid", "shifted_grid") for arm in analysis.arms):
         yield "One resolution of the grid: with more levels, or fewer, it is another grid."
-    if any(arm.sampler == "cmaes" for arm in findings.arms) and any(
+    if any(arm.sampler == "cmaes" for arm in analysis.arms) and any(
         isinstance(d, Categorical) for d in study.space.values()
     ):
         yield "CMA-ES models numbers alone: the categorical hyperparameters were drawn at random for it."

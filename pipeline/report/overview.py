@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.formatting import capital, count, label, listed, points
 from pipeline.report.intervals import Array, Interval
 from pipeline.report.style import INK, MUTED, Plot, canvas, finish, styled
@@ -28,33 +28,33 @@ class Overview:
     plots: tuple[Plot, ...]
 
 
-def overview(named: dict[str, Findings]) -> Overview:
+def overview(named: dict[str, Analysis]) -> Overview:
     """The overview of studies, by the name that each goes by here."""
-    table = pd.DataFrame([_row(name, findings) for name, findings in named.items()])
+    table = pd.DataFrame([_row(name, analysis) for name, analysis in named.items()])
     compared = {name: found for name, found in named.items() if found.comparison}
     plots = (forest(compared),) if compared else ()
     return Overview((_tally(named), *_together(compared)), table, plots)
 
 
-def _row(name: str, findings: Findings) -> dict[str, str | float]:
-    contrast = " - ".join(arm.name for arm in findings.study.contrast)
-    row: dict[str, str | float] = {"study": name, "dataset": findings.study.dataset, "contrast": contrast}
-    row |= {"verdict": findings.verdict.label, "leader": findings.verdict.leader or ""}
-    if findings.comparison and findings.improvement:
-        seen, wins = findings.comparison.evidence, findings.improvement.interval
+def _row(name: str, analysis: Analysis) -> dict[str, str | float]:
+    contrast = " - ".join(arm.name for arm in analysis.study.contrast)
+    row: dict[str, str | float] = {"study": name, "dataset": analysis.study.dataset, "contrast": contrast}
+    row |= {"verdict": analysis.verdict.label, "leader": analysis.verdict.leader or ""}
+    if analysis.comparison and analysis.improvement:
+        seen, wins = analysis.comparison.evidence, analysis.improvement.interval
         row |= {"difference": seen.interval.estimate, "low": seen.interval.low, "high": seen.interval.high}
-        row |= {"p": seen.p, "p_win": wins.estimate, "blocks": len(findings.comparison.blocks)}
+        row |= {"p": seen.p, "p_win": wins.estimate, "blocks": len(analysis.comparison.blocks)}
     return row
 
 
-def _tally(named: dict[str, Findings]) -> str:
+def _tally(named: dict[str, Analysis]) -> str:
     """How many studies came to which verdict, in the order they first did."""
     verdicts = [(f.verdict.label, f.verdict.leader) for f in named.values()]
     said = [f"{leader + ' ' if leader else ''}{word} in {n}" for (word, leader), n in Counter(verdicts).items()]
     return capital(f"{count(len(named), 'study').replace('studys', 'studies')}: {', '.join(said)}.")
 
 
-def _together(compared: dict[str, Findings]) -> tuple[str, ...]:
+def _together(compared: dict[str, Analysis]) -> tuple[str, ...]:
     """The interquartile mean over studies, if they all compare the same two arms in blocks enough."""
     contrasts = {tuple(arm.name for arm in f.study.contrast) for f in compared.values()}
     blocks = [np.array(f.comparison.evidence.differences) for f in compared.values() if f.comparison]
@@ -86,15 +86,15 @@ def interquartile_mean(blocks: Sequence[Array]) -> Interval:
 
 
 @styled
-def forest(compared: dict[str, Findings]) -> Plot:
+def forest(compared: dict[str, Analysis]) -> Plot:
     """A row for each study: its difference and interval, and a tick at what it declared to matter."""
     figure, (ax,) = canvas(height=1.3 + 0.42 * len(compared))
     said = []
-    for row, (name, findings) in enumerate(compared.items()):
-        found = findings.comparison.evidence.interval if findings.comparison else Interval(0, 0, 0)
+    for row, (name, analysis) in enumerate(compared.items()):
+        found = analysis.comparison.evidence.interval if analysis.comparison else Interval(0, 0, 0)
         ax.plot([100 * found.low, 100 * found.high], [row, row], color=INK, linewidth=1.4)
         ax.plot([100 * found.estimate], [row], "o", color=INK, markersize=6)
-        for edge in (-100 * findings.study.delta, 100 * findings.study.delta):
+        for edge in (-100 * analysis.study.delta, 100 * analysis.study.delta):
             ax.plot([edge, edge], [row - 0.3, row + 0.3], color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)))
         size, low, high = points(found)
         said.append(f"{name} {size} ({low} to {high})")
@@ -110,5 +110,5 @@ def forest(compared: dict[str, Findings]) -> Plot:
         aid="Each dot is a study's difference after all trials, with its 95% interval; between the dashed marks a "
         "difference was declared not to matter.",
         alt=f"Differences in points with 95% intervals: {listed(said)}.",
-        table=pd.DataFrame([_row(name, findings) for name, findings in compared.items()]),
+        table=pd.DataFrame([_row(name, analysis) for name, analysis in compared.items()]),
     )

@@ -10,7 +10,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.declaration import declared
 from pipeline.report.explore import explore_parts
 from pipeline.report.formatting import count
@@ -36,15 +36,15 @@ def _template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def html_page(reports: dict[str, tuple[Findings, list[Section]]], together: Overview | None = None) -> str:
+def html_page(reports: dict[str, tuple[Analysis, list[Section]]], together: Overview | None = None) -> str:
     """``report.html`` of one study, by its name, or of several one after the other behind their overview."""
     contexts = {name: _context(*report) for name, report in reports.items()}
     return _template("page.html.j2").render(reports=contexts, overview=together)
 
 
-def markdown_page(findings: Findings, chapters: list[Section]) -> str:
+def markdown_page(analysis: Analysis, chapters: list[Section]) -> str:
     """``report.md``, which shows the figures' PNG files."""
-    return _template("page.md.j2").render(report=_context(findings, chapters))
+    return _template("page.md.j2").render(report=_context(analysis, chapters))
 
 
 def markdown_overview(together: Overview, names: list[str]) -> str:
@@ -52,27 +52,27 @@ def markdown_overview(together: Overview, names: list[str]) -> str:
     return _template("overview.md.j2").render(overview=together, names=names)
 
 
-def explore_page(findings: Findings) -> str:
+def explore_page(analysis: Analysis) -> str:
     """``explore.html``, whose figures are Optuna's."""
-    return _template("explore.html.j2").render(study=findings.study, parts=explore_parts(findings))
+    return _template("explore.html.j2").render(study=analysis.study, parts=explore_parts(analysis))
 
 
-def _context(findings: Findings, chapters: list[Section]) -> dict[str, Any]:
+def _context(analysis: Analysis, chapters: list[Section]) -> dict[str, Any]:
     return {
-        "study": findings.study,
-        "verdict": findings.verdict,
-        "sentences": sentences(findings),
-        "notes": findings.notes,
-        "tiles": tiles(findings),
-        "facts": facts(findings),
+        "study": analysis.study,
+        "verdict": analysis.verdict,
+        "sentences": sentences(analysis),
+        "notes": analysis.notes,
+        "tiles": tiles(analysis),
+        "facts": facts(analysis),
         "chapters": chapters,
     }
 
 
-def facts(findings: Findings) -> list[str]:
+def facts(analysis: Analysis) -> list[str]:
     """The line below the verdict: how much was run, on what, and when it was declared."""
-    frame, study = findings.table.frame, findings.study
-    terms = declared(findings.table)
+    frame, study = analysis.table.frame, analysis.study
+    terms = declared(analysis.table)
     return [
         count(frame["block"].nunique(), "block"),
         f"{count(study.trials, 'trial')} for each arm",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.curves import Curve
 from pipeline.report.formatting import capital, count, label
 from pipeline.report.intervals import SHARE, mean_band
@@ -17,17 +17,17 @@ from pipeline.report.style import Dash, Looks
 DIGITS = 4  # of a share of rows: finer than any figure shows
 
 
-def figures(findings: Findings) -> dict[str, str]:
+def figures(analysis: Analysis) -> dict[str, str]:
     """Each figure by its name, which is a valid HTML id."""
-    return {"best_after_n": json.dumps(best_after_n(findings), separators=(",", ":"))}
+    return {"best_after_n": json.dumps(best_after_n(analysis), separators=(",", ":"))}
 
 
-def best_after_n(findings: Findings) -> dict[str, Any]:
+def best_after_n(analysis: Analysis) -> dict[str, Any]:
     """Test accuracy of the choice after n trials: a line and a band for each arm, with its validation accuracy dotted."""
-    curves = [findings.curves[arm.name] for arm in findings.arms]
+    curves = [analysis.curves[arm.name] for arm in analysis.arms]
     blocks = count(max(len(curve.blocks) for curve in curves), "block")
     return {
-        "data": [trace for curve in curves for trace in _traces(curve, findings.looks)],
+        "data": [trace for curve in curves for trace in _traces(curve, analysis.looks)],
         "layout": {
             "title": {"text": f"Your best model after n trials: test accuracy, mean over {blocks}"},
             "xaxis": {"title": {"text": "trials"}, "type": "log", "dtick": float(np.log10(2))},

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pipeline.report import confirmation, tables
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.comparison import LEVEL
 from pipeline.report.figures import cost as paid
 from pipeline.report.figures import importance as bars
@@ -44,7 +44,7 @@ class Section:
     tables: tuple[NamedTable, ...] = ()
 
 
-def sections(findings: Findings) -> list[Section]:
+def sections(analysis: Analysis) -> list[Section]:
     """The chapters, in order, that this table of trials has something to say for; the first opens the page."""
     chapters = (
         _curve,
@@ -59,17 +59,17 @@ def sections(findings: Findings) -> list[Section]:
         _diagnosis,
         _methods,
     )
-    return [section for chapter in chapters for section in chapter(findings)]
+    return [section for chapter in chapters for section in chapter(analysis)]
 
 
-def _curve(findings: Findings) -> Iterator[Section]:
-    plot = tuning.hero(list(findings.curves.values()), findings.looks, [arm.name for arm in findings.study.contrast])
-    yield Section("curve", plot.title, tuple(_paths(findings)), (plot,))
+def _curve(analysis: Analysis) -> Iterator[Section]:
+    plot = tuning.hero(list(analysis.curves.values()), analysis.looks, [arm.name for arm in analysis.study.contrast])
+    yield Section("curve", plot.title, tuple(_paths(analysis)), (plot,))
 
 
-def _paths(findings: Findings) -> Iterator[str]:
+def _paths(analysis: Analysis) -> Iterator[str]:
     """Which lines of the first figure have no formula."""
-    if single := [title(arm) for arm in findings.arms if not arm.exchangeable]:
+    if single := [title(arm) for arm in analysis.arms if not arm.exchangeable]:
         lines, are, their = ("line", "is", "its") if len(single) == 1 else ("lines", "are each", "their")
         yield (
             f"The {lines} of {listed(single)} {are} the mean of the paths that were walked, one in each block. The order of "
@@ -78,9 +78,9 @@ def _paths(findings: Findings) -> Iterator[str]:
         )
 
 
-def _difference(findings: Findings) -> Iterator[Section]:
-    if comparison := findings.comparison:
-        plot = tuning.difference(comparison, findings.study.delta)
+def _difference(analysis: Analysis) -> Iterator[Section]:
+    if comparison := analysis.comparison:
+        plot = tuning.difference(comparison, analysis.study.delta)
         seen = comparison.evidence
         said = (
             f"After {count(comparison.trials, 'trial')}: {tables.evidence_words(seen)} Only this last difference is tested, "
@@ -96,28 +96,28 @@ def _difference(findings: Findings) -> Iterator[Section]:
         yield Section("difference", plot.title, (said, *also), (plot,))
 
 
-def _chance(findings: Findings) -> Iterator[Section]:
-    if findings.comparison and findings.improvement:
-        plot = chance.win_probability(findings.comparison, findings.improvement)
+def _chance(analysis: Analysis) -> Iterator[Section]:
+    if analysis.comparison and analysis.improvement:
+        plot = chance.win_probability(analysis.comparison, analysis.improvement)
         yield Section("chance", plot.title, plots=(plot,))
 
 
-def _targets(findings: Findings) -> Iterator[Section]:
-    plot = reach.reached(findings.pools, findings.targets, findings.looks)
-    known = "" if findings.chance is not None else " The accuracy of a guess is not known here and taken as 0."
+def _targets(analysis: Analysis) -> Iterator[Section]:
+    plot = reach.reached(analysis.pools, analysis.targets, analysis.looks)
+    known = "" if analysis.chance is not None else " The accuracy of a guess is not known here and taken as 0."
     ladder = (
         "The targets are set by one rule for all arms: the accuracy of a guess plus 90, 95, 98 and 99 percent of the way from there to "
         f"the best validation accuracy that any arm has seen.{known}"
     )
     grid = "What the full grid found is the largest of many noisy numbers, and so is optimistic; the other targets are less so."
-    said = (ladder, grid) if findings.targets[-1].name == FULL_GRID else (ladder,)
-    table = NamedTable("trials_needed", "Trials needed for each target", tables.trials_needed(findings))
+    said = (ladder, grid) if analysis.targets[-1].name == FULL_GRID else (ladder,)
+    table = NamedTable("trials_needed", "Trials needed for each target", tables.trials_needed(analysis))
     yield Section("targets", plot.title, said, (plot,), (table,))
 
 
-def _why(findings: Findings) -> Iterator[Section]:
-    plots = [*_projection(findings)]
-    found, said = findings.importance, []
+def _why(analysis: Analysis) -> Iterator[Section]:
+    plots = [*_projection(analysis)]
+    found, said = analysis.importance, []
     if found:
         plots.append(bars.importances(found))
         said.append(bars.above_noise(found))
@@ -129,63 +129,63 @@ def _why(findings: Findings) -> Iterator[Section]:
             )
     else:
         said.append("Importances need random trials, at least 50 of them, that do not all score the same.")
-    table = NamedTable("values_tried", "Values tried in a block", tables.values_tried(findings))
+    table = NamedTable("values_tried", "Values tried in a block", tables.values_tried(analysis))
     yield Section("why", "Why? What the arms tried, and what mattered", tuple(said), tuple(plots), (table,))
 
 
-def _projection(findings: Findings) -> Iterator[Plot]:
-    space, found = findings.study.space, findings.importance
+def _projection(analysis: Analysis) -> Iterator[Plot]:
+    space, found = analysis.study.space, analysis.importance
     numeric = [name for name, dimension in space.items() if isinstance(dimension, Float)]
     if found:
         numeric.sort(key=lambda name: -found.separates[found.names.index(name)])
-    blocks = set.intersection(*({pool.block for pool in own} for own in findings.pools.values()))
-    shown = [findings.pools[arm.name] for arm in findings.arms if arm in findings.study.contrast]
+    blocks = set.intersection(*({pool.block for pool in own} for own in analysis.pools.values()))
+    shown = [analysis.pools[arm.name] for arm in analysis.arms if arm in analysis.study.contrast]
     if len(numeric) > 1 and blocks:
         pools = [next(pool for pool in own if pool.block == min(blocks)) for own in shown]
         yield projection.projection(pools, space, numeric[0], numeric[1])
 
 
-def _honesty(findings: Findings) -> Iterator[Section]:
-    costs = NamedTable("selection", "What choosing by validation cost", tables.selection(findings))
-    ties = NamedTable("near_ties", "How clear each choice was", tables.near_ties(findings))
-    said = (*tables.selection_words(findings), *_again_words(findings))
-    yield Section("honesty", "What did choosing cost?", said, tables=(costs, ties, *_again_tables(findings)))
+def _honesty(analysis: Analysis) -> Iterator[Section]:
+    costs = NamedTable("selection", "What choosing by validation cost", tables.selection(analysis))
+    ties = NamedTable("near_ties", "How clear each choice was", tables.near_ties(analysis))
+    said = (*tables.selection_words(analysis), *_again_words(analysis))
+    yield Section("honesty", "What did choosing cost?", said, tables=(costs, ties, *_again_tables(analysis)))
 
 
-def _again_words(findings: Findings) -> Iterator[str]:
-    found, contrast = findings.confirmations, findings.study.contrast
+def _again_words(analysis: Analysis) -> Iterator[str]:
+    found, contrast = analysis.confirmations, analysis.study.contrast
     yield from confirmation.confirmation_sentence(found, contrast)
-    yield from confirmation.confirmation_words(found, contrast, findings.confirmed_difference)
+    yield from confirmation.confirmation_words(found, contrast, analysis.confirmed_difference)
 
 
-def _again_tables(findings: Findings) -> Iterator[NamedTable]:
-    if found := findings.confirmations:
+def _again_tables(analysis: Analysis) -> Iterator[NamedTable]:
+    if found := analysis.confirmations:
         yield NamedTable("confirmation", "The choices trained again", confirmation.confirmation_table(found))
         yield NamedTable("choices_again", "Each choice trained again", confirmation.choices_again(found))
 
 
-def _fairness(findings: Findings) -> Iterator[Section]:
+def _fairness(analysis: Analysis) -> Iterator[Section]:
     plots = []
-    if all(findings.table.frame[column].gt(0).any() for column in COSTS):
-        plots = [paid.paid(findings.costs, COSTS, findings.looks)]
-    optuna_store = NamedTable("optuna_store", "What each arm was given", tables.optuna_store(findings))
-    settings = tables.settings(findings)
+    if all(analysis.table.frame[column].gt(0).any() for column in COSTS):
+        plots = [paid.paid(analysis.costs, COSTS, analysis.looks)]
+    optuna_store = NamedTable("optuna_store", "What each arm was given", tables.optuna_store(analysis))
+    settings = tables.settings(analysis)
     yield Section("fairness", "Was the comparison fair?", tuple(settings), tuple(plots), (optuna_store,))
 
 
-def _distributions(findings: Findings) -> Iterator[Section]:
-    free = {name: own for name, own in findings.pools.items() if own[0].arm.exchangeable}
-    plots = [spread.scores(free, findings.looks)] if free else []
-    curves = list(findings.curves.values())
+def _distributions(analysis: Analysis) -> Iterator[Section]:
+    free = {name: own for name, own in analysis.pools.items() if own[0].arm.exchangeable}
+    plots = [spread.scores(free, analysis.looks)] if free else []
+    curves = list(analysis.curves.values())
     if len(curves) > 1 and set.intersection(*(set(curve.blocks) for curve in curves)):
-        plots.append(spread.finals(curves, findings.looks))
+        plots.append(spread.finals(curves, analysis.looks))
     if plots:
         yield Section("distributions", "All trials, and what each block ended with", plots=tuple(plots))
 
 
-def _pairs(findings: Findings) -> Iterator[Section]:
-    if len(findings.arms) > 2 and findings.pairs:
-        plot = pairwise.matrix(findings.pairs, findings.arms)
+def _pairs(analysis: Analysis) -> Iterator[Section]:
+    if len(analysis.arms) > 2 and analysis.pairs:
+        plot = pairwise.matrix(analysis.pairs, analysis.arms)
         said = (
             "The verdict is about the declared pair alone, and its p is not corrected. Those in the table are by sign flips "
             "over blocks, and corrected for the number of all pairs by Benjamini and Yekutieli's method, which holds for "
@@ -194,9 +194,9 @@ def _pairs(findings: Findings) -> Iterator[Section]:
         yield Section("pairs", plot.title, (said,), (plot,))
 
 
-def _diagnosis(findings: Findings) -> Iterator[Section]:
+def _diagnosis(analysis: Analysis) -> Iterator[Section]:
     """How the trials were, by their curves, and where in the space the complaints gather; where it is known."""
-    known = findings.table.provenance.get("diagnosis")
+    known = analysis.table.provenance.get("diagnosis")
     if known:
         trials = sum(known["health"].values())
         shares = [(word, n, n / trials) for word, n in known["health"].items()]
@@ -207,6 +207,6 @@ def _diagnosis(findings: Findings) -> Iterator[Section]:
         )
 
 
-def _methods(findings: Findings) -> Iterator[Section]:
-    yield Section("methods", "How all of this was computed", tuple(methods(findings)))
-    yield Section("limits", "What this cannot tell you", tuple(limits(findings)))
+def _methods(analysis: Analysis) -> Iterator[Section]:
+    yield Section("methods", "How all of this was computed", tuple(methods(analysis)))
+    yield Section("limits", "What this cannot tell you", tuple(limits(analysis)))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.comparison import Comparison, compare
 from pipeline.report.confirmation import confirmation_sentence
 from pipeline.report.formatting import (
@@ -29,15 +29,15 @@ from pipeline.report.verdict import judge, validation_verdict
 from pipeline.study.spec import Arm
 
 
-def sentences(findings: Findings) -> tuple[str, ...]:
+def sentences(analysis: Analysis) -> tuple[str, ...]:
     """The verdict and what follows it, each a sentence or two."""
     followers = (_contradiction, _speed, _chance, _placement, _optimism, _confirmed)
-    return (findings.verdict.sentence, *(said for follower in followers for said in follower(findings)))
+    return (analysis.verdict.sentence, *(said for follower in followers for said in follower(analysis)))
 
 
-def _contradiction(findings: Findings) -> Iterator[str]:
-    comparison, delta = findings.comparison, findings.study.delta
-    if comparison and findings.verdict.rule >= 2:
+def _contradiction(analysis: Analysis) -> Iterator[str]:
+    comparison, delta = analysis.comparison, analysis.study.delta
+    if comparison and analysis.verdict.rule >= 2:
         test, validation = judge(comparison, comparison.evidence, delta), validation_verdict(comparison, delta)
         if None not in (test.claim, validation.claim) and test.claim != validation.claim:
             yield f"Test and validation disagree. By test accuracy: {test.sentence} By validation accuracy: {validation.sentence}"
@@ -45,9 +45,9 @@ def _contradiction(findings: Findings) -> Iterator[str]:
             yield f"By validation accuracy, which decides nothing here: {validation.sentence}"
 
 
-def _speed(findings: Findings) -> Iterator[str]:
-    target, own = findings.headline, {arm.name for arm in findings.study.contrast}
-    needed = [n for n in findings.needed[target.name] if n.arm.name in own]
+def _speed(analysis: Analysis) -> Iterator[str]:
+    target, own = analysis.headline, {arm.name for arm in analysis.study.contrast}
+    needed = [n for n in analysis.needed[target.name] if n.arm.name in own]
     explained = next((n for n in needed if math.isfinite(n.median)), None)
     said = "; ".join(needs(n, first=n is explained) for n in needed)
     yield f"To reach {percent(target.value)} validation accuracy, {said}{_ratio(needed)}."
@@ -75,8 +75,8 @@ def _ratio(needed: list[Needed]) -> str:
     return f", ratio {number(ratio, decimals(ratio))}"
 
 
-def _chance(findings: Findings) -> Iterator[str]:
-    found, comparison = findings.improvement, findings.comparison
+def _chance(analysis: Analysis) -> Iterator[str]:
+    found, comparison = analysis.improvement, analysis.comparison
     if found and comparison:
         said = (
             chance(found.interval) if len(comparison.blocks) > 1 else f"{found.interval.estimate:.2f} in this one block"
@@ -85,13 +85,13 @@ def _chance(findings: Findings) -> Iterator[str]:
         yield f"Pick one search of each kind: {title(comparison.first)} wins with probability {said}{size}."
 
 
-def _placement(findings: Findings) -> Iterator[str]:
+def _placement(analysis: Analysis) -> Iterator[str]:
     """What a textbook grid would have answered, where the contrast is with a grid that is shifted afresh in each block."""
-    comparison = findings.comparison
-    textbook = next((arm for arm in findings.arms if arm.sampler == "grid"), None)
+    comparison = analysis.comparison
+    textbook = next((arm for arm in analysis.arms if arm.sampler == "grid"), None)
     if not comparison or not textbook or comparison.second.sampler != "shifted_grid":
         return
-    fixed = compare(findings.curves[comparison.first.name], findings.curves[textbook.name])
+    fixed = compare(analysis.curves[comparison.first.name], analysis.curves[textbook.name])
     if fixed and len(fixed.blocks) > 1:
         spread = np.quantile(comparison.test[:, -1], [0.1, 0.9])
         low, high = (ahead_by(comparison, float(x)) for x in spread)
@@ -115,16 +115,16 @@ def ahead_by(comparison: Comparison, difference: float) -> str:
     )
 
 
-def _optimism(findings: Findings) -> Iterator[str]:
+def _optimism(analysis: Analysis) -> Iterator[str]:
     gaps = []
-    for arm in findings.study.contrast:
-        if arm.name in findings.curves:
-            curve = findings.curves[arm.name]
+    for arm in analysis.study.contrast:
+        if arm.name in analysis.curves:
+            curve = analysis.curves[arm.name]
             gap, low, high = points(mean_interval((curve.validation - curve.test)[:, -1], within=DIFFERENCE))
             interval = f" ({ends(low, high, len(curve.blocks))})" if len(curve.blocks) > 1 else ""
             gaps.append(f"by {gap} points with {title(arm)}{interval}")
     yield capital(f"validation overstated the winner {listed(gaps)}.")
 
 
-def _confirmed(findings: Findings) -> Iterator[str]:
-    return confirmation_sentence(findings.confirmations, findings.study.contrast)
+def _confirmed(analysis: Analysis) -> Iterator[str]:
+    return confirmation_sentence(analysis.confirmations, analysis.study.contrast)

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.comparison import Evidence
 from pipeline.report.formatting import capital, ends, p_value, percent, point, points, title
 from pipeline.report.intervals import EXACT_BLOCKS
@@ -30,11 +30,11 @@ def evidence_words(seen: Evidence) -> str:
     )
 
 
-def trials_needed(findings: Findings) -> pd.DataFrame:
+def trials_needed(analysis: Analysis) -> pd.DataFrame:
     """A row for each target and arm: trials for an even chance and for 95 %, and the ratio to the first arm."""
     rows = []
-    for target in findings.targets:
-        needed = findings.needed[target.name]
+    for target in analysis.targets:
+        needed = analysis.needed[target.name]
         for n in needed:
             ends = {"trials": n.median, "low": n.low, "high": n.high, "trials_95": n.n95}
             ratio = n.median / needed[0].median if np.isfinite(needed[0].median) else np.nan
@@ -43,19 +43,19 @@ def trials_needed(findings: Findings) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def values_tried(findings: Findings) -> pd.DataFrame:
+def values_tried(analysis: Analysis) -> pd.DataFrame:
     """How many different values of each hyperparameter an arm tried in a block, the median over blocks."""
     rows = [
-        {"arm": name, **{h: float(np.median([p.frame[h].nunique() for p in own])) for h in findings.study.space}}
-        for name, own in findings.pools.items()
+        {"arm": name, **{h: float(np.median([p.frame[h].nunique() for p in own])) for h in analysis.study.space}}
+        for name, own in analysis.pools.items()
     ]
     return pd.DataFrame(rows)
 
 
-def selection(findings: Findings) -> pd.DataFrame:
+def selection(analysis: Analysis) -> pd.DataFrame:
     """For each arm, means over blocks: the winner's accuracies, their gap, and what a better stop would have kept."""
     rows = []
-    for name, choices in findings.choices.items():
+    for name, choices in analysis.choices.items():
         scores = {"val_accuracy": _mean([c.pool.validation[c.winner] for c in choices])}
         scores["test_accuracy"] = _mean([c.pool.test[c.winner] for c in choices])
         costs = {"gap": _mean([c.gap for c in choices]), "overtuning": _mean([c.overtuning for c in choices])}
@@ -72,9 +72,9 @@ def _mean(values: list[float]) -> float:
     return float(np.mean(values))
 
 
-def near_ties(findings: Findings) -> pd.DataFrame:
+def near_ties(analysis: Analysis) -> pd.DataFrame:
     """A row for each choice: how many trials were as good, and how likely the winner is the best of them."""
-    return pd.DataFrame([_near_tie(c) for choices in findings.choices.values() for c in choices])
+    return pd.DataFrame([_near_tie(c) for choices in analysis.choices.values() for c in choices])
 
 
 def _near_tie(c: Choice) -> dict[str, str | float]:
@@ -93,9 +93,9 @@ def _near_tie(c: Choice) -> dict[str, str | float]:
     return {**where, **scores, **ties}
 
 
-def selection_words(findings: Findings) -> Iterator[str]:
+def selection_words(analysis: Analysis) -> Iterator[str]:
     """How to read the two tables, with this study's own scale of noise."""
-    frame = findings.table.frame
+    frame = analysis.table.frame
     n_val, n_test = (int(frame[column].median()) for column in ("n_val", "n_test"))
     best = frame["best/val_accuracy"].max()
     yield (
@@ -116,35 +116,35 @@ def selection_words(findings: Findings) -> Iterator[str]:
     )
 
 
-def optuna_store(findings: Findings) -> pd.DataFrame:
+def optuna_store(analysis: Analysis) -> pd.DataFrame:
     """A row for each arm: what it was given and what came of it."""
     rows = []
-    for name, own in findings.pools.items():
+    for name, own in analysis.pools.items():
         frame = pd.concat([pool.frame for pool in own])
         distinct = sum(len(set(pool.tried)) for pool in own)
         size = {"blocks": len(own), "trials": len(frame), "distinct": distinct}
         spent = {"epochs": int(frame["epochs"].sum()), "seconds": float(frame["seconds"].sum())}
         each = {"median_seconds": float(frame["seconds"].median()), "diverged": float(frame["diverged"].mean())}
-        planned = findings.study.trials * findings.study.blocks
+        planned = analysis.study.trials * analysis.study.blocks
         rows.append({"arm": name, **size, **spent, **each, "missing": max(planned - len(frame), 0)})
     return pd.DataFrame(rows)
 
 
-def settings(findings: Findings) -> Iterator[str]:
+def settings(analysis: Analysis) -> Iterator[str]:
     """What each arm's sampler was told, and whether two arms began with the same configurations."""
-    samplers = findings.table.provenance.get("samplers", {})
-    for arm in findings.arms:
+    samplers = analysis.table.provenance.get("samplers", {})
+    for arm in analysis.arms:
         own = samplers.get(arm.name) or dict(arm.arguments)
         told = ", ".join(f"{key} = {value}" for key, value in own.items()) if own else "no settings of its own"
         yield capital(f"{title(arm)} (sampler {arm.sampler}): {told}.")
-    levels = [f"{name} {len(dimension.grid())}" for name, dimension in findings.study.space.items()]
-    if any(arm.sampler in ("grid", "shifted_grid") for arm in findings.arms):
-        yield f"Levels of the grid: {', '.join(levels)}; {findings.study.space.grid_size} points."
-    yield from _first_trials(findings)
+    levels = [f"{name} {len(dimension.grid())}" for name, dimension in analysis.study.space.items()]
+    if any(arm.sampler in ("grid", "shifted_grid") for arm in analysis.arms):
+        yield f"Levels of the grid: {', '.join(levels)}; {analysis.study.space.grid_size} points."
+    yield from _first_trials(analysis)
 
 
-def _first_trials(findings: Findings) -> Iterator[str]:
-    heads = {name: [pool.tried[:FIRST] for pool in own] for name, own in findings.pools.items()}
+def _first_trials(analysis: Analysis) -> Iterator[str]:
+    heads = {name: [pool.tried[:FIRST] for pool in own] for name, own in analysis.pools.items()}
     equal = [(a, b) for a, b in combinations(heads, 2) if any(x == y for x, y in zip(heads[a], heads[b], strict=False))]
     if len(heads) > 1 and not equal:
         yield f"No two arms began with the same {FIRST} configurations in any block."

@@ -5,61 +5,61 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.confirmation import Confirmation
 from pipeline.report.intervals import SHARE, Array, Interval, mean_interval
 from pipeline.report.sentences import sentences
 
 
-def metrics(findings: Findings) -> dict[str, float]:
+def metrics(analysis: Analysis) -> dict[str, float]:
     """The numbers that compare one study with another, under ``report/``; those that do not exist are left out."""
-    values = {**_comparison(findings), **_improvement(findings), **_arms(findings), **_effective(findings)}
-    values |= _confirmed(findings)
+    values = {**_comparison(analysis), **_improvement(analysis), **_arms(analysis), **_effective(analysis)}
+    values |= _confirmed(analysis)
     return {f"report/{key}": float(value) for key, value in values.items() if math.isfinite(value)}
 
 
-def _comparison(findings: Findings) -> dict[str, float]:
-    if not findings.comparison:
+def _comparison(analysis: Analysis) -> dict[str, float]:
+    if not analysis.comparison:
         return {}
-    seen = findings.comparison.evidence
+    seen = analysis.comparison.evidence
     interval = {f"difference{end}": value for end, value in _ends(seen.interval).items()}
     tested = {"p_value": seen.p, "detectable_difference": seen.detectable}
-    return {**interval, **tested, "blocks": len(findings.comparison.blocks), "trials": findings.comparison.trials}
+    return {**interval, **tested, "blocks": len(analysis.comparison.blocks), "trials": analysis.comparison.trials}
 
 
-def _improvement(findings: Findings) -> dict[str, float]:
-    if not findings.improvement:
+def _improvement(analysis: Analysis) -> dict[str, float]:
+    if not analysis.improvement:
         return {}
-    return {f"win_probability{end}": value for end, value in _ends(findings.improvement.interval).items()}
+    return {f"win_probability{end}": value for end, value in _ends(analysis.improvement.interval).items()}
 
 
-def _arms(findings: Findings) -> dict[str, float]:
+def _arms(analysis: Analysis) -> dict[str, float]:
     values: dict[str, float] = {}
-    for name, curve in findings.curves.items():
+    for name, curve in analysis.curves.items():
         values[f"{name}/test_accuracy"] = curve.test[:, -1].mean()
         values[f"{name}/val_accuracy"] = curve.validation[:, -1].mean()
         values[f"{name}/optimism"] = (curve.validation - curve.test)[:, -1].mean()
-        values[f"{name}/diverged"] = findings.table.frame.query("arm == @name")["diverged"].mean()
-    for needed in findings.needed[findings.headline.name]:
+        values[f"{name}/diverged"] = analysis.table.frame.query("arm == @name")["diverged"].mean()
+    for needed in analysis.needed[analysis.headline.name]:
         values |= {f"{needed.arm.name}/trials_needed": needed.median}
-    return values | {"target": findings.headline.value}
+    return values | {"target": analysis.headline.value}
 
 
-def _effective(findings: Findings) -> dict[str, float]:
-    found = findings.importance
+def _effective(analysis: Analysis) -> dict[str, float]:
+    found = analysis.importance
     if not found:
         return {}
     bars = {f"importance/{name}": share for name, share in zip(found.names, found.variance.mean(axis=0), strict=True)}
     return bars | ({"effective_hyperparameters": found.effective.estimate} if found.effective else {})
 
 
-def _confirmed(findings: Findings) -> dict[str, float]:
+def _confirmed(analysis: Analysis) -> dict[str, float]:
     """Of the choices that were trained again: their test accuracy, the luck of the first weights, and the comparison."""
     values: dict[str, float] = {}
-    for name, one in findings.confirmations.items():
+    for name, one in analysis.confirmations.items():
         values |= {f"{name}/confirmed_test_accuracy{end}": x for end, x in _ends(one.confirmed).items()}
         values |= {f"{name}/luck_of_weights{end}": x for end, x in _ends(one.luck).items()}
-    if seen := findings.confirmed_difference:
+    if seen := analysis.confirmed_difference:
         values |= {f"confirmed_difference{end}": x for end, x in _ends(seen.interval).items()}
     return values
 
@@ -68,20 +68,20 @@ def _ends(interval: Interval) -> dict[str, float]:
     return {"": interval.estimate, "_low": interval.low, "_high": interval.high}
 
 
-def tags(findings: Findings) -> dict[str, str]:
+def tags(analysis: Analysis) -> dict[str, str]:
     """The verdict in words, for a study's run."""
     return {
-        "report/verdict": findings.verdict.sentence,
-        "report/label": findings.verdict.label,
-        "report/leader": findings.verdict.leader or "none",
-        "report/contrast": " - ".join(arm.name for arm in findings.study.contrast),
-        "report/study_hash": findings.study.hash,
+        "report/verdict": analysis.verdict.sentence,
+        "report/label": analysis.verdict.label,
+        "report/leader": analysis.verdict.leader or "none",
+        "report/contrast": " - ".join(arm.name for arm in analysis.study.contrast),
+        "report/study_hash": analysis.study.hash,
     }
 
 
-def summary(findings: Findings) -> dict[str, Any]:
+def summary(analysis: Analysis) -> dict[str, Any]:
     """The content of ``verdict.json``."""
-    study, verdict = findings.study, findings.verdict
+    study, verdict = analysis.study, analysis.verdict
     return {
         "study": study.name,
         "question": study.question,
@@ -91,12 +91,12 @@ def summary(findings: Findings) -> dict[str, Any]:
         "rule": verdict.rule,
         "label": verdict.label,
         "leader": verdict.leader,
-        "sentences": list(sentences(findings)),
-        "notes": findings.notes,
+        "sentences": list(sentences(analysis)),
+        "notes": analysis.notes,
         "delta": study.delta,
-        "metrics": metrics(findings),
-        "ends": {name: _end(curve.test[:, -1]) for name, curve in findings.curves.items()},
-        "confirmation": {name: _again(one) for name, one in findings.confirmations.items()},
+        "metrics": metrics(analysis),
+        "ends": {name: _end(curve.test[:, -1]) for name, curve in analysis.curves.items()},
+        "confirmation": {name: _again(one) for name, one in analysis.confirmations.items()},
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.errors import UserError
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.overview import Overview, overview
 from pipeline.report.page import explore_page, html_page, markdown_overview, markdown_page
 from pipeline.report.plotly_figures import figures
@@ -43,9 +43,9 @@ class Report:
 
 @dataclass(frozen=True)
 class Written:
-    """One study's findings, its chapters and the report that was made of them."""
+    """One study's analysis, its chapters and the report that was made of them."""
 
-    findings: Findings
+    analysis: Analysis
     chapters: list[Section]
     report: Report
 
@@ -73,35 +73,35 @@ def _named(tables: Sequence[TrialsTable]) -> dict[str, TrialsTable]:
 
 def _write_one(table: TrialsTable, folder: Path) -> Written:
     paths = [*write_table(table, folder)]
-    findings = Findings(read_table(folder))
-    chapters = sections(findings)
+    analysis = Analysis(read_table(folder))
+    chapters = sections(analysis)
     plots = [plot for section in chapters for plot in section.plots]
     named = {table.name: table.frame for section in chapters for table in section.tables}
     paths += [*_write_plots(plots, folder), *_write_tables(named, folder)]
     paths += _write_texts(
         {
-            "report.html": html_page({findings.study.name: (findings, chapters)}),
-            "explore.html": explore_page(findings),
-            "report.md": markdown_page(findings, chapters),
-            "verdict.json": _json(summary(findings)),
+            "report.html": html_page({analysis.study.name: (analysis, chapters)}),
+            "explore.html": explore_page(analysis),
+            "report.md": markdown_page(analysis, chapters),
+            "verdict.json": _json(summary(analysis)),
         },
         folder,
     )
-    said = sentences(findings)
+    said = sentences(analysis)
     report = Report(
-        said[0], said, metrics(findings), tags(findings), folder / "report.html", tuple(paths), figures(findings)
+        said[0], said, metrics(analysis), tags(analysis), folder / "report.html", tuple(paths), figures(analysis)
     )
-    return Written(findings, chapters, report)
+    return Written(analysis, chapters, report)
 
 
 def _write_several(parts: dict[str, Written], folder: Path) -> Report:
-    found = overview({name: part.findings for name, part in parts.items()})
+    found = overview({name: part.analysis for name, part in parts.items()})
     paths = [path for part in parts.values() for path in part.report.paths]
     paths += [*_write_plots(found.plots, folder), *_write_tables({"overview": found.table}, folder)]
-    verdicts = {name: summary(part.findings) for name, part in parts.items()}
+    verdicts = {name: summary(part.analysis) for name, part in parts.items()}
     paths += _write_texts(
         {
-            "report.html": html_page({name: (p.findings, p.chapters) for name, p in parts.items()}, found),
+            "report.html": html_page({name: (p.analysis, p.chapters) for name, p in parts.items()}, found),
             "report.md": markdown_overview(found, list(parts)),
             "verdict.json": _json({"sentences": list(found.sentences), "studies": verdicts}),
         },

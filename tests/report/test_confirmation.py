@@ -10,7 +10,7 @@ import pytest
 from simulations import NOISE, WORTH, luck_of_the_best, lucky_choice
 from synthetic import make_frame, make_study, make_table, trained_again
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.confirmation import confirmation_table
 from pipeline.report.page import cell
 from pipeline.report.sentences import sentences
@@ -77,7 +77,7 @@ def test_the_numbers_are_those_of_the_rows(confirmed):
     own = confirmed.frame[confirmed.frame["arm"] == "random"]
     best = own.loc[own.groupby("block")["best/val_accuracy"].idxmax()].set_index("block")
     per_block = again.groupby("block")[["best/val_accuracy", "test/accuracy"]].mean()
-    found = Findings(confirmed).confirmations["random"]
+    found = Analysis(confirmed).confirmations["random"]
     assert found.trials == tuple(best["trial"])
     assert found.confirmed.estimate == pytest.approx(per_block["test/accuracy"].mean())
     luck = best["best/val_accuracy"] - per_block["best/val_accuracy"]
@@ -103,46 +103,46 @@ def test_training_again_finds_what_a_lucky_choice_is_worth():
 
 def test_the_report_says_it_once_and_everywhere(confirmed):
     """One sentence follows the verdict; the same numbers are in verdict.json, in the metrics and in a table."""
-    findings = Findings(confirmed)
-    said = [words for words in sentences(findings) if words.startswith("Trained 3 times more from other weights, ")]
+    analysis = Analysis(confirmed)
+    said = [words for words in sentences(analysis) if words.startswith("Trained 3 times more from other weights, ")]
     assert len(said) == 1
-    one = findings.confirmations["random"]
+    one = analysis.confirmations["random"]
     ends = [100 * x for x in (one.confirmed.estimate, one.confirmed.low, one.confirmed.high)]
     shown = re.search(r"what random search chose scores ([\d.]+)% \(95% CI ([\d.]+) to ([\d.]+)\)", said[0])
     assert [float(x) for x in shown.groups()] == pytest.approx(ends, abs=0.06)
-    verdict = summary(findings)
+    verdict = summary(analysis)
     assert verdict["confirmation"]["random"]["test_again"] == one.confirmed.estimate
     assert verdict["metrics"]["report/random/confirmed_test_accuracy"] == one.confirmed.estimate
     assert verdict["metrics"]["report/random/luck_of_weights"] == one.luck.estimate
-    table = confirmation_table(findings.confirmations).set_index("arm")
+    table = confirmation_table(analysis.confirmations).set_index("arm")
     assert table.loc["random", "test_again"] == one.confirmed.estimate
 
 
 def test_without_repetitions_nothing_is_said(table):
     """A study whose choices were not trained again has no sentence, number or table about it."""
-    findings = Findings(table)
-    assert findings.confirmations == {}
-    assert findings.confirmed_difference is None
+    analysis = Analysis(table)
+    assert analysis.confirmations == {}
+    assert analysis.confirmed_difference is None
 
 
 def test_one_block_trained_once_more_has_no_interval():
     """Without an interval or a spread there is no number that does not exist: null in verdict.json, nothing in a table's cell."""
-    findings = Findings(make_table(arms=TWO, blocks=1, trials=3, repetitions=1))
-    again = json.loads(json.dumps(summary(findings), allow_nan=False))["confirmation"]["random"]
+    analysis = Analysis(make_table(arms=TWO, blocks=1, trials=3, repetitions=1))
+    again = json.loads(json.dumps(summary(analysis), allow_nan=False))["confirmation"]["random"]
     assert (again["blocks"], again["seeds"], again["sd_of_seeds"], again["test_again_low"]) == (1, 1, None, None)
-    said = sentences(findings)
+    said = sentences(analysis)
     assert any("Trained 1 time more from other weights, what random search chose scores" in words for words in said)
     assert not any("nan" in words for words in said)
-    assert cell(confirmation_table(findings.confirmations)["sd_of_seeds"][0]) == ""
+    assert cell(confirmation_table(analysis.confirmations)["sd_of_seeds"][0]) == ""
 
 
 def test_blocks_with_unequal_repetitions_are_said_to_have_the_fewest(confirmed):
     """Where a repetition of one block is missing, the others' means stay, and no more seeds are claimed than all have."""
     again = confirmed.confirmations
     less = again[(again["arm"] != "random") | (again["block"] != 2) | (again["repetition"] < 3)]
-    found = Findings(TrialsTable(confirmed.frame, confirmed.study, {}, less)).confirmations
+    found = Analysis(TrialsTable(confirmed.frame, confirmed.study, {}, less)).confirmations
     assert (found["random"].seeds, found["shifted_grid"].seeds) == (2, 3)
-    whole = Findings(confirmed).confirmations["random"]
+    whole = Analysis(confirmed).confirmations["random"]
     np.testing.assert_array_equal(np.delete(found["random"].test_again, 2), np.delete(whole.test_again, 2))
 
 
@@ -151,7 +151,7 @@ def test_the_confirmed_difference_is_of_the_blocks_that_both_arms_have(arm, conf
     """It is the first arm's accuracy trained again minus the second's, block by block."""
     again = confirmed.confirmations
     less = again[(again["arm"] != arm) | (again["block"] != 2)]
-    found = Findings(TrialsTable(confirmed.frame, confirmed.study, {}, less))
+    found = Analysis(TrialsTable(confirmed.frame, confirmed.study, {}, less))
     means = again.groupby(["arm", "block"])["test/accuracy"].mean()
     expected = (means["random"] - means["shifted_grid"]).drop(2)
     assert found.confirmed_difference.differences == pytest.approx(tuple(expected))

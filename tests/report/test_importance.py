@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from synthetic import make_table, unit
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.importance import Importance, effective_number, noise_band
 from pipeline.study.spec import Arm
 
@@ -57,9 +57,9 @@ def top_and_bottom(frame, study, rng):
 def test_importance_is_for_being_among_the_best():
     """What decides the best tenth is named, what decides the worst is not; noise alone names nothing."""
     one = (Arm("random"),)
-    assert Findings(make_table(top_and_bottom, arms=one, blocks=4, trials=100)).importance.distinguishable == [
+    assert Analysis(make_table(top_and_bottom, arms=one, blocks=4, trials=100)).importance.distinguishable == [
         "learning_rate"
     ]
     noise = make_table(lambda frame, _, rng: rng.uniform(0.4, 0.6, len(frame)), arms=one, blocks=2, trials=25)
-    assert Findings(noise).importance.distinguishable == []  # 50 trials, which are enough
-    assert Findings(make_table(arms=one, blocks=1, trials=49)).importance is None
+    assert Analysis(noise).importance.distinguishable == []  # 50 trials, which are enough
+    assert Analysis(make_table(arms=one, blocks=1, trials=49)).importance is None

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from synthetic import make_table
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.intervals import (
     DIFFERENCE,
     SHARE,
@@ -59,12 +59,12 @@ def wide(frame, _study, rng):
 
 def test_a_report_over_two_blocks_shows_no_impossible_number():
     """No accuracy above 100 %, and a note that says what was cut and what that means; ten like blocks need none."""
-    few = Findings(make_table(wide, blocks=2, arms=TWO, seed=3))
+    few = Analysis(make_table(wide, blocks=2, arms=TWO, seed=3))
     curve = few.curves["random"].test
     assert mean_band(curve)[2].max() > 1
     assert few.verdict.rule == 0
     assert any("An interval over 2 blocks reached beyond what is possible" in note for note in few.notes)
-    assert Findings(make_table(blocks=10, arms=TWO)).notes == []
+    assert Analysis(make_table(blocks=10, arms=TWO)).notes == []
 
 
 @pytest.mark.parametrize("blocks", [2, 10, 16])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from synthetic import make_table
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.overview import interquartile_mean, overview
 from pipeline.study.spec import Arm
 
@@ -21,6 +21,6 @@ def test_studies_of_unlike_contrasts_are_not_averaged():
     tables = [
         make_table(arms=(Arm("random"), Arm(other)), blocks=6, trials=6) for other in ("grid", "grid", "shifted_grid")
     ]
-    same, unlike = ({str(i): Findings(tables[i]) for i in places} for places in ((0, 1), (0, 2)))
+    same, unlike = ({str(i): Analysis(tables[i]) for i in places} for places in ((0, 1), (0, 2)))
     assert len(overview(same).sentences) == 2
     assert len(overview(unlike).sentences) == 1

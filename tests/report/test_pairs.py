@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from synthetic import ARMS, make_frame, make_study
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.table import TrialsTable
 
 BLOCKS = 8
@@ -16,7 +16,7 @@ def pairs(grid_blocks=BLOCKS):
     frame = make_frame(study, test_noise=0.004)
     lower = frame["arm"].map({"random": 0.0, "shifted_grid": 0.003, "grid": 0.01})
     frame = frame.assign(**{"test/accuracy": frame["test/accuracy"] - lower})
-    return Findings(TrialsTable(frame[(frame["arm"] != "grid") | (frame["block"] < grid_blocks)], study)).pairs
+    return Analysis(TrialsTable(frame[(frame["arm"] != "grid") | (frame["block"] < grid_blocks)], study)).pairs
 
 
 def test_p_is_corrected_by_the_method_of_benjamini_and_yekutieli():

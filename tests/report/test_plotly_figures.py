@@ -6,20 +6,20 @@ import numpy as np
 import plotly.graph_objects as go
 from synthetic import make_table
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.figures.tuning import curve_table
 from pipeline.report.plotly_figures import figures
 
 
 def drawn(table):
     """The figure as Plotly reads it, which refuses what it does not know."""
-    (text,) = figures(Findings(table)).values()
+    (text,) = figures(Analysis(table)).values()
     return go.Figure(json.loads(text))
 
 
 def test_the_lines_are_the_reports(table):
     """Each arm has one entry in the legend, and its line, validation and band are the report's numbers to four digits."""
-    found = Findings(table)
+    found = Analysis(table)
     rows = curve_table(list(found.curves.values()))
     figure = drawn(table)
     assert len([trace for trace in figure.data if trace.showlegend is None]) == len(found.arms) > 1

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from synthetic import make_table
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.sections import sections
 from pipeline.report.style import spread
 from pipeline.report.table import TrialsTable, read_table
@@ -168,7 +168,7 @@ def test_an_interval_and_a_p_that_disagree_are_explained():
     frame = table.frame.assign(
         **{"test/accuracy": 0.8 + moved, "best/val_accuracy": 0.8 + 1e-4 * rng.uniform(size=len(moved))}
     )
-    found = Findings(replace(table, frame=frame))
+    found = Analysis(replace(table, frame=frame))
     seen = found.comparison.evidence
     assert (seen.excludes_zero, seen.p < 0.05, seen.detected) == (True, False, False)
     (chapter,) = (section for section in sections(found) if section.key == "difference")
@@ -178,7 +178,7 @@ def test_an_interval_and_a_p_that_disagree_are_explained():
 def test_of_many_arms_the_verdicts_two_stand_out():
     """Six arms have six lines and names within the figure's height, two bands, and one sentence about those that have an order."""
     arms = tuple(map(Arm, ("random", "shifted_grid", "tpe", "sobol", "halton", "cmaes")))
-    found = Findings(make_table(arms=arms, blocks=6, trials=8))
+    found = Analysis(make_table(arms=arms, blocks=6, trials=8))
     chapter = sections(found)[0]
     assert "both for the two arms that the verdict is about" in chapter.plots[0].aid
     assert chapter.plots[0].svg.count("FillBetween") == 2

@@ -9,7 +9,7 @@ import pytest
 from simulations import EMPTY, GRID, RANDOM
 from synthetic import make_table
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.curves import Pool
 from pipeline.report.key_numbers import tiles
 from pipeline.report.sections import sections
@@ -137,24 +137,24 @@ def test_a_target_is_that_of_the_pools_own_block():
 @pytest.mark.parametrize(("trials", "told"), [(36, True), (12, False)])
 def test_the_page_speaks_of_a_full_grid_only_where_there_is_one(trials, told):
     """What the full grid found is a target, and explained, if all of it was visited."""
-    (section,) = [one for one in sections(Findings(make_table(trials=trials))) if one.key == "targets"]
+    (section,) = [one for one in sections(Analysis(make_table(trials=trials))) if one.key == "targets"]
     assert any("full grid" in said for said in section.prose) == told
 
 
 def test_an_interval_that_one_arm_alone_has_says_whose_it_is():
     """Beside an arm that never reaches the target, the other's interval would be taken for that of both."""
-    found = findings_where_one_arm_is_hopeless()
+    found = analysis_where_one_arm_is_hopeless()
     (speed,) = [tile for tile in tiles(found) if "even chance" in tile.caption]
     assert re.fullmatch(r"\d+ vs ∞", speed.value)
     assert re.fullmatch(r"95% CI \d+ to \d+ with random search", speed.detail)
 
 
-def findings_where_one_arm_is_hopeless():
+def analysis_where_one_arm_is_hopeless():
     """Of two arms the grid scores far less, in all of its blocks."""
     table = make_table(arms=(RANDOM, GRID))
     grid = table.frame["arm"] == "grid"
     scores = table.frame["best/val_accuracy"].where(~grid, 0.2)
-    return Findings(replace(table, frame=table.frame.assign(**{"best/val_accuracy": scores})))
+    return Analysis(replace(table, frame=table.frame.assign(**{"best/val_accuracy": scores})))
 
 
 def test_blocks_that_chance_tells_apart_are_pooled_and_the_later_of_two_medians_counts():
