@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from pipeline.report import validity as checks
-from pipeline.report.comparison import Comparison, Evidence, compare
+from pipeline.report.comparison import Comparison, Difference, Pair, compare, compare_all, improvement_of
 from pipeline.report.confirmation import Confirmation, confirmations, confirmed_difference
 from pipeline.report.cost import CostCurve, cost_curves
 from pipeline.report.curves import Curve, Pool, pools, tuning_curves
@@ -17,11 +17,10 @@ from pipeline.report.formatting import count, ends, points, title
 from pipeline.report.importance import Importance, importance
 from pipeline.report.improvement import Improvement
 from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Range, is_cut, mean_interval
-from pipeline.report.pairs import Pair, all_pairs, improved
 from pipeline.report.selection import Choice, choice
 from pipeline.report.style import Looks, looks
 from pipeline.report.table import COSTS, TrialsTable
-from pipeline.report.targets import Needed, Target, headline, ladder, trials_needed
+from pipeline.report.targets import Target, TrialsNeeded, estimate_trials_needed, headline, ladder
 from pipeline.report.verdict import Verdict, decide
 from pipeline.study.spec import Arm, Study
 
@@ -67,7 +66,7 @@ class Analysis:
 
     @cached_property
     def improvement(self) -> Improvement | None:
-        return improved(self.comparison, self.all_pools) if self.comparison else None
+        return improvement_of(self.comparison, self.all_pools) if self.comparison else None
 
     @cached_property
     def obstacles(self) -> list[str]:
@@ -81,7 +80,7 @@ class Analysis:
         """Whether an interval that the page shows was cut where no mean can lie, which says that blocks are too few."""
         final: list[tuple[Array, Range]] = [(curve.test[:, -1], SHARE) for curve in self.curves.values()]
         if self.comparison:
-            final.append((np.array(self.comparison.evidence.differences), DIFFERENCE))
+            final.append((np.array(self.comparison.difference.by_block), DIFFERENCE))
         if blocks := [len(values) for values, within in final if is_cut(values, within)]:
             yield (
                 f"An interval over {count(min(blocks), 'block')} reached beyond what is possible, 0 to 100% for an accuracy. It is "
@@ -124,9 +123,9 @@ class Analysis:
         return headline(self.targets)
 
     @cached_property
-    def needed(self) -> dict[str, list[Needed]]:
+    def needed(self) -> dict[str, list[TrialsNeeded]]:
         """The trials that each arm needs for each target, by the target's name."""
-        return {t.name: [trials_needed(own, t) for own in self.pools.values()] for t in self.targets}
+        return {t.name: [estimate_trials_needed(own, t) for own in self.pools.values()] for t in self.targets}
 
     @cached_property
     def importance(self) -> Importance | None:
@@ -144,7 +143,7 @@ class Analysis:
         return confirmations(self.table)
 
     @cached_property
-    def confirmed_difference(self) -> Evidence | None:
+    def confirmed_difference(self) -> Difference | None:
         """The comparison by choices that were trained again."""
         own = [self.confirmations[arm.name] for arm in self.study.contrast if arm.name in self.confirmations]
         return confirmed_difference(*own) if len(own) == 2 else None
@@ -155,4 +154,4 @@ class Analysis:
 
     @cached_property
     def pairs(self) -> list[Pair]:
-        return all_pairs(self.curves, self.all_pools)
+        return compare_all(self.curves, self.all_pools)

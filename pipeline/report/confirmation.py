@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.report.comparison import Evidence
+from pipeline.report.comparison import Difference
 from pipeline.report.formatting import count, ends, listed, p_value, points, title
 from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Interval, mean_interval
 from pipeline.report.table import IDENTITY, TrialsTable
@@ -97,11 +97,11 @@ def _of_arm(arm: Arm, choices: Any) -> Confirmation:
     )
 
 
-def confirmed_difference(first: Confirmation, second: Confirmation) -> Evidence | None:
+def confirmed_difference(first: Confirmation, second: Confirmation) -> Difference | None:
     """The difference of two arms' confirmed test accuracies over the blocks that both have; None if there is none."""
     mates = dict(zip(second.blocks, second.test_again, strict=True))
     found = [float(x - mates[b]) for b, x in zip(first.blocks, first.test_again, strict=True) if b in mates]
-    return Evidence(tuple(found)) if found else None
+    return Difference(tuple(found)) if found else None
 
 
 def confirmation_sentence(found: Mapping[str, Confirmation], contrast: tuple[Arm, ...]) -> Iterator[str]:
@@ -164,8 +164,8 @@ def choices_again(found: Mapping[str, Confirmation]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def confirmation_words(
-    found: Mapping[str, Confirmation], contrast: tuple[Arm, ...], difference: Evidence | None
+def confirmation_notes(
+    found: Mapping[str, Confirmation], contrast: tuple[Arm, ...], difference: Difference | None
 ) -> Iterator[str]:
     """How to read the tables, and what the confirmed accuracies say of the comparison."""
     if found:
@@ -175,7 +175,7 @@ def confirmation_words(
             "val_luck and test_luck are by how much its own weights were better than others on validation and test rows, "
             "and promise is by how much its validation accuracy exceeds the test accuracy of the same trained again."
         )
-    if difference and len(difference.differences) > 1:
+    if difference and len(difference.by_block) > 1:
         first, second = (title(arm) for arm in contrast)
         size, low, high = points(difference.interval)
         yield (

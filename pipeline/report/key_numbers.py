@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pipeline.report.analysis import Analysis
 from pipeline.report.formatting import count, decimals, ends, label, listed, number, percent, points, whole
 from pipeline.report.intervals import SHARE, mean_interval
-from pipeline.report.targets import Needed
+from pipeline.report.targets import TrialsNeeded
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def tiles(analysis: Analysis) -> list[Tile]:
 
 def _difference(analysis: Analysis) -> Iterator[Tile]:
     if comparison := analysis.comparison:
-        size, low, high = points(comparison.evidence.interval)
+        size, low, high = points(comparison.difference.interval)
         sign = "" if size.startswith("\u2212") or not float(size) else "+"
         caption = f"points of test accuracy: {label(comparison.first)} minus {label(comparison.second)}"
         detail = ends(low, high, len(comparison.blocks))
@@ -64,7 +64,7 @@ def _speed(analysis: Analysis) -> Tile:
     )
 
 
-def _ends(needed: list[Needed]) -> str:
+def _ends(needed: list[TrialsNeeded]) -> str:
     """The intervals, in the order of the arms; with their names, if not all have one."""
     known = [n for n in needed if math.isfinite(n.low)]
     names = [f" with {label(n.arm)}" if len(known) < len(needed) else "" for n in known]

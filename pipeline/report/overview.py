@@ -41,7 +41,7 @@ def _row(name: str, analysis: Analysis) -> dict[str, str | float]:
     row: dict[str, str | float] = {"study": name, "dataset": analysis.study.dataset, "contrast": contrast}
     row |= {"verdict": analysis.verdict.label, "leader": analysis.verdict.leader or ""}
     if analysis.comparison and analysis.improvement:
-        seen, wins = analysis.comparison.evidence, analysis.improvement.interval
+        seen, wins = analysis.comparison.difference, analysis.improvement.interval
         row |= {"difference": seen.interval.estimate, "low": seen.interval.low, "high": seen.interval.high}
         row |= {"p": seen.p, "p_win": wins.estimate, "blocks": len(analysis.comparison.blocks)}
     return row
@@ -57,7 +57,7 @@ def _tally(named: dict[str, Analysis]) -> str:
 def _together(compared: dict[str, Analysis]) -> tuple[str, ...]:
     """The interquartile mean over studies, if they all compare the same two arms in blocks enough."""
     contrasts = {tuple(arm.name for arm in f.study.contrast) for f in compared.values()}
-    blocks = [np.array(f.comparison.evidence.differences) for f in compared.values() if f.comparison]
+    blocks = [np.array(f.comparison.difference.by_block) for f in compared.values() if f.comparison]
     if len(compared) < 2 or len(contrasts) > 1 or min(map(len, blocks)) < BLOCKS:
         return ()
     size, low, high = points(interquartile_mean(blocks))
@@ -91,7 +91,7 @@ def forest(compared: dict[str, Analysis]) -> Plot:
     figure, (ax,) = canvas(height=1.3 + 0.42 * len(compared))
     said = []
     for row, (name, analysis) in enumerate(compared.items()):
-        found = analysis.comparison.evidence.interval if analysis.comparison else Interval(0, 0, 0)
+        found = analysis.comparison.difference.interval if analysis.comparison else Interval(0, 0, 0)
         ax.plot([100 * found.low, 100 * found.high], [row, row], color=INK, linewidth=1.4)
         ax.plot([100 * found.estimate], [row], "o", color=INK, markersize=6)
         for edge in (-100 * analysis.study.delta, 100 * analysis.study.delta):

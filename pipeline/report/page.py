@@ -11,13 +11,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from pipeline.report.analysis import Analysis
-from pipeline.report.declaration import declared
 from pipeline.report.explore import explore_parts
 from pipeline.report.formatting import count
 from pipeline.report.key_numbers import tiles
 from pipeline.report.overview import Overview
 from pipeline.report.sections import Section
 from pipeline.report.sentences import sentences
+from pipeline.report.validity import declared
 
 ROWS = 40  # a longer table is shown thinned; its file has every row
 

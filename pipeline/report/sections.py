@@ -81,17 +81,17 @@ def _paths(analysis: Analysis) -> Iterator[str]:
 def _difference(analysis: Analysis) -> Iterator[Section]:
     if comparison := analysis.comparison:
         plot = tuning.difference(comparison, analysis.study.delta)
-        seen = comparison.evidence
+        seen = comparison.difference
         said = (
-            f"After {count(comparison.trials, 'trial')}: {tables.evidence_words(seen)} Only this last difference is tested, "
+            f"After {count(comparison.trials, 'trial')}: {tables.difference_words(seen)} Only this last difference is tested, "
             "here and not by whether the bands of the first figure overlap."
         )
         disagreement = (
             "The interval and the sign flips do not agree on whether there is a difference, so none counts as detected."
         )
         constant = "Every block gave the same difference, so its interval has no width; that is not certainty."
-        equal = len(seen.differences) > 1 and len(set(seen.differences)) == 1
-        apart = len(seen.differences) >= MINIMUM_BLOCKS and seen.excludes_zero != (seen.p < LEVEL)
+        equal = len(seen.by_block) > 1 and len(set(seen.by_block)) == 1
+        apart = len(seen.by_block) >= MINIMUM_BLOCKS and seen.excludes_zero != (seen.p < LEVEL)
         also = [words for words, holds in ((disagreement, apart), (constant, equal)) if holds]
         yield Section("difference", plot.title, (said, *also), (plot,))
 
@@ -155,7 +155,7 @@ def _honesty(analysis: Analysis) -> Iterator[Section]:
 def _again_words(analysis: Analysis) -> Iterator[str]:
     found, contrast = analysis.confirmations, analysis.study.contrast
     yield from confirmation.confirmation_sentence(found, contrast)
-    yield from confirmation.confirmation_words(found, contrast, analysis.confirmed_difference)
+    yield from confirmation.confirmation_notes(found, contrast, analysis.confirmed_difference)
 
 
 def _again_tables(analysis: Analysis) -> Iterator[NamedTable]:
@@ -168,9 +168,9 @@ def _fairness(analysis: Analysis) -> Iterator[Section]:
     plots = []
     if all(analysis.table.frame[column].gt(0).any() for column in COSTS):
         plots = [paid.paid(analysis.costs, COSTS, analysis.looks)]
-    optuna_store = NamedTable("optuna_store", "What each arm was given", tables.optuna_store(analysis))
+    totals = NamedTable("ledger", "What each arm was given", tables.arm_totals(analysis))
     settings = tables.settings(analysis)
-    yield Section("fairness", "Was the comparison fair?", tuple(settings), tuple(plots), (optuna_store,))
+    yield Section("fairness", "Was the comparison fair?", tuple(settings), tuple(plots), (totals,))
 
 
 def _distributions(analysis: Analysis) -> Iterator[Section]:

@@ -24,7 +24,7 @@ from pipeline.report.formatting import (
     whole,
 )
 from pipeline.report.intervals import DIFFERENCE, mean_interval
-from pipeline.report.targets import CENSUS, Needed
+from pipeline.report.targets import CENSUS, TrialsNeeded
 from pipeline.report.verdict import judge, validation_verdict
 from pipeline.study.spec import Arm
 
@@ -38,7 +38,7 @@ def sentences(analysis: Analysis) -> tuple[str, ...]:
 def _contradiction(analysis: Analysis) -> Iterator[str]:
     comparison, delta = analysis.comparison, analysis.study.delta
     if comparison and analysis.verdict.rule >= 2:
-        test, validation = judge(comparison, comparison.evidence, delta), validation_verdict(comparison, delta)
+        test, validation = judge(comparison, comparison.difference, delta), validation_verdict(comparison, delta)
         if None not in (test.claim, validation.claim) and test.claim != validation.claim:
             yield f"Test and validation disagree. By test accuracy: {test.sentence} By validation accuracy: {validation.sentence}"
         elif test.claim != validation.claim:
@@ -53,7 +53,7 @@ def _speed(analysis: Analysis) -> Iterator[str]:
     yield f"To reach {percent(target.value)} validation accuracy, {said}{_ratio(needed)}."
 
 
-def needs(needed: Needed, *, first: bool = False) -> str:
+def needs(needed: TrialsNeeded, *, first: bool = False) -> str:
     """What one arm needs for an even chance, as a clause."""
     name = title(needed.arm)
     if math.isfinite(needed.median):
@@ -68,7 +68,7 @@ def needs(needed: Needed, *, first: bool = False) -> str:
     return f"{name} did not reach it in {count(needed.trials, 'trial')}{more}"
 
 
-def _ratio(needed: list[Needed]) -> str:
+def _ratio(needed: list[TrialsNeeded]) -> str:
     if len(needed) < 2 or not all(math.isfinite(n.median) for n in needed):
         return ""
     ratio = needed[1].median / needed[0].median
@@ -102,14 +102,16 @@ def _placement(analysis: Analysis) -> Iterator[str]:
 
 
 def _answer(comparison: Comparison) -> str:
-    _, low, high = points(comparison.evidence.interval)
-    return f"{ahead_by(comparison, comparison.evidence.interval.estimate)} ({ends(low, high, len(comparison.blocks))})"
+    _, low, high = points(comparison.difference.interval)
+    return (
+        f"{ahead_by(comparison, comparison.difference.interval.estimate)} ({ends(low, high, len(comparison.blocks))})"
+    )
 
 
 def ahead_by(comparison: Comparison, difference: float) -> str:
     """``random search 1.2 points ahead``."""
     leader: Arm = comparison.first if difference >= 0 else comparison.second
-    interval = comparison.evidence.interval
+    interval = comparison.difference.interval
     return (
         f"{title(leader)} {number(100 * abs(difference), decimals(100 * (interval.high - interval.low)))} points ahead"
     )

@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 
 from pipeline.report.analysis import Analysis
-from pipeline.report.comparison import Evidence
+from pipeline.report.comparison import Difference
 from pipeline.report.formatting import capital, ends, p_value, percent, point, points, title
 from pipeline.report.intervals import EXACT_BLOCKS
 from pipeline.report.selection import Choice
 from pipeline.report.validity import FIRST
 
 
-def evidence_words(seen: Evidence) -> str:
+def difference_words(seen: Difference) -> str:
     """The difference, its interval, its p and what could have been found, in one sentence."""
     size, low, high = points(seen.interval)
-    blocks = len(seen.differences)
+    blocks = len(seen.by_block)
     flips = "exact sign flips" if blocks <= EXACT_BLOCKS else "99,999 random sign flips"
     if blocks < 2:
         return f"the difference is {size} points in one block, which has no interval."
@@ -116,7 +116,7 @@ def selection_words(analysis: Analysis) -> Iterator[str]:
     )
 
 
-def optuna_store(analysis: Analysis) -> pd.DataFrame:
+def arm_totals(analysis: Analysis) -> pd.DataFrame:
     """A row for each arm: what it was given and what came of it."""
     rows = []
     for name, own in analysis.pools.items():

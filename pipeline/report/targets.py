@@ -33,7 +33,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Needed:
+class TrialsNeeded:
     """Trials that an arm needs for an even chance of a target, and for a chance of 95 %; infinite where it has none.
 
     ``low`` and ``high`` end the 95 % interval, NaN where none is given; ``method`` says how all of it was computed.
@@ -73,7 +73,7 @@ def hits(pools: Sequence[Pool], target: Target) -> list[NDArray[np.bool_]]:
     return [pool.validation >= target.by_block[pool.block] - 1e-12 for pool in pools]
 
 
-def trials_needed(pools: Sequence[Pool], target: Target) -> Needed:
+def estimate_trials_needed(pools: Sequence[Pool], target: Target) -> TrialsNeeded:
     """What one arm needs to reach a target, by the method that its sampler allows."""
     arm, reached = pools[0].arm, hits(pools, target)
     if arm.sampler == "random":
@@ -83,7 +83,7 @@ def trials_needed(pools: Sequence[Pool], target: Target) -> Needed:
         median, low, high, n95, method = by_grid(reached)
     else:
         median, low, high, n95, method = _by_paths(reached)
-    return Needed(arm, median, low, high, n95, sum(int(r.sum()) for r in reached), sum(map(len, reached)), method)
+    return TrialsNeeded(arm, median, low, high, n95, sum(int(r.sum()) for r in reached), sum(map(len, reached)), method)
 
 
 Estimate = tuple[float, float, float, float, str]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.report.curves import Pool
-from pipeline.report.declaration import breaches, deviations
 from pipeline.report.formatting import capital, count, listed, percent, title
+from pipeline.report.intervals import MINIMUM_BLOCKS
 from pipeline.report.table import TrialsTable
 from pipeline.report.targets import GRIDS
 from pipeline.study.spec import Arm, Categorical, Dimension, SearchSpace
@@ -21,6 +22,10 @@ DIVERGED_SLACK = 0.20
 FEWEST = 6  # trials that a walk is known by; fewer fall in its order by chance
 CHANCE = 10_000  # orders of as many points; of fewer, two are the same by chance
 FIRST = 10  # adaptive samplers often begin with this many random trials
+COMPARED = 2
+"""Arms that a verdict is about."""
+Terms = Mapping[str, Any]
+"""A declaration: ``at`` (an ISO time), the study's ``hash``, and :attr:`pipeline.study.spec.Study.terms`."""
 
 
 def obstacles(table: TrialsTable, pools: list[Pool]) -> list[str]:
@@ -153,6 +158,50 @@ def _coupling(pools: list[Pool]) -> Iterator[str]:
                 f"Coupled seeds: the first {min(FIRST, len(heads[0][same[0]]))} configurations of {title(one)} and "
                 f"{title(other)} are equal in {count(len(same), 'block')}."
             )
+
+
+def declared(table: TrialsTable) -> Terms | None:
+    """The declaration that binds: the first from which a verdict could come; those before it are pilots."""
+    known = _known(table)
+    able = [terms for terms in known if terms["blocks"] >= MINIMUM_BLOCKS and len(terms["contrast"]) == COMPARED]
+    return next(iter([*able, *known[-1:]]), None)
+
+
+def breaches(table: TrialsTable) -> Iterator[str]:
+    """What was changed once trials were seen, so that no verdict can stand on it."""
+    study, terms = table.study, declared(table)
+    if terms is None:
+        return
+    if terms["hash"] != study.hash:
+        yield f"the trials belong to declaration {terms['hash']}, not to {study.hash}"
+    if terms["trials"] != study.trials:
+        yield f"the budget was changed from {terms['trials']} to {count(study.trials, 'trial')} after the declaration"
+    if terms["delta"] != study.delta:
+        then, now = (f"{100 * delta:g}" for delta in (terms["delta"], study.delta))
+        yield f"the difference that matters was changed from {then} to {now} points after the declaration"
+    if terms["contrast"] != study.terms["contrast"]:
+        then, now = (" against ".join(arms) for arms in (terms["contrast"], study.terms["contrast"]))
+        yield f"the contrast was changed from {then} to {now} after the declaration"
+
+
+def deviations(table: TrialsTable) -> Iterator[str]:
+    """What a reader should know of the declaration that leaves the verdict standing."""
+    terms = declared(table)
+    if terms is None:
+        return
+    known = _known(table)
+    for pilot in known[: known.index(terms)]:
+        yield (
+            f"A pilot of {count(pilot['blocks'], 'block')} of {count(pilot['trials'], 'trial')} for each arm came before "
+            "the declaration; what it trained is among these trials."
+        )
+    if terms["blocks"] != table.study.blocks:
+        yield f"Deviation: blocks was changed from {terms['blocks']} to {table.study.blocks} after the declaration."
+
+
+def _known(table: TrialsTable) -> Sequence[Terms]:
+    found: Sequence[Terms] = table.provenance.get("declarations", ())
+    return found
 
 
 def _by_arm(pools: list[Pool]) -> list[tuple[Arm, list[Pool]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.report.comparison import Comparison, Evidence
+from pipeline.report.comparison import Comparison, Difference
 from pipeline.report.formatting import capital, count, ends, point, points, title
 from pipeline.report.intervals import MINIMUM_BLOCKS
 from pipeline.study.spec import Arm
@@ -30,7 +30,7 @@ class Verdict:
 
 def decide(comparison: Comparison, delta: float, obstacles: Sequence[str] = ()) -> Verdict:
     """The verdict on held-out test accuracy at N*, unless validation accuracy claims something that contradicts it."""
-    seen, blocks = comparison.evidence, len(comparison.blocks)
+    seen, blocks = comparison.difference, len(comparison.blocks)
     if blocks < MINIMUM_BLOCKS:
         besides = f" Besides: {'; '.join(obstacles)}." if obstacles else ""
         return _verdict(0, _too_few(comparison, seen) + besides)
@@ -42,10 +42,10 @@ def decide(comparison: Comparison, delta: float, obstacles: Sequence[str] = ()) 
 
 def validation_verdict(comparison: Comparison, delta: float) -> Verdict:
     """The same rules on validation accuracy, which the choice itself flatters."""
-    return judge(comparison, comparison.validation_evidence, delta, "validation")
+    return judge(comparison, comparison.validation_difference, delta, "validation")
 
 
-def judge(comparison: Comparison, seen: Evidence, delta: float, data: str = "held-out test") -> Verdict:
+def judge(comparison: Comparison, seen: Difference, delta: float, data: str = "held-out test") -> Verdict:
     """Rules 2 to 5: ahead, ahead but not usefully, equal enough, not detected."""
     leader = comparison.first if seen.interval.estimate > 0 else comparison.second
     if seen.detected and abs(seen.interval.estimate) >= delta:
@@ -61,7 +61,7 @@ def _verdict(rule: int, sentence: str, leader: Arm | None = None) -> Verdict:
     return Verdict(rule, LABELS[rule], leader.name if leader else None, sentence)
 
 
-def _ahead(comparison: Comparison, seen: Evidence, leader: Arm, data: str) -> str:
+def _ahead(comparison: Comparison, seen: Difference, leader: Arm, data: str) -> str:
     size, low, high = lead(seen, towards_first=leader is comparison.first)
     blocks = len(comparison.blocks)
     among = f"; {blocks} blocks" if low != high else ""
@@ -71,17 +71,17 @@ def _ahead(comparison: Comparison, seen: Evidence, leader: Arm, data: str) -> st
     )
 
 
-def _barely(seen: Evidence, leader: Arm, delta: float) -> str:
+def _barely(seen: Difference, leader: Arm, delta: float) -> str:
     return (
         f"{capital(title(leader))} is measurably but not usefully ahead: {point(abs(seen.interval.estimate))} points, "
         f"less than the {point(delta)} declared to matter."
     )
 
 
-def _undetected(seen: Evidence) -> Verdict:
+def _undetected(seen: Difference) -> Verdict:
     if not seen.detectable:
         return _verdict(
-            5, f"No difference detected: what the arms chose scored the same in all {len(seen.differences)} blocks."
+            5, f"No difference detected: what the arms chose scored the same in all {len(seen.by_block)} blocks."
         )
     return _verdict(
         5,
@@ -90,7 +90,7 @@ def _undetected(seen: Evidence) -> Verdict:
     )
 
 
-def _too_few(comparison: Comparison, seen: Evidence) -> str:
+def _too_few(comparison: Comparison, seen: Difference) -> str:
     leader = comparison.first if seen.interval.estimate >= 0 else comparison.second
     after, over = count(comparison.trials, "trial"), count(len(comparison.blocks), "block")
     what = (
@@ -104,7 +104,7 @@ def _too_few(comparison: Comparison, seen: Evidence) -> str:
     )
 
 
-def lead(seen: Evidence, *, towards_first: bool) -> tuple[str, str, str]:
+def lead(seen: Difference, *, towards_first: bool) -> tuple[str, str, str]:
     """The difference and its interval in points, as the lead of the first arm or of the second."""
     estimate, low, high = points(seen.interval)
     return (estimate, low, high) if towards_first else (_minus(estimate), _minus(high), _minus(low))

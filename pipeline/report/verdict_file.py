@@ -21,7 +21,7 @@ def metrics(analysis: Analysis) -> dict[str, float]:
 def _comparison(analysis: Analysis) -> dict[str, float]:
     if not analysis.comparison:
         return {}
-    seen = analysis.comparison.evidence
+    seen = analysis.comparison.difference
     interval = {f"difference{end}": value for end, value in _ends(seen.interval).items()}
     tested = {"p_value": seen.p, "detectable_difference": seen.detectable}
     return {**interval, **tested, "blocks": len(analysis.comparison.blocks), "trials": analysis.comparison.trials}

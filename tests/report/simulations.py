@@ -16,7 +16,7 @@ from pipeline.report.confirmation import Confirmation
 from pipeline.report.curves import Pool
 from pipeline.report.improvement import improvement, improvement_interval
 from pipeline.report.intervals import COARSE
-from pipeline.report.targets import Target, draws, trials_needed
+from pipeline.report.targets import Target, draws, estimate_trials_needed
 from pipeline.report.verdict import decide
 from pipeline.study.spec import Arm
 
@@ -87,7 +87,7 @@ def true_difference(world, arms, blocks=50_000):
 def coverage_of_difference(world, blocks, runs=2000):
     """How often the t-interval of the mean difference, random search minus the shifted grid, holds the truth."""
     truth, rng = true_difference(world, (RANDOM, SHIFTED)), np.random.default_rng(blocks)
-    found = [comparison(world, (RANDOM, SHIFTED), blocks, rng).evidence.interval for _ in range(runs)]
+    found = [comparison(world, (RANDOM, SHIFTED), blocks, rng).difference.interval for _ in range(runs)]
     return float(np.mean([i.low <= truth <= i.high for i in found]))
 
 
@@ -105,7 +105,7 @@ def coverage_of_trials_needed(p, blocks, runs=500):
     held = []
     for _ in range(runs):
         hits = (rng.uniform(size=(blocks, M)) < p).astype(float)
-        needed = trials_needed([Pool(RANDOM, b, x, x, EMPTY, ()) for b, x in enumerate(hits)], target)
+        needed = estimate_trials_needed([Pool(RANDOM, b, x, x, EMPTY, ()) for b, x in enumerate(hits)], target)
         held.append(needed.low <= truth <= needed.high)
     return float(np.mean(held))
 
@@ -115,10 +115,10 @@ def coverage_of_median_grid(world, share, blocks, runs=500):
     rng = np.random.default_rng(blocks)
     value = np.quantile(scores(world, RANDOM, 2000, rng)[0], 1 - share)
     target = Target("share", dict.fromkeys(range(4001), value))
-    truth = trials_needed(pools(world, SHIFTED, 4001, rng), target).median
+    truth = estimate_trials_needed(pools(world, SHIFTED, 4001, rng), target).median
     held = []
     for _ in range(runs):
-        needed = trials_needed(pools(world, SHIFTED, blocks, rng), target)
+        needed = estimate_trials_needed(pools(world, SHIFTED, blocks, rng), target)
         held.append(needed.low <= truth <= needed.high)
     return float(np.mean(held))
 
@@ -155,7 +155,7 @@ def null_rates(world, first, second, blocks, runs=500):
     rng = np.random.default_rng(blocks)
     found = [comparison(world, (first, second), blocks, rng) for _ in range(runs)]
     led = [decide(c, delta=0.0).leader is not None for c in found]
-    return float(np.mean(led)), [c.evidence.p for c in found]
+    return float(np.mean(led)), [c.difference.p for c in found]
 
 
 def power(blocks, runs=500):
@@ -167,7 +167,7 @@ def power(blocks, runs=500):
     for _ in range(runs):
         d = rng.normal(size, spread, size=(blocks, 1))
         seen = Comparison(RANDOM, SHIFTED, tuple(range(blocks)), np.array([M]), d, d)
-        interval.append(seen.evidence.interval.low > 0)
+        interval.append(seen.difference.interval.low > 0)
         verdict.append(decide(seen, delta=0.0).leader == "random")
     return float(np.mean(interval)), float(np.mean(verdict))
 

@@ -38,7 +38,7 @@ def test_relabelled_arms_move_the_verdict_with_them(clear):
     """If each arm's trials are given the other's name, the other is ahead, by the same number."""
     names = {"random": "shifted_grid", "shifted_grid": "random"}
     other = Analysis(TrialsTable(clear.frame.assign(arm=clear.frame["arm"].map(names)), clear.study))
-    there, back = (f.comparison.evidence.interval for f in (Analysis(clear), other))
+    there, back = (f.comparison.difference.interval for f in (Analysis(clear), other))
     assert other.verdict.leader == "shifted_grid"
     assert (back.estimate, back.low, back.high) == pytest.approx((-there.estimate, -there.high, -there.low))
 

@@ -169,7 +169,7 @@ def test_an_interval_and_a_p_that_disagree_are_explained():
         **{"test/accuracy": 0.8 + moved, "best/val_accuracy": 0.8 + 1e-4 * rng.uniform(size=len(moved))}
     )
     found = Analysis(replace(table, frame=frame))
-    seen = found.comparison.evidence
+    seen = found.comparison.difference
     assert (seen.excludes_zero, seen.p < 0.05, seen.detected) == (True, False, False)
     (chapter,) = (section for section in sections(found) if section.key == "difference")
     assert "The interval and the sign flips do not agree" in chapter.prose[1]

@@ -14,7 +14,7 @@ from pipeline.report.curves import Pool
 from pipeline.report.key_numbers import tiles
 from pipeline.report.sections import sections
 from pipeline.report.sentences import needs
-from pipeline.report.targets import Target, draws, ladder, share_reached, trials_needed, visits
+from pipeline.report.targets import Target, draws, estimate_trials_needed, ladder, share_reached, visits
 from pipeline.study.spec import Arm
 
 
@@ -27,7 +27,7 @@ def pool(arm, hits, size, block=0, order=None):
 
 def needed(arm, *pools):
     """What an arm needs to score 1."""
-    return trials_needed(
+    return estimate_trials_needed(
         [pool(arm, *p, block=b) for b, p in enumerate(pools)], Target("hit", dict.fromkeys(range(len(pools)), 1.0))
     )
 
@@ -69,7 +69,7 @@ def test_single_paths_are_censored():
     """An adaptive arm's median is over the first hits of its blocks, those without a hit counting as later than all."""
     pools = [pool(Arm("tpe"), 1, 50, block, [first]) for block, first in enumerate((4, 9, 19))]
     pools += [pool(Arm("tpe"), 0, 50, 3)]
-    found = trials_needed(pools, Target("hit", dict.fromkeys(range(4), 1.0)))
+    found = estimate_trials_needed(pools, Target("hit", dict.fromkeys(range(4), 1.0)))
     assert (found.median, found.n95) == (10, np.inf)
 
 
@@ -114,7 +114,7 @@ def test_a_sure_hit_takes_one_trial():
 def test_part_of_a_grid_is_no_census():
     """Of a grid that was not visited whole nobody knows that it never reaches a target, nor what all of it would find."""
     part = [replace(pool(GRID, 0, 12, block), whole=False) for block in (0, 1)]
-    found = trials_needed(part, Target("hit", {0: 1.0, 1: 1.0}))
+    found = estimate_trials_needed(part, Target("hit", {0: 1.0, 1: 1.0}))
     assert (found.median, found.method) == (np.inf, "part of each grid, as draws")
     assert needs(found) == "the textbook grid did not reach it in 24 trials"
     assert [target.name for target in ladder(part, 0.1)][-1] == "99% of the best"
@@ -131,7 +131,7 @@ def test_a_target_is_that_of_the_pools_own_block():
     for one in late:
         one.validation[:] = (0.6, 0.2)
     assert target.by_block == {0: 0.9, 1: 0.5, 2: 0.7}
-    assert trials_needed(late, target).hits == 1
+    assert estimate_trials_needed(late, target).hits == 1
 
 
 @pytest.mark.parametrize(("trials", "told"), [(36, True), (12, False)])

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from pipeline.report.comparison import Pair
 from pipeline.report.formatting import label, listed, number
 from pipeline.report.intervals import Interval
-from pipeline.report.pairs import Pair
 from pipeline.report.style import INK, Plot, canvas, finish, styled
 from pipeline.study.spec import Arm
 
@@ -60,7 +60,7 @@ def pair_table(pairs: Sequence[Pair]) -> pd.DataFrame:
     """A row for each pair: difference, probability of improvement, and p, plain and corrected for all pairs."""
     rows: list[dict[str, str | float]] = []
     for pair in pairs:
-        seen, wins = pair.comparison.evidence, pair.improvement.interval
+        seen, wins = pair.comparison.difference, pair.improvement.interval
         arms = {"first": pair.comparison.first.name, "second": pair.comparison.second.name}
         gap = {"difference": seen.interval.estimate, "low": seen.interval.low, "high": seen.interval.high}
         odds = {"p_win": wins.estimate, "p_win_low": wins.low, "p_win_high": wins.high}

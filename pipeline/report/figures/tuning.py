@@ -124,8 +124,8 @@ def difference(comparison: Comparison, delta: float) -> Plot:
 
 
 def _differences(comparison: Comparison) -> str:
-    size, low, high = points(comparison.evidence.interval)
-    each = listed([number(100 * d, 2) for d in comparison.evidence.differences])
+    size, low, high = points(comparison.difference.interval)
+    each = listed([number(100 * d, 2) for d in comparison.difference.by_block])
     many = f", 95% interval {low} to {high}; block by block {each}" if len(comparison.blocks) > 1 else " in one block"
     return (
         f"{capital(label(comparison.first))} minus {label(comparison.second)} after "
