@@ -79,7 +79,7 @@ def limits(analysis: Analysis) -> Iterator[str]:
         "set, not for new data."
     )
     yield "One search space: a narrower or wider one changes how hard it is to hit, and with it every number here."
-    if any(arm.sampler in ("grid", "shifted_grid") for arm in analysis.arms):
+    if any(arm.is_grid for arm in analysis.arms):
         yield "One resolution of the grid: with more levels, or fewer, it is another grid."
     if any(arm.sampler == "cmaes" for arm in analysis.arms) and any(
         isinstance(d, Categorical) for d in study.space.values()

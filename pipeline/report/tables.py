@@ -138,7 +138,7 @@ def settings(analysis: Analysis) -> Iterator[str]:
         told = ", ".join(f"{key} = {value}" for key, value in own.items()) if own else "no settings of its own"
         yield capital(f"{title(arm)} (sampler {arm.sampler}): {told}.")
     levels = [f"{name} {len(dimension.grid())}" for name, dimension in analysis.study.space.items()]
-    if any(arm.sampler in ("grid", "shifted_grid") for arm in analysis.arms):
+    if any(arm.is_grid for arm in analysis.arms):
         yield f"Levels of the grid: {', '.join(levels)}; {analysis.study.space.grid_size} points."
     yield from _first_trials(analysis)
 
