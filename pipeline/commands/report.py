@@ -19,7 +19,7 @@ from pipeline.diagnosis.summary import summary
 from pipeline.errors import UserError
 from pipeline.model.best import best_trial, keeping, train_again
 from pipeline.report.figures.network import save_pictures
-from pipeline.report.table import TrialsTable, write_table
+from pipeline.report.table import TrialsTable
 from pipeline.report.writer import write_report
 from pipeline.search import confirmation
 from pipeline.storage.addresses import is_url, redact, sqlite_address, sqlite_file, storage_file
@@ -75,7 +75,6 @@ class Publication:
         self._say_where()
 
     def _write(self, table: TrialsTable) -> None:
-        write_table(table, self.folder)
         report = write_report(table, self.folder)
         self.tracker.log_metrics(report.metrics)
         self.tracker.set_tags(report.tags)
