@@ -215,7 +215,7 @@ class Job:
             self.console.say(f"search: the stores differed: {mended}")
         self.tracker.add_dataset(study.dataset, self.basis["data_sha256"])
         pending = len(self.pending_trials)
-        planned = study.blocks * study.trials * len(study.arms)
+        planned = study.total_trials
         if not pending:
             self.console.say(f"search: nothing to train, all {planned:,} trials are recorded")
             return

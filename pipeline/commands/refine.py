@@ -74,7 +74,7 @@ def next_stage(study: Study, stores: Stores) -> NextStage:
     """
     number, last = _last(study, stores)
     optuna_store = OptunaStore(last, stores.storage)
-    planned = last.blocks * last.trials * len(last.arms)
+    planned = last.total_trials
     done = len(optuna_store.table())
     if number > 1 and (unfinished := _unfinished(optuna_store, done, planned)):
         return NextStage(number, last, (f"{unfinished}; it goes on",), _links(study, number, stores))
@@ -120,7 +120,7 @@ def fine_study(study: Study, proposal: Proposal, number: int) -> Study:
     """The proposed study with the epochs and trials that are declared for the stage, or those of the one before."""
     stage = study.stages[number - 1] if number <= len(study.stages) else Stage(proposal.study.config.epochs)
     config = replace(proposal.study.config, epochs=stage.epochs)
-    grids = any(arm.sampler in ("grid", "shifted_grid") for arm in study.arms)
+    grids = any(arm.is_grid for arm in study.arms)
     wanted = stage.trials or proposal.study.trials
     trials = min(wanted, proposal.study.space.grid_size) if grids else wanted
     return replace(proposal.study, name=stage_name(study, number), config=config, trials=trials, stages=())

@@ -34,7 +34,7 @@ class Progress:
         for arm, score, diverged in before:
             self._count(arm, score, diverged)
         self.earlier, self.earlier_diverged = self.total, self.diverged.total()
-        self.planned = study.blocks * study.trials * len(study.arms)
+        self.planned = study.total_trials
         self._start = time.monotonic()
         self._live = Live(console=console, get_renderable=self._table, refresh_per_second=4, transient=True)
 

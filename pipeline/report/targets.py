@@ -16,7 +16,6 @@ from pipeline.study.spec import Arm
 
 LADDER = (0.90, 0.95, 0.98, 0.99)
 HEADLINE = 0.98  # the rung that the verdict quotes, whatever the arms did
-GRIDS = ("grid", "shifted_grid")
 CENSUS, FULL_GRID = "census of each grid", "what the full grid found"
 
 
@@ -56,7 +55,7 @@ def ladder(pools: Sequence[Pool], chance: float) -> list[Target]:
     found = [
         Target(f"{share:.0%} of the best", dict.fromkeys(blocks, chance + share * (best - chance))) for share in LADDER
     ]
-    grids = [pool for pool in pools if pool.arm.sampler in GRIDS]
+    grids = [pool for pool in pools if pool.arm.is_grid]
     first = [pool for pool in grids if pool.arm == grids[0].arm]
     if {pool.block for pool in first if pool.whole} == set(blocks):
         found.append(Target(FULL_GRID, {pool.block: float(pool.validation.max()) for pool in first}))
@@ -78,7 +77,7 @@ def estimate_trials_needed(pools: Sequence[Pool], target: Target) -> TrialsNeede
     arm, reached = pools[0].arm, hits(pools, target)
     if arm.sampler == "random":
         median, low, high, n95, method = _by_random(reached)
-    elif arm.sampler in GRIDS:
+    elif arm.is_grid:
         by_grid = _by_grid if all(pool.whole for pool in pools) else _by_part_of_grid
         median, low, high, n95, method = by_grid(reached)
     else:

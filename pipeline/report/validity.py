@@ -14,7 +14,6 @@ from pipeline.report.curves import Pool
 from pipeline.report.formatting import capital, count, listed, percent, title
 from pipeline.report.intervals import MINIMUM_BLOCKS
 from pipeline.report.table import TrialsTable
-from pipeline.report.targets import GRIDS
 from pipeline.study.spec import Arm, Categorical, Dimension, SearchSpace
 
 SLACK = 0.01  # budgets may differ by one trial in a hundred
@@ -95,7 +94,7 @@ def in_sequence(found: list[Pool], space: SearchSpace) -> bool:
 
 def is_sequential(pool: Pool, space: SearchSpace) -> bool:
     """Whether a grid was walked in the order of its product, one hyperparameter running through before the next steps."""
-    if pool.arm.sampler not in GRIDS:
+    if not pool.arm.is_grid:
         return False
     codes = np.array([_steps(pool.frame[name], space[name]) for name in pool.searched])
     slowest_first = np.argsort(np.count_nonzero(np.diff(codes), axis=1), kind="stable")
@@ -138,7 +137,7 @@ def _missing(table: TrialsTable, pools: list[Pool]) -> Iterator[str]:
 
 def _grids(table: TrialsTable, pools: list[Pool]) -> Iterator[str]:
     for arm, found in _by_arm(pools):
-        if arm.sampler not in GRIDS:
+        if not arm.is_grid:
             continue
         repeats = sum(len(pool) - len(set(pool.tried)) for pool in found)
         if repeats:

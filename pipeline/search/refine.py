@@ -139,5 +139,5 @@ def _next_name(name: str) -> str:
 
 def _budget(study: Study, space: SearchSpace) -> int:
     """As many trials as before, or as the new grid has points, if a grid is to visit each once."""
-    grids = any(arm.sampler in ("grid", "shifted_grid") for arm in study.arms)
+    grids = any(arm.is_grid for arm in study.arms)
     return min(study.trials, space.grid_size) if grids else study.trials

@@ -30,10 +30,9 @@ from optuna.trial import FrozenTrial, TrialState
 from pipeline.console.console import quiet_loggers
 from pipeline.errors import Failed, UserError
 from pipeline.seeds import derive_seed
-from pipeline.study.spec import Arm, Float, Point, Study
+from pipeline.study.spec import GRIDS, Arm, Float, Point, Study
 from pipeline.validation import did_you_mean, shortened
 
-GRIDS = ("grid", "shifted_grid")
 HUB = "optunahub:"
 PLANNED: dict[str, tuple[str, dict[str, Any]]] = {
     "random": ("optuna.samplers.RandomSampler", {}),
@@ -57,12 +56,12 @@ NEEDS = {"gp": "torch", "cmaes": "cmaes"}
 
 def is_planned(arm: Arm) -> bool:
     """Whether all of its points are known before the first trial."""
-    return arm.sampler in (*GRIDS, *PLANNED)
+    return arm.is_grid or arm.sampler in PLANNED
 
 
 def check_sampler(arm: Arm, study: Study) -> None:
     """Raise :class:`UserError` if there is no such sampler, a package it needs is missing, or its arguments do not fit."""
-    if arm.sampler not in GRIDS:
+    if not arm.is_grid:
         optuna_study(arm, study, 0)
         if not is_planned(arm) and _first(arm, study) != _first(arm, study):
             raise UserError(
@@ -86,7 +85,7 @@ def _first(arm: Arm, study: Study) -> Point:
 
 def points(arm: Arm, study: Study, block: int) -> list[Point]:
     """The points that a planned arm visits in a block, in order; a larger budget begins with the same ones."""
-    if arm.sampler in GRIDS:
+    if arm.is_grid:
         return grid_points(arm, study, block)
     drawn = optuna_study(arm, study, block)
     skipped = _skipped(arm)

@@ -22,6 +22,7 @@ from pipeline.validation import (
 
 __all__ = [
     "CONFIRM",
+    "GRIDS",
     "TRIALS_LIMIT",
     "Arm",
     "Categorical",
@@ -34,6 +35,8 @@ __all__ = [
     "Study",
 ]
 
+GRIDS = ("grid", "shifted_grid")
+"""The samplers that visit the points of a grid."""
 TRIALS_LIMIT = 1_000_000
 """The trials that a study may have; more is a slip of the pen."""
 LONGEST_QUESTION, LONGEST_DATASET = 1000, 255
@@ -60,9 +63,14 @@ class Arm:
         object.__setattr__(self, "sampler", self.sampler or self.name)
 
     @property
+    def is_grid(self) -> bool:
+        """True if the arm visits the points of a grid, of which there is a fixed number."""
+        return self.sampler in GRIDS
+
+    @property
     def exchangeable(self) -> bool:
         """Whether the order of its trials carries no information, so that best-after-n has an exact formula."""
-        return self.sampler in ("random", "grid", "shifted_grid")
+        return self.is_grid or self.sampler == "random"
 
 
 @dataclass(frozen=True)
@@ -147,8 +155,8 @@ class Study:
             check_integer(word, getattr(self, word), low=1, high=TRIALS_LIMIT)
         check_integer("seed", self.seed, low=0, high=2**64 - 1)
         check_integer("confirm", self.confirm, low=0, high=TRIALS_LIMIT)
-        if (total := self.blocks * self.trials * len(names)) > TRIALS_LIMIT:
-            raise UserError(f"blocks x trials x arms: got {total:,}; a study has at most {TRIALS_LIMIT:,}")
+        if self.total_trials > TRIALS_LIMIT:
+            raise UserError(f"blocks x trials x arms: got {self.total_trials:,}; a study has at most {TRIALS_LIMIT:,}")
         check_number("delta", self.delta, low=0.0, below=1.0)
         for name, dimension in self.space.items():
             for value in dimension.grid():
@@ -169,7 +177,7 @@ class Study:
             check_kind("pruner", self.pruner, Pruner)
 
     def _grids(self) -> list[str]:
-        return [arm.name for arm in self.arms if arm.sampler in ("grid", "shifted_grid")]
+        return [arm.name for arm in self.arms if arm.is_grid]
 
     def _check_grid_size(self) -> None:
         """A space of many hyperparameters is fine without a grid: where no arm visits it and it is not the budget."""
@@ -188,6 +196,11 @@ class Study:
     def hyperparams(self, point: Mapping[str, Any], seed: int = 0) -> HyperParams:
         """The trial at a point of the space, with what the study holds fixed."""
         return replace(self.fixed, **point, seed=seed)
+
+    @property
+    def total_trials(self) -> int:
+        """The number of trials of all arms in all blocks."""
+        return self.blocks * self.trials * len(self.arms)
 
     def budgets(self, arm: str, block: int, number: int) -> bool:
         """Whether a trial of that arm, block and number is within the declared budget."""
