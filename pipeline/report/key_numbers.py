@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline.report.analysis import Analysis
+from pipeline.report.comparison import Comparison
 from pipeline.report.formatting import count, decimals, ends, label, listed, number, percent, points, whole
-from pipeline.report.intervals import SHARE, mean_interval
+from pipeline.report.intervals import SHARE, Interval, mean_interval
 from pipeline.report.sentences import needed_by_contrast
 from pipeline.report.targets import TrialsNeeded
 
@@ -24,27 +24,25 @@ class KeyNumber:
 
 def key_numbers(analysis: Analysis) -> list[KeyNumber]:
     """Return the key numbers of a comparison, or of a single arm."""
-    if analysis.comparison:
-        return [*_difference(analysis), *_win_probability(analysis), _trials_needed(analysis)]
+    if analysis.comparison and analysis.improvement:
+        chance = _win_probability(analysis.comparison, analysis.improvement.interval)
+        return [_difference(analysis.comparison), chance, _trials_needed(analysis)]
     return [_accuracy(analysis), _trials_needed(analysis)]
 
 
-def _difference(analysis: Analysis) -> Iterator[KeyNumber]:
-    if comparison := analysis.comparison:
-        size, low, high = points(comparison.difference.interval)
-        sign = "" if size.startswith("\u2212") or not float(size) else "+"
-        caption = f"points of test accuracy: {label(comparison.first)} minus {label(comparison.second)}"
-        interval = ends(low, high, len(comparison.blocks))
-        yield KeyNumber(f"{sign}{size}", caption, f"{interval}; after {count(comparison.trials, 'trial')}")
+def _difference(comparison: Comparison) -> KeyNumber:
+    size, low, high = points(comparison.difference.interval)
+    sign = "" if size.startswith("\u2212") or not float(size) else "+"
+    caption = f"points of test accuracy: {label(comparison.first)} minus {label(comparison.second)}"
+    interval = ends(low, high, len(comparison.blocks))
+    return KeyNumber(f"{sign}{size}", caption, f"{interval}; after {count(comparison.trials, 'trial')}")
 
 
-def _win_probability(analysis: Analysis) -> Iterator[KeyNumber]:
-    if (improvement := analysis.improvement) and (comparison := analysis.comparison):
-        p = improvement.interval
-        places = decimals(p.high - p.low)
-        estimate, low, high = (number(x, places) for x in (p.estimate, p.low, p.high))
-        caption = f"probability that {label(comparison.first)} wins, one search of each kind"
-        yield KeyNumber(estimate, caption, ends(low, high, len(comparison.blocks)))
+def _win_probability(comparison: Comparison, p: Interval) -> KeyNumber:
+    places = decimals(p.high - p.low)
+    estimate, low, high = (number(x, places) for x in (p.estimate, p.low, p.high))
+    caption = f"probability that {label(comparison.first)} wins, one search of each kind"
+    return KeyNumber(estimate, caption, ends(low, high, len(comparison.blocks)))
 
 
 def _accuracy(analysis: Analysis) -> KeyNumber:

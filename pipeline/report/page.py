@@ -14,6 +14,7 @@ from pipeline.report.analysis import Analysis
 from pipeline.report.explore import explore_parts
 from pipeline.report.formatting import count, markdown_table
 from pipeline.report.key_numbers import key_numbers
+from pipeline.report.optuna_study import thinned
 from pipeline.report.overview import Overview
 from pipeline.report.sections import Section
 from pipeline.report.sentences import sentences
@@ -32,7 +33,8 @@ def _template(name: str) -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(svg=Markup, cell=cell, thinned=thinned, text_columns=text_columns, markdown=_markdown)
+    filters = {"svg": Markup, "cell": cell, "text_columns": text_columns, "markdown": _markdown}
+    environment.filters.update(filters, thinned=lambda frame: thinned(frame, SHOWN_ROWS))
     return environment.get_template(name)
 
 
@@ -98,13 +100,6 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
     return f"{seconds:.0f} s"
-
-
-def thinned(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that the page shows: all of them, or evenly spaced rows up to the last."""
-    if len(frame) <= SHOWN_ROWS:
-        return frame
-    return frame.iloc[np.unique(np.linspace(0, len(frame) - 1, SHOWN_ROWS).round().astype(int))]
 
 
 def text_columns(frame: pd.DataFrame) -> set[str]:

@@ -31,8 +31,10 @@ from pipeline.study.spec import Arm
 
 def sentences(analysis: Analysis) -> tuple[str, ...]:
     """Return the verdict and the sentences after it; each text is a sentence or two."""
-    writers = (_contradiction, _trials_needed, _win_probability, _grid_position, _optimism, _confirmation)
-    return (analysis.verdict.sentence, *(text for writer in writers for text in writer(analysis)))
+    writers = (_contradiction, _trials_needed, _win_probability, _grid_position, _optimism)
+    texts = [text for writer in writers for text in writer(analysis)]
+    confirmed = confirmation_sentence(analysis.confirmations, analysis.study.contrast)
+    return (analysis.verdict.sentence, *texts, *confirmed)
 
 
 def _contradiction(analysis: Analysis) -> Iterator[str]:
@@ -130,7 +132,3 @@ def _optimism(analysis: Analysis) -> Iterator[str]:
             interval = f" ({ends(low, high, len(curve.blocks))})" if len(curve.blocks) > 1 else ""
             gaps.append(f"by {gap} points with {title(arm)}{interval}")
     yield capital(f"validation overstated the winner {listed(gaps)}.")
-
-
-def _confirmation(analysis: Analysis) -> Iterator[str]:
-    return confirmation_sentence(analysis.confirmations, analysis.study.contrast)

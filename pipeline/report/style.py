@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from numpy.typing import NDArray
 
 from pipeline.report.formatting import label
 from pipeline.study.spec import Arm
@@ -142,6 +143,13 @@ def accuracy_axis(ax: Axes, name: str) -> None:
     ax.yaxis.set_major_formatter(FuncFormatter(per_cent))
     ax.set_ylabel(name)
     ax.grid(axis="y", color=RULE, linewidth=0.6)
+
+
+def limit_y(ax: Axes, shown: Sequence[NDArray[np.float64]]) -> None:
+    """Set the limits of y to the values that are to be shown; lines may leave the axes elsewhere."""
+    values = np.concatenate(shown)
+    margin = 0.05 * max(np.ptp(values), 1e-3)
+    ax.set_ylim(values.min() - margin, values.max() + margin)
 
 
 def per_cent(share: float, _position: float | None = None) -> str:

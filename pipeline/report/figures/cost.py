@@ -10,24 +10,14 @@ from matplotlib.ticker import LogFormatterSciNotation, LogLocator
 
 from pipeline.report.cost import CostCurve
 from pipeline.report.formatting import capital, label, listed, number, percent
-from pipeline.report.style import RULE, Looks, Plot, accuracy_axis, canvas, finish, label_ends, styled
+from pipeline.report.style import RULE, Looks, Plot, accuracy_axis, canvas, finish, label_ends, limit_y, styled
 
 FIRST_SHARE = 12  # costs below the total / 12 do not count for the limits of y
 
 
 @styled
 def cost_figure(curves: Mapping[str, Sequence[CostCurve]], units: Sequence[str], looks: Looks) -> Plot:
-    """Draw a panel for each unit of cost, with a line for each arm.
-
-    Parameters
-    ----------
-    curves
-        For each arm, by name, a curve for each unit.
-    units
-        The names of the costs, ``epochs`` and ``seconds``.
-    looks
-        The colour and dash of each arm.
-    """
+    """Draw a panel for each unit of cost, with a line for each arm; ``curves`` has one for each unit, by arm."""
     figure, axes = canvas(height=3.3, panels=len(units), sharey=True)
     for ax, unit, unit_curves in zip(axes, units, zip(*curves.values(), strict=True), strict=True):
         for curve in unit_curves:
@@ -37,7 +27,8 @@ def cost_figure(curves: Mapping[str, Sequence[CostCurve]], units: Sequence[str],
     last = [arm_curves[-1] for arm_curves in curves.values()]
     accuracy_axis(axes[0], "accuracy of the chosen model")
     axes[-1].grid(axis="y", color=RULE, linewidth=0.6)
-    _limit_y(axes[0], [curve for arm_curves in curves.values() for curve in arm_curves])
+    all_curves = [curve for arm_curves in curves.values() for curve in arm_curves]
+    limit_y(axes[0], [c.test.mean(axis=0)[c.costs >= c.costs[-1] / FIRST_SHARE] for c in all_curves])
     label_ends(axes[-1], [(c.arm, float(c.costs[-1]), float(c.test.mean(axis=0)[-1])) for c in last], looks)
     totals = [
         f"{label(c.arm)} {number(float(c.costs[-1]), 0)} {units[-1]} for {percent(c.test.mean(axis=0)[-1])}"
@@ -61,15 +52,6 @@ def _cost_axis(ax: Axes, unit: str) -> None:
     ax.xaxis.set_minor_formatter(LogFormatterSciNotation(labelOnlyBase=True))
     ax.minorticks_off()
     ax.set_xlabel(unit)
-
-
-def _limit_y(ax: Axes, curves: Sequence[CostCurve]) -> None:
-    """Set the limits of y to what the curves show after their first part."""
-    shown = [
-        y for c in curves for x, y in zip(c.costs, c.test.mean(axis=0), strict=True) if x >= c.costs[-1] / FIRST_SHARE
-    ]
-    margin = 0.05 * max(max(shown) - min(shown), 1e-3)
-    ax.set_ylim(min(shown) - margin, max(shown) + margin)
 
 
 def _table(curves: Mapping[str, Sequence[CostCurve]], units: Sequence[str]) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from pipeline.data import Split
 from pipeline.report.style import INK, MUTED, RULE, Plot, canvas, finish, styled, whole_ticks
@@ -27,7 +28,7 @@ def lines(
     *,
     x: str,
     y: str,
-    rows: Sequence[Row] = (),
+    rows: Sequence[Row] | Mapping[str, Any] = (),
     log_x: bool = False,
     log_y: bool = False,
     limits: tuple[float, float] | None = None,
@@ -43,7 +44,7 @@ def lines(
     x, y
         The names of the axes; an axis of ``epoch`` has ticks at whole numbers only.
     rows
-        The table of the plot.
+        The rows of the table, or its columns by name.
     log_x, log_y
         Whether an axis is logarithmic.
     limits
@@ -70,8 +71,7 @@ def lines(
 def histograms(name: str, title: str, counts: Mapping[str, np.ndarray], edges: np.ndarray, rows: Sequence[Row]) -> Plot:
     """Draw a row of histograms for each label, with one for each layer; ``counts`` are (layers, bins)."""
     first, layers = next(iter(counts)), len(next(iter(counts.values())))
-    figure, _ = canvas(1.15 * layers, 1.0 * len(counts) + 0.4)
-    figure.clear()
+    figure = Figure(figsize=(1.15 * layers, 1.0 * len(counts) + 0.4), layout="constrained")
     axes = figure.subplots(len(counts), layers, sharex=True, squeeze=False)
     for row, (label, layered) in zip(axes, counts.items(), strict=True):
         for i, (ax, heights) in enumerate(zip(row, layered, strict=True)):
@@ -116,8 +116,7 @@ def scatter(
 def images(name: str, title: str, stacks: Mapping[str, np.ndarray], rows: Sequence[Row]) -> Plot:
     """Draw a row of images for each label, from weights (H, height, width) or (H, height, width, 3)."""
     width = max(len(stack) for stack in stacks.values())
-    figure, _ = canvas(0.55 * width + 1.2, 0.62 * len(stacks) + 0.3)
-    figure.clear()
+    figure = Figure(figsize=(0.55 * width + 1.2, 0.62 * len(stacks) + 0.3), layout="constrained")
     axes = figure.subplots(len(stacks), width, squeeze=False)
     for row, (label, pictures) in zip(axes, stacks.items(), strict=True):
         for ax in row:

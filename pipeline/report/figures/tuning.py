@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from numpy.typing import NDArray
 
 from pipeline.report.comparison import Comparison
 from pipeline.report.curves import Curve
@@ -24,11 +21,11 @@ from pipeline.report.style import (
     canvas,
     finish,
     label_ends,
+    limit_y,
     styled,
     trial_axis,
 )
 
-Budgets = NDArray[np.int64]
 ARMS_WITH_BANDS = 3  # the bands of more arms hide one another
 FIRST_SHARE = 32  # the first N/32 trials do not count for the limits of y, where they would flatten the rest
 
@@ -59,8 +56,9 @@ def tuning_figure(curves: Sequence[Curve], looks: Looks, contrast: Sequence[str]
         )
     trial_axis(ax, last)
     accuracy_axis(ax, "accuracy of the chosen model")
-    shown = [(curve.budgets, values) for curve in full for values in (*_band_ends(curve), curve.validation.mean(0))]
-    _limit_y(ax, last, [*shown, *((curve.budgets, curve.test.mean(0)) for curve in curves)])
+    lines = [(curve, values) for curve in full for values in (*_band_ends(curve), curve.validation.mean(axis=0))]
+    lines += [(curve, curve.test.mean(axis=0)) for curve in curves]
+    limit_y(ax, [values[curve.budgets >= last / FIRST_SHARE] for curve, values in lines])
     label_ends(ax, [(c.arm, float(c.budgets[-1]), float(c.test.mean(axis=0)[-1])) for c in curves], looks)
     return finish(
         figure,
@@ -78,13 +76,6 @@ def _band_ends(curve: Curve) -> tuple[Array, Array]:
     """Return the ends of the band, or the mean where a single block has no band."""
     mean, low, high = mean_band(curve.test, within=SHARE)
     return np.where(np.isnan(low), mean, low), np.where(np.isnan(high), mean, high)
-
-
-def _limit_y(ax: Axes, last: int, lines: Iterable[tuple[Budgets, NDArray[Any]]]) -> None:
-    """Set the limits of y to what the lines (x, y) show from the N/32-th trial on; earlier parts may lie outside."""
-    shown = np.concatenate([y[x >= last / FIRST_SHARE] for x, y in lines])
-    margin = 0.05 * max(np.ptp(shown), 1e-3)
-    ax.set_ylim(shown.min() - margin, shown.max() + margin)
 
 
 def _final_accuracy(curve: Curve) -> str:
@@ -106,18 +97,20 @@ def curve_table(curves: Sequence[Curve]) -> pd.DataFrame:
 def difference_figure(comparison: Comparison, delta: float) -> Plot:
     """Draw first minus second after n trials: a thin line for each block, their mean with its band, and ±delta dashed."""
     figure, (ax,) = canvas()
-    n, blocks = comparison.budgets, 100 * comparison.test
-    mean, low, high = (100 * end for end in mean_band(comparison.test, within=DIFFERENCE))
+    n = comparison.budgets
+    mean, low, high = mean_band(comparison.test, within=DIFFERENCE)
     ax.axhspan(-100 * delta, 100 * delta, color=RULE, alpha=0.4, linewidth=0)
     for edge in (-100 * delta, 100 * delta):
         ax.axhline(edge, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
-    ax.plot(n, blocks.T, color=MUTED, linewidth=0.6, alpha=0.6, drawstyle="steps-post")
-    ax.fill_between(n, low, high, step="post", color=INK, alpha=0.15, linewidth=0)
-    ax.plot(n, mean, color=INK, drawstyle="steps-post")
+    ax.plot(n, 100 * comparison.test.T, color=MUTED, linewidth=0.6, alpha=0.6, drawstyle="steps-post")
+    ax.fill_between(n, 100 * low, 100 * high, step="post", color=INK, alpha=0.15, linewidth=0)
+    ax.plot(n, 100 * mean, color=INK, drawstyle="steps-post")
     ax.axhline(0, color=INK, linewidth=0.8)
     trial_axis(ax, comparison.trials)
     ax.set_ylabel(f"points of test accuracy\n← {label(comparison.second)}    {label(comparison.first)} →")
-    _limit_y(ax, comparison.trials, [*((n, row) for row in blocks), (n, np.full(len(n), 100 * delta)), (n, 0 * n)])
+    blocks = 100 * comparison.test[:, n >= comparison.trials / FIRST_SHARE]
+    limit_y(ax, [blocks.ravel(), np.array([0, 100 * delta])])
+    by_block = {f"block_{b}": row for b, row in zip(comparison.blocks, comparison.test, strict=True)}
     return finish(
         figure,
         "difference",
@@ -125,7 +118,7 @@ def difference_figure(comparison: Comparison, delta: float) -> Plot:
         aid=f"Above zero {title(comparison.first)} is ahead. Thin lines are the blocks, the band is the 95% interval of "
         f"their mean, and differences between the dashed lines (±{point(delta)} points) were declared not to matter.",
         alt=_difference_text(comparison),
-        table=_difference_table(comparison),
+        table=pd.DataFrame({"trials": n, "difference": mean, "low": low, "high": high, **by_block}),
     )
 
 
@@ -139,10 +132,3 @@ def _difference_text(comparison: Comparison) -> str:
         f"{capital(label(comparison.first))} minus {label(comparison.second)} after "
         f"{count(comparison.trials, 'trial')}: {size} points{interval}."
     )
-
-
-def _difference_table(comparison: Comparison) -> pd.DataFrame:
-    mean, low, high = mean_band(comparison.test, within=DIFFERENCE)
-    columns = {"trials": comparison.budgets, "difference": mean, "low": low, "high": high}
-    blocks = {f"block_{b}": row for b, row in zip(comparison.blocks, comparison.test, strict=True)}
-    return pd.DataFrame({**columns, **blocks})
