@@ -56,13 +56,7 @@ def number(x: float, places: int) -> str:
 
 
 def points(interval: Interval) -> tuple[str, str, str]:
-    """Write an interval of accuracies in points (hundredths), at two significant digits of its width.
-
-    Returns
-    -------
-    tuple of str
-        The estimate, the low end and the high end.
-    """
+    """Write the estimate, low end and high end of an interval of accuracies in points, at two digits of its width."""
     values = [100 * x for x in (interval.estimate, interval.low, interval.high)]
     places = decimals(values[2] - values[1])
     estimate, low, high = (number(x, places) for x in values)

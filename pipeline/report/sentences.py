@@ -109,10 +109,9 @@ def _grid_position(analysis: Analysis) -> Iterator[str]:
 
 
 def _answer(comparison: Comparison) -> str:
-    _, low, high = points(comparison.difference.interval)
-    return (
-        f"{ahead_by(comparison, comparison.difference.interval.estimate)} ({ends(low, high, len(comparison.blocks))})"
-    )
+    interval = comparison.difference.interval
+    _, low, high = points(interval)
+    return f"{ahead_by(comparison, interval.estimate)} ({ends(low, high, len(comparison.blocks))})"
 
 
 def ahead_by(comparison: Comparison, difference: float) -> str:

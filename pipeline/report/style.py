@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
 from pipeline.report.formatting import label
@@ -131,11 +131,6 @@ def trial_axis(ax: Axes, last: int) -> None:
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     ax.set_xlim(1, max(last, 2))
     ax.set_xlabel("trials")
-
-
-def whole_ticks(ax: Axes) -> None:
-    """Set ticks at whole numbers only on the horizontal axis, for epochs."""
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def accuracy_axis(ax: Axes, name: str) -> None:

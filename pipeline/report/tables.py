@@ -134,10 +134,6 @@ def sampler_settings(analysis: Analysis) -> Iterator[str]:
     if any(arm.is_grid for arm in analysis.arms):
         levels = [f"{name} {len(dimension.grid())}" for name, dimension in analysis.study.space.items()]
         yield f"Levels of the grid: {', '.join(levels)}; {analysis.study.space.grid_size} points."
-    yield from _first_trials(analysis)
-
-
-def _first_trials(analysis: Analysis) -> Iterator[str]:
     first = {name: [pool.tried[:FIRST] for pool in pools] for name, pools in analysis.pools.items()}
     alike = any(x == y for a, b in combinations(first, 2) for x, y in zip(first[a], first[b], strict=False))
     if len(first) > 1 and not alike:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.report.analysis import Analysis
-from pipeline.report.confirmation import Confirmation
+from pipeline.report.confirmation import confirmation_table
 from pipeline.report.intervals import SHARE, Array, Interval, mean_interval
 from pipeline.report.sentences import sentences
 
@@ -95,23 +95,16 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "delta": study.delta,
         "metrics": metrics(analysis),
         "ends": {name: _last(curve.test[:, -1]) for name, curve in analysis.curves.items()},
-        "confirmation": {name: _choices(confirmation) for name, confirmation in analysis.confirmations.items()},
+        "confirmation": _confirmations(analysis),
     }
 
 
-def _choices(confirmation: Confirmation) -> dict[str, float | None]:
-    """Return the accuracies of one arm's choices, first as they were chosen and then trained again."""
-    values: dict[str, float] = {
-        "blocks": len(confirmation.blocks),
-        "seeds": confirmation.seeds,
-        "sd_of_seeds": confirmation.sd,
-        "val_accuracy": float(confirmation.validation.mean()),
-        "test_accuracy": float(confirmation.test.mean()),
-        "val_again": float(confirmation.validation_again.mean()),
-    }
-    values |= _ends("test_again", confirmation.confirmed)
-    values |= _ends("val_luck", confirmation.luck) | _ends("test_luck", confirmation.test_luck)
-    return _null_if_unknown(values)
+def _confirmations(analysis: Analysis) -> dict[str, dict[str, float | None]]:
+    """Return the accuracies of each arm's choices, as they were chosen and trained again; empty without confirmation."""
+    if not analysis.confirmations:
+        return {}
+    frame = confirmation_table(analysis.confirmations).drop(columns="promise").set_index("arm")
+    return {str(name): _null_if_unknown(row) for name, row in frame.to_dict("index").items()}
 
 
 def _last(accuracies: Array) -> dict[str, float | None]:
@@ -120,6 +113,6 @@ def _last(accuracies: Array) -> dict[str, float | None]:
     return _null_if_unknown({"test_accuracy": interval.estimate, "low": interval.low, "high": interval.high})
 
 
-def _null_if_unknown(values: Mapping[str, float]) -> dict[str, float | None]:
+def _null_if_unknown(values: Mapping[Any, float]) -> dict[str, float | None]:
     """Replace numbers that are not finite, which JSON does not have."""
     return {key: value if math.isfinite(value) else None for key, value in values.items()}

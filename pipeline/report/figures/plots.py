@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pipeline.data import Split
-from pipeline.report.style import INK, MUTED, RULE, Plot, canvas, finish, styled, whole_ticks
+from pipeline.report.style import INK, MUTED, RULE, Plot, canvas, finish, styled
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f", "#bcbd22", "#17becf")
 MARKED_POINTS = 30  # at most, for marks on the axes
@@ -57,7 +58,7 @@ def lines(
         ax.set(title=heading, xlabel=x, xscale="log" if log_x else "linear", yscale="log" if log_y else "linear")
         ax.grid(axis="y", color=RULE, linewidth=0.6)
         if x == "epoch":
-            whole_ticks(ax)
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         if limits:
             ax.set_ylim(*limits)
         if len(drawn) > 1:

@@ -47,8 +47,9 @@ def projection_figure(pools: Sequence[Pool], space: SearchSpace, x: str, y: str)
 def _panel(
     ax: Axes, pool: Pool, space: SearchSpace, names: tuple[str, str], limits: tuple[float, float]
 ) -> PathCollection:
-    for name, scale in zip(names, (ax.set_xscale, ax.set_yscale), strict=True):
-        scale("log" if _is_log(space, name) else "linear")
+    for name, set_scale in zip(names, (ax.set_xscale, ax.set_yscale), strict=True):
+        dimension = space[name]
+        set_scale("log" if isinstance(dimension, Float) and dimension.log else "linear")
     x, y = (pool.frame[name] for name in names)
     dots = ax.scatter(x, y, c=pool.validation, vmin=limits[0], vmax=limits[1], s=16, cmap="cividis", linewidths=0)
     ax.plot(x, [0.0] * len(x), "|", color=MUTED, transform=ax.get_xaxis_transform(), markersize=9, markeredgewidth=0.7)
@@ -56,8 +57,3 @@ def _panel(
     ax.set_xlabel(names[0])
     ax.set_title(label(pool.arm))
     return dots
-
-
-def _is_log(space: SearchSpace, name: str) -> bool:
-    dimension = space[name]
-    return isinstance(dimension, Float) and dimension.log
