@@ -24,6 +24,7 @@ from pipeline.report.table import COSTS, TrialsTable
 from pipeline.report.targets import Needed, Target, headline, ladder, trials_needed
 from pipeline.report.verdict import Verdict, decide
 from pipeline.study.spec import Arm, Study
+from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Findings:
     def chance(self) -> float | None:
         """The accuracy of a guess: 1/C if the provenance has the number of classes, else what diverged trials got."""
         classes = self.table.provenance.get("classes")
-        diverged = self.table.frame.loc[self.table.frame["diverged"], "best/val_accuracy"]
+        diverged = self.table.frame.loc[self.table.frame["diverged"], BEST_VAL_ACCURACY]
         return 1 / classes if classes else float(diverged.median()) if len(diverged) else None
 
     @cached_property

@@ -14,6 +14,7 @@ from scipy import stats
 from pipeline.report.intervals import Array
 from pipeline.report.table import TrialsTable
 from pipeline.study.spec import Arm
+from pipeline.training.metrics import BEST_VAL_ACCURACY, TEST_ACCURACY
 
 ALL_BUDGETS = 256  # up to here a curve has a point at every n; beyond, at 200 of them
 
@@ -60,7 +61,7 @@ def pools(table: TrialsTable) -> Iterator[Pool]:
     """The pools of a table, arm by arm and block by block."""
     arms = {arm.name: arm for arm in table.study.arms}
     for (name, block), rows in table.frame.groupby(["arm", "block"], sort=False):
-        validation, test = (rows[column].to_numpy(float) for column in ("best/val_accuracy", "test/accuracy"))
+        validation, test = (rows[column].to_numpy(float) for column in (BEST_VAL_ACCURACY, TEST_ACCURACY))
         whole = len(rows) >= table.study.space.grid_size
         yield Pool(arms[str(name)], int(block), validation, test, rows, tuple(table.study.space), whole)
 

@@ -14,7 +14,8 @@ from optuna.visualization import plot_contour, plot_edf, plot_parallel_coordinat
 
 from pipeline.report.analysis import Findings
 from pipeline.report.formatting import capital, title
-from pipeline.report.optuna_study import SCORE, optuna_study, thinned
+from pipeline.report.optuna_study import optuna_study, thinned
+from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 TRIALS = 300  # of an arm; the contour alone has a cell for every pair of their values
 TARGET = "validation accuracy"
@@ -52,5 +53,5 @@ def _by_importance(findings: Findings) -> list[str]:
 
 def _study(findings: Findings, arm: str, *, named: bool = False) -> optuna.Study:
     frame = thinned(pd.concat([pool.frame for pool in findings.pools[arm]]), TRIALS)
-    scores = frame[SCORE].to_numpy(float)
+    scores = frame[BEST_VAL_ACCURACY].to_numpy(float)
     return optuna_study(frame, findings.study.space, np.asarray(scores), name=arm if named else None)

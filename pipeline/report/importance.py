@@ -13,8 +13,9 @@ from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvalu
 
 from pipeline.report.curves import Pool
 from pipeline.report.intervals import Array, Interval, mean_interval
-from pipeline.report.optuna_study import SCORE, optuna_study, thinned
+from pipeline.report.optuna_study import optuna_study, thinned
 from pipeline.study.spec import SearchSpace
+from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 SHUFFLES = 59
 POOLED_TRIALS = 1_000  # of all blocks together, for the shuffles
@@ -64,7 +65,7 @@ def effective_number(shares: Array) -> float:
 def importance(pools: Sequence[Pool], space: SearchSpace) -> Importance | None:
     """The importances over the random pools of all blocks, or None if they are too few or all score the same."""
     frames = [thinned(pool.frame, max(POOLED_TRIALS // len(pools), 1)) for pool in pools]
-    scores = [frame[SCORE].to_numpy(float) for frame in frames]
+    scores = [frame[BEST_VAL_ACCURACY].to_numpy(float) for frame in frames]
     if sum(map(len, scores)) < FEWEST or np.ptp(np.concatenate(scores)) == 0:
         return None
     separates, null = _separation(pd.concat(frames), scores, space)
@@ -99,7 +100,7 @@ def _separates(shadow: optuna.Study, scores: Array, space: SearchSpace) -> Array
 
 def _variance(frame: pd.DataFrame, space: SearchSpace, block: int) -> Array:
     """fANOVA's shares of the variance of one block's scores, and of the same scores shuffled, (2, P)."""
-    scores = frame[SCORE].to_numpy(float)
+    scores = frame[BEST_VAL_ACCURACY].to_numpy(float)
     noise = np.random.default_rng(block).permutation(scores)
     return np.stack([_shares(frame, values, space) for values in (scores, noise)])
 

@@ -9,11 +9,9 @@ import optuna
 import pandas as pd
 from optuna.distributions import BaseDistribution, FloatDistribution
 
-from pipeline.console.console import quiet_loggers
+from pipeline.console.log_records import quiet_loggers
 from pipeline.report.intervals import Array
 from pipeline.study.spec import Float, SearchSpace
-
-SCORE = "best/val_accuracy"
 
 
 def optuna_study(
