@@ -23,6 +23,7 @@ from pipeline.report.table import COSTS, TrialsTable
 from pipeline.report.targets import Target, TrialsNeeded, estimate_trials_needed, headline, ladder
 from pipeline.report.verdict import Verdict, decide, nothing_to_compare, withheld
 from pipeline.study.spec import Arm, Study
+from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Analysis:
     def chance(self) -> float | None:
         """The accuracy of a guess: 1/C if the number of classes is known, else the median of diverged trials."""
         classes = self.table.provenance.get("classes")
-        diverged = self.table.frame.loc[self.table.frame["diverged"], "best/val_accuracy"]
+        diverged = self.table.frame.loc[self.table.frame["diverged"], BEST_VAL_ACCURACY]
         return 1 / classes if classes else float(diverged.median()) if len(diverged) else None
 
     @cached_property

@@ -20,8 +20,7 @@ from pipeline.report.formatting import count, ends, listed, p_value, points, tit
 from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Interval, mean_interval
 from pipeline.report.table import IDENTITY, TrialsTable
 from pipeline.study.spec import Arm
-
-VALIDATION, TEST = "best/val_accuracy", "test/accuracy"
+from pipeline.training.metrics import BEST_VAL_ACCURACY, TEST_ACCURACY
 
 
 @dataclass(frozen=True)
@@ -96,11 +95,11 @@ def _of_arm(arm: Arm, choices: Any) -> Confirmation:
         tuple(map(int, blocks)),
         tuple(map(int, trials)),
         int(choices.size().min()),
-        values(VALIDATION, "first"),
-        values(TEST, "first"),
-        values(f"{VALIDATION}_again", "mean"),
-        values(f"{TEST}_again", "mean"),
-        values(f"{TEST}_again", "std"),
+        values(BEST_VAL_ACCURACY, "first"),
+        values(TEST_ACCURACY, "first"),
+        values(f"{BEST_VAL_ACCURACY}_again", "mean"),
+        values(f"{TEST_ACCURACY}_again", "mean"),
+        values(f"{TEST_ACCURACY}_again", "std"),
     )
 
 

@@ -17,6 +17,7 @@ from scipy import stats
 from pipeline.report.intervals import Array
 from pipeline.report.table import TrialsTable
 from pipeline.study.spec import Arm
+from pipeline.training.metrics import BEST_VAL_ACCURACY, TEST_ACCURACY
 
 ALL_BUDGETS = 256  # up to this budget a curve has a point at every n; beyond, at about 200 of them
 
@@ -64,7 +65,7 @@ def pools_by_arm(table: TrialsTable) -> dict[str, list[Pool]]:
     arms, space = {arm.name: arm for arm in table.study.arms}, table.study.space
     pools: dict[str, list[Pool]] = {}
     for (name, block), rows in table.frame.groupby(["arm", "block"], sort=False):
-        validation, test = (rows[column].to_numpy(float) for column in ("best/val_accuracy", "test/accuracy"))
+        validation, test = (rows[column].to_numpy(float) for column in (BEST_VAL_ACCURACY, TEST_ACCURACY))
         pool = Pool(arms[name], int(block), validation, test, rows, tuple(space), len(rows) >= space.grid_size)
         pools.setdefault(name, []).append(pool)
     return pools

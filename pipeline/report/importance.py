@@ -13,8 +13,9 @@ from optuna.importance import BaseImportanceEvaluator, FanovaImportanceEvaluator
 
 from pipeline.report.curves import Pool
 from pipeline.report.intervals import Array, Interval, mean_interval
-from pipeline.report.optuna_study import SCORE, optuna_study, thinned
+from pipeline.report.optuna_study import optuna_study, thinned
 from pipeline.study.spec import SearchSpace
+from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 SHUFFLES = 59
 POOLED_TRIALS = 1_000  # of all blocks together, for PED-ANOVA and its shuffles
@@ -72,7 +73,7 @@ def effective_number(shares: Array) -> float:
 def importance(pools: Sequence[Pool], space: SearchSpace) -> Importance | None:
     """Compute the importances from the random pools of all blocks; None if trials are too few or all score the same."""
     frames = [thinned(pool.frame, max(POOLED_TRIALS // len(pools), 1)) for pool in pools]
-    scores = [frame[SCORE].to_numpy(float) for frame in frames]
+    scores = [frame[BEST_VAL_ACCURACY].to_numpy(float) for frame in frames]
     if sum(map(len, scores)) < FEWEST or np.ptp(np.concatenate(scores)) == 0:
         return None
     separates, null = _separation(pd.concat(frames), scores, space)
@@ -110,7 +111,7 @@ def _separation(frame: pd.DataFrame, scores: list[Array], space: SearchSpace) ->
 
 def _variance_shares(frame: pd.DataFrame, space: SearchSpace, block: int) -> Array:
     """fANOVA's shares of the variance of one block's scores, and of the same scores shuffled, (2, P)."""
-    scores = frame[SCORE].to_numpy(float)
+    scores = frame[BEST_VAL_ACCURACY].to_numpy(float)
     if np.ptp(scores) == 0:
         return np.zeros((2, len(space)))
     study, noise = optuna_study(frame, space, linear=True), np.random.default_rng(block).permutation(scores)

@@ -7,10 +7,9 @@ import optuna
 import pandas as pd
 from optuna.distributions import BaseDistribution, FloatDistribution
 
-from pipeline.console.console import quiet_loggers
+from pipeline.console.log_records import quiet_loggers
 from pipeline.study.spec import Dimension, Float, SearchSpace
-
-SCORE = "best/val_accuracy"
+from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 
 def optuna_study(
@@ -38,7 +37,7 @@ def optuna_study(
     study.add_trials(
         [
             optuna.create_trial(params=point, distributions=distributions, value=float(score))
-            for point, score in zip(points, frame[SCORE], strict=True)
+            for point, score in zip(points, frame[BEST_VAL_ACCURACY], strict=True)
         ]
     )
     for trial in study.get_trials(deepcopy=False):

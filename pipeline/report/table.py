@@ -12,6 +12,15 @@ import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.study.spec import Categorical, Float, Study
+from pipeline.training.metrics import (
+    BEST_EPOCH,
+    BEST_VAL_ACCURACY,
+    GAP,
+    TEST_ACCURACY,
+    TEST_LOSS,
+    TRAIN_ACCURACY,
+    VAL_LOSS,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,11 +30,11 @@ VERSION, READABLE = 2, (1, 2)
 KEY = b"babysit"
 IDENTITY = ("study", "arm", "block", "trial")
 TEXTS = ("study", "arm", "val_correct", "test_correct", "run_id")
-INTEGERS = ("block", "trial", "seed", "best/epoch", "epochs", "n_val", "n_test")
-LOSSES = ("val/loss", "test/loss")
+INTEGERS = ("block", "trial", "seed", BEST_EPOCH, "epochs", "n_val", "n_test")
+LOSSES = (VAL_LOSS, TEST_LOSS)
 """A diverged trial has none, and where all trials diverged there is no such column: no store keeps NaN."""
-ACCURACIES = ("best/val_accuracy", "train/accuracy", "test/accuracy")
-NUMBERS = (*ACCURACIES, "gap", *LOSSES, "seconds")
+ACCURACIES = (BEST_VAL_ACCURACY, TRAIN_ACCURACY, TEST_ACCURACY)
+NUMBERS = (*ACCURACIES, GAP, *LOSSES, "seconds")
 COSTS = ("epochs", "seconds")
 COLUMNS = (*TEXTS, *INTEGERS, *NUMBERS, "diverged")
 BITS = ("val_correct", "test_correct")

@@ -14,6 +14,7 @@ from pipeline.report.formatting import capital, ends, p_value, percent, point, p
 from pipeline.report.intervals import EXACT_BLOCKS
 from pipeline.report.selection import Choice
 from pipeline.report.validity import FIRST
+from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 
 def difference_words(seen: Difference) -> str:
@@ -97,7 +98,7 @@ def selection_words(analysis: Analysis) -> Iterator[str]:
     """How to read the two tables, with this study's own scale of noise."""
     frame = analysis.table.frame
     n_val, n_test = (int(frame[column].median()) for column in ("n_val", "n_test"))
-    best = frame["best/val_accuracy"].max()
+    best = frame[BEST_VAL_ACCURACY].max()
     yield (
         "The winner is the trial that validation liked best, so its validation accuracy is flattered; the gap to its test "
         "accuracy is the price of choosing. Of equals it is the first here; where curves are told of, equals share. Overtuning is how far the winner's test accuracy lies below that of the best "
