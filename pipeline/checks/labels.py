@@ -14,6 +14,7 @@ from pipeline.nn.layers import Array
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.study.spec import Study
 from pipeline.training import train
+from pipeline.training.metrics import VAL_ACCURACY
 
 EPOCHS, STEPS = 5, 50
 """At least so many of either: an epoch of a small table is a step or two."""
@@ -85,5 +86,5 @@ def _accuracies(fixed: HyperParams, config: TrainConfig, data: Dataset, rows: Sp
     seeds = range(fixed.seed, fixed.seed + draws)
     trials = [replace(fixed, learning_rate=rate, l2=0.0, seed=seed) for rate in RATES for seed in seeds]
     history = train(trials, replace(data, train=rows), config)
-    accuracies: Array = np.where(history.diverged, data.chance, history.curves["val/accuracy"][:, -1])
+    accuracies: Array = np.where(history.diverged, data.chance, history.curves[VAL_ACCURACY][:, -1])
     return np.asarray(accuracies.reshape(len(RATES), draws).mean(axis=1))

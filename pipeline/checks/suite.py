@@ -23,6 +23,7 @@ from pipeline.seeds import derive_seed
 from pipeline.study.hparams import HyperParams
 from pipeline.study.spec import Study
 from pipeline.training import evaluate, train
+from pipeline.training.metrics import VAL_ACCURACY, VAL_LOSS
 
 CHECKED_ROWS = 2048
 """Rows that the loss is taken over, at most: it is within 0.02 of that of all of them."""
@@ -183,5 +184,5 @@ def _learned_by_heart(study: Study, few: Dataset, epochs: int) -> list[float]:
     config = replace(study.config, epochs=epochs, batch_size=len(few.train))
     trials = [replace(study.fixed, learning_rate=rate, l2=0.0) for rate in LEARNING_RATES]
     curves = train(trials, few, config).curves
-    learned = (curves["val/accuracy"] == 1) & (curves["val/loss"] < 0.05)
+    learned = (curves[VAL_ACCURACY] == 1) & (curves[VAL_LOSS] < 0.05)
     return [rate for rate, ok in zip(LEARNING_RATES, learned.any(axis=1), strict=True) if ok]

@@ -90,7 +90,8 @@ def dispatch(args: argparse.Namespace, interrupts: Any) -> int:
 
 def _console(args: argparse.Namespace) -> Console:
     """The console that the flags ask for."""
-    from pipeline.console.console import Console, Verbosity, log_to_stderr
+    from pipeline.console.console import Console, Verbosity
+    from pipeline.console.log_records import log_to_stderr
 
     if args.verbose:
         log_to_stderr()

@@ -18,20 +18,21 @@ from pipeline.diagnosis.rules import RULES
 from pipeline.errors import Failed, UserError
 from pipeline.report.formatting import markdown_table
 from pipeline.search import confirmation
-from pipeline.search.affordable import check_affordable
+from pipeline.search.budget import check_affordable
 from pipeline.search.engine import Engine
 from pipeline.search.interrupts import Interrupts, Stopped
 from pipeline.search.pending import PendingTrials, find_pending
 from pipeline.search.plan import plan
-from pipeline.search.search import reconcile, search
+from pipeline.search.recording import reconcile, train_and_record
 from pipeline.storage.locks import owned
 from pipeline.storage.mounts import network_file_system
 from pipeline.storage.opening import opening
-from pipeline.storage.optuna_store import SCORE, OptunaStore
+from pipeline.storage.optuna_store import OptunaStore
 from pipeline.storage.stores import Stores
 from pipeline.study.single_trial import MANUAL, manual_name
 from pipeline.study.spec import Study
 from pipeline.tracking import Tracker
+from pipeline.training.metrics import BEST_VAL_ACCURACY
 from pipeline.trials.task import NETWORK_VERSION
 from pipeline.trials.trial import PlannedTrial
 
@@ -219,17 +220,17 @@ class Job:
         if not pending:
             self.console.say(f"search: nothing to train, all {planned:,} trials are recorded")
             return
-        self.console.say(f"search: {pending:,} of {planned:,} trials to train, {engine.words}")
+        self.console.say(f"search: {pending:,} of {planned:,} trials to train, {engine.description}")
         self.console.detail(f"  diagnosed by {rules_in_words()}")
         self.console.detail(f"  recorded in MLflow {self.tracker.route}")
         if self.console.verbose:
             self.console.detail(f"  {self._groups(engine)}")
         before = [
-            (arm, trial.user_attrs[SCORE], trial.user_attrs["diverged"])
+            (arm, trial.user_attrs[BEST_VAL_ACCURACY], trial.user_attrs["diverged"])
             for (arm, *_), trial in self.pending_trials.done.items()
         ]
         with Progress(study, before, self.console.display) as progress:
-            search(
+            train_and_record(
                 self.pending_trials,
                 self.optuna_store,
                 self.tracker,

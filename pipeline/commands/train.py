@@ -8,7 +8,7 @@ from pipeline.search.plan import make_task, planned_trial
 from pipeline.study.hparams import as_choice
 from pipeline.study.single_trial import MANUAL
 from pipeline.training import Record
-from pipeline.trials.task import train_alone
+from pipeline.trials.task import run_single_trial
 from pipeline.trials.trial import FinishedTrial
 
 
@@ -20,7 +20,7 @@ def train(job: Job) -> None:
     number = 1 + max((number for *_, number in job.optuna_store.recorded()), default=-1)
     task = make_task(study, [planned_trial(study, MANUAL, 0, number, point)])
     data = load_block(task.dataset, task.config, task.split_seed)
-    trial, record = train_alone(task, data)
+    trial, record = run_single_trial(task, data)
     with job.interrupts.deferred():
         (run_id,) = job.tracker.record(study, [trial])
         job.optuna_store.add(trial, run_id)

@@ -1,4 +1,4 @@
-"""The paired difference of two arms, block by block, and the evidence that it is more than chance."""
+"""The paired difference of two arms over blocks, its tests, and the comparison of all arms with each other."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ from pipeline.report.intervals import (
 from pipeline.study.spec import Arm
 
 LEVEL = 0.05
-"""Of significance."""
+"""The level of significance."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What K differences, one for each block, say: their mean, its intervals, a p and what could have been found."""
+    """The differences of two arms in K blocks: their mean, its intervals, its p and the detectable difference."""
 
     by_block: tuple[float, ...]
 
     @cached_property
     def interval(self) -> Interval:
+        """The mean and its 95 % interval."""
         return mean_interval(np.array(self.by_block), within=DIFFERENCE)
 
     @cached_property
     def narrow(self) -> Interval:
-        """The 90 % interval, whose place inside ±delta is a test of equivalence at 0.05 (two one-sided tests)."""
+        """The 90 % interval; if it lies inside ±delta, two one-sided tests at 0.05 show equivalence."""
         return mean_interval(np.array(self.by_block), 0.90, DIFFERENCE)
 
     @cached_property
@@ -53,18 +54,18 @@ class Difference:
 
     @property
     def detected(self) -> bool:
-        """Whether a difference is established: the 95 % interval and the exact test must agree."""
+        """True if the 95 % interval and the exact test agree that there is a difference."""
         return self.excludes_zero and self.p < LEVEL
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the 95 % interval leaves out 0."""
+        """True if 0 is outside of the 95 % interval."""
         return not self.interval.low <= 0 <= self.interval.high
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two arms on the blocks that both have: first minus second of test and of validation accuracy, (K, budgets)."""
+    """First arm minus second on the K blocks that both have: test and validation accuracy, (K, budgets)."""
 
     first: Arm
     second: Arm
@@ -80,15 +81,17 @@ class Comparison:
 
     @cached_property
     def difference(self) -> Difference:
+        """The difference of test accuracy at N*."""
         return Difference(tuple(self.test[:, -1].tolist()))
 
     @cached_property
     def validation_difference(self) -> Difference:
+        """The difference of validation accuracy at N*."""
         return Difference(tuple(self.validation[:, -1].tolist()))
 
 
 def compare(first: Curve, second: Curve) -> Comparison | None:
-    """The paired comparison of two curves, or None if they have no block in common."""
+    """Pair two curves by block, up to the smaller budget; return None if they have no block in common."""
     blocks = tuple(block for block in first.blocks if block in second.blocks)
     if not blocks:
         return None
@@ -100,30 +103,28 @@ def compare(first: Curve, second: Curve) -> Comparison | None:
     return Comparison(first.arm, second.arm, blocks, first.budgets[:n], test, validation)
 
 
+def improvement_of(comparison: Comparison, pools: Mapping[str, Sequence[Pool]]) -> Improvement:
+    """Compute the probability of improvement of a comparison's first arm, on its blocks."""
+    arms = comparison.first.name, comparison.second.name
+    first, second = ([pool for pool in pools[arm] if pool.block in comparison.blocks] for arm in arms)
+    return improvement(first, second, comparison.budgets)
+
+
 @dataclass(frozen=True)
 class Pair:
-    """Two arms, their difference, their probability of improvement, and a p corrected for all pairs (NaN: too few)."""
+    """The comparison of two of all arms; its p is corrected for the number of pairs, and NaN for too few blocks."""
 
     comparison: Comparison
     improvement: Improvement
     corrected_p: float
 
 
-def compare_all(curves: Mapping[str, Curve], pools: Sequence[Pool]) -> list[Pair]:
-    """Every pair of arms with a block in common; p by sign flips, corrected by Benjamini and Yekutieli's method."""
-    found = [compare(a, b) for a, b in itertools.combinations(curves.values(), 2)]
-    comparisons = [c for c in found if c]
-    enough = [len(c.blocks) >= MINIMUM_BLOCKS for c in comparisons]
-    p = np.array([c.difference.p for c, is_enough in zip(comparisons, enough, strict=True) if is_enough])
-    corrected = iter(stats.false_discovery_control(p, method="by") if len(p) else ())
-    return [
-        Pair(c, improvement_of(c, pools), float(next(corrected)) if is_enough else float("nan"))
-        for c, is_enough in zip(comparisons, enough, strict=True)
-    ]
-
-
-def improvement_of(comparison: Comparison, pools: Sequence[Pool]) -> Improvement:
-    """The probability of improvement of a comparison's first arm, on its blocks."""
-    own = {(pool.arm.name, pool.block): pool for pool in pools}
-    first, second = ([own[arm.name, b] for b in comparison.blocks] for arm in (comparison.first, comparison.second))
-    return improvement(first, second, comparison.budgets)
+def compare_all(curves: Mapping[str, Curve], pools: Mapping[str, Sequence[Pool]]) -> list[Pair]:
+    """Compare each pair of arms that has a common block; p is corrected by the method of Benjamini and Yekutieli."""
+    comparisons = [c for a, b in itertools.combinations(curves.values(), 2) if (c := compare(a, b))]
+    tested = [i for i, c in enumerate(comparisons) if len(c.blocks) >= MINIMUM_BLOCKS]
+    corrected = np.full(len(comparisons), np.nan)
+    if tested:
+        p = [comparisons[i].difference.p for i in tested]
+        corrected[tested] = stats.false_discovery_control(p, method="by")
+    return [Pair(c, improvement_of(c, pools), float(p)) for c, p in zip(comparisons, corrected, strict=True)]

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import optuna
 import pandas as pd
 from optuna.exceptions import ExperimentalWarning
@@ -14,7 +13,7 @@ from optuna.visualization import plot_contour, plot_edf, plot_parallel_coordinat
 
 from pipeline.report.analysis import Analysis
 from pipeline.report.formatting import capital, title
-from pipeline.report.optuna_study import SCORE, optuna_study, thinned
+from pipeline.report.optuna_study import optuna_study, thinned
 
 TRIALS_SHOWN = 300  # of an arm; the contour has a cell for every pair of their values
 TARGET = "validation accuracy"
@@ -53,5 +52,4 @@ def _by_importance(analysis: Analysis) -> list[str]:
 
 def _study(analysis: Analysis, arm: str, *, named: bool = False) -> optuna.Study:
     frame = thinned(pd.concat([pool.frame for pool in analysis.pools[arm]]), TRIALS_SHOWN)
-    scores = frame[SCORE].to_numpy(float)
-    return optuna_study(frame, analysis.study.space, np.asarray(scores), name=arm if named else None)
+    return optuna_study(frame, analysis.study.space, name=arm if named else None)

@@ -14,6 +14,7 @@ from pipeline.report.formatting import capital, ends, p_value, percent, point, p
 from pipeline.report.intervals import EXACT_BLOCKS
 from pipeline.report.selection import Choice
 from pipeline.report.validity import FIRST
+from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 
 def difference_sentence(difference: Difference) -> str:
@@ -90,7 +91,7 @@ def selection_notes(analysis: Analysis) -> Iterator[str]:
     """Yield how to read the tables of the selection, with the standard errors of this study's accuracies."""
     frame = analysis.table.frame
     n_val, n_test = (int(frame[column].median()) for column in ("n_val", "n_test"))
-    best = frame["best/val_accuracy"].max()
+    best = frame[BEST_VAL_ACCURACY].max()
     yield (
         "The winner is the trial with the best validation accuracy, so that accuracy is flattered; the gap to its test "
         "accuracy is the price of choosing. Of trials with equal accuracy the first is the winner here; in the curves "

@@ -154,5 +154,5 @@ def test_the_confirmed_difference_is_of_the_blocks_that_both_arms_have(arm, conf
     found = Analysis(TrialsTable(confirmed.frame, confirmed.study, {}, less))
     means = again.groupby(["arm", "block"])["test/accuracy"].mean()
     expected = (means["random"] - means["shifted_grid"]).drop(2)
-    assert found.confirmed_difference.differences == pytest.approx(tuple(expected))
+    assert found.confirmed_difference.by_block == pytest.approx(tuple(expected))
     assert found.confirmations[arm].blocks == (0, 1, 3, 4, 5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from synthetic import ARMS, make_table
 
-from pipeline.report.curves import budget_ladder, choice_weights, path_weights, pools, tuning_curves
+from pipeline.report.curves import budget_ladder, choice_weights, path_weights, pools_by_arm, tuning_curves
 
 POOLS = {
     "distinct": [0.3, 0.1, 0.5, 0.2, 0.4, 0.6],
@@ -85,8 +85,8 @@ def test_a_long_budget_is_thinned_and_keeps_its_ends():
 def test_curves_are_per_arm_and_block():
     """A curve has a row for each block, and ends at the smallest pool of its arm."""
     table = make_table(blocks=3)
-    found = list(pools(table))
-    curves = tuning_curves(found)
+    pools = pools_by_arm(table)
+    curves = tuning_curves(pools)
     assert [*curves] == [arm.name for arm in ARMS]
     assert curves["random"].test.shape == (3, 36)
-    assert tuning_curves([p for p in found if p.block == 1])["grid"].blocks == (1,)
+    assert tuning_curves({"grid": pools["grid"][1:2]})["grid"].blocks == (1,)

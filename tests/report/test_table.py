@@ -10,7 +10,7 @@ import pytest
 from synthetic import make_frame, make_study, make_table
 
 from pipeline.report.table import TrialsTable, read_table, write_table
-from pipeline.study.spec import Categorical, Float, SearchSpace
+from pipeline.study.spec import Arm, Categorical, Float, SearchSpace
 
 MIXED = SearchSpace(init=Categorical("he", 0.01), learning_rate=Float(1e-3, 1, log=True))
 
@@ -24,6 +24,16 @@ def test_a_table_comes_back_as_it_was(tmp_path):
     back = read_table(tmp_path)
     pd.testing.assert_frame_equal(back.frame, table.frame)
     assert (back.study.to_json(), back.provenance) == (table.study.to_json(), table.provenance)
+
+
+def test_a_table_has_the_types_that_its_file_gives_back(tmp_path):
+    """Columns of objects and tuples become in memory what a file keeps, so that both give the same report."""
+    study = make_study(blocks=1, arms=(Arm("random", arguments={"range": (1, 2)}),))
+    frame = make_frame(study).astype({"activation": object, "batch_norm": object, "l2": object})
+    table = TrialsTable(frame, study, {"blas": ("openblas, Haswell", "openblas, Zen")})
+    back = read_table(write_table(table, tmp_path)[0])
+    pd.testing.assert_frame_equal(back.frame, table.frame)
+    assert (back.study.arms, back.provenance) == (table.study.arms, table.provenance)
 
 
 def test_the_order_of_rows_carries_nothing(table, tmp_path):

@@ -11,9 +11,9 @@ from matplotlib.ticker import PercentFormatter
 
 from pipeline.report.curves import Pool
 from pipeline.report.formatting import capital, count, label, listed, percent
-from pipeline.report.optuna_study import SCORE
 from pipeline.report.style import MUTED, Plot, canvas, finish, styled
 from pipeline.study.spec import Float, SearchSpace
+from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 
 @styled
@@ -31,7 +31,7 @@ def projection_figure(pools: Sequence[Pool], space: SearchSpace, x: str, y: str)
     bar = figure.colorbar(dots, ax=list(axes), label="validation accuracy", format=PercentFormatter(1, decimals=0))
     bar.outline.set_visible(False)
     tried = [f"{label(pool.arm)} tried {count(pool.frame[x].nunique(), 'value')} of {x}" for pool in pools]
-    frame = pd.concat([pool.frame for pool in pools])[["arm", "block", "trial", x, y, SCORE]]
+    frame = pd.concat([pool.frame for pool in pools])[["arm", "block", "trial", x, y, BEST_VAL_ACCURACY]]
     return finish(
         figure,
         "projection",
