@@ -1,4 +1,4 @@
-"""The report as a whole: its files, what they share, and that the table alone makes them again."""
+"""The report as a whole: its files, their common numbers, and that the table alone gives the same files again."""
 
 import html
 import json
@@ -22,13 +22,15 @@ from pipeline.report.writer import write_report
 from pipeline.study.spec import Arm, Categorical, SearchSpace
 
 GOLDEN = Path(__file__).parent / "golden_verdict.json"
+DOCS = (Path(__file__).parents[2] / "docs" / "report.md").read_text()
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """The report of a study with a random, a gridded and an adaptive arm."""
+    """The report of a study with a random, a grid and an adaptive arm, which has every file, figure, table and chapter."""
     arms = (Arm("random"), Arm("shifted_grid"), Arm("tpe"))
-    table = make_table(arms=arms, test_noise=0.004, blocks=6, repetitions=3)
+    diagnosis = {"health": {"good": 2, "diverged": 1}, "sentences": ["learning_rate 1 to 10: 9 of 10 diverge"]}
+    table = make_table(arms=arms, test_noise=0.004, blocks=6, repetitions=3, provenance={"diagnosis": diagnosis})
     return write_report(table, tmp_path_factory.mktemp("report"))
 
 
@@ -52,6 +54,26 @@ def test_every_file_is_there(report):
     assert all(path.stat().st_size > 0 for path in report.paths)
     expected = {"trials.parquet", "trials.csv", "report.html", "report.md", "explore.html", "verdict.json"}
     assert expected | {"best_after_n.png", "difference.csv", "trials_needed.csv"} <= names
+
+
+def test_the_files_are_those_that_the_docs_list(report):
+    """docs/report.md lists each file that is written, and no other."""
+    written = {path.relative_to(report.page.parent).as_posix() for path in report.paths}
+    listing = DOCS[DOCS.index("## The files") :]
+    named = set(re.findall(r"`([\w.]+\.(?:html|md|json|parquet|csv|png))`", listing))
+    figures = {name.partition("/")[2] for name in written if name.startswith("figures/")}
+    tables = {name.partition("/")[2] for name in written if name.startswith("tables/")}
+    of_figures = {name.replace(".png", ".csv") for name in figures}
+    assert {name for name in named if name.endswith(".png")} == figures
+    assert of_figures <= tables
+    assert named - figures - of_figures == (tables - of_figures) | {name for name in written if "/" not in name}
+
+
+def test_the_chapters_are_those_that_the_docs_list(report):
+    """docs/report.md has a row for each chapter, in the order of the report."""
+    listing = DOCS[DOCS.index("| chapter |") :]
+    rows = re.findall(r"^\| `(\w+)` \|", listing.split("\n\n")[0], re.MULTILINE)
+    assert rows == re.findall(r'<section id="toy-(\w+)">', report.page.read_text())
 
 
 def test_the_page_needs_nothing_else(page):
