@@ -194,8 +194,8 @@ def _ordered(frame: pd.DataFrame, study: Study) -> pd.DataFrame:
         if name not in rank:
             raise UserError(f"table of trials: arm {name!r} is not an arm of study {study.name!r}")
     by = ["arm", "block", "trial", *([REPETITION] if REPETITION in frame else [])]
-    order = frame.assign(arm=frame["arm"].map(rank)).sort_values(by, kind="stable").index
-    return frame.loc[order].reset_index(drop=True)
+    order = frame.assign(arm=frame["arm"].map(rank)).reset_index(drop=True).sort_values(by, kind="stable").index
+    return frame.iloc[order].reset_index(drop=True)
 
 
 def _check_rows(frame: pd.DataFrame, study: Study, identity: Sequence[str]) -> None:
