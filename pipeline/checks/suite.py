@@ -25,7 +25,7 @@ from pipeline.study.spec import Study
 from pipeline.training import evaluate, train
 from pipeline.training.metrics import VAL_ACCURACY, VAL_LOSS
 
-ROWS = 2048
+CHECKED_ROWS = 2048
 """Rows that the loss is taken over, at most: it is within 0.02 of that of all of them."""
 L2 = 0.1
 SMALL = 0.01
@@ -78,7 +78,7 @@ def initial_loss(study: Study, data: Dataset) -> CheckResult:
     and none may start lower than luck explains.
     """
     expected, schemes, trials = math.log(data.classes), inits(study), structures(study)
-    rows = Split(data.train.inputs[:ROWS], data.train.labels[:ROWS])
+    rows = Split(data.train.inputs[:CHECKED_ROWS], data.train.labels[:CHECKED_ROWS])
     losses = {trial: evaluate(networks(trial, data, schemes, study.config.dtype), rows)[0] for trial in trials}
     outside = [
         name_of(study, trial, init)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from pipeline.checks.result import CheckResult, markdown_table
+from pipeline.checks.result import CheckResult
 from pipeline.checks.suite import check
 from pipeline.console.console import Console
 from pipeline.console.progress import Progress
@@ -16,6 +16,7 @@ from pipeline.data import class_count, fingerprint
 from pipeline.diagnosis.plugins import load_rules
 from pipeline.diagnosis.rules import RULES
 from pipeline.errors import Failed, UserError
+from pipeline.report.formatting import markdown_table
 from pipeline.search import confirmation
 from pipeline.search.budget import check_affordable
 from pipeline.search.engine import Engine
@@ -201,7 +202,9 @@ class Job:
         """Log what the checks saw with the study's run: a table, and their metrics."""
         if not seen:
             return
-        self.tracker.log_text(markdown_table(seen), "check.md")
+        cells = [(result.word, result.name, result.message, result.advice) for result in seen]
+        table = markdown_table(("result", "check", "seen", "advice"), cells)
+        self.tracker.log_text(table, "check.md")
         self.tracker.log_metrics({key: value for result in seen for key, value in result.metrics.items()})
         require(seen)
 

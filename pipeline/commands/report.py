@@ -18,7 +18,7 @@ from pipeline.diagnosis.diagnose import GOOD
 from pipeline.diagnosis.summary import summary
 from pipeline.errors import UserError
 from pipeline.model.best import best_trial, keeping, train_again
-from pipeline.report.figures.network import save_pictures
+from pipeline.report.figures.network import save_figures
 from pipeline.report.table import TrialsTable
 from pipeline.report.writer import write_report
 from pipeline.search import confirmation
@@ -101,7 +101,7 @@ class Publication:
             self.console.say("model: none, since every trial diverged")
             return
         best = train_again(self.study, record, basis())
-        save_pictures(best.pictures, self.folder / "best")
+        save_figures(best.pictures, self.folder / "best")
         self.tracker.log_files(self.folder / "best", "best")
         name = f"babysit-{self.study.name}"
         with keeping(best) as kept:

@@ -42,9 +42,9 @@ def _tell(job: Job, trial: FinishedTrial) -> None:
 
 def _draw(job: Job, trial: FinishedTrial, record: Record, data: Dataset, run_id: str) -> None:
     """Save the portrait of a trial's network, and log it with its run."""
-    from pipeline.report.figures.network import portrait, save_pictures  # matplotlib takes a second to import
+    from pipeline.report.figures.network import network_figures, save_figures  # matplotlib takes a second to import
 
     folder = job.stores.folder / "reports" / job.study.name / trial.plan.name
-    save_pictures(portrait(record, data), folder)
+    save_figures(network_figures(record, data), folder)
     job.tracker.log_files(folder, "pictures", run_id)
     job.console.result(f"pictures: {folder}")

@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.data import Dataset
 from pipeline.lecture.digits import load_digits
 from pipeline.lecture.outcome import Claim, Outcome, at_least, at_most, near, shown
-from pipeline.report.figures.plots import Row, points
+from pipeline.report.figures.plots import Row, scatter
 from pipeline.search.refine import Proposal, border_check, position, propose
 from pipeline.search.samplers import points as sampled
 from pipeline.study.hparams import HyperParams, TrainConfig
@@ -58,7 +58,7 @@ def demonstrate(seed: int, *, trials: int = 100) -> Outcome:
     rows = [{"stage": stage, **row} for stage, some in (("coarse", coarse), ("fine", fine)) for row in some]
     stages, keys = {"coarse": coarse, "fine": fine}, ("learning_rate", "l2", BEST_VAL_ACCURACY)
     panels = {stage: [np.array([row[key] for row in some]) for key in keys] for stage, some in stages.items()}
-    picture = points(
+    picture = scatter(
         "stages", "From coarse to fine", panels, x="learning rate", y="L2", colour="validation accuracy", rows=rows
     )
     return Outcome(claims, rows, [picture], "the lecture's printed rows; digits less their mean, over 8")

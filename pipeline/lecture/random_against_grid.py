@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.lecture.digits import load_digits
 from pipeline.lecture.outcome import Claim, Outcome, at_least, near, shown
 from pipeline.nn.layers import Array
-from pipeline.report.figures.plots import Row, points
+from pipeline.report.figures.plots import Row, scatter
 from pipeline.search.samplers import points as sampled
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.study.spec import Arm, Float, SearchSpace, Study
@@ -37,7 +37,7 @@ def demonstrate(seed: int, *, repeats: int = 20000, blocks: int = 10) -> Outcome
     first = {arm: [row for row in trials[0] if row["arm"] == arm] for arm in ("grid", "random")}
     keys = ("learning_rate", "l2", "val_accuracy")
     panels = {arm: [np.array([row[key] for row in some]) for key in keys] for arm, some in first.items()}
-    picture = points(
+    picture = scatter(
         "plane", "Nine trials of each", panels, x="learning rate", y="L2", colour="validation accuracy", rows=rows
     )
     return Outcome(

@@ -19,7 +19,7 @@ from pipeline.estimator import NumpyNetworkClassifier
 from pipeline.estimator.progress import train_one
 from pipeline.model.packaging import write_package
 from pipeline.model.serving import ARRAYS, PLAIN, read_state
-from pipeline.report.figures.network import portrait
+from pipeline.report.figures.network import network_figures
 from pipeline.report.style import Plot
 from pipeline.search.plan import make_task, planned_trial
 from pipeline.study.spec import Study
@@ -84,7 +84,7 @@ def train_again(study: Study, record: Mapping[str, Any], basis: Mapping[str, Any
     }
     example = np.asarray(load_rows(study.dataset).inputs[:EXAMPLE_ROWS], "float64")
     words = {key: str(value) for key, value in evidence.items()}
-    return BestModel(classifier, example, words, portrait(again, data))
+    return BestModel(classifier, example, words, network_figures(again, data))
 
 
 @contextmanager

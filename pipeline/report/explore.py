@@ -1,4 +1,4 @@
-"""``explore.html``: the same trials to hover over, drawn by Optuna alone; a page that needs its scripts, unlike the report."""
+"""The interactive figures of ``explore.html``, drawn by Optuna; unlike the report, that page needs scripts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pipeline.report.analysis import Analysis
 from pipeline.report.formatting import capital, title
 from pipeline.report.optuna_study import optuna_study, thinned
 
-TRIALS = 300  # of an arm; the contour alone has a cell for every pair of their values
+TRIALS_SHOWN = 300  # of an arm; the contour has a cell for every pair of their values
 TARGET = "validation accuracy"
 
 
 def explore_parts(analysis: Analysis) -> list[tuple[str, str]]:
-    """A heading and a figure in HTML for each view; the first brings plotly.js, which all of them use."""
+    """Return a heading and a figure in HTML for each view; the first includes plotly.js, which all of them use."""
     return [
         (heading, figure.to_html(full_html=False, include_plotlyjs=i == 0, div_id=f"view-{i}", default_height="520px"))
         for i, (heading, figure) in enumerate(_views(analysis))
@@ -38,17 +38,18 @@ def _views(analysis: Analysis) -> Iterator[tuple[str, Any]]:
             yield f"{name}: two hyperparameters together", plot_contour(study, params=names[:2], target_name=TARGET)
             yield f"{name}: ranks of the trials", plot_rank(study, params=names[:2], target_name=TARGET)
         yield f"{name}: whole configurations", plot_parallel_coordinate(study, params=names, target_name=TARGET)
-        every = [_study(analysis, arm.name, named=True) for arm in analysis.arms if arm.exchangeable]
-        if every:
-            yield "How easy the space is: all trials of the arms that do not adapt", plot_edf(every, target_name=TARGET)
+        exchangeable = [_study(analysis, arm.name, named=True) for arm in analysis.arms if arm.exchangeable]
+        if exchangeable:
+            heading = "How easy the space is: all trials of the arms that do not adapt"
+            yield heading, plot_edf(exchangeable, target_name=TARGET)
 
 
 def _by_importance(analysis: Analysis) -> list[str]:
-    """The hyperparameters, the most important first where that is known."""
-    names, found = list(analysis.study.space), analysis.importance
-    return sorted(names, key=lambda name: -found.separates[names.index(name)]) if found else names
+    """Return the hyperparameters, the most important first where that is known."""
+    names, importance = list(analysis.study.space), analysis.importance
+    return sorted(names, key=lambda name: -importance.separates[names.index(name)]) if importance else names
 
 
 def _study(analysis: Analysis, arm: str, *, named: bool = False) -> optuna.Study:
-    frame = thinned(pd.concat([pool.frame for pool in analysis.pools[arm]]), TRIALS)
+    frame = thinned(pd.concat([pool.frame for pool in analysis.pools[arm]]), TRIALS_SHOWN)
     return optuna_study(frame, analysis.study.space, name=arm if named else None)

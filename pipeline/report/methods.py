@@ -1,4 +1,4 @@
-"""How the numbers were computed, how to get them again, and what they cannot tell."""
+"""The last two sections: how the numbers are computed and reproduced, and what they cannot tell."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ from pipeline.report.importance import SHUFFLES
 from pipeline.report.selection import RESAMPLES
 from pipeline.study.spec import Categorical
 
+OTHER_FACTS = ("declarations", "samplers", "classes", "diagnosis", "blas")
+"""The entries of a provenance that are not versions; an old table has its versions next to them."""
+
 
 def methods(analysis: Analysis) -> Iterator[str]:
-    """The formulae, the declaration and the versions."""
+    """Yield the formulae, the declaration and the versions."""
     study = analysis.study
     yield (
         "Best after n: for trials whose order is free (random search, a grid in shuffled order), P(the i-th smallest of the "
         "M validation accuracies of a block is the best of n) = [C(cᵢ, n) - C(cᵢ₋₁, n)] / C(M, n), with cᵢ the number of "
-        "trials at or below it; the curve is the mean test accuracy under these weights, equals sharing. For random search "
+        "trials at or below it; the curve is the mean test accuracy under these weights, which equal trials share. For random search "
         "it is an unbiased estimate, for a whole grid a census of its orders. An adaptive arm's curve is the path it took."
     )
     yield (
         "Intervals of means are t-intervals over blocks. p is exact, over all signs of the blocks' differences (99,999 "
         "random ones from 17 blocks on). Equality is two one-sided tests at 0.05: the 90% interval inside ±delta. The "
-        "detectable difference is (t₀.₉₇₅ + t₀.₈) s / √K, and for 6, 7 and 8 blocks 1.27, 1.07 and 1.04 times that, since so "
-        "few signs find less. Only the difference after the last trial is tested."
+        "detectable difference is (t₀.₉₇₅ + t₀.₈) s / √K, and for 6, 7 and 8 blocks 1.27, 1.07 and 1.04 times that, since "
+        "sign flips over so few blocks detect less. Only the difference after the last trial is tested."
     )
     yield (
         "Trials needed: for random search ⌈ln(1 - q) / ln(1 - p)⌉ with the exact (Clopper-Pearson) interval of the share p "
@@ -59,29 +62,26 @@ def methods(analysis: Analysis) -> Iterator[str]:
 
 def _provenance(analysis: Analysis) -> Iterator[str]:
     facts = dict(analysis.table.provenance)
-    versions = facts.pop("versions", None) or {key: value for key, value in facts.items() if key not in KNOWN}
+    versions = facts.pop("versions", None) or {key: value for key, value in facts.items() if key not in OTHER_FACTS}
     if versions:
         yield f"Versions: {', '.join(f'{name} {value}' for name, value in sorted(versions.items()))}."
     if facts.get("blas"):
         yield f"BLAS that the trials were trained on: {'; '.join(facts['blas'])}."
-    yield "This report is made from trials.parquet beside it and nothing else; made again from that file, it is the same to the byte."
-
-
-KNOWN = ("declarations", "samplers", "classes", "diagnosis", "blas")
+    yield "This report is made only from trials.parquet, next to it; a report made again from that file is the same to the byte."
 
 
 def limits(analysis: Analysis) -> Iterator[str]:
-    """What a reader must not take from this report."""
+    """Yield what a reader must not conclude from this report."""
     study = analysis.study
-    yield f"One data set ({study.dataset}): on another, the answer may be another."
+    yield f"One data set ({study.dataset}): another data set may give another answer."
     yield (
         "The blocks split the same rows in different ways, so they overlap: the intervals hold for new splits of this data "
         "set, not for new data."
     )
-    yield "One search space: a narrower or wider one changes how hard it is to hit, and with it every number here."
+    yield "One search space: a narrower or wider one is harder or easier to search, which changes every number here."
     if any(arm.is_grid for arm in analysis.arms):
-        yield "One resolution of the grid: with more levels, or fewer, it is another grid."
+        yield "One resolution of the grid: a grid with more or fewer levels may score differently."
     if any(arm.sampler == "cmaes" for arm in analysis.arms) and any(
         isinstance(d, Categorical) for d in study.space.values()
     ):
-        yield "CMA-ES models numbers alone: the categorical hyperparameters were drawn at random for it."
+        yield "CMA-ES models numbers alone: its categorical hyperparameters were drawn at random."

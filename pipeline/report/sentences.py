@@ -1,4 +1,4 @@
-"""What always follows the verdict: how fast, how likely, how much luck was in the grid's place, and how optimistic."""
+"""The sentences after the verdict: trials needed, chance of a win, the grid's position, optimism, confirmation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pipeline.report.comparison import Comparison, compare
 from pipeline.report.confirmation import confirmation_sentence
 from pipeline.report.formatting import (
     capital,
-    chance,
     count,
     decimals,
     ends,
@@ -20,6 +19,7 @@ from pipeline.report.formatting import (
     number,
     percent,
     points,
+    probability,
     title,
     whole,
 )
@@ -30,12 +30,15 @@ from pipeline.study.spec import Arm
 
 
 def sentences(analysis: Analysis) -> tuple[str, ...]:
-    """The verdict and what follows it, each a sentence or two."""
-    followers = (_contradiction, _speed, _chance, _placement, _optimism, _confirmed)
-    return (analysis.verdict.sentence, *(said for follower in followers for said in follower(analysis)))
+    """Return the verdict and the sentences after it; each text is a sentence or two."""
+    writers = (_contradiction, _trials_needed, _win_probability, _grid_position, _optimism)
+    texts = [text for writer in writers for text in writer(analysis)]
+    confirmed = confirmation_sentence(analysis.confirmations, analysis.study.contrast)
+    return (analysis.verdict.sentence, *texts, *confirmed)
 
 
 def _contradiction(analysis: Analysis) -> Iterator[str]:
+    """Yield the verdict by validation accuracy where it differs from the verdict by test accuracy."""
     comparison, delta = analysis.comparison, analysis.study.delta
     if comparison and analysis.verdict.rule >= 2:
         test, validation = judge(comparison, comparison.difference, delta), validation_verdict(comparison, delta)
@@ -45,21 +48,26 @@ def _contradiction(analysis: Analysis) -> Iterator[str]:
             yield f"By validation accuracy, which decides nothing here: {validation.sentence}"
 
 
-def _speed(analysis: Analysis) -> Iterator[str]:
-    target, own = analysis.headline, {arm.name for arm in analysis.study.contrast}
-    needed = [n for n in analysis.needed[target.name] if n.arm.name in own]
-    explained = next((n for n in needed if math.isfinite(n.median)), None)
-    said = "; ".join(needs(n, first=n is explained) for n in needed)
-    yield f"To reach {percent(target.value)} validation accuracy, {said}{_ratio(needed)}."
+def needed_by_contrast(analysis: Analysis) -> list[TrialsNeeded]:
+    """Return the trials that each arm of the contrast needs for the headline target."""
+    names = {arm.name for arm in analysis.study.contrast}
+    return [needed for needed in analysis.needed[analysis.headline.name] if needed.arm.name in names]
 
 
-def needs(needed: TrialsNeeded, *, first: bool = False) -> str:
-    """What one arm needs for an even chance, as a clause."""
+def _trials_needed(analysis: Analysis) -> Iterator[str]:
+    all_needed = needed_by_contrast(analysis)
+    explained = next((needed for needed in all_needed if math.isfinite(needed.median)), None)
+    clauses = "; ".join(needed_clause(needed, explain=needed is explained) for needed in all_needed)
+    yield f"To reach {percent(analysis.headline.value)} validation accuracy, {clauses}{_ratio(all_needed)}."
+
+
+def needed_clause(needed: TrialsNeeded, *, explain: bool = False) -> str:
+    """Return a clause on the trials that one arm needs; ``explain`` adds what the number means."""
     name = title(needed.arm)
     if math.isfinite(needed.median):
-        between = f" (95% CI {whole(needed.low)}\u2013{whole(needed.high)})" if math.isfinite(needed.low) else ""
-        trials = f"{count(int(needed.median), 'trial')} for an even chance" if first else whole(needed.median)
-        return f"{name} needs {trials}{between}"
+        interval = f" (95% CI {whole(needed.low)}\u2013{whole(needed.high)})" if math.isfinite(needed.low) else ""
+        trials = f"{count(int(needed.median), 'trial')} for an even chance" if explain else whole(needed.median)
+        return f"{name} needs {trials}{interval}"
     if needed.hits:
         return f"{name} did not reach it in most blocks"
     if needed.method == CENSUS:
@@ -68,25 +76,24 @@ def needs(needed: TrialsNeeded, *, first: bool = False) -> str:
     return f"{name} did not reach it in {count(needed.trials, 'trial')}{more}"
 
 
-def _ratio(needed: list[TrialsNeeded]) -> str:
-    if len(needed) < 2 or not all(math.isfinite(n.median) for n in needed):
+def _ratio(all_needed: list[TrialsNeeded]) -> str:
+    if len(all_needed) < 2 or not all(math.isfinite(needed.median) for needed in all_needed):
         return ""
-    ratio = needed[1].median / needed[0].median
+    ratio = all_needed[1].median / all_needed[0].median
     return f", ratio {number(ratio, decimals(ratio))}"
 
 
-def _chance(analysis: Analysis) -> Iterator[str]:
-    found, comparison = analysis.improvement, analysis.comparison
-    if found and comparison:
-        said = (
-            chance(found.interval) if len(comparison.blocks) > 1 else f"{found.interval.estimate:.2f} in this one block"
-        )
-        size = f": a {found.size} effect" if found.size else ""
-        yield f"Pick one search of each kind: {title(comparison.first)} wins with probability {said}{size}."
+def _win_probability(analysis: Analysis) -> Iterator[str]:
+    improvement, comparison = analysis.improvement, analysis.comparison
+    if improvement and comparison:
+        interval, several = improvement.interval, len(comparison.blocks) > 1
+        chance = probability(interval) if several else f"{interval.estimate:.2f} in this one block"
+        size = f": a {improvement.size} effect" if improvement.size else ""
+        yield f"Pick one search of each kind: {title(comparison.first)} wins with probability {chance}{size}."
 
 
-def _placement(analysis: Analysis) -> Iterator[str]:
-    """What a textbook grid would have answered, where the contrast is with a grid that is shifted afresh in each block."""
+def _grid_position(analysis: Analysis) -> Iterator[str]:
+    """Yield the answer of the textbook's grid where the contrast is with a grid that is shifted in each block."""
     comparison = analysis.comparison
     textbook = next((arm for arm in analysis.arms if arm.sampler == "grid"), None)
     if not comparison or not textbook or comparison.second.sampler != "shifted_grid":
@@ -102,19 +109,17 @@ def _placement(analysis: Analysis) -> Iterator[str]:
 
 
 def _answer(comparison: Comparison) -> str:
-    _, low, high = points(comparison.difference.interval)
-    return (
-        f"{ahead_by(comparison, comparison.difference.interval.estimate)} ({ends(low, high, len(comparison.blocks))})"
-    )
+    interval = comparison.difference.interval
+    _, low, high = points(interval)
+    return f"{ahead_by(comparison, interval.estimate)} ({ends(low, high, len(comparison.blocks))})"
 
 
 def ahead_by(comparison: Comparison, difference: float) -> str:
-    """``random search 1.2 points ahead``."""
+    """Return who leads by a difference: ``random search 1.2 points ahead``."""
     leader: Arm = comparison.first if difference >= 0 else comparison.second
     interval = comparison.difference.interval
-    return (
-        f"{title(leader)} {number(100 * abs(difference), decimals(100 * (interval.high - interval.low)))} points ahead"
-    )
+    lead = number(100 * abs(difference), decimals(100 * (interval.high - interval.low)))
+    return f"{title(leader)} {lead} points ahead"
 
 
 def _optimism(analysis: Analysis) -> Iterator[str]:
@@ -126,7 +131,3 @@ def _optimism(analysis: Analysis) -> Iterator[str]:
             interval = f" ({ends(low, high, len(curve.blocks))})" if len(curve.blocks) > 1 else ""
             gaps.append(f"by {gap} points with {title(arm)}{interval}")
     yield capital(f"validation overstated the winner {listed(gaps)}.")
-
-
-def _confirmed(analysis: Analysis) -> Iterator[str]:
-    return confirmation_sentence(analysis.confirmations, analysis.study.contrast)

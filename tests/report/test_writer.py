@@ -5,18 +5,13 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from synthetic import make_table
 
-from pipeline.report.analysis import Analysis
-from pipeline.report.sections import sections
-from pipeline.report.style import spread
 from pipeline.report.table import TrialsTable, read_table
 from pipeline.report.writer import write_report
 from pipeline.study.spec import Arm, Categorical, SearchSpace
@@ -174,39 +169,6 @@ def test_an_adaptive_arm_is_drawn_as_it_went(page):
     assert "The line of TPE is the mean of the paths that were walked" in page
     assert "Median validation accuracy of a trial: random search" in page
     assert "Median validation accuracy of a trial: TPE" not in page
-
-
-def test_an_interval_and_a_p_that_disagree_are_explained():
-    """Where the interval leaves out 0 and the sign flips do not, the chapter says why no difference counts as detected."""
-    rng = np.random.default_rng(0)
-    table = make_table(
-        lambda frame, _, rng: 0.8 + 0.02 * rng.uniform(size=len(frame)),
-        arms=(Arm("random"), Arm("shifted_grid")),
-        blocks=6,
-        n_val=0,
-    )
-    shift = dict(enumerate([0.03, 0.02, 0.025, 0.03, 0.02, -0.002]))
-    moved = table.frame["block"].map(shift) * (table.frame["arm"] == "random")
-    frame = table.frame.assign(
-        **{"test/accuracy": 0.8 + moved, "best/val_accuracy": 0.8 + 1e-4 * rng.uniform(size=len(moved))}
-    )
-    found = Analysis(replace(table, frame=frame))
-    seen = found.comparison.difference
-    assert (seen.excludes_zero, seen.p < 0.05, seen.detected) == (True, False, False)
-    (chapter,) = (section for section in sections(found) if section.key == "difference")
-    assert "The interval and the sign flips do not agree" in chapter.prose[1]
-
-
-def test_of_many_arms_the_verdicts_two_stand_out():
-    """Six arms have six lines and names within the figure's height, two bands, and one sentence about those that have an order."""
-    arms = tuple(map(Arm, ("random", "shifted_grid", "tpe", "sobol", "halton", "cmaes")))
-    found = Analysis(make_table(arms=arms, blocks=6, trials=8))
-    chapter = sections(found)[0]
-    assert "both for the two arms that the verdict is about" in chapter.plots[0].aid
-    assert chapter.plots[0].svg.count("FillBetween") == 2
-    (said,) = chapter.prose
-    assert said.startswith("The lines of TPE, the Sobol sequence, the Halton sequence and CMA-ES are each the mean")
-    assert max(spread([0.9, 0.95, 0.97, 0.98], gap=0.07, top=1.0)) == 1.0
 
 
 def noise(frame, _study, rng):
