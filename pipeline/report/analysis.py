@@ -20,7 +20,7 @@ from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Range, is_cut
 from pipeline.report.selection import Choice, choice
 from pipeline.report.style import Looks, looks
 from pipeline.report.table import COSTS, TrialsTable
-from pipeline.report.targets import Target, TrialsNeeded, estimate_trials_needed, headline, ladder
+from pipeline.report.targets import HEADLINE, LADDER, Target, TrialsNeeded, estimate_trials_needed, ladder
 from pipeline.report.verdict import Verdict, decide, nothing_to_compare, withheld
 from pipeline.study.spec import Arm, Study
 from pipeline.training.metrics import BEST_VAL_ACCURACY
@@ -108,7 +108,7 @@ class Analysis:
     @property
     def headline(self) -> Target:
         """The target that the report quotes."""
-        return headline(self.targets)
+        return self.targets[LADDER.index(HEADLINE)]
 
     @cached_property
     def needed(self) -> dict[str, list[TrialsNeeded]]:

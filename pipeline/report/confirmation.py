@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.report.comparison import Difference
-from pipeline.report.formatting import count, ends, listed, p_value, points, title
+from pipeline.report.formatting import count, listed, p_value, points, size_and_ends, title
 from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Interval, mean_interval
 from pipeline.report.table import IDENTITY, TrialsTable
 from pipeline.study.spec import Arm
@@ -121,21 +121,14 @@ def confirmation_sentence(confirmations: Mapping[str, Confirmation], contrast: t
 
 
 def _score(confirmation: Confirmation, *, first: bool) -> str:
-    size, interval = _size(confirmation.confirmed, confirmation)
+    size, interval = size_and_ends(confirmation.confirmed, len(confirmation.blocks))
     scores, data = ("scores ", " on test data") if first else ("", "")
     return f"what {title(confirmation.arm)} chose {scores}{size}%{interval}{data}"
 
 
 def _luck(confirmation: Confirmation, *, first: bool) -> str:
-    size, interval = _size(confirmation.luck, confirmation)
+    size, interval = size_and_ends(confirmation.luck, len(confirmation.blocks))
     return f"by {size}{' points' if first else ''} with {title(confirmation.arm)}{interval}"
-
-
-def _size(interval: Interval, confirmation: Confirmation) -> tuple[str, str]:
-    """An estimate and its interval in brackets, empty for a single block."""
-    size, low, high = points(interval)
-    blocks = len(confirmation.blocks)
-    return size, f" ({ends(low, high, blocks)})" if blocks > 1 else ""
 
 
 def confirmation_table(confirmations: Mapping[str, Confirmation]) -> pd.DataFrame:
@@ -149,19 +142,15 @@ def confirmation_table(confirmations: Mapping[str, Confirmation]) -> pd.DataFram
                 "val_accuracy": c.validation.mean(),
                 "test_accuracy": c.test.mean(),
                 "val_again": c.validation_again.mean(),
-                **_ends("test_again", c.confirmed),
-                **_ends("val_luck", c.luck),
-                **_ends("test_luck", c.test_luck),
+                **c.confirmed.named("test_again"),
+                **c.luck.named("val_luck"),
+                **c.test_luck.named("test_luck"),
                 "promise": c.promise.estimate,
                 "sd_of_seeds": c.sd,
             }
             for name, c in confirmations.items()
         ]
     )
-
-
-def _ends(name: str, interval: Interval) -> dict[str, float]:
-    return {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
 def choices_again(confirmations: Mapping[str, Confirmation]) -> pd.DataFrame:

@@ -71,28 +71,17 @@ def pools_by_arm(table: TrialsTable) -> dict[str, list[Pool]]:
     return pools
 
 
-def selection_weights(validation: Array, budgets: NDArray[np.int64]) -> tuple[NDArray[np.int64], Array]:
-    """Compute the probability that the best of n trials, drawn without replacement, has the i-th distinct score.
+def choice_weights(validation: Array, budgets: NDArray[np.int64]) -> Array:
+    """Compute P(a trial is the best-validated of n) over all orders of the pool, (M, budgets); ties share it equally.
 
-    P_i(n) = [C(c_i, n) - C(c_{i-1}, n)] / C(M, n), with c_i the number of trials that score at most the i-th smallest
-    value.
-
-    Returns
-    -------
-    tuple
-        The index i of each trial, (M,), and the probabilities, (distinct scores, budgets).
+    The best of n trials, drawn without replacement, has the i-th smallest distinct score with probability
+    P_i(n) = [C(c_i, n) - C(c_{i-1}, n)] / C(M, n), with c_i the number of trials that score at most that value.
     """
     _, rank, counts = np.unique(validation, return_inverse=True, return_counts=True)
     cumulative = np.concatenate([[0], np.cumsum(counts)])
     at_most = stats.hypergeom.pmf(budgets[None, :], len(validation), cumulative[:, None], budgets[None, :])
-    return rank, np.diff(at_most, axis=0)
-
-
-def choice_weights(validation: Array, budgets: NDArray[np.int64]) -> Array:
-    """Compute P(a trial is the best-validated of n) over all orders of the pool, (M, budgets); ties share it equally."""
-    rank, weights = selection_weights(validation, budgets)
-    shares: Array = weights[rank] / np.bincount(rank)[rank, None]
-    return shares
+    weights: Array = np.diff(at_most, axis=0)[rank] / counts[rank, None]
+    return weights
 
 
 def path_weights(validation: Array, budgets: NDArray[np.int64]) -> Array:

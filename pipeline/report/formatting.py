@@ -93,6 +93,12 @@ def ends(low: str, high: str, blocks: int) -> str:
     return f"the same in all {blocks} blocks: no interval" if low == high else f"95% CI {low} to {high}"
 
 
+def size_and_ends(interval: Interval, blocks: int) -> tuple[str, str]:
+    """Write an estimate in points, and its interval in brackets after a space; a single block has no interval."""
+    size, low, high = points(interval)
+    return size, f" ({ends(low, high, blocks)})" if blocks > 1 else ""
+
+
 def p_value(p: float) -> str:
     """Write ``p = 0.02``, or ``p < 0.001``; never stars."""
     return "p < 0.001" if p < 0.001 else f"p = {float(f'{p:.2g}'):g}"

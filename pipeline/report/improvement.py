@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from pipeline.report.curves import Pool
-from pipeline.report.intervals import BOOTSTRAP_BLOCKS, SHARE, Array, Interval, mean_band, mean_interval
+from pipeline.report.intervals import BOOTSTRAP_BLOCKS, SHARE, Array, Interval, mean_interval
 
 # Sizes of a probability of superiority, after Vargha and Delaney (2000).
 SIZES = ((0.56, "negligible"), (0.64, "small"), (0.71, "medium"))
@@ -86,8 +86,3 @@ def improvement_interval(probabilities: Array) -> Interval:
         (probabilities,), np.mean, method="BCa", vectorized=True, batch=1000, rng=np.random.default_rng(0)
     ).confidence_interval
     return Interval(mean, float(ends.low), float(ends.high))
-
-
-def improvement_band(improvement: Improvement) -> tuple[Array, Array, Array]:
-    """Compute the curve over n and its t-interval, which is descriptive and cut at 0 and 1."""
-    return mean_band(improvement.test, within=SHARE)

@@ -28,6 +28,10 @@ class Interval:
     low: float
     high: float
 
+    def named(self, name: str) -> dict[str, float]:
+        """Return the estimate under a name, and the ends under that name with ``_low`` and ``_high``."""
+        return {name: self.estimate, f"{name}_low": self.low, f"{name}_high": self.high}
+
 
 def mean_band(x: Array, confidence: float = 0.95, within: Range = ANYWHERE) -> tuple[Array, Array, Array]:
     """Compute the mean over blocks and its t-interval.

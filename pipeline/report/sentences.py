@@ -20,6 +20,7 @@ from pipeline.report.formatting import (
     percent,
     points,
     probability,
+    size_and_ends,
     title,
     whole_number,
 )
@@ -131,7 +132,7 @@ def _optimism(analysis: Analysis) -> Iterator[str]:
     for arm in analysis.study.contrast:
         if arm.name in analysis.curves:
             curve = analysis.curves[arm.name]
-            gap, low, high = points(mean_interval((curve.validation - curve.test)[:, -1], within=DIFFERENCE))
-            interval = f" ({ends(low, high, len(curve.blocks))})" if len(curve.blocks) > 1 else ""
+            gaps_by_block = (curve.validation - curve.test)[:, -1]
+            gap, interval = size_and_ends(mean_interval(gaps_by_block, within=DIFFERENCE), len(curve.blocks))
             gaps.append(f"by {gap} points with {title(arm)}{interval}")
     yield capital(f"validation overstated the winner {listed(gaps)}.")

@@ -106,11 +106,13 @@ def write_table(table: TrialsTable, folder: Path | str) -> tuple[Path, Path]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    frame = table.rows
+    mixed = {name: frame[name].map(json.dumps) for name in _mixed(table.study)}
     facts = {"version": VERSION, "study": table.study.to_json(), "provenance": table.provenance}
-    arrow = pa.Table.from_pandas(_encoded(table.rows, table.study), preserve_index=False)
+    arrow = pa.Table.from_pandas(frame.assign(**mixed), preserve_index=False)
     metadata = {KEY: json.dumps(facts).encode()}  # unsorted, because the order of a search space is part of it
     pq.write_table(arrow.replace_schema_metadata(metadata), folder / "trials.parquet")
-    write_csv(table.rows.drop(columns=list(BITS)), folder / "trials.csv")
+    write_csv(frame.drop(columns=list(BITS)), folder / "trials.csv")
     return folder / "trials.parquet", folder / "trials.csv"
 
 
@@ -129,7 +131,8 @@ def read_table(path: Path | str) -> TrialsTable:
             f"{path}: a table of version {facts.get('version')}; this report reads {READABLE[0]} to {VERSION}"
         )
     study = Study.from_json(facts["study"])
-    rows = _decoded(arrow.to_pandas(), study)
+    rows = arrow.to_pandas()
+    rows = rows.assign(**{name: rows[name].map(json.loads) for name in _mixed(study)})
     again = rows[REPETITION] > 0 if REPETITION in rows else np.zeros(len(rows), bool)
     return TrialsTable(rows[~again], study, facts["provenance"], rows[again])
 
@@ -147,14 +150,6 @@ def _mixed(study: Study) -> list[str]:
     """The hyperparameters whose choices have several types; a Parquet column has one type, so it holds them as JSON."""
     choices = {name: d.choices for name, d in study.space.items() if isinstance(d, Categorical)}
     return [name for name, values in choices.items() if len(set(map(type, values))) > 1]
-
-
-def _encoded(frame: pd.DataFrame, study: Study) -> pd.DataFrame:
-    return frame.assign(**{name: frame[name].map(json.dumps) for name in _mixed(study)})
-
-
-def _decoded(frame: pd.DataFrame, study: Study) -> pd.DataFrame:
-    return frame.assign(**{name: frame[name].map(json.loads).astype(object) for name in _mixed(study)})
 
 
 def _checked(frame: pd.DataFrame, study: Study, *also: str) -> pd.DataFrame:
@@ -194,8 +189,8 @@ def _ordered(frame: pd.DataFrame, study: Study) -> pd.DataFrame:
         if name not in rank:
             raise UserError(f"table of trials: arm {name!r} is not an arm of study {study.name!r}")
     by = ["arm", "block", "trial", *([REPETITION] if REPETITION in frame else [])]
-    order = frame.assign(arm=frame["arm"].map(rank)).sort_values(by, kind="stable").index
-    return frame.loc[order].reset_index(drop=True)
+    order = frame.assign(arm=frame["arm"].map(rank)).reset_index(drop=True).sort_values(by, kind="stable").index
+    return frame.iloc[order].reset_index(drop=True)
 
 
 def _check_rows(frame: pd.DataFrame, study: Study, identity: Sequence[str]) -> None:

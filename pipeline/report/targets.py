@@ -63,11 +63,6 @@ def ladder(pools: Sequence[Pool], chance: float) -> list[Target]:
     return targets
 
 
-def headline(targets: Sequence[Target]) -> Target:
-    """Return the target that the report quotes."""
-    return targets[LADDER.index(HEADLINE)]
-
-
 def hits(pools: Sequence[Pool], target: Target) -> list[NDArray[np.bool_]]:
     """Return which trials reach the target, (M,) for each of one arm's pools."""
     return [pool.validation >= target.by_block[pool.block] - 1e-12 for pool in pools]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.report.comparison import Comparison, Difference
 from pipeline.report.curves import Curve
-from pipeline.report.formatting import capital, count, ends, point, points, title
+from pipeline.report.formatting import capital, count, ends, point, points, size_and_ends, title
 from pipeline.report.intervals import MINIMUM_BLOCKS, SHARE, mean_interval
 from pipeline.study.spec import Arm
 
@@ -59,9 +59,8 @@ def withheld(obstacles: Sequence[str]) -> Verdict:
 
 def nothing_to_compare(curve: Curve) -> Verdict:
     """Return the verdict of a study with one arm: what its chosen model scores."""
-    size, low, high = points(mean_interval(curve.test[:, -1], within=SHARE))
     blocks = len(curve.blocks)
-    interval = f" ({ends(low, high, blocks)})" if blocks > 1 else ""
+    size, interval = size_and_ends(mean_interval(curve.test[:, -1], within=SHARE), blocks)
     sentence = (
         f"One arm, so there is nothing to compare: after {count(int(curve.budgets[-1]), 'trial')} the model that "
         f"{title(curve.arm)} chose scores {size}%{interval} on held-out test data, over {count(blocks, 'block')}."

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.report.analysis import Analysis
 from pipeline.report.confirmation import confirmation_table
-from pipeline.report.intervals import SHARE, Array, Interval, mean_interval
+from pipeline.report.intervals import SHARE, Array, mean_interval
 from pipeline.report.sentences import sentences
 
 
@@ -23,11 +23,11 @@ def _comparison(analysis: Analysis) -> dict[str, float]:
     values: dict[str, float] = {}
     if comparison := analysis.comparison:
         difference = comparison.difference
-        values |= _ends("difference", difference.interval)
+        values |= difference.interval.named("difference")
         values |= {"p_value": difference.p, "detectable_difference": difference.detectable}
         values |= {"blocks": len(comparison.blocks), "trials": comparison.trials}
     if analysis.improvement:
-        values |= _ends("win_probability", analysis.improvement.interval)
+        values |= analysis.improvement.interval.named("win_probability")
     return values
 
 
@@ -56,15 +56,11 @@ def _confirmed(analysis: Analysis) -> dict[str, float]:
     """Return the numbers of the choices that were trained again: accuracy, luck of the weights, the comparison."""
     values: dict[str, float] = {}
     for name, confirmation in analysis.confirmations.items():
-        values |= _ends(f"{name}/confirmed_test_accuracy", confirmation.confirmed)
-        values |= _ends(f"{name}/luck_of_weights", confirmation.luck)
+        values |= confirmation.confirmed.named(f"{name}/confirmed_test_accuracy")
+        values |= confirmation.luck.named(f"{name}/luck_of_weights")
     if difference := analysis.confirmed_difference:
-        values |= _ends("confirmed_difference", difference.interval)
+        values |= difference.interval.named("confirmed_difference")
     return values
-
-
-def _ends(name: str, interval: Interval) -> dict[str, float]:
-    return {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
 def tags(analysis: Analysis) -> dict[str, str]:

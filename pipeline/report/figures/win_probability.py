@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 
 from pipeline.report.comparison import Comparison, Pair
 from pipeline.report.formatting import count, label, listed, number, probability, title
-from pipeline.report.improvement import Improvement, improvement_band
-from pipeline.report.intervals import Interval
+from pipeline.report.improvement import Improvement
+from pipeline.report.intervals import SHARE, Interval, mean_band
 from pipeline.report.style import INK, MUTED, Plot, canvas, finish, styled, trial_axis
 from pipeline.study.spec import Arm
 
@@ -20,7 +20,7 @@ from pipeline.study.spec import Arm
 def win_probability_figure(comparison: Comparison, improvement: Improvement) -> Plot:
     """P(first beats second) after n trials: the mean over blocks with its band; dotted, by validation accuracy."""
     figure, (ax,) = canvas(height=3.2)
-    mean, low, high = improvement_band(improvement)
+    mean, low, high = mean_band(improvement.test, within=SHARE)
     budgets, validation = improvement.budgets, improvement.validation.mean(axis=0)
     ax.axhline(0.5, color=MUTED, linewidth=0.8)
     ax.fill_between(budgets, low, high, step="post", color=INK, alpha=0.15, linewidth=0)
