@@ -14,7 +14,7 @@ from pipeline.nn.network import forward
 from pipeline.study.hparams import HyperParams
 from pipeline.study.spec import Study
 
-ROWS = 512
+MEASURED_ROWS = 512
 SATURATED = {"tanh": (-0.99, 0.99), "sigmoid": (0.01, 0.99)}
 """Outputs beyond these pass on hardly any gradient."""
 
@@ -36,7 +36,7 @@ def activation_statistics(study: Study, data: Dataset) -> CheckResult:
         for init, layers in zip(schemes, layer_statistics(trial, data, schemes), strict=True):
             name = "-".join([trial.activation, str(init), *(["bn"] if trial.batch_norm else [])])
             metrics[f"check/activation_std/{name}"] = layers[-1].std if layers else 1.0
-            if complaint := complaint_of(layers, float(data.train.inputs[:ROWS].std())):
+            if complaint := complaint_of(layers, float(data.train.inputs[:MEASURED_ROWS].std())):
                 seen.append(
                     f"{trial.activation} from {init}{' with batch norm' if trial.batch_norm else ''} {complaint}"
                 )
@@ -49,7 +49,7 @@ def activation_statistics(study: Study, data: Dataset) -> CheckResult:
 def layer_statistics(trial: HyperParams, data: Dataset, schemes: list[Init]) -> list[list[LayerStatistics]]:
     """For each initialisation, the statistics of each hidden layer, over the first rows of the training split."""
     network = networks(trial, data, schemes, data.train.inputs.dtype.name)
-    inputs = data.train.inputs[:ROWS]
+    inputs = data.train.inputs[:MEASURED_ROWS]
     space = Workspace(len(schemes), len(inputs), inputs.dtype.name)
     signals = forward(network, inputs, space, training=True)
     hidden = [signals[i + 1] for i, layer in enumerate(network.layers) if isinstance(layer, Nonlinearity)]

@@ -13,7 +13,7 @@ from pipeline.nn.network import Network, Parameters, backward, forward
 from pipeline.study.hparams import HyperParams
 from pipeline.study.spec import Study
 
-ROWS, DIRECTIONS = 12, 3
+GRADIENT_ROWS, DIRECTIONS = 12, 3
 STEPS = (1e-6, 1e-7)
 """A long step loses less to rounding, a short one crosses fewer kinks, of which convolutions have many: the better counts."""
 TOLERANCE = 1e-5
@@ -41,7 +41,7 @@ def gradient_errors(trial: HyperParams, data: Dataset) -> dict[str, float]:
 
     Each direction moves one array alone, and is one of the K networks that are asked at once.
     """
-    rows = Split(data.train.inputs[:ROWS].astype("float64"), data.train.labels[:ROWS])
+    rows = Split(data.train.inputs[:GRADIENT_ROWS].astype("float64"), data.train.labels[:GRADIENT_ROWS])
     network = networks(trial, data, ["he"], "float64")
     rng = np.random.default_rng(0)
     network.params.values += 0.1 * rng.standard_normal(network.params.values.shape)  # biases, γ and β off 0 and 1

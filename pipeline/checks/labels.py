@@ -14,12 +14,13 @@ from pipeline.nn.layers import Array
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.study.spec import Study
 from pipeline.training import train
+from pipeline.training.metrics import VAL_ACCURACY
 
 EPOCHS, STEPS = 5, 50
 """At least so many of either: an epoch of a small table is a step or two."""
 RATES = (1e-4, 1e-3, 0.01, 0.1, 1.0)
 """The best of them is what counts: pixels up to 255 are learned from at the first, standardised ones at the last."""
-ROWS = 1000
+LABELLED_ROWS = 1000
 """Rows that are trained on, and that are scored, at most."""
 SHUFFLES = 5
 DRAWS = (1, 12)
@@ -35,7 +36,9 @@ def label_checks(study: Study, data: Dataset) -> Iterator[CheckResult]:
     A network that knows nothing still gives the rows of a class one answer, so luck is wider than that of so many
     tosses: it is read off several shuffles.
     """
-    rows, held_out = (Split(split.inputs[:ROWS], split.labels[:ROWS]) for split in (data.train, data.val))
+    rows, held_out = (
+        Split(split.inputs[:LABELLED_ROWS], split.labels[:LABELLED_ROWS]) for split in (data.train, data.val)
+    )
     data, config = replace(data, val=held_out), _brief(study.config, len(rows))
     rng = np.random.default_rng(0)
     shuffled = [Split(rows.inputs, rng.permutation(rows.labels)) for _ in range(SHUFFLES)]
@@ -83,5 +86,5 @@ def _accuracies(fixed: HyperParams, config: TrainConfig, data: Dataset, rows: Sp
     seeds = range(fixed.seed, fixed.seed + draws)
     trials = [replace(fixed, learning_rate=rate, l2=0.0, seed=seed) for rate in RATES for seed in seeds]
     history = train(trials, replace(data, train=rows), config)
-    accuracies: Array = np.where(history.diverged, data.chance, history.curves["val/accuracy"][:, -1])
+    accuracies: Array = np.where(history.diverged, data.chance, history.curves[VAL_ACCURACY][:, -1])
     return np.asarray(accuracies.reshape(len(RATES), draws).mean(axis=1))

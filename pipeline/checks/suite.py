@@ -23,8 +23,9 @@ from pipeline.seeds import derive_seed
 from pipeline.study.hparams import HyperParams
 from pipeline.study.spec import Study
 from pipeline.training import evaluate, train
+from pipeline.training.metrics import VAL_ACCURACY, VAL_LOSS
 
-ROWS = 2048
+CHECKED_ROWS = 2048
 """Rows that the loss is taken over, at most: it is within 0.02 of that of all of them."""
 L2 = 0.1
 SMALL = 0.01
@@ -77,7 +78,7 @@ def initial_loss(study: Study, data: Dataset) -> CheckResult:
     and none may start lower than luck explains.
     """
     expected, schemes, trials = math.log(data.classes), inits(study), structures(study)
-    rows = Split(data.train.inputs[:ROWS], data.train.labels[:ROWS])
+    rows = Split(data.train.inputs[:CHECKED_ROWS], data.train.labels[:CHECKED_ROWS])
     losses = {trial: evaluate(networks(trial, data, schemes, study.config.dtype), rows)[0] for trial in trials}
     outside = [
         name_of(study, trial, init)
@@ -183,5 +184,5 @@ def _learned_by_heart(study: Study, few: Dataset, epochs: int) -> list[float]:
     config = replace(study.config, epochs=epochs, batch_size=len(few.train))
     trials = [replace(study.fixed, learning_rate=rate, l2=0.0) for rate in LEARNING_RATES]
     curves = train(trials, few, config).curves
-    learned = (curves["val/accuracy"] == 1) & (curves["val/loss"] < 0.05)
+    learned = (curves[VAL_ACCURACY] == 1) & (curves[VAL_LOSS] < 0.05)
     return [rate for rate, ok in zip(LEARNING_RATES, learned.any(axis=1), strict=True) if ok]

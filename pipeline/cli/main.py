@@ -85,7 +85,8 @@ def dispatch(args: argparse.Namespace, interrupts: Interrupts) -> int:
 
 def _console(args: argparse.Namespace) -> Console:
     """Return a console as loud as the flags ask for."""
-    from pipeline.console.console import Console, Verbosity, log_to_stderr
+    from pipeline.console.console import Console, Verbosity
+    from pipeline.console.log_records import log_to_stderr
 
     if args.verbose:
         log_to_stderr()

@@ -20,8 +20,8 @@ from pipeline.diagnosis.diagnose import GOOD
 from pipeline.diagnosis.summary import summary
 from pipeline.errors import UserError
 from pipeline.model.best import best_trial, keeping, train_again
-from pipeline.report.figures.network import save_pictures
-from pipeline.report.table import TrialsTable, write_table
+from pipeline.report.figures.network import save_figures
+from pipeline.report.table import TrialsTable
 from pipeline.report.writer import write_report
 from pipeline.search import confirmation
 from pipeline.storage.addresses import is_url, redact, sqlite_address, sqlite_file, storage_file
@@ -74,7 +74,6 @@ def folder_of(job: Job) -> Path:
 
 def _write(job: Job, table: TrialsTable) -> None:
     folder = folder_of(job)
-    write_table(table, folder)
     result = write_report(table, folder)
     job.tracker.log_metrics(result.metrics)
     job.tracker.set_tags(result.tags)
@@ -104,7 +103,7 @@ def register(job: Job, trials: Sequence[Record]) -> None:
         return
     best = train_again(job.study, record, job.basis)
     folder = folder_of(job) / "best"
-    save_pictures(best.pictures, folder)
+    save_figures(best.pictures, folder)
     job.tracker.log_files(folder, "best")
     name = f"babysit-{job.study.name}"
     with keeping(best) as kept:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from pipeline.checks.result import CheckResult, markdown_table
+from pipeline.checks.result import CheckResult
 from pipeline.commands import Context, given, workers_of
 from pipeline.commands.check import require
 from pipeline.commands.job import Job
@@ -14,13 +14,13 @@ from pipeline.console.progress import Progress
 from pipeline.data import class_count
 from pipeline.diagnosis.plugins import load_rules
 from pipeline.diagnosis.rules import RULES
+from pipeline.report.formatting import markdown_table
 from pipeline.search import confirmation
-from pipeline.search.affordable import check_affordable
+from pipeline.search.budget import check_affordable
 from pipeline.search.engine import Engine
-from pipeline.search.search import reconcile
-from pipeline.search.search import search as train_and_record
-from pipeline.storage.optuna_store import SCORE
+from pipeline.search.recording import reconcile, train_and_record
 from pipeline.study.loading import find_study
+from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 
 def command(args: argparse.Namespace, context: Context) -> None:
@@ -57,7 +57,8 @@ def opened(job: Job, checks: Sequence[CheckResult] = ()) -> Iterator[None]:
     """
     with job.recorded():
         if checks:
-            job.tracker.log_text(markdown_table(checks), "check.md")
+            cells = [(result.word, result.name, result.message, result.advice) for result in checks]
+            job.tracker.log_text(markdown_table(("result", "check", "seen", "advice"), cells), "check.md")
             job.tracker.log_metrics({key: value for result in checks for key, value in result.metrics.items()})
             require(checks)
         attributes = {"classes": class_count(job.study.dataset), **job.links}
@@ -81,14 +82,15 @@ def search(job: Job, engine: Engine) -> None:
     if not len(pending_trials):
         console.say(f"search: nothing to train, all {study.total_trials:,} trials are recorded")
         return
-    console.say(f"search: {len(pending_trials):,} of {study.total_trials:,} trials to train, {engine.words}")
+    console.say(f"search: {len(pending_trials):,} of {study.total_trials:,} trials to train, {engine.description}")
     if console.verbose:
         own_rules = ", ".join(rule.name for rule in load_rules()) or "none"
         console.detail(f"  diagnosed by {len(RULES)} built-in rules, and of your own: {own_rules}")
         console.detail(f"  recorded in MLflow {job.tracker.route}")
         console.detail(f"  {_groups(job, engine)}")
     before = [
-        (arm, trial.user_attrs[SCORE], trial.user_attrs["diverged"]) for (arm, *_), trial in pending_trials.done.items()
+        (arm, trial.user_attrs[BEST_VAL_ACCURACY], trial.user_attrs["diverged"])
+        for (arm, *_), trial in pending_trials.done.items()
     ]
     with Progress(study, before, console.display) as progress:
         train_and_record(

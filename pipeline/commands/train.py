@@ -12,7 +12,7 @@ from pipeline.study.hparams import as_choice
 from pipeline.study.loading import find_study
 from pipeline.study.single_trial import SINGLE_TRIAL, single_trial_study
 from pipeline.training import Record
-from pipeline.trials.task import train_alone
+from pipeline.trials.task import run_single_trial
 from pipeline.trials.trial import FinishedTrial
 
 HYPERPARAMETERS = ("learning_rate", "l2", "activation", "init", "batch_norm")
@@ -35,7 +35,7 @@ def train(job: Job) -> None:
     number = 1 + max((number for *_, number in job.optuna_store.recorded()), default=-1)
     task = make_task(study, [planned_trial(study, SINGLE_TRIAL, 0, number, point)])
     data = load_block(task.dataset, task.config, task.split_seed)
-    trial, record = train_alone(task, data)
+    trial, record = run_single_trial(task, data)
     with job.context.interrupts.deferred():
         (run_id,) = job.tracker.record(study, [trial])
         job.optuna_store.add(trial, run_id)
@@ -57,9 +57,9 @@ def _print(job: Job, trial: FinishedTrial) -> None:
 
 def _draw(job: Job, trial: FinishedTrial, record: Record, data: Dataset, run_id: str) -> None:
     """Save the pictures of a trial's network, and log them with its run."""
-    from pipeline.report.figures.network import portrait, save_pictures  # matplotlib takes a second to import
+    from pipeline.report.figures.network import network_figures, save_figures  # matplotlib takes a second to import
 
     folder = job.stores.folder / "reports" / job.study.name / trial.plan.name
-    save_pictures(portrait(record, data), folder)
+    save_figures(network_figures(record, data), folder)
     job.tracker.log_files(folder, "pictures", run_id)
     job.console.result(f"pictures: {folder}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +9,6 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from rich.console import Console as RichConsole
-
-SILENCED = ("optuna.storages._in_memory",)
-"""Loggers that tell, again and again, of what a search makes for itself and throws away."""
 
 
 class Verbosity(IntEnum):
@@ -72,32 +67,3 @@ class Console:
     def display(self) -> RichConsole:
         """The console for a live display, which a quiet console does not have."""
         return self.terminal if self.verbosity > Verbosity.QUIET else RichConsole(quiet=True, force_terminal=False)
-
-
-class Records(logging.Handler):
-    """Writes the records of libraries to what standard error is at the time: a live display steps aside for them."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a record in a line: whose it is, and what it says."""
-        if record.name not in SILENCED or record.levelno > logging.INFO:
-            sys.stderr.write(f"  {record.name}: {' '.join(record.getMessage().split())}\n")
-
-
-def log_to_stderr() -> None:
-    """Have the records of libraries written from INFO on, for this process."""
-    logging.basicConfig(level=logging.INFO, handlers=[Records()], force=True)
-
-
-def logs_to_stderr() -> bool:
-    """Whether :func:`log_to_stderr` was called."""
-    return any(isinstance(handler, Records) for handler in logging.getLogger().handlers)
-
-
-def quiet_loggers(*names: str) -> None:
-    """Leave only the warnings of these libraries; where all is logs_to_stderr to, have them say it as the others do."""
-    for name in names:
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.INFO if logs_to_stderr() else logging.WARNING)
-        if logs_to_stderr():
-            logger.handlers.clear()
-            logger.propagate = True

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.study.spec import Study
+from pipeline.training.metrics import BEST_VAL_ACCURACY
 from pipeline.trials.trial import FinishedTrial
 
 PLAIN_LINES = 10
@@ -50,7 +51,7 @@ class Progress:
 
     def recorded(self, trial: FinishedTrial) -> None:
         """Count a trial that is recorded now."""
-        self._count(trial.plan.arm, trial.result.scores["best/val_accuracy"], trial.result.diverged)
+        self._count(trial.plan.arm, trial.result.scores[BEST_VAL_ACCURACY], trial.result.diverged)
         step = -(-(self.planned - self.earlier) // PLAIN_LINES)
         due = (self.total - self.earlier) % step == 0 or self.total == self.planned
         if due and not self.console.is_terminal:

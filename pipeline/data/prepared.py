@@ -16,7 +16,7 @@ from pipeline.data.transform import Transform
 
 KEPT = 4
 """Blocks that the data folder keeps, those that were used last; of CIFAR-10 one has 703 MiB."""
-ROWS, TRANSFORM = "rows.bin", "transform.npz"
+ROWS_FILE, TRANSFORM_FILE = "rows.bin", "transform.npz"
 Make = Callable[[], tuple[Transform, Iterable[np.ndarray]]]
 """Learns the transform, and gives the rows that have been through it, some at a time."""
 
@@ -41,14 +41,14 @@ def prepared(name: str, count: int, dtype: str, make: Make) -> tuple[Transform, 
 
 
 def _whole(folder: Path) -> bool:
-    return (folder / ROWS).exists() and (folder / TRANSFORM).exists()
+    return (folder / ROWS_FILE).exists() and (folder / TRANSFORM_FILE).exists()
 
 
 def _write(folder: Path, transform: Transform, parts: Iterable[np.ndarray], dtype: str) -> None:
     """Written, not mapped: a full disk is then an error, and no signal that kills."""
     folder.mkdir()
-    np.savez(folder / TRANSFORM, **{key: value for key, value in asdict(transform).items() if value is not None})
-    with (folder / ROWS).open("wb") as stream:
+    np.savez(folder / TRANSFORM_FILE, **{key: value for key, value in asdict(transform).items() if value is not None})
+    with (folder / ROWS_FILE).open("wb") as stream:
         for part in parts:
             stream.write(np.ascontiguousarray(part, dtype).data)
         stream.flush()
@@ -56,9 +56,9 @@ def _write(folder: Path, transform: Transform, parts: Iterable[np.ndarray], dtyp
 
 
 def _read(folder: Path, count: int, dtype: str) -> tuple[Transform, np.ndarray]:
-    with np.load(folder / TRANSFORM, allow_pickle=False) as found:
+    with np.load(folder / TRANSFORM_FILE, allow_pickle=False) as found:
         transform = Transform(**{key: found[key] for key in found.files})
-    rows = np.memmap(folder / ROWS, dtype, mode="r")
+    rows = np.memmap(folder / ROWS_FILE, dtype, mode="r")
     os.utime(folder)
     return transform, np.asarray(rows).reshape(count, -1)
 

@@ -10,8 +10,8 @@ from itertools import pairwise
 from typing import Self
 
 from pipeline.diagnosis.trial_facts import Facts
+from pipeline.training.metrics import CURVES, TRAIN_LOSS, VAL_LOSS
 
-KEYS = ("train/loss", "val/loss", "train/accuracy", "val/accuracy")
 ORDINARY_SCALE = 0.7
 """So far above ln C may the loss of an ordinary initialisation start."""
 SMALL = 0.05
@@ -32,11 +32,11 @@ class Shape:
     @classmethod
     def of(cls, curves: Mapping[str, Sequence[float]], facts: Facts) -> Self:
         """Cut the curves (epochs,) before the first epoch of which a loss is not finite."""
-        losses = zip(curves["train/loss"], curves["val/loss"], strict=True)
+        losses = zip(curves[TRAIN_LOSS], curves[VAL_LOSS], strict=True)
         ends = (epoch for epoch, pair in enumerate(losses) if not all(map(math.isfinite, pair)))
-        stop = next(ends, len(curves["train/loss"]))
-        loss, val_loss, accuracy, val_accuracy = ([float(value) for value in curves[key][:stop]] for key in KEYS)
-        return cls(loss, val_loss, accuracy, val_accuracy, facts, cut=stop < len(curves["train/loss"]))
+        stop = next(ends, len(curves[TRAIN_LOSS]))
+        loss, val_loss, accuracy, val_accuracy = ([float(value) for value in curves[key][:stop]] for key in CURVES)
+        return cls(loss, val_loss, accuracy, val_accuracy, facts, cut=stop < len(curves[TRAIN_LOSS]))
 
     @cached_property
     def epochs(self) -> int:

@@ -9,15 +9,15 @@ from statistics import median
 from typing import Any
 
 from pipeline.study.hparams import HyperParams, TrainConfig
+from pipeline.training.metrics import BATCH_MODE_ACCURACY, BEST_VAL_ACCURACY, INITIAL_LOSS, UPDATE_RATIO
 from pipeline.training.minibatches import training_cuts
 
-RATIO = "update_ratio/layer"
 SCORES = {
-    "initial_loss": "initial/loss",
+    "initial_loss": INITIAL_LOSS,
     "dead": "dead_units",
     "saturated": "saturated_units",
-    "batch_accuracy": "batch_mode/accuracy",
-    "best_accuracy": "best/val_accuracy",
+    "batch_accuracy": BATCH_MODE_ACCURACY,
+    "best_accuracy": BEST_VAL_ACCURACY,
 }
 """The facts that are among a trial's recorded scores, by their keys."""
 
@@ -84,7 +84,9 @@ class Facts:
 
 def _measured(curves: Mapping[str, Sequence[float]], scores: Mapping[str, float]) -> dict[str, Any]:
     """The measurements among recorded curves and scores; those that are missing or not finite are absent."""
-    ratios = {key: [r for r in values if math.isfinite(r)] for key, values in curves.items() if key.startswith(RATIO)}
+    ratios = {
+        key: [r for r in values if math.isfinite(r)] for key, values in curves.items() if key.startswith(UPDATE_RATIO)
+    }
     known = {name: scores[key] for name, key in SCORES.items() if math.isfinite(scores.get(key, math.nan))}
-    layers = sorted(ratios, key=lambda key: int(key.removeprefix(RATIO)))
+    layers = sorted(ratios, key=lambda key: int(key.removeprefix(UPDATE_RATIO)))
     return {"update_ratios": tuple(median(ratios[key]) for key in layers if ratios[key]), **known}

@@ -30,6 +30,7 @@ from pipeline.nn.network import Network, set_dropout
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import CURVES, Record, Watch, all_go_on, run
 from pipeline.training.lockstep import Tile, make_tiles
+from pipeline.training.metrics import TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS
 from pipeline.validation import check_flag, check_integer, check_number
 
 NO_CURVES: Mapping[str, Sequence[float]] = {}
@@ -233,12 +234,12 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
 
     def _keep_curves(self, curves: Mapping[str, Sequence[float]], *, validated: bool) -> None:
         """Add the losses of the last epochs; those of validation rows are those of all epochs."""
-        self.loss_curve_ = [*self.loss_curve_, *curves["train/loss"]]
+        self.loss_curve_ = [*self.loss_curve_, *curves[TRAIN_LOSS]]
         self.n_iter_ = len(self.loss_curve_)
         if validated:
             self.validation_loss_curve_, self.validation_scores_ = (
-                list(curves["val/loss"]),
-                list(curves["val/accuracy"]),
+                list(curves[VAL_LOSS]),
+                list(curves[VAL_ACCURACY]),
             )
 
     @property

@@ -20,6 +20,7 @@ from pipeline.report.figures.plots import Lines, Row, images, lines
 from pipeline.report.style import Plot
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import CURVES, History, evaluate, train
+from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 TRIAL = HyperParams(learning_rate=1e-3, init=1e-4, l2=1e-6)
 CONFIG = TrainConfig(epochs=10, batch_size=100)
@@ -141,7 +142,7 @@ def _too_high(pictures: Pictures, seed: int) -> tuple[list[Claim], list[Row], Ma
     claims = [
         shown("5.6", f"at {rate:.2g} the loss explodes within 10 epochs", word, holds=word in TOO_HIGH, note=note)
     ]
-    accuracy = history.scores["best/val_accuracy"].tolist()
+    accuracy = history.scores[BEST_VAL_ACCURACY].tolist()
     rows: list[Row] = [
         {"learning_rate": r, "health": w, "best_val_accuracy": a}
         for r, w, a in zip(rates, words, accuracy, strict=True)

@@ -18,6 +18,7 @@ from pipeline.report.figures.plots import Row, lines
 from pipeline.report.style import Plot
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import evaluate, train
+from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 CONFIG = TrainConfig(epochs=10, batch_size=50, validation=0.3, test=0.145)
 SCALES = tuple(float(scale) for scale in np.logspace(-4, 0, 20))
@@ -88,7 +89,7 @@ def _inits(seed: int) -> tuple[list[Claim], list[Row]]:
         for bn in (False, True)
     ]
     history = train([*trials, *wide], data, CONFIG, order_seed=seed)
-    best = history.scores["best/val_accuracy"]
+    best = history.scores[BEST_VAL_ACCURACY]
     without, with_bn = best[: len(SCALES)], best[len(SCALES) : 2 * len(SCALES)]
     rows: list[Row] = [
         {"sweep": "init", "value": s, "without": a, "with": b}

@@ -11,13 +11,13 @@ import numpy as np
 from pipeline.data import Dataset
 from pipeline.lecture.digits import load_digits
 from pipeline.lecture.outcome import Claim, Outcome, at_least, at_most, near, shown
-from pipeline.report.figures.plots import Row, points
-from pipeline.search.borders import border_check
-from pipeline.search.refine import SCORE, Proposal, position, propose
+from pipeline.report.figures.plots import Row, scatter
+from pipeline.search.refine import Proposal, border_check, position, propose
 from pipeline.search.samplers import points as sampled
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.study.spec import Arm, Float, SearchSpace, Study
 from pipeline.training import train
+from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 # Validation accuracy, learning rate, regularisation: the rows that the lecture prints of its coarse and its fine search.
 COARSE = (
@@ -56,9 +56,9 @@ def demonstrate(seed: int, *, trials: int = 100) -> Outcome:
     fine = _searched(fine_study, data, seed)
     claims = [*_printed(), *_border(), *_coarse(study, coarse), *_fine(coarse, fine, proposal)]
     rows = [{"stage": stage, **row} for stage, some in (("coarse", coarse), ("fine", fine)) for row in some]
-    stages, keys = {"coarse": coarse, "fine": fine}, ("learning_rate", "l2", SCORE)
+    stages, keys = {"coarse": coarse, "fine": fine}, ("learning_rate", "l2", BEST_VAL_ACCURACY)
     panels = {stage: [np.array([row[key] for row in some]) for key in keys] for stage, some in stages.items()}
-    picture = points(
+    picture = scatter(
         "stages", "From coarse to fine", panels, x="learning rate", y="L2", colour="validation accuracy", rows=rows
     )
     return Outcome(claims, rows, [picture], "the lecture's printed rows; digits less their mean, over 8")
@@ -71,8 +71,10 @@ def _searched(study: Study, data: Dataset, seed: int) -> list[Row]:
     )
     first, losses = history.first_loss, history.curves["train/loss"]
     stopped = history.diverged | (np.nan_to_num(losses, nan=np.inf).max(axis=1) > 3 * first)
-    scores = history.scores[SCORE]
-    return [{**p, SCORE: float(s), "stopped": bool(x)} for p, s, x in zip(drawn, scores, stopped, strict=True)]
+    scores = history.scores[BEST_VAL_ACCURACY]
+    return [
+        {**p, BEST_VAL_ACCURACY: float(s), "stopped": bool(x)} for p, s, x in zip(drawn, scores, stopped, strict=True)
+    ]
 
 
 def _printed() -> Iterator[Claim]:
@@ -135,20 +137,20 @@ def _coarse(study: Study, rows: Sequence[Row]) -> Iterator[Claim]:
             float(kstest(unit, "uniform").pvalue),
             0.01,
         )
-    lost = [row[SCORE] for row in rows if row["l2"] > 1e3]
+    lost = [row[BEST_VAL_ACCURACY] for row in rows if row["l2"] > 1e3]
     yield at_most(
         "6.1", "real trials: an L2 above 1e3 leaves the mean accuracy at a guess's", float(np.mean(lost)), 0.15
     )
     note = "The rule of three times the first cost never trips on NaN, which is no greater than anything: both are looked for."
     stopped = [row for row in rows if row["stopped"]]
     yield shown(
-        "6.1", "the rule of three stops hopeless trials", f"{len(stopped)} of {len(rows)}, the best of them {max((r[SCORE] for r in stopped), default=0):.2f}",
+        "6.1", "the rule of three stops hopeless trials", f"{len(stopped)} of {len(rows)}, the best of them {max((r[BEST_VAL_ACCURACY] for r in stopped), default=0):.2f}",
         holds=0 < len(stopped) < len(rows) / 2, note=note,
     )  # fmt: skip
 
 
 def _fine(coarse: Sequence[Row], fine: Sequence[Row], proposal: Proposal) -> Iterator[Claim]:
-    means = [float(np.mean([row[SCORE] for row in rows])) for rows in (coarse, fine)]
+    means = [float(np.mean([row[BEST_VAL_ACCURACY] for row in rows])) for rows in (coarse, fine)]
     said = "; ".join(proposal.reasons)
     yield at_least(
         "6.2",
@@ -156,7 +158,7 @@ def _fine(coarse: Sequence[Row], fine: Sequence[Row], proposal: Proposal) -> Ite
         means[1],
         means[0] + 0.2,
     )
-    best = [max(row[SCORE] for row in rows) for rows in (coarse, fine)]
+    best = [max(row[BEST_VAL_ACCURACY] for row in rows) for rows in (coarse, fine)]
     yield at_least(
         "6.2", f"its best is no worse than the coarse stage's {best[0]:.3f}, but for luck", best[1], best[0] - 0.01
     )

@@ -9,25 +9,25 @@ import numpy as np
 from pipeline.data.preprocessing import learn
 from pipeline.lecture.outcome import Claim, Outcome, at_least, at_most, shown
 from pipeline.nn.layers import Array
-from pipeline.report.figures.plots import Row, points
+from pipeline.report.figures.plots import Row, scatter
 
 WORDS = ("none", "centre", "standardise", "pca", "whiten")
-ROWS, FEATURES = 5000, 5
+CLOUD_ROWS, FEATURES = 5000, 5
 
 
 def demonstrate(seed: int) -> Outcome:
     """Correlated rows in five dimensions, so that what each step should do is known exactly."""
-    train, test = cloud(seed, ROWS), cloud(seed + 1, 500) + 0.3
+    train, test = cloud(seed, CLOUD_ROWS), cloud(seed + 1, 500) + 0.3
     made = {word: learn(word, train) for word in WORDS}
     rows = [_row(word, transform(train), transform(test)) for word, transform in made.items()]
     claims = [*_claims({word: transform(train) for word, transform in made.items()}, train), *_honest(train, test)]
-    shown_rows = np.random.default_rng(0).choice(ROWS, 300, replace=False)
+    shown_rows = np.random.default_rng(0).choice(CLOUD_ROWS, 300, replace=False)
     clouds = {word: transform(train)[shown_rows] for word, transform in made.items()}
     panels = {word: (some[:, 0], some[:, 1], train[shown_rows, 0]) for word, some in clouds.items()}
-    picture = points(
+    picture = scatter(
         "clouds", "What preprocessing does to a cloud", panels, x="first", y="second", colour="x", rows=rows, log=False
     )
-    return Outcome(claims, rows, [picture], f"{ROWS} x {FEATURES} correlated normal rows, not around 0")
+    return Outcome(claims, rows, [picture], f"{CLOUD_ROWS} x {FEATURES} correlated normal rows, not around 0")
 
 
 def cloud(seed: int, rows: int) -> Array:

@@ -10,11 +10,12 @@ import numpy as np
 from pipeline.lecture.digits import load_digits
 from pipeline.lecture.outcome import Claim, Outcome, at_least, near, shown
 from pipeline.nn.layers import Array
-from pipeline.report.figures.plots import Row, points
+from pipeline.report.figures.plots import Row, scatter
 from pipeline.search.samplers import points as sampled
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.study.spec import Arm, Float, SearchSpace, Study
 from pipeline.training import train
+from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 TABLE = {(9, 0.1): (0.700, 0.836, 0.67), (9, 0.05): (0.396, 0.642, 0.67), (9, 0.02): (0.168, 0.363, 0.72)}
 TABLE |= {(25, 0.05): (0.617, 0.897, 0.79), (100, 0.05): (0.874, 1.002, 0.84)}
@@ -36,7 +37,7 @@ def demonstrate(seed: int, *, repeats: int = 20000, blocks: int = 10) -> Outcome
     first = {arm: [row for row in trials[0] if row["arm"] == arm] for arm in ("grid", "random")}
     keys = ("learning_rate", "l2", "val_accuracy")
     panels = {arm: [np.array([row[key] for row in some]) for key in keys] for arm, some in first.items()}
-    picture = points(
+    picture = scatter(
         "plane", "Nine trials of each", panels, x="learning rate", y="L2", colour="validation accuracy", rows=rows
     )
     return Outcome(
@@ -98,7 +99,7 @@ def _trials(seed: int, blocks: int) -> list[list[Row]]:
     history = train(hparams, load_digits(seed), STUDY.config, order_seed=seed)
     rows: list[Row] = [
         {"block": block, "arm": arm, **point, "val_accuracy": float(accuracy)}
-        for (block, arm, point), accuracy in zip(planned, history.scores["best/val_accuracy"], strict=True)
+        for (block, arm, point), accuracy in zip(planned, history.scores[BEST_VAL_ACCURACY], strict=True)
     ]
     return [[row for row in rows if row["block"] == block] for block in range(blocks)]
 

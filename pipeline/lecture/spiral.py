@@ -11,7 +11,7 @@ from pipeline.lecture.networks import fit_network
 from pipeline.lecture.outcome import Outcome, between, near
 from pipeline.nn.layers import Array, Workspace
 from pipeline.nn.network import Network, forward
-from pipeline.report.figures.plots import Row, planes
+from pipeline.report.figures.plots import Row, decision_regions
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import evaluate, train
 
@@ -39,7 +39,7 @@ def demonstrate(seed: int, *, linear_epochs: int = 200, hidden_epochs: int = 100
     claims.append(between("9", "the linear classifier's training accuracy (the notes have 0.49)", linear, 0.45, 0.58))
     claims.append(between("9", "with 100 hidden units (the notes have 0.98)", hidden, 0.97, 1))
     extent = (float(WIDE[0]), float(WIDE[-1]), float(WIDE[0]), float(WIDE[-1]))
-    picture = planes("spiral", "The spiral", made, rows, extent=extent, rows=table)
+    picture = decision_regions("spiral", "The spiral", made, rows, extent=extent, rows=table)
     return Outcome(claims, table, [picture], f"{CLASSES} arms of {POINTS} points in the plane")
 
 

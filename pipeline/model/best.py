@@ -19,11 +19,11 @@ from pipeline.estimator import NumpyNetworkClassifier
 from pipeline.estimator.progress import train_one
 from pipeline.model.packaging import write_package
 from pipeline.model.serving import ARRAYS, PLAIN, read_state
-from pipeline.report.figures.network import portrait
+from pipeline.report.figures.network import network_figures
 from pipeline.report.style import Plot
 from pipeline.search.plan import make_task, planned_trial
-from pipeline.storage.optuna_store import SCORE
 from pipeline.study.spec import Study
+from pipeline.training.metrics import BEST_VAL_ACCURACY, TEST_ACCURACY
 from pipeline.trials.trial import PlannedTrial
 
 REQUIREMENTS = ("numpy", "pandas", "scipy")
@@ -52,7 +52,7 @@ def best_trial(trials: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     Trials that were pruned are left out, since they were not trained to the end. The test split plays no part.
     """
     whole = [trial for trial in trials if not trial["diverged"] and not trial.get("pruned")]
-    return max(whole, key=lambda trial: float(trial[SCORE]), default=None)
+    return max(whole, key=lambda trial: float(trial[BEST_VAL_ACCURACY]), default=None)
 
 
 def planned(study: Study, record: Mapping[str, Any]) -> PlannedTrial:
@@ -78,13 +78,13 @@ def train_again(study: Study, record: Mapping[str, Any], basis: Mapping[str, Any
         "trial_run": record["run_id"],
         "val_accuracy": repr(float(reached)),
         "val_rows": len(data.val),
-        "test_accuracy": repr(float(record["test/accuracy"])),
-        "same_as_recorded": bool(reached == record[SCORE]),
+        "test_accuracy": repr(float(record[TEST_ACCURACY])),
+        "same_as_recorded": bool(reached == record[BEST_VAL_ACCURACY]),
         **basis,
     }
     example = np.asarray(load_rows(study.dataset).inputs[:EXAMPLE_ROWS], "float64")
     words = {key: str(value) for key, value in evidence.items()}
-    return BestModel(classifier, example, words, portrait(again, data))
+    return BestModel(classifier, example, words, network_figures(again, data))
 
 
 @contextmanager

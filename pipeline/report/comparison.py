@@ -1,58 +1,71 @@
-"""The paired difference of two arms, block by block, and the evidence that it is more than chance."""
+"""The paired difference of two arms over blocks, its tests, and the comparison of all arms with each other."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
-from pipeline.report.curves import Curve
-from pipeline.report.intervals import DIFFERENCE, Array, Interval, detectable_difference, mean_interval, sign_flip_p
+from pipeline.report.curves import Curve, Pool
+from pipeline.report.improvement import Improvement, improvement
+from pipeline.report.intervals import (
+    DIFFERENCE,
+    MINIMUM_BLOCKS,
+    Array,
+    Interval,
+    detectable_difference,
+    mean_interval,
+    sign_flip_p,
+)
 from pipeline.study.spec import Arm
 
 LEVEL = 0.05
-"""Of significance."""
+"""The level of significance."""
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What K differences, one for each block, say: their mean, its intervals, a p and what could have been found."""
+class Difference:
+    """The differences of two arms in K blocks: their mean, its intervals, its p and the detectable difference."""
 
-    differences: tuple[float, ...]
+    by_block: tuple[float, ...]
 
     @cached_property
     def interval(self) -> Interval:
-        return mean_interval(np.array(self.differences), within=DIFFERENCE)
+        """The mean and its 95 % interval."""
+        return mean_interval(np.array(self.by_block), within=DIFFERENCE)
 
     @cached_property
     def narrow(self) -> Interval:
-        """The 90 % interval, whose place inside ±delta is a test of equivalence at 0.05 (two one-sided tests)."""
-        return mean_interval(np.array(self.differences), 0.90, DIFFERENCE)
+        """The 90 % interval; if it lies inside ±delta, two one-sided tests at 0.05 show equivalence."""
+        return mean_interval(np.array(self.by_block), 0.90, DIFFERENCE)
 
     @cached_property
     def p(self) -> float:
-        return sign_flip_p(np.array(self.differences))
+        return sign_flip_p(np.array(self.by_block))
 
     @cached_property
     def detectable(self) -> float:
-        return detectable_difference(np.array(self.differences))
+        return detectable_difference(np.array(self.by_block))
 
     @property
     def detected(self) -> bool:
-        """Whether a difference is established: the 95 % interval and the exact test must agree."""
+        """True if the 95 % interval and the exact test agree that there is a difference."""
         return self.excludes_zero and self.p < LEVEL
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the 95 % interval leaves out 0."""
+        """True if 0 is outside of the 95 % interval."""
         return not self.interval.low <= 0 <= self.interval.high
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two arms on the blocks that both have: first minus second of test and of validation accuracy, (K, budgets)."""
+    """First arm minus second on the K blocks that both have: test and validation accuracy, (K, budgets)."""
 
     first: Arm
     second: Arm
@@ -67,16 +80,18 @@ class Comparison:
         return int(self.budgets[-1])
 
     @cached_property
-    def evidence(self) -> Evidence:
-        return Evidence(tuple(self.test[:, -1].tolist()))
+    def difference(self) -> Difference:
+        """The difference of test accuracy at N*."""
+        return Difference(tuple(self.test[:, -1].tolist()))
 
     @cached_property
-    def validation_evidence(self) -> Evidence:
-        return Evidence(tuple(self.validation[:, -1].tolist()))
+    def validation_difference(self) -> Difference:
+        """The difference of validation accuracy at N*."""
+        return Difference(tuple(self.validation[:, -1].tolist()))
 
 
 def compare(first: Curve, second: Curve) -> Comparison | None:
-    """The paired comparison of two curves, or None if they have no block in common."""
+    """Pair two curves by block, up to the smaller budget; return None if they have no block in common."""
     blocks = tuple(block for block in first.blocks if block in second.blocks)
     if not blocks:
         return None
@@ -86,3 +101,30 @@ def compare(first: Curve, second: Curve) -> Comparison | None:
         a[rows_1, :n] - b[rows_2, :n] for a, b in ((first.test, second.test), (first.validation, second.validation))
     )
     return Comparison(first.arm, second.arm, blocks, first.budgets[:n], test, validation)
+
+
+def improvement_of(comparison: Comparison, pools: Mapping[str, Sequence[Pool]]) -> Improvement:
+    """Compute the probability of improvement of a comparison's first arm, on its blocks."""
+    arms = comparison.first.name, comparison.second.name
+    first, second = ([pool for pool in pools[arm] if pool.block in comparison.blocks] for arm in arms)
+    return improvement(first, second, comparison.budgets)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The comparison of two of all arms; its p is corrected for the number of pairs, and NaN for too few blocks."""
+
+    comparison: Comparison
+    improvement: Improvement
+    corrected_p: float
+
+
+def compare_all(curves: Mapping[str, Curve], pools: Mapping[str, Sequence[Pool]]) -> list[Pair]:
+    """Compare each pair of arms that has a common block; p is corrected by the method of Benjamini and Yekutieli."""
+    comparisons = [c for a, b in itertools.combinations(curves.values(), 2) if (c := compare(a, b))]
+    tested = [i for i, c in enumerate(comparisons) if len(c.blocks) >= MINIMUM_BLOCKS]
+    corrected = np.full(len(comparisons), np.nan)
+    if tested:
+        p = [comparisons[i].difference.p for i in tested]
+        corrected[tested] = stats.false_discovery_control(p, method="by")
+    return [Pair(c, improvement_of(c, pools), float(p)) for c, p in zip(comparisons, corrected, strict=True)]

@@ -1,4 +1,4 @@
-"""The same curves against what was paid, epochs or seconds, and the optuna_store of what each arm was given."""
+"""The accuracy of the chosen model against the cost paid so far, in epochs or seconds."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pipeline.report.intervals import Array
 from pipeline.study.spec import Arm
 
 ORDERS = 2_000
-CELLS = 2_000_000  # of a pool's orders times its trials, at most
+CELLS = 2_000_000  # the most orders times trials of a pool
 POINTS = 120
 
 
 @dataclass(frozen=True)
 class CostCurve:
-    """Test accuracy of the choice once a cost has been paid, (K, costs), averaged over orders where that is allowed."""
+    """Test accuracy of the chosen model at each cost, (K, costs); for an exchangeable arm the mean over orders."""
 
     arm: Arm
     costs: Array
@@ -27,37 +27,37 @@ class CostCurve:
 
 
 def cost_curves(pools: Sequence[Pool], columns: Sequence[str]) -> list[CostCurve]:
-    """One arm's curve against the sum of each column of costs, from where every order has finished a trial."""
+    """Compute one arm's curve for each column of costs, from the cost at which every order has finished a trial."""
     axes = [_axis([pool.frame[column] for pool in pools]) for column in columns]
-    found = np.swapaxes([_after(pool, columns, axes) for pool in pools], 0, 1)
-    return [CostCurve(pools[0].arm, axis, test) for axis, test in zip(axes, found, strict=True)]
+    accuracies = np.swapaxes([_accuracies(pool, columns, axes) for pool in pools], 0, 1)
+    return [CostCurve(pools[0].arm, axis, test) for axis, test in zip(axes, accuracies, strict=True)]
 
 
-def _axis(paid: Sequence[pd.Series]) -> Array:
-    """Costs from the dearest single trial to the smallest of the blocks' totals."""
-    first, last = max(float(x.max()) for x in paid), min(float(x.sum()) for x in paid)
+def _axis(costs: Sequence[pd.Series]) -> Array:
+    """Costs from the most expensive trial to the smallest of the blocks' totals."""
+    first, last = max(float(x.max()) for x in costs), min(float(x.sum()) for x in costs)
     return np.geomspace(first, max(first, last), POINTS) if first > 0 else np.zeros(POINTS)
 
 
-def _after(pool: Pool, columns: Sequence[str], axes: Sequence[Array]) -> Array:
-    """Mean over orders of the incumbent's test accuracy when each cost has been paid: a step, never a slope."""
-    M, many = len(pool), max(min(ORDERS, CELLS // len(pool)), 1)
+def _accuracies(pool: Pool, columns: Sequence[str], axes: Sequence[Array]) -> Array:
+    """The incumbent's test accuracy at each cost, a step function averaged over orders, (columns, costs)."""
+    M, orders = len(pool), max(min(ORDERS, CELLS // len(pool)), 1)
     visits = np.arange(M)[None]
     if pool.arm.exchangeable:
-        visits = np.random.default_rng(pool.block).permuted(np.repeat(visits, many, axis=0), axis=1)
+        visits = np.random.default_rng(pool.block).permuted(np.repeat(visits, orders, axis=0), axis=1)
     best = np.take_along_axis(pool.test[visits], incumbents(pool.validation[visits]), axis=1)
-    paid = [pool.frame[column].to_numpy(float)[visits] for column in columns]
-    return np.stack([_paid_for(best, cost, axis) for cost, axis in zip(paid, axes, strict=True)])
+    costs = [pool.frame[column].to_numpy(float)[visits] for column in columns]
+    return np.stack([_at_costs(best, cost, axis) for cost, axis in zip(costs, axes, strict=True)])
 
 
-def _paid_for(best: Array, cost: Array, axis: Array) -> Array:
-    """The mean over orders of what was best, (orders, M), once the costs of the axis had been paid.
+def _at_costs(best: Array, cost: Array, axis: Array) -> Array:
+    """The mean over orders of the incumbent's accuracy, (orders, M), at the costs of the axis.
 
-    One sorted search serves all orders: each one's running sum, as a share of its total, is moved up by its number.
+    One sorted search serves all orders: the running sum of each, as a share of its total, is shifted by its number.
     """
     orders, M = best.shape
     number, total = np.arange(orders)[:, None], cost.sum(axis=1, keepdims=True)
-    total = np.where(total > 0, total, 1.0)  # where all diverged in their first epoch, nothing was paid for any of them
+    total = np.where(total > 0, total, 1.0)  # the total is 0 if all trials diverged in their first epoch
     spent = np.cumsum(cost, axis=1) / total + number
     place = np.searchsorted(spent.ravel(), (axis * (1 + 1e-9) / total + number).ravel(), side="right")
     finished = np.clip(place.reshape(orders, -1) - number * M, 1, M)

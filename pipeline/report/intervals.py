@@ -1,4 +1,4 @@
-"""How sure the report is: intervals and tests over blocks, each a call of SciPy and exact where that can be."""
+"""Intervals and tests over blocks: SciPy's, exact where that is possible."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from scipy import stats
 
 Array = NDArray[np.float64]
 MINIMUM_BLOCKS = 6  # with 5 the smallest two-sided p of a sign-flip test is 2/2^5 = 0.06
-EXACT_BLOCKS = 16  # sign flips: 2^16 of them are counted, of more blocks' a sample
+EXACT_BLOCKS = 16  # up to here all 2^K sign flips are counted; beyond, a sample of them
 BOOTSTRAP_BLOCKS = 20  # below this the bootstrap's intervals are too short
+COARSE = {6: 1.27, 7: 1.07, 8: 1.04}
+"""The factor by which a difference over few blocks must be larger for exact sign flips to detect it (4,000 normal draws)."""
 Range = tuple[float, float]
 ANYWHERE, SHARE, DIFFERENCE = (-np.inf, np.inf), (0.0, 1.0), (-1.0, 1.0)
-"""Where a mean can lie: anywhere; as one of accuracies and other shares; as one of their differences."""
+"""The possible means of any numbers, of accuracies and other shares, and of differences of shares."""
 
 
 @dataclass(frozen=True)
@@ -26,18 +28,36 @@ class Interval:
     low: float
     high: float
 
+    def named(self, name: str) -> dict[str, float]:
+        """Return the estimate under a name, and the ends under that name with ``_low`` and ``_high``."""
+        return {name: self.estimate, f"{name}_low": self.low, f"{name}_high": self.high}
+
 
 def mean_band(x: Array, confidence: float = 0.95, within: Range = ANYWHERE) -> tuple[Array, Array, Array]:
-    """The mean over blocks of x (K, ...) and the ends of its t-interval; NaN ends for a single block.
+    """Compute the mean over blocks and its t-interval.
 
-    The ends are cut to where a mean can lie (``within``). A t-interval knows nothing of that, and over a few blocks
-    reaches beyond; what is cut off never holds the true mean, so the coverage stays as it is. Equal values in all blocks give an interval of no width, which the caller must not present as certainty.
+    Equal values in all blocks give an interval of width 0. It is no certainty, and a caller must not present it as one.
+
+    Parameters
+    ----------
+    x
+        Values of shape (K, ...), one row for each block.
+    confidence
+        The coverage of the interval.
+    within
+        The range of possible means. The ends are cut to it. The part that is cut off never holds the true mean, so the
+        coverage does not change.
+
+    Returns
+    -------
+    tuple
+        Mean, low end and high end, (...) each. The ends of a single block are NaN.
     """
     x = np.asarray(x, dtype=float)
     mean = x.mean(axis=0)
     if len(x) < 2:
         return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
-    with warnings.catch_warnings():  # SciPy warns of equal values, whose interval is right all the same
+    with warnings.catch_warnings():  # SciPy warns of equal values, but their interval is right
         warnings.simplefilter("ignore", RuntimeWarning)
         interval = stats.ttest_1samp(x, 0, axis=0).confidence_interval(confidence)
     low, high = (np.clip(end, *within) for end in (interval.low, interval.high))
@@ -45,21 +65,21 @@ def mean_band(x: Array, confidence: float = 0.95, within: Range = ANYWHERE) -> t
 
 
 def mean_interval(x: Array, confidence: float = 0.95, within: Range = ANYWHERE) -> Interval:
-    """The t-interval of the mean of K values, one for each block, cut to where that mean can lie."""
+    """Compute the t-interval of the mean of K values, one for each block, as :func:`mean_band` does."""
     mean, low, high = mean_band(x, confidence, within)
     return Interval(float(mean), float(low), float(high))
 
 
 def is_cut(x: Array, within: Range) -> bool:
-    """Whether the t-interval of the mean of K values reaches beyond where that mean can lie."""
+    """Return True if the t-interval of the mean of K values reaches beyond the range of possible means."""
     whole, cut = mean_interval(x), mean_interval(x, within=within)
     return len(x) > 1 and (whole.low, whole.high) != (cut.low, cut.high)
 
 
 def sign_flip_p(differences: Array) -> float:
-    """Two-sided p of a mean of 0, if each block's difference could as well have had the other sign.
+    """Compute the two-sided p of the mean of K differences, if each could as well have the other sign.
 
-    Exact, over all 2^K signs, up to K = 16; beyond, 99,999 random ones.
+    Exact, over all 2^K signs, up to K = 16; beyond, over 99,999 random ones.
     """
     if len(differences) < 2 or not np.any(differences):
         return 1.0
@@ -75,14 +95,11 @@ def sign_flip_p(differences: Array) -> float:
     return float(result.pvalue)
 
 
-COARSE = {6: 1.27, 7: 1.07, 8: 1.04}
-"""How much larger a difference of few blocks must be for exact sign flips to find it, too (by 4,000 draws of normal ones)."""
-
-
 def detectable_difference(differences: Array, power: float = 0.8) -> float:
-    """The difference that K blocks that vary like these would find with the given power, by interval and by sign flips.
+    """Compute the difference that K blocks with this variance detect with the given power.
 
-    It is (t_.975 + t_.8) s / sqrt(K), which is the interval's; times :data:`COARSE`, since 2^K signs are few.
+    It is (t_.975 + t_.8) s / sqrt(K), which the interval needs, times :data:`COARSE`, which the sign-flip test of few
+    blocks needs. NaN for a single block.
     """
     K = len(differences)
     if K < 2:

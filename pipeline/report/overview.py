@@ -1,4 +1,4 @@
-"""Several studies or data sets side by side: each one's verdict, and their differences in one figure."""
+"""Several studies side by side: their verdicts in a table, and their differences in one figure."""
 
 from __future__ import annotations
 
@@ -10,68 +10,72 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.formatting import capital, count, label, listed, points
 from pipeline.report.intervals import Array, Interval
 from pipeline.report.style import INK, MUTED, Plot, canvas, finish, styled
 
-TRIM = 0.25  # from each end: the interquartile mean
-BLOCKS = 4  # of each study, at least, for the interval over studies
+TRIM = 0.25  # the share of values left out at each end, for the interquartile mean
+FEWEST_BLOCKS = 4  # of each study, for the interval over studies
 
 
 @dataclass(frozen=True)
 class Overview:
-    """What several studies say together: a sentence or two, a table with a row for each, and a figure if they compare."""
+    """Sentences on several studies, a table with a row for each, and a figure where studies have a comparison."""
 
     sentences: tuple[str, ...]
     table: pd.DataFrame
     plots: tuple[Plot, ...]
 
 
-def overview(named: dict[str, Findings]) -> Overview:
-    """The overview of studies, by the name that each goes by here."""
-    table = pd.DataFrame([_row(name, findings) for name, findings in named.items()])
-    compared = {name: found for name, found in named.items() if found.comparison}
-    plots = (forest(compared),) if compared else ()
+def overview(named: dict[str, Analysis]) -> Overview:
+    """Return the overview of studies, which are given by the names that it shows."""
+    table = pd.DataFrame([_row(name, analysis) for name, analysis in named.items()])
+    compared = {name: analysis for name, analysis in named.items() if analysis.comparison}
+    plots = (overview_figure(compared),) if compared else ()
     return Overview((_tally(named), *_together(compared)), table, plots)
 
 
-def _row(name: str, findings: Findings) -> dict[str, str | float]:
-    contrast = " - ".join(arm.name for arm in findings.study.contrast)
-    row: dict[str, str | float] = {"study": name, "dataset": findings.study.dataset, "contrast": contrast}
-    row |= {"verdict": findings.verdict.label, "leader": findings.verdict.leader or ""}
-    if findings.comparison and findings.improvement:
-        seen, wins = findings.comparison.evidence, findings.improvement.interval
-        row |= {"difference": seen.interval.estimate, "low": seen.interval.low, "high": seen.interval.high}
-        row |= {"p": seen.p, "p_win": wins.estimate, "blocks": len(findings.comparison.blocks)}
+def _row(name: str, analysis: Analysis) -> dict[str, str | float]:
+    contrast = " - ".join(arm.name for arm in analysis.study.contrast)
+    row: dict[str, str | float] = {"study": name, "dataset": analysis.study.dataset, "contrast": contrast}
+    row |= {"verdict": analysis.verdict.label, "leader": analysis.verdict.leader or ""}
+    if analysis.comparison and analysis.improvement:
+        difference, wins = analysis.comparison.difference, analysis.improvement.interval
+        interval = difference.interval
+        row |= {"difference": interval.estimate, "low": interval.low, "high": interval.high}
+        row |= {"p": difference.p, "p_win": wins.estimate, "blocks": len(analysis.comparison.blocks)}
     return row
 
 
-def _tally(named: dict[str, Findings]) -> str:
-    """How many studies came to which verdict, in the order they first did."""
+def _tally(named: dict[str, Analysis]) -> str:
+    """Return how many studies have each verdict, in the order in which the verdicts first appear."""
     verdicts = [(f.verdict.label, f.verdict.leader) for f in named.values()]
-    said = [f"{leader + ' ' if leader else ''}{word} in {n}" for (word, leader), n in Counter(verdicts).items()]
-    return capital(f"{count(len(named), 'study').replace('studys', 'studies')}: {', '.join(said)}.")
+    tallies = [f"{leader + ' ' if leader else ''}{word} in {n}" for (word, leader), n in Counter(verdicts).items()]
+    return capital(f"{count(len(named), 'study').replace('studys', 'studies')}: {', '.join(tallies)}.")
 
 
-def _together(compared: dict[str, Findings]) -> tuple[str, ...]:
-    """The interquartile mean over studies, if they all compare the same two arms in blocks enough."""
+def _together(compared: dict[str, Analysis]) -> tuple[str, ...]:
+    """Return a sentence on the interquartile mean over studies, if all compare the same two arms in enough blocks."""
     contrasts = {tuple(arm.name for arm in f.study.contrast) for f in compared.values()}
-    blocks = [np.array(f.comparison.evidence.differences) for f in compared.values() if f.comparison]
-    if len(compared) < 2 or len(contrasts) > 1 or min(map(len, blocks)) < BLOCKS:
+    blocks = [np.array(f.comparison.difference.by_block) for f in compared.values() if f.comparison]
+    if len(compared) < 2 or len(contrasts) > 1 or min(map(len, blocks)) < FEWEST_BLOCKS:
         return ()
     size, low, high = points(interquartile_mean(blocks))
     first, second = (label(arm) for arm in next(iter(compared.values())).study.contrast)
-    together = (
+    sentence = (
         f"Together, the interquartile mean of the blocks' differences, {first} minus {second}, is {size} points of test "
-        f"accuracy (95% bootstrap interval {low} to {high}, blocks drawn anew within each study). It describes these "
+        f"accuracy (95% bootstrap interval {low} to {high}, blocks resampled within each study). It describes these "
         "studies; it is no test."
     )
-    return (together,)
+    return (sentence,)
 
 
 def interquartile_mean(blocks: Sequence[Array]) -> Interval:
-    """The mean of the middle half of all blocks' values, with a bootstrap interval that draws within each study."""
+    """Return the mean of the middle half of all values, with a bootstrap interval that resamples within each study.
+
+    ``blocks`` has an array for each study with the difference in each of its blocks.
+    """
 
     def statistic(*samples: Array, axis: int = -1) -> Array:
         return np.asarray(stats.trim_mean(np.concatenate(samples, axis=axis), TRIM, axis=axis))
@@ -79,25 +83,25 @@ def interquartile_mean(blocks: Sequence[Array]) -> Interval:
     estimate = float(statistic(*blocks))
     if all(np.ptp(sample) == 0 for sample in blocks):
         return Interval(estimate, estimate, estimate)
-    found = stats.bootstrap(
+    interval = stats.bootstrap(
         tuple(blocks), statistic, vectorized=True, method="percentile", rng=np.random.default_rng(0)
     ).confidence_interval
-    return Interval(estimate, float(found.low), float(found.high))
+    return Interval(estimate, float(interval.low), float(interval.high))
 
 
 @styled
-def forest(compared: dict[str, Findings]) -> Plot:
-    """A row for each study: its difference and interval, and a tick at what it declared to matter."""
+def overview_figure(compared: dict[str, Analysis]) -> Plot:
+    """Draw a row for each study: its difference and interval, and ticks at the difference that it declared to matter."""
     figure, (ax,) = canvas(height=1.3 + 0.42 * len(compared))
-    said = []
-    for row, (name, findings) in enumerate(compared.items()):
-        found = findings.comparison.evidence.interval if findings.comparison else Interval(0, 0, 0)
-        ax.plot([100 * found.low, 100 * found.high], [row, row], color=INK, linewidth=1.4)
-        ax.plot([100 * found.estimate], [row], "o", color=INK, markersize=6)
-        for edge in (-100 * findings.study.delta, 100 * findings.study.delta):
+    texts = []
+    for row, (name, analysis) in enumerate(compared.items()):
+        interval = analysis.comparison.difference.interval if analysis.comparison else Interval(0, 0, 0)
+        ax.plot([100 * interval.low, 100 * interval.high], [row, row], color=INK, linewidth=1.4)
+        ax.plot([100 * interval.estimate], [row], "o", color=INK, markersize=6)
+        for edge in (-100 * analysis.study.delta, 100 * analysis.study.delta):
             ax.plot([edge, edge], [row - 0.3, row + 0.3], color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)))
-        size, low, high = points(found)
-        said.append(f"{name} {size} ({low} to {high})")
+        size, low, high = points(interval)
+        texts.append(f"{name} {size} ({low} to {high})")
     ax.axvline(0, color=INK, linewidth=0.8)
     ax.set_yticks(range(len(compared)), labels=list(compared))
     ax.tick_params(axis="y", length=0, labelcolor=INK)
@@ -109,6 +113,6 @@ def forest(compared: dict[str, Findings]) -> Plot:
         title="The studies side by side",
         aid="Each dot is a study's difference after all trials, with its 95% interval; between the dashed marks a "
         "difference was declared not to matter.",
-        alt=f"Differences in points with 95% intervals: {listed(said)}.",
-        table=pd.DataFrame([_row(name, findings) for name, findings in compared.items()]),
+        alt=f"Differences in points with 95% intervals: {listed(texts)}.",
+        table=pd.DataFrame([_row(name, analysis) for name, analysis in compared.items()]),
     )

@@ -10,16 +10,17 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from pipeline.report.analysis import Findings
-from pipeline.report.declaration import declared
+from pipeline.report.analysis import Analysis
 from pipeline.report.explore import explore_parts
-from pipeline.report.formatting import count
-from pipeline.report.key_numbers import tiles
+from pipeline.report.formatting import count, markdown_table
+from pipeline.report.key_numbers import key_numbers
+from pipeline.report.optuna_study import thinned
 from pipeline.report.overview import Overview
 from pipeline.report.sections import Section
 from pipeline.report.sentences import sentences
+from pipeline.report.validity import declared
 
-ROWS = 40  # a longer table is shown thinned; its file has every row
+SHOWN_ROWS = 40  # a longer table is shown thinned; its file has every row
 
 
 @cache
@@ -32,47 +33,56 @@ def _template(name: str) -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(svg=Markup, cell=cell, shown=shown, texts=texts)
+    filters = {"svg": Markup, "cell": cell, "text_columns": text_columns, "markdown": _markdown}
+    environment.filters.update(filters, thinned=lambda frame: thinned(frame, SHOWN_ROWS))
     return environment.get_template(name)
 
 
-def html_page(reports: dict[str, tuple[Findings, list[Section]]], together: Overview | None = None) -> str:
-    """``report.html`` of one study, by its name, or of several one after the other behind their overview."""
+def html_page(reports: dict[str, tuple[Analysis, list[Section]]], together: Overview | None = None) -> str:
+    """Return ``report.html`` of one study, or of several studies in sequence after their overview.
+
+    Parameters
+    ----------
+    reports
+        The analysis and the sections of each study, by the study's name.
+    together
+        The overview, where there are several studies.
+    """
     contexts = {name: _context(*report) for name, report in reports.items()}
     return _template("page.html.j2").render(reports=contexts, overview=together)
 
 
-def markdown_page(findings: Findings, chapters: list[Section]) -> str:
-    """``report.md``, which shows the figures' PNG files."""
-    return _template("page.md.j2").render(report=_context(findings, chapters))
+def markdown_page(analysis: Analysis, sections: list[Section]) -> str:
+    """Return ``report.md``, which shows the figures' PNG files."""
+    return _template("page.md.j2").render(report=_context(analysis, sections))
 
 
 def markdown_overview(together: Overview, names: list[str]) -> str:
-    """``report.md`` of several studies, which links to each one's own."""
+    """Return ``report.md`` of several studies, which links to the report of each."""
     return _template("overview.md.j2").render(overview=together, names=names)
 
 
-def explore_page(findings: Findings) -> str:
-    """``explore.html``, whose figures are Optuna's."""
-    return _template("explore.html.j2").render(study=findings.study, parts=explore_parts(findings))
+def explore_page(analysis: Analysis) -> str:
+    """Return ``explore.html``, whose figures are Optuna's."""
+    return _template("explore.html.j2").render(study=analysis.study, parts=explore_parts(analysis))
 
 
-def _context(findings: Findings, chapters: list[Section]) -> dict[str, Any]:
+def _context(analysis: Analysis, sections: list[Section]) -> dict[str, Any]:
     return {
-        "study": findings.study,
-        "verdict": findings.verdict,
-        "sentences": sentences(findings),
-        "notes": findings.notes,
-        "tiles": tiles(findings),
-        "facts": facts(findings),
-        "chapters": chapters,
+        "study": analysis.study,
+        "verdict": analysis.verdict,
+        "sentences": sentences(analysis),
+        "notes": analysis.notes,
+        "key_numbers": key_numbers(analysis),
+        "facts": facts(analysis),
+        "sections": sections,
     }
 
 
-def facts(findings: Findings) -> list[str]:
-    """The line below the verdict: how much was run, on what, and when it was declared."""
-    frame, study = findings.table.frame, findings.study
-    terms = declared(findings.table)
+def facts(analysis: Analysis) -> list[str]:
+    """Return the line below the verdict: how much was run, on what data, and when it was declared."""
+    frame, study = analysis.table.frame, analysis.study
+    terms = declared(analysis.table)
     return [
         count(frame["block"].nunique(), "block"),
         f"{count(study.trials, 'trial')} for each arm",
@@ -85,30 +95,27 @@ def facts(findings: Findings) -> list[str]:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words: 45 s, 12 min, 3.4 h."""
+    """Write seconds in the largest unit of which there are two: 45 s, 12 min, 3.4 h."""
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
     return f"{seconds:.0f} s"
 
 
-def shown(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a table that the page shows: all of them, or an even choice that keeps the last."""
-    if len(frame) <= ROWS:
-        return frame
-    return frame.iloc[np.unique(np.linspace(0, len(frame) - 1, ROWS).round().astype(int))]
-
-
-def texts(frame: pd.DataFrame) -> set[str]:
-    """The columns of a table that hold words."""
+def text_columns(frame: pd.DataFrame) -> set[str]:
+    """Return the names of the columns that hold text."""
     return {str(name) for name, kind in frame.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)}
 
 
 def cell(value: Any) -> str:
-    """A table's cell: four significant digits, and nothing where there is no number."""
+    """Write a table's cell: a number has four significant digits, a missing number is empty."""
     if isinstance(value, float):  # NumPy's too
         whole = abs(value) >= 1000 or value.is_integer()
         if not np.isfinite(value):
             return "" if np.isnan(value) else "\u221e"
         return f"{value:,.0f}" if whole else f"{value:.4g}"
     return f"{value:,}" if isinstance(value, (int, np.integer)) and not isinstance(value, bool) else str(value)
+
+
+def _markdown(frame: pd.DataFrame) -> str:
+    return markdown_table(frame.columns, [map(cell, row) for row in frame.itertuples(index=False, name=None)])

@@ -1,4 +1,4 @@
-"""The chapters of a report, each a question, its figures, its tables and what to say about them."""
+"""The sections of a report: each has a heading, sentences, figures and tables."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pipeline.report import confirmation, tables
-from pipeline.report.analysis import Findings
+from pipeline.report import tables
+from pipeline.report.analysis import Analysis
 from pipeline.report.comparison import LEVEL
-from pipeline.report.figures import cost as paid
-from pipeline.report.figures import importance as bars
-from pipeline.report.figures import pairwise, projection, spread, tuning
-from pipeline.report.figures import targets as reach
-from pipeline.report.figures import win_probability as chance
+from pipeline.report.confirmation import choices_again, confirmation_notes, confirmation_sentence, confirmation_table
+from pipeline.report.figures.cost import cost_figure
+from pipeline.report.figures.importance import above_noise, importance_figure
+from pipeline.report.figures.projection import projection_figure
+from pipeline.report.figures.spread import finals_figure, scores_figure
+from pipeline.report.figures.targets import targets_figure
+from pipeline.report.figures.tuning import difference_figure, tuning_figure
+from pipeline.report.figures.win_probability import pairs_figure, win_probability_figure
 from pipeline.report.formatting import capital, count, listed, number, title
 from pipeline.report.intervals import MINIMUM_BLOCKS
 from pipeline.report.methods import limits, methods
@@ -26,7 +29,7 @@ from pipeline.study.spec import Float
 
 @dataclass(frozen=True)
 class NamedTable:
-    """A table of its own, under a heading."""
+    """A table with a heading; ``name`` is that of its CSV file."""
 
     name: str
     heading: str
@@ -35,7 +38,7 @@ class NamedTable:
 
 @dataclass(frozen=True)
 class Section:
-    """One chapter: an anchor, a heading, sentences, figures and tables."""
+    """One section: an anchor, a heading, sentences, figures and tables."""
 
     key: str
     heading: str
@@ -44,169 +47,168 @@ class Section:
     tables: tuple[NamedTable, ...] = ()
 
 
-def sections(findings: Findings) -> list[Section]:
-    """The chapters, in order, that this table of trials has something to say for; the first opens the page."""
-    chapters = (
+def sections(analysis: Analysis) -> list[Section]:
+    """Return the sections that this table of trials can fill, in order; the first is at the top of the page."""
+    writers = (
         _curve,
         _difference,
-        _chance,
+        _win_probability,
         _targets,
-        _why,
-        _honesty,
+        _explanation,
+        _selection,
         _fairness,
         _distributions,
         _pairs,
         _diagnosis,
         _methods,
     )
-    return [section for chapter in chapters for section in chapter(findings)]
+    return [section for writer in writers for section in writer(analysis)]
 
 
-def _curve(findings: Findings) -> Iterator[Section]:
-    plot = tuning.hero(list(findings.curves.values()), findings.looks, [arm.name for arm in findings.study.contrast])
-    yield Section("curve", plot.title, tuple(_paths(findings)), (plot,))
+def _curve(analysis: Analysis) -> Iterator[Section]:
+    contrast = [arm.name for arm in analysis.study.contrast]
+    plot = tuning_figure(list(analysis.curves.values()), analysis.looks, contrast)
+    yield Section("curve", plot.title, tuple(_adaptive_arms(analysis)), (plot,))
 
 
-def _paths(findings: Findings) -> Iterator[str]:
-    """Which lines of the first figure have no formula."""
-    if single := [title(arm) for arm in findings.arms if not arm.exchangeable]:
-        lines, are, their = ("line", "is", "its") if len(single) == 1 else ("lines", "are each", "their")
+def _adaptive_arms(analysis: Analysis) -> Iterator[str]:
+    """Yield the arms whose line is the mean of single paths, because the order of their trials carries information."""
+    if adaptive := [title(arm) for arm in analysis.arms if not arm.exchangeable]:
+        lines, are, their = ("line", "is", "its") if len(adaptive) == 1 else ("lines", "are each", "their")
         yield (
-            f"The {lines} of {listed(single)} {are} the mean of the paths that were walked, one in each block. The order of "
-            f"{their} trials has a meaning, so there is no formula for other orders, and such a line is noisier than one "
+            f"The {lines} of {listed(adaptive)} {are} the mean of the paths that were walked, one in each block. The order "
+            f"of {their} trials has a meaning, so there is no formula for other orders, and such a line is noisier than one "
             "that has one."
         )
 
 
-def _difference(findings: Findings) -> Iterator[Section]:
-    if comparison := findings.comparison:
-        plot = tuning.difference(comparison, findings.study.delta)
-        seen = comparison.evidence
-        said = (
-            f"After {count(comparison.trials, 'trial')}: {tables.evidence_words(seen)} Only this last difference is tested, "
-            "here and not by whether the bands of the first figure overlap."
+def _difference(analysis: Analysis) -> Iterator[Section]:
+    if comparison := analysis.comparison:
+        plot = difference_figure(comparison, analysis.study.delta)
+        difference = comparison.difference
+        tested = (
+            f"After {count(comparison.trials, 'trial')}: {tables.difference_sentence(difference)} Only this last difference "
+            "is tested, here and not by whether the bands of the first figure overlap."
         )
-        disagreement = (
-            "The interval and the sign flips do not agree on whether there is a difference, so none counts as detected."
-        )
-        constant = "Every block gave the same difference, so its interval has no width; that is not certainty."
-        equal = len(seen.differences) > 1 and len(set(seen.differences)) == 1
-        apart = len(seen.differences) >= MINIMUM_BLOCKS and seen.excludes_zero != (seen.p < LEVEL)
-        also = [words for words, holds in ((disagreement, apart), (constant, equal)) if holds]
-        yield Section("difference", plot.title, (said, *also), (plot,))
+        prose = [tested]
+        if len(comparison.blocks) >= MINIMUM_BLOCKS and difference.excludes_zero != (difference.p < LEVEL):
+            prose.append(
+                "The interval and the sign flips do not agree on whether there is a difference, so none counts as detected."
+            )
+        if len(comparison.blocks) > 1 and len(set(difference.by_block)) == 1:
+            prose.append("Every block gave the same difference, so its interval has no width; that is not certainty.")
+        yield Section("difference", plot.title, tuple(prose), (plot,))
 
 
-def _chance(findings: Findings) -> Iterator[Section]:
-    if findings.comparison and findings.improvement:
-        plot = chance.win_probability(findings.comparison, findings.improvement)
+def _win_probability(analysis: Analysis) -> Iterator[Section]:
+    if analysis.comparison and analysis.improvement:
+        plot = win_probability_figure(analysis.comparison, analysis.improvement)
         yield Section("chance", plot.title, plots=(plot,))
 
 
-def _targets(findings: Findings) -> Iterator[Section]:
-    plot = reach.reached(findings.pools, findings.targets, findings.looks)
-    known = "" if findings.chance is not None else " The accuracy of a guess is not known here and taken as 0."
-    ladder = (
-        "The targets are set by one rule for all arms: the accuracy of a guess plus 90, 95, 98 and 99 percent of the way from there to "
-        f"the best validation accuracy that any arm has seen.{known}"
+def _targets(analysis: Analysis) -> Iterator[Section]:
+    plot = targets_figure(analysis.pools, analysis.targets, analysis.looks)
+    unknown = "" if analysis.chance is not None else " The accuracy of a guess is not known here and taken as 0."
+    rule = (
+        "The targets are set by one rule for all arms: the accuracy of a guess plus 90, 95, 98 and 99 percent of the way from "
+        f"there to the best validation accuracy that any arm has seen.{unknown}"
     )
-    grid = "What the full grid found is the largest of many noisy numbers, and so is optimistic; the other targets are less so."
-    said = (ladder, grid) if findings.targets[-1].name == FULL_GRID else (ladder,)
-    table = NamedTable("trials_needed", "Trials needed for each target", tables.trials_needed(findings))
-    yield Section("targets", plot.title, said, (plot,), (table,))
+    prose = [rule]
+    if analysis.targets[-1].name == FULL_GRID:
+        prose.append(
+            "What the full grid found is the largest of many noisy numbers, and so is optimistic; the other targets are less so."
+        )
+    table = NamedTable("trials_needed", "Trials needed for each target", tables.trials_needed(analysis))
+    yield Section("targets", plot.title, tuple(prose), (plot,), (table,))
 
 
-def _why(findings: Findings) -> Iterator[Section]:
-    plots = [*_projection(findings)]
-    found, said = findings.importance, []
-    if found:
-        plots.append(bars.importances(found))
-        said.append(bars.above_noise(found))
-        if effective := found.effective:
+def _explanation(analysis: Analysis) -> Iterator[Section]:
+    plots, prose = [*_projection(analysis)], []
+    if importance := analysis.importance:
+        plots.append(importance_figure(importance))
+        prose.append(above_noise(importance))
+        if effective := importance.effective:
             low, high = number(effective.low, 1), number(effective.high, 1)
-            said.append(
-                f"Effective number of hyperparameters: {number(effective.estimate, 1)} of {len(found.names)} "
-                f"(95% CI {low} to {high}). A grid spends its trials as if all {len(found.names)} counted the same."
+            prose.append(
+                f"Effective number of hyperparameters: {number(effective.estimate, 1)} of {len(importance.names)} "
+                f"(95% CI {low} to {high}). A grid spends its trials as if all {len(importance.names)} counted the same."
             )
     else:
-        said.append("Importances need random trials, at least 50 of them, that do not all score the same.")
-    table = NamedTable("values_tried", "Values tried in a block", tables.values_tried(findings))
-    yield Section("why", "Why? What the arms tried, and what mattered", tuple(said), tuple(plots), (table,))
+        prose.append("Importances need random trials, at least 50 of them, that do not all score the same.")
+    table = NamedTable("values_tried", "Values tried in a block", tables.values_tried(analysis))
+    yield Section("why", "Why? What the arms tried, and what mattered", tuple(prose), tuple(plots), (table,))
 
 
-def _projection(findings: Findings) -> Iterator[Plot]:
-    space, found = findings.study.space, findings.importance
+def _projection(analysis: Analysis) -> Iterator[Plot]:
+    """Yield the trials of the contrast in the first common block, by the two most important numeric hyperparameters."""
+    space, importance = analysis.study.space, analysis.importance
     numeric = [name for name, dimension in space.items() if isinstance(dimension, Float)]
-    if found:
-        numeric.sort(key=lambda name: -found.separates[found.names.index(name)])
-    blocks = set.intersection(*({pool.block for pool in own} for own in findings.pools.values()))
-    shown = [findings.pools[arm.name] for arm in findings.arms if arm in findings.study.contrast]
+    if importance:
+        numeric.sort(key=lambda name: -importance.separates[importance.names.index(name)])
+    blocks = set.intersection(*({pool.block for pool in pools} for pools in analysis.pools.values()))
+    contrast = [analysis.pools[arm.name] for arm in analysis.arms if arm in analysis.study.contrast]
     if len(numeric) > 1 and blocks:
-        pools = [next(pool for pool in own if pool.block == min(blocks)) for own in shown]
-        yield projection.projection(pools, space, numeric[0], numeric[1])
+        shown = [next(pool for pool in pools if pool.block == min(blocks)) for pools in contrast]
+        yield projection_figure(shown, space, numeric[0], numeric[1])
 
 
-def _honesty(findings: Findings) -> Iterator[Section]:
-    costs = NamedTable("selection", "What choosing by validation cost", tables.selection(findings))
-    ties = NamedTable("near_ties", "How clear each choice was", tables.near_ties(findings))
-    said = (*tables.selection_words(findings), *_again_words(findings))
-    yield Section("honesty", "What did choosing cost?", said, tables=(costs, ties, *_again_tables(findings)))
+def _selection(analysis: Analysis) -> Iterator[Section]:
+    contrast, confirmations = analysis.study.contrast, analysis.confirmations
+    prose = [
+        *tables.selection_notes(analysis),
+        *confirmation_sentence(confirmations, contrast),
+        *confirmation_notes(confirmations, contrast, analysis.confirmed_difference),
+    ]
+    named = [
+        NamedTable("selection", "What choosing by validation cost", tables.selection(analysis)),
+        NamedTable("near_ties", "How clear each choice was", tables.near_ties(analysis)),
+    ]
+    if confirmations:
+        named += [
+            NamedTable("confirmation", "The choices trained again", confirmation_table(confirmations)),
+            NamedTable("choices_again", "Each choice trained again", choices_again(confirmations)),
+        ]
+    yield Section("honesty", "What did choosing cost?", tuple(prose), tables=tuple(named))
 
 
-def _again_words(findings: Findings) -> Iterator[str]:
-    found, contrast = findings.confirmations, findings.study.contrast
-    yield from confirmation.confirmation_sentence(found, contrast)
-    yield from confirmation.confirmation_words(found, contrast, findings.confirmed_difference)
+def _fairness(analysis: Analysis) -> Iterator[Section]:
+    known = all(analysis.table.frame[column].gt(0).any() for column in COSTS)
+    plots = (cost_figure(analysis.costs, COSTS, analysis.looks),) if known else ()
+    totals = NamedTable("ledger", "What each arm was given", tables.arm_totals(analysis))
+    yield Section("fairness", "Was the comparison fair?", tuple(tables.sampler_settings(analysis)), plots, (totals,))
 
 
-def _again_tables(findings: Findings) -> Iterator[NamedTable]:
-    if found := findings.confirmations:
-        yield NamedTable("confirmation", "The choices trained again", confirmation.confirmation_table(found))
-        yield NamedTable("choices_again", "Each choice trained again", confirmation.choices_again(found))
-
-
-def _fairness(findings: Findings) -> Iterator[Section]:
-    plots = []
-    if all(findings.table.frame[column].gt(0).any() for column in COSTS):
-        plots = [paid.paid(findings.costs, COSTS, findings.looks)]
-    optuna_store = NamedTable("optuna_store", "What each arm was given", tables.optuna_store(findings))
-    settings = tables.settings(findings)
-    yield Section("fairness", "Was the comparison fair?", tuple(settings), tuple(plots), (optuna_store,))
-
-
-def _distributions(findings: Findings) -> Iterator[Section]:
-    free = {name: own for name, own in findings.pools.items() if own[0].arm.exchangeable}
-    plots = [spread.scores(free, findings.looks)] if free else []
-    curves = list(findings.curves.values())
+def _distributions(analysis: Analysis) -> Iterator[Section]:
+    exchangeable = {name: pools for name, pools in analysis.pools.items() if pools[0].arm.exchangeable}
+    plots = [scores_figure(exchangeable, analysis.looks)] if exchangeable else []
+    curves = list(analysis.curves.values())
     if len(curves) > 1 and set.intersection(*(set(curve.blocks) for curve in curves)):
-        plots.append(spread.finals(curves, findings.looks))
+        plots.append(finals_figure(curves, analysis.looks))
     if plots:
         yield Section("distributions", "All trials, and what each block ended with", plots=tuple(plots))
 
 
-def _pairs(findings: Findings) -> Iterator[Section]:
-    if len(findings.arms) > 2 and findings.pairs:
-        plot = pairwise.matrix(findings.pairs, findings.arms)
-        said = (
+def _pairs(analysis: Analysis) -> Iterator[Section]:
+    if len(analysis.arms) > 2 and analysis.pairs:
+        plot = pairs_figure(analysis.pairs, analysis.arms)
+        note = (
             "The verdict is about the declared pair alone, and its p is not corrected. Those in the table are by sign flips "
             "over blocks, and corrected for the number of all pairs by Benjamini and Yekutieli's method, which holds for "
             "dependent tests."
         )
-        yield Section("pairs", plot.title, (said,), (plot,))
+        yield Section("pairs", plot.title, (note,), (plot,))
 
 
-def _diagnosis(findings: Findings) -> Iterator[Section]:
-    """How the trials were, by their curves, and where in the space the complaints gather; where it is known."""
-    known = findings.table.provenance.get("diagnosis")
-    if known:
-        trials = sum(known["health"].values())
-        shares = [(word, n, n / trials) for word, n in known["health"].items()]
-        frame = pd.DataFrame(shares, columns=["health", "trials", "share"])
-        said = (f"{capital(sentence)}." for sentence in known["sentences"])
-        yield Section(
-            "diagnosis", "What went wrong, and where?", tuple(said), tables=(NamedTable("health", "Health", frame),)
-        )
+def _diagnosis(analysis: Analysis) -> Iterator[Section]:
+    """Yield the health of the trials by their curves, and where in the space the findings gather, where it is known."""
+    if diagnosis := analysis.table.provenance.get("diagnosis"):
+        trials = sum(diagnosis["health"].values())
+        shares = [(health, n, n / trials) for health, n in diagnosis["health"].items()]
+        table = NamedTable("health", "Health", pd.DataFrame(shares, columns=["health", "trials", "share"]))
+        prose = tuple(f"{capital(sentence)}." for sentence in diagnosis["sentences"])
+        yield Section("diagnosis", "What went wrong, and where?", prose, tables=(table,))
 
 
-def _methods(findings: Findings) -> Iterator[Section]:
-    yield Section("methods", "How all of this was computed", tuple(methods(findings)))
-    yield Section("limits", "What this cannot tell you", tuple(limits(findings)))
+def _methods(analysis: Analysis) -> Iterator[Section]:
+    yield Section("methods", "How all of this was computed", tuple(methods(analysis)))
+    yield Section("limits", "What this cannot tell you", tuple(limits(analysis)))

@@ -1,4 +1,4 @@
-"""What always follows the verdict: how fast, how likely, how much luck was in the grid's place, and how optimistic."""
+"""The sentences after the verdict: trials needed, chance of a win, the grid's position, optimism, confirmation."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.comparison import Comparison, compare
 from pipeline.report.confirmation import confirmation_sentence
 from pipeline.report.formatting import (
     capital,
-    chance,
     count,
     decimals,
     ends,
@@ -20,78 +19,91 @@ from pipeline.report.formatting import (
     number,
     percent,
     points,
+    probability,
+    size_and_ends,
     title,
-    whole,
+    whole_number,
 )
 from pipeline.report.intervals import DIFFERENCE, mean_interval
-from pipeline.report.targets import CENSUS, Needed
+from pipeline.report.targets import CENSUS, TrialsNeeded
 from pipeline.report.verdict import judge, validation_verdict
 from pipeline.study.spec import Arm
 
 
-def sentences(findings: Findings) -> tuple[str, ...]:
-    """The verdict and what follows it, each a sentence or two."""
-    followers = (_contradiction, _speed, _chance, _placement, _optimism, _confirmed)
-    return (findings.verdict.sentence, *(said for follower in followers for said in follower(findings)))
+def sentences(analysis: Analysis) -> tuple[str, ...]:
+    """Return the verdict and the sentences after it; each text is a sentence or two."""
+    writers = (_contradiction, _trials_needed, _win_probability, _grid_position, _optimism)
+    texts = [text for writer in writers for text in writer(analysis)]
+    confirmed = confirmation_sentence(analysis.confirmations, analysis.study.contrast)
+    return (analysis.verdict.sentence, *texts, *confirmed)
 
 
-def _contradiction(findings: Findings) -> Iterator[str]:
-    comparison, delta = findings.comparison, findings.study.delta
-    if comparison and findings.verdict.rule >= 2:
-        test, validation = judge(comparison, comparison.evidence, delta), validation_verdict(comparison, delta)
+def _contradiction(analysis: Analysis) -> Iterator[str]:
+    """Yield the verdict by validation accuracy where it differs from the verdict by test accuracy."""
+    comparison, delta = analysis.comparison, analysis.study.delta
+    if comparison and analysis.verdict.rule >= 2:
+        test, validation = judge(comparison, comparison.difference, delta), validation_verdict(comparison, delta)
         if None not in (test.claim, validation.claim) and test.claim != validation.claim:
             yield f"Test and validation disagree. By test accuracy: {test.sentence} By validation accuracy: {validation.sentence}"
         elif test.claim != validation.claim:
             yield f"By validation accuracy, which decides nothing here: {validation.sentence}"
 
 
-def _speed(findings: Findings) -> Iterator[str]:
-    target, own = findings.headline, {arm.name for arm in findings.study.contrast}
-    needed = [n for n in findings.needed[target.name] if n.arm.name in own]
-    explained = next((n for n in needed if math.isfinite(n.median)), None)
-    said = "; ".join(needs(n, first=n is explained) for n in needed)
-    yield f"To reach {percent(target.value)} validation accuracy, {said}{_ratio(needed)}."
+def needed_by_contrast(analysis: Analysis) -> list[TrialsNeeded]:
+    """Return the trials that each arm of the contrast needs for the headline target."""
+    names = {arm.name for arm in analysis.study.contrast}
+    return [needed for needed in analysis.needed[analysis.headline.name] if needed.arm.name in names]
 
 
-def needs(needed: Needed, *, first: bool = False) -> str:
-    """What one arm needs for an even chance, as a clause."""
+def _trials_needed(analysis: Analysis) -> Iterator[str]:
+    all_needed = needed_by_contrast(analysis)
+    explained = next((needed for needed in all_needed if math.isfinite(needed.median)), None)
+    clauses = "; ".join(needed_clause(needed, explain=needed is explained) for needed in all_needed)
+    yield f"To reach {percent(analysis.headline.value)} validation accuracy, {clauses}{_ratio(all_needed)}."
+
+
+def needed_clause(needed: TrialsNeeded, *, explain: bool = False) -> str:
+    """Return a clause on the trials that one arm needs; ``explain`` adds what the number means."""
     name = title(needed.arm)
     if math.isfinite(needed.median):
-        between = f" (95% CI {whole(needed.low)}\u2013{whole(needed.high)})" if math.isfinite(needed.low) else ""
-        trials = f"{count(int(needed.median), 'trial')} for an even chance" if first else whole(needed.median)
-        return f"{name} needs {trials}{between}"
+        interval = (
+            f" (95% CI {whole_number(needed.low)}\u2013{whole_number(needed.high)})"
+            if math.isfinite(needed.low)
+            else ""
+        )
+        trials = f"{count(int(needed.median), 'trial')} for an even chance" if explain else whole_number(needed.median)
+        return f"{name} needs {trials}{interval}"
     if needed.hits:
         return f"{name} did not reach it in most blocks"
     if needed.method == CENSUS:
         return f"{name} never reaches it"
-    more = f": more than {whole(needed.low)} are needed (95%)" if math.isfinite(needed.low) else ""
+    more = f": more than {whole_number(needed.low)} are needed (95%)" if math.isfinite(needed.low) else ""
     return f"{name} did not reach it in {count(needed.trials, 'trial')}{more}"
 
 
-def _ratio(needed: list[Needed]) -> str:
-    if len(needed) < 2 or not all(math.isfinite(n.median) for n in needed):
+def _ratio(all_needed: list[TrialsNeeded]) -> str:
+    if len(all_needed) < 2 or not all(math.isfinite(needed.median) for needed in all_needed):
         return ""
-    ratio = needed[1].median / needed[0].median
+    ratio = all_needed[1].median / all_needed[0].median
     return f", ratio {number(ratio, decimals(ratio))}"
 
 
-def _chance(findings: Findings) -> Iterator[str]:
-    found, comparison = findings.improvement, findings.comparison
-    if found and comparison:
-        said = (
-            chance(found.interval) if len(comparison.blocks) > 1 else f"{found.interval.estimate:.2f} in this one block"
-        )
-        size = f": a {found.size} effect" if found.size else ""
-        yield f"Pick one search of each kind: {title(comparison.first)} wins with probability {said}{size}."
+def _win_probability(analysis: Analysis) -> Iterator[str]:
+    improvement, comparison = analysis.improvement, analysis.comparison
+    if improvement and comparison:
+        interval, several = improvement.interval, len(comparison.blocks) > 1
+        chance = probability(interval) if several else f"{interval.estimate:.2f} in this one block"
+        size = f": a {improvement.size} effect" if improvement.size else ""
+        yield f"Pick one search of each kind: {title(comparison.first)} wins with probability {chance}{size}."
 
 
-def _placement(findings: Findings) -> Iterator[str]:
-    """What a textbook grid would have answered, where the contrast is with a grid that is shifted afresh in each block."""
-    comparison = findings.comparison
-    textbook = next((arm for arm in findings.arms if arm.sampler == "grid"), None)
+def _grid_position(analysis: Analysis) -> Iterator[str]:
+    """Yield the answer of the textbook's grid where the contrast is with a grid that is shifted in each block."""
+    comparison = analysis.comparison
+    textbook = next((arm for arm in analysis.arms if arm.sampler == "grid"), None)
     if not comparison or not textbook or comparison.second.sampler != "shifted_grid":
         return
-    fixed = compare(findings.curves[comparison.first.name], findings.curves[textbook.name])
+    fixed = compare(analysis.curves[comparison.first.name], analysis.curves[textbook.name])
     if fixed and len(fixed.blocks) > 1:
         spread = np.quantile(comparison.test[:, -1], [0.1, 0.9])
         low, high = (ahead_by(comparison, float(x)) for x in spread)
@@ -102,29 +114,25 @@ def _placement(findings: Findings) -> Iterator[str]:
 
 
 def _answer(comparison: Comparison) -> str:
-    _, low, high = points(comparison.evidence.interval)
-    return f"{ahead_by(comparison, comparison.evidence.interval.estimate)} ({ends(low, high, len(comparison.blocks))})"
+    interval = comparison.difference.interval
+    _, low, high = points(interval)
+    return f"{ahead_by(comparison, interval.estimate)} ({ends(low, high, len(comparison.blocks))})"
 
 
 def ahead_by(comparison: Comparison, difference: float) -> str:
-    """``random search 1.2 points ahead``."""
+    """Return who leads by a difference: ``random search 1.2 points ahead``."""
     leader: Arm = comparison.first if difference >= 0 else comparison.second
-    interval = comparison.evidence.interval
-    return (
-        f"{title(leader)} {number(100 * abs(difference), decimals(100 * (interval.high - interval.low)))} points ahead"
-    )
+    interval = comparison.difference.interval
+    lead = number(100 * abs(difference), decimals(100 * (interval.high - interval.low)))
+    return f"{title(leader)} {lead} points ahead"
 
 
-def _optimism(findings: Findings) -> Iterator[str]:
+def _optimism(analysis: Analysis) -> Iterator[str]:
     gaps = []
-    for arm in findings.study.contrast:
-        if arm.name in findings.curves:
-            curve = findings.curves[arm.name]
-            gap, low, high = points(mean_interval((curve.validation - curve.test)[:, -1], within=DIFFERENCE))
-            interval = f" ({ends(low, high, len(curve.blocks))})" if len(curve.blocks) > 1 else ""
+    for arm in analysis.study.contrast:
+        if arm.name in analysis.curves:
+            curve = analysis.curves[arm.name]
+            gaps_by_block = (curve.validation - curve.test)[:, -1]
+            gap, interval = size_and_ends(mean_interval(gaps_by_block, within=DIFFERENCE), len(curve.blocks))
             gaps.append(f"by {gap} points with {title(arm)}{interval}")
     yield capital(f"validation overstated the winner {listed(gaps)}.")
-
-
-def _confirmed(findings: Findings) -> Iterator[str]:
-    return confirmation_sentence(findings.confirmations, findings.study.contrast)

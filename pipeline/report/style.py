@@ -1,4 +1,4 @@
-"""How figures look: a fixed colour and line for each sampler, safe for colour-blind eyes, and ink that a page can turn."""
+"""The style of the figures: a colour and dash for each sampler, axes, labels, and rendering as SVG and PNG."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from numpy.typing import NDArray
 
 from pipeline.report.formatting import label
 from pipeline.study.spec import Arm
@@ -22,7 +23,6 @@ INK, MUTED, RULE, PAPER = "#1b1b1b", "#666667", "#d9d9da", "#fffffe"
 PAGE_COLOURS = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)"}
 Dash = tuple[int, tuple[int, ...]]
 Looks = dict[str, tuple[str, Dash]]
-# Okabe and Ito's colours; the dash makes a line known without its colour.
 LOOKS: dict[str, tuple[str, Dash]] = {
     "random": ("#0072b2", (0, ())),
     "shifted_grid": ("#d55e00", (0, (7, 2))),
@@ -32,6 +32,7 @@ LOOKS: dict[str, tuple[str, Dash]] = {
     "sobol": ("#e69f00", (0, (2, 1))),
     "cmaes": (MUTED, (0, (11, 3))),
 }
+"""Okabe and Ito's colours, which colour-blind readers can tell apart; the dash tells lines apart without colour."""
 STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
@@ -54,17 +55,19 @@ STYLE: dict[Any, Any] = {
     "ytick.color": MUTED,
     "ytick.labelsize": 10,
 }
-
-
 IDENTIFIER = "identifier-"
-
+"""Begins the identifiers in an SVG, until a page replaces it."""
 styled = mpl.rc_context(STYLE)
-"""Decorates what draws: inside, Matplotlib has the report's style."""
+"""Decorates a function that draws, so that Matplotlib has the report's style inside it."""
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A finished figure: how to read it in one sentence, its numbers in words and in a table, and its two renderings."""
+    """A finished figure.
+
+    ``aid`` says in a sentence or two how to read it, ``alt`` gives its main numbers in words, and ``table`` has all its
+    numbers. ``svg`` takes its ink from the page; ``png`` is on white.
+    """
 
     name: str
     title: str
@@ -75,21 +78,21 @@ class Plot:
     png: bytes
 
     def inline(self, page: str) -> str:
-        """The SVG for a page on which this figure's identifiers must differ from those of others."""
+        """Return the SVG with identifiers that are unique to this page and figure."""
         return self.svg.replace(IDENTIFIER, f"{page}-{self.name}-")
 
 
 def canvas(width: float = 5.6, height: float = 3.6, panels: int = 1, **options: Any) -> tuple[Figure, Sequence[Axes]]:
-    """A figure, in inches, with its axes side by side; made without pyplot, so nothing is shared or left open."""
+    """Return a figure, in inches, and its axes side by side; without pyplot, so that no figure stays open."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, list(np.atleast_1d(figure.subplots(1, panels, **options)).flat)
 
 
 @styled
 def finish(figure: Figure, name: str, *, title: str, aid: str, alt: str, table: pd.DataFrame) -> Plot:
-    """Render a figure, without a date, as SVG that takes its ink from the page and as PNG on white."""
+    """Render a figure as SVG and PNG, without a date, so that equal figures have equal bytes."""
     svg, png = io.StringIO(), io.BytesIO()
-    figure.draw_without_rendering()  # which settles the layout, once for both
+    figure.draw_without_rendering()  # computes the layout once for both files
     figure.set_layout_engine("none")
     figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     figure.savefig(png, format="png", dpi=160, facecolor="white", metadata={"Software": None})
@@ -97,7 +100,7 @@ def finish(figure: Figure, name: str, *, title: str, aid: str, alt: str, table: 
 
 
 def _inline(svg: str, alt: str) -> str:
-    """The SVG element alone, with its own identifiers, the page's font and ink, and its alternative text."""
+    """Return the SVG element alone, with marked identifiers, the page's font and colours, and its alternative text."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
     for reference in (' id="', "url(#", 'href="#'):
@@ -110,17 +113,17 @@ def _inline(svg: str, alt: str) -> str:
 
 
 def looks(arms: Sequence[Arm]) -> Looks:
-    """The colour and dash of each arm, by name: its sampler's own, unless an arm before it has taken that."""
+    """Return the colour and dash of each arm, by name: those of its sampler, unless an earlier arm has them."""
     taken: Looks = {}
     for arm in arms:
         free = [look for look in LOOKS.values() if look not in taken.values()] or list(LOOKS.values())
-        own = LOOKS.get(arm.sampler)
-        taken[arm.name] = own if own and own in free else free[-1]
+        preferred = LOOKS.get(arm.sampler)
+        taken[arm.name] = preferred if preferred and preferred in free else free[-1]
     return taken
 
 
 def trial_axis(ax: Axes, last: int) -> None:
-    """An axis of trials whose equal steps double the number: 1, 2, 4, ... and the last."""
+    """Set up a logarithmic axis of trials with ticks at 1, 2, 4, ... and the last."""
     powers = [2**i for i in range(30) if 2**i < last / 1.3]
     ax.set_xscale("log", base=2)
     ax.xaxis.set_major_locator(FixedLocator([*powers, last]))
@@ -130,50 +133,49 @@ def trial_axis(ax: Axes, last: int) -> None:
     ax.set_xlabel("trials")
 
 
-def whole_ticks(ax: Axes) -> None:
-    """Mark whole numbers alone on the horizontal axis, as epochs are counted."""
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-
-
 def accuracy_axis(ax: Axes, name: str) -> None:
-    """A vertical axis of accuracies in per cent, with quiet lines to read them by."""
+    """Set up a vertical axis of accuracies in per cent, with grid lines."""
     ax.yaxis.set_major_formatter(FuncFormatter(per_cent))
     ax.set_ylabel(name)
     ax.grid(axis="y", color=RULE, linewidth=0.6)
 
 
+def limit_y(ax: Axes, shown: Sequence[NDArray[np.float64]]) -> None:
+    """Set the limits of y to the values that are to be shown; lines may leave the axes elsewhere."""
+    values = np.concatenate(shown)
+    margin = 0.05 * max(np.ptp(values), 1e-3)
+    ax.set_ylim(values.min() - margin, values.max() + margin)
+
+
 def per_cent(share: float, _position: float | None = None) -> str:
-    """A tick's label: 97.5%, 98%."""
+    """Return a tick's label: 97.5%, 98%."""
     return f"{100 * share:.6g}%"
 
 
 def label_ends(ax: Axes, ends: Sequence[tuple[Arm, float, float]], looks: Looks) -> None:
-    """Write each arm's name beside the end (x, y) of its line, spread so that no two touch."""
+    """Write each arm's name next to the end (x, y) of its line, with the names spread so that no two touch."""
     low, high = ax.get_ylim()
     ranked = sorted(ends, key=lambda end: end[2])
     heights = spread([(y - low) / (high - low) for _, _, y in ranked], gap=0.07, top=1.0)
     for (arm, x, y), height in zip(ranked, heights, strict=True):
         colour, dash = looks[arm.name]
-        link: dict[str, Any] = {
-            "arrowstyle": "-",
-            "color": colour,
-            "linestyle": dash,
-            "linewidth": 1.2,
-            "shrinkA": 2,
-            "shrinkB": 0,
-            "relpos": (0.0, 0.5),  # from the name's beginning, not through it
-        }
-        place: dict[str, Any] = {
-            "xytext": (1.04, height),
-            "textcoords": "axes fraction",
-            "va": "center",
-            "annotation_clip": False,
-        }
-        ax.annotate(label(arm), (x, y), color=INK, arrowprops=link, fontsize=10, **place)
+        link: dict[str, Any] = {"arrowstyle": "-", "color": colour, "linestyle": dash, "linewidth": 1.2}
+        link |= {"shrinkA": 2, "shrinkB": 0, "relpos": (0.0, 0.5)}  # from the start of the name, not through it
+        ax.annotate(
+            label(arm),
+            (x, y),
+            xytext=(1.04, height),
+            textcoords="axes fraction",
+            va="center",
+            color=INK,
+            fontsize=10,
+            arrowprops=link,
+            annotation_clip=False,
+        )
 
 
 def spread(heights: Sequence[float], gap: float, top: float) -> list[float]:
-    """Rising heights moved as little as a sweep up can, so that neighbours are a gap apart and none is above the top."""
+    """Move rising heights apart, so that neighbours have at least a gap between them and none is above the top."""
     placed: list[float] = []
     for height in heights:
         placed.append(max(height, placed[-1] + gap) if placed else height)

@@ -1,4 +1,4 @@
-"""The table of trials: one row for each trial, written before the report and the only thing that the report reads."""
+"""The table of trials: one row for each trial, its files, and its checks. The report needs nothing else."""
 
 from __future__ import annotations
 
@@ -6,47 +6,65 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from pipeline.errors import UserError
 from pipeline.study.spec import Categorical, Float, Study
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from numpy.typing import NDArray
+from pipeline.training.metrics import (
+    BEST_EPOCH,
+    BEST_VAL_ACCURACY,
+    GAP,
+    TEST_ACCURACY,
+    TEST_LOSS,
+    TRAIN_ACCURACY,
+    VAL_LOSS,
+)
 
 VERSION, READABLE = 2, (1, 2)
 KEY = b"babysit"
 IDENTITY = ("study", "arm", "block", "trial")
 TEXTS = ("study", "arm", "val_correct", "test_correct", "run_id")
-INTEGERS = ("block", "trial", "seed", "best/epoch", "epochs", "n_val", "n_test")
-LOSSES = ("val/loss", "test/loss")
-"""A diverged trial has none, and where all trials diverged there is no such column: no store keeps NaN."""
-ACCURACIES = ("best/val_accuracy", "train/accuracy", "test/accuracy")
-NUMBERS = (*ACCURACIES, "gap", *LOSSES, "seconds")
+INTEGERS = ("block", "trial", "seed", BEST_EPOCH, "epochs", "n_val", "n_test")
+LOSSES = (VAL_LOSS, TEST_LOSS)
+"""A diverged trial has no loss. The column is missing if all trials diverged, since no store keeps NaN."""
+ACCURACIES = (BEST_VAL_ACCURACY, TRAIN_ACCURACY, TEST_ACCURACY)
+NUMBERS = (*ACCURACIES, GAP, *LOSSES, "seconds")
 COSTS = ("epochs", "seconds")
 COLUMNS = (*TEXTS, *INTEGERS, *NUMBERS, "diverged")
 BITS = ("val_correct", "test_correct")
 REPETITION = "repetition"
-"""The column that tells a trial, 0, from those that confirm it, 1 and on; a table without it has none of these."""
+"""The column that is 0 for a trial and counts its repetitions from 1; it is missing if there are none."""
 
 
 @dataclass(frozen=True)
 class TrialsTable:
-    """The trials of one study: a frame with one row each, the declaration that they answer, and where they come from.
+    """The trials of one study.
 
-    ``confirmations`` has a row for each time that an arm's choice was trained again from other weights: that trial's
-    row with the numbers of the new training, and the column :data:`REPETITION`, from 1. In the files they follow the
-    trials.
+    Attributes
+    ----------
+    frame
+        One row for each trial: :data:`COLUMNS` and a column for each searched hyperparameter, in the order of arm, block
+        and trial.
+    study
+        The declaration that the trials belong to.
+    provenance
+        Plain JSON values. The report reads ``declarations`` (each different declaration, the first first, and ``at``
+        which time it was made), ``classes`` (their number), ``samplers`` (settings of each arm, by name), ``diagnosis``
+        (its counts), ``blas`` (the libraries that trained the trials) and ``versions`` (of packages, by name).
+    confirmations
+        One row for each repetition of an arm's choice, trained again from other weights: the identity of the trial, the
+        numbers of the new training, and the column :data:`REPETITION`, from 1. None if there are none.
 
-    The frame has :data:`COLUMNS` and one column for each searched hyperparameter; rows are put in the order of arm,
-    block and trial. ``provenance`` holds plain JSON values. Those that the report reads: ``declarations`` (what
-    was asked, and ``at`` which time, whenever that changed; the first first), ``classes`` (their number),
-    ``samplers`` (settings of each arm, by name), ``diagnosis`` (its tally), ``blas`` (the libraries
-    that trained the trials, in words) and ``versions`` (of packages, by name). Raises :class:`UserError`, in one
-    line, if the frame cannot be read as such a table.
+    Raises
+    ------
+    UserError
+        If the frame is not such a table.
     """
 
     frame: pd.DataFrame
@@ -55,57 +73,51 @@ class TrialsTable:
     confirmations: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
-        _check_columns(self.frame, self.study)
-        object.__setattr__(self, "frame", _ordered(_typed(self.frame, self.study), self.study))
-        _check_rows(self.frame, self.study)
+        plain = {
+            "study": Study.from_json(self.study.to_json()),
+            "provenance": json.loads(json.dumps({**self.provenance})),
+        }
+        for name, value in plain.items():  # as a file keeps them, so that a table read back equals the one written
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "frame", _checked(self.frame, self.study))
         object.__setattr__(self, "confirmations", self._checked_confirmations())
 
     def _checked_confirmations(self) -> pd.DataFrame | None:
-        """The confirmations as they are kept, or None where there are none."""
         if self.confirmations is None or self.confirmations.empty:
             return None
-        _check_columns(self.confirmations, self.study, REPETITION)
-        frame = _ordered(_typed(self.confirmations, self.study, REPETITION), self.study)
-        _check_rows(frame, self.study, (*IDENTITY, REPETITION))
+        frame = _checked(self.confirmations, self.study, REPETITION)
         _refuse(frame, frame[REPETITION] < 1, f"{REPETITION} must be at least 1", REPETITION)
-        place = list(IDENTITY)
-        alone = ~frame.set_index(place).index.isin(self.frame.set_index(place).index)
-        _refuse(frame, alone, "the trial that this confirms is not in the table", REPETITION)
+        trials, confirmed = (pd.MultiIndex.from_frame(rows[list(IDENTITY)]) for rows in (self.frame, frame))
+        _refuse(frame, ~confirmed.isin(trials), "the trial that this confirms is not in the table", REPETITION)
         return frame
 
     @property
-    def whole(self) -> pd.DataFrame:
-        """All rows, as they are written to the files."""
-        import pandas as pd
-
+    def rows(self) -> pd.DataFrame:
+        """Trials and repetitions, as they are in the files."""
         if self.confirmations is None:
             return self.frame
         return pd.concat([self.frame.assign(**{REPETITION: 0}), self.confirmations], ignore_index=True)
 
 
 def write_table(table: TrialsTable, folder: Path | str) -> tuple[Path, Path]:
-    """Write ``trials.parquet``, which carries the declaration and the provenance, and ``trials.csv``, which people read.
+    """Write ``trials.parquet``, with the declaration and the provenance, and ``trials.csv`` for people and spreadsheets.
 
-    The CSV leaves out the packed bits, and a text that a spreadsheet would run as a formula gets a leading apostrophe.
+    The CSV has no packed bits.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    facts = {"version": VERSION, "study": table.study.to_json(), "provenance": dict(table.provenance)}
-    arrow = pa.Table.from_pandas(_encoded(table.whole, table.study), preserve_index=False)
-    metadata = {KEY: json.dumps(facts).encode()}  # unsorted: the order of a search space is its author's
+    frame = table.rows
+    mixed = {name: frame[name].map(json.dumps) for name in _mixed(table.study)}
+    facts = {"version": VERSION, "study": table.study.to_json(), "provenance": table.provenance}
+    arrow = pa.Table.from_pandas(frame.assign(**mixed), preserve_index=False)
+    metadata = {KEY: json.dumps(facts).encode()}  # unsorted, because the order of a search space is part of it
     pq.write_table(arrow.replace_schema_metadata(metadata), folder / "trials.parquet")
-    write_csv(table.whole.drop(columns=list(BITS)), folder / "trials.csv")
+    write_csv(frame.drop(columns=list(BITS)), folder / "trials.csv")
     return folder / "trials.parquet", folder / "trials.csv"
 
 
 def read_table(path: Path | str) -> TrialsTable:
-    """Read a table that :func:`write_table` wrote, from its Parquet file or the folder that holds it."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    """Read a table from the Parquet file that :func:`write_table` wrote, or from its folder."""
     path = Path(path) / "trials.parquet" if Path(path).is_dir() else Path(path)
     try:
         arrow = pq.read_table(path)
@@ -119,13 +131,14 @@ def read_table(path: Path | str) -> TrialsTable:
             f"{path}: a table of version {facts.get('version')}; this report reads {READABLE[0]} to {VERSION}"
         )
     study = Study.from_json(facts["study"])
-    rows = _decoded(arrow.to_pandas(), study)
+    rows = arrow.to_pandas()
+    rows = rows.assign(**{name: rows[name].map(json.loads) for name in _mixed(study)})
     again = rows[REPETITION] > 0 if REPETITION in rows else np.zeros(len(rows), bool)
     return TrialsTable(rows[~again], study, facts["provenance"], rows[again])
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a frame as CSV in which no cell can run as a formula of a spreadsheet."""
+    """Write a frame as CSV; a text that a spreadsheet would run as a formula gets a leading apostrophe."""
     frame.map(_guarded).to_csv(path, index=False, lineterminator="\n")
 
 
@@ -134,17 +147,17 @@ def _guarded(cell: Any) -> Any:
 
 
 def _mixed(study: Study) -> list[str]:
-    """The searched hyperparameters whose choices are of several types, which one Parquet column cannot hold."""
-    kinds = {name: {type(c) for c in d.choices} for name, d in study.space.items() if isinstance(d, Categorical)}
-    return [name for name, types in kinds.items() if len(types) > 1]
+    """The hyperparameters whose choices have several types; a Parquet column has one type, so it holds them as JSON."""
+    choices = {name: d.choices for name, d in study.space.items() if isinstance(d, Categorical)}
+    return [name for name, values in choices.items() if len(set(map(type, values))) > 1]
 
 
-def _encoded(frame: pd.DataFrame, study: Study) -> pd.DataFrame:
-    return frame.assign(**{name: frame[name].map(json.dumps) for name in _mixed(study)})
-
-
-def _decoded(frame: pd.DataFrame, study: Study) -> pd.DataFrame:
-    return frame.assign(**{name: frame[name].map(json.loads).astype(object) for name in _mixed(study)})
+def _checked(frame: pd.DataFrame, study: Study, *also: str) -> pd.DataFrame:
+    """The frame with its columns, types and order as declared; ``also`` names a further column of the identity."""
+    _check_columns(frame, study, *also)
+    frame = _ordered(_typed(frame, study, *also), study)
+    _check_rows(frame, study, (*IDENTITY, *also))
+    return frame
 
 
 def _check_columns(frame: pd.DataFrame, study: Study, *also: str) -> None:
@@ -156,12 +169,13 @@ def _check_columns(frame: pd.DataFrame, study: Study, *also: str) -> None:
 
 
 def _typed(frame: pd.DataFrame, study: Study, *also: str) -> pd.DataFrame:
-    """The frame with one type for each column, so that a table read back equals the one written."""
+    """The frame with one type for each column, the one that a file gives back."""
     kinds = dict.fromkeys(TEXTS, "str") | dict.fromkeys((*INTEGERS, *also), "int64") | dict.fromkeys(NUMBERS, "float64")
-    floats = {name: "float64" for name, d in study.space.items() if isinstance(d, Float)}
+    kinds |= {name: "float64" for name, d in study.space.items() if isinstance(d, Float)}
+    kinds |= dict.fromkeys(_mixed(study), "object") | {"diverged": "bool"}
     names = [*IDENTITY, *study.space, *(name for name in (*COLUMNS, *also) if name not in IDENTITY)]
-    frame = frame.reindex(columns=names)
-    for name, kind in {**kinds, **floats, "diverged": "bool"}.items():
+    frame = frame.reindex(columns=names).infer_objects()
+    for name, kind in kinds.items():
         try:
             frame[name] = frame[name].astype(kind)
         except (TypeError, ValueError):
@@ -175,11 +189,11 @@ def _ordered(frame: pd.DataFrame, study: Study) -> pd.DataFrame:
         if name not in rank:
             raise UserError(f"table of trials: arm {name!r} is not an arm of study {study.name!r}")
     by = ["arm", "block", "trial", *([REPETITION] if REPETITION in frame else [])]
-    order = frame.assign(arm=frame["arm"].map(rank)).sort_values(by, kind="stable").index
-    return frame.loc[order].reset_index(drop=True)
+    order = frame.assign(arm=frame["arm"].map(rank)).reset_index(drop=True).sort_values(by, kind="stable").index
+    return frame.iloc[order].reset_index(drop=True)
 
 
-def _check_rows(frame: pd.DataFrame, study: Study, identity: Sequence[str] = IDENTITY) -> None:
+def _check_rows(frame: pd.DataFrame, study: Study, identity: Sequence[str]) -> None:
     for name in frame["study"].unique():
         if name != study.name:
             raise UserError(f"table of trials: holds trials of study {name!r}; expected {study.name!r} alone")

@@ -1,94 +1,162 @@
-"""What stands in the way of a verdict, and what a reader should know beside it: each in one sentence."""
+"""The validity of a comparison: reasons to withhold the verdict, and notes for the reader, one sentence each.
+
+A study's declaration, recorded before its first trial, binds the comparison; changes after it are reasons or notes.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.report.curves import Pool
-from pipeline.report.declaration import breaches, deviations
 from pipeline.report.formatting import capital, count, listed, percent, title
+from pipeline.report.intervals import MINIMUM_BLOCKS
 from pipeline.report.table import TrialsTable
-from pipeline.study.spec import Arm, Categorical, Dimension, SearchSpace
+from pipeline.study.spec import Categorical, Dimension, SearchSpace
 
 SLACK = 0.01  # budgets may differ by one trial in a hundred
 DIVERGED_SLACK = 0.20
-FEWEST = 6  # trials that a walk is known by; fewer fall in its order by chance
-CHANCE = 10_000  # orders of as many points; of fewer, two are the same by chance
+FEWEST = 6  # the fewest trials by which a sequence is known; fewer are in order by chance
+CHANCE = 10_000  # two sequences of points that have fewer possible orders are equal by chance
 FIRST = 10  # adaptive samplers often begin with this many random trials
+COMPARED = 2
+"""The number of arms that a verdict compares."""
+Terms = Mapping[str, Any]
+"""A declaration: ``at`` (an ISO time), the study's ``hash``, and :attr:`pipeline.study.spec.Study.terms`."""
+Pools = Mapping[str, Sequence[Pool]]
+"""The pools of each arm that has trials, by name."""
 
 
-def obstacles(table: TrialsTable, pools: list[Pool]) -> list[str]:
-    """The reasons to withhold the verdict of a table's contrast; each reads on from "Verdict withheld:"."""
-    arms = [[pool for pool in pools if pool.arm.name == arm.name] for arm in table.study.contrast]
-    found = [*breaches(table), *_budgets(table, arms), *_divergence(arms)]
-    return [*found, *_sequence(table, arms), *_nothing_to_compare(arms)]
+def obstacles(table: TrialsTable, pools: Pools) -> list[str]:
+    """Return the reasons to withhold the verdict of a table's contrast, each a clause after "Verdict withheld:"."""
+    arms = [pools.get(arm.name, []) for arm in table.study.contrast]
+    return [
+        *_breaches(table),
+        *_budgets(table, arms),
+        *_divergence(arms),
+        *_sequence(table, arms),
+        *_nothing_to_compare(arms),
+    ]
 
 
-def _budgets(table: TrialsTable, arms: list[list[Pool]]) -> Iterator[str]:
-    for arm, found in zip(table.study.contrast, arms, strict=True):
-        if not found:
+def notes(table: TrialsTable, pools: Pools) -> list[str]:
+    """Return what a reader should know although the verdict stands."""
+    return [*_deviations(table), *_missing(table, pools), *_grids(table, pools), *_coupling(pools), *_blas(table)]
+
+
+def declared(table: TrialsTable) -> Terms | None:
+    """Return the declaration that binds: the first from which a verdict could come. Those before it are pilots.
+
+    If no declaration could have a verdict, the last one binds.
+    """
+    declarations = _declarations(table)
+    able = [terms for terms in declarations if terms["blocks"] >= MINIMUM_BLOCKS and len(terms["contrast"]) == COMPARED]
+    return next(iter([*able, *declarations[-1:]]), None)
+
+
+def _declarations(table: TrialsTable) -> Sequence[Terms]:
+    declarations: Sequence[Terms] = table.provenance.get("declarations", ())
+    return declarations
+
+
+def _breaches(table: TrialsTable) -> Iterator[str]:
+    """Changes of the declaration after its trials were seen, which invalidate a verdict."""
+    study, terms = table.study, declared(table)
+    if terms is None:
+        return
+    if terms["hash"] != study.hash:
+        yield f"the trials belong to declaration {terms['hash']}, not to {study.hash}"
+    if terms["trials"] != study.trials:
+        yield f"the budget was changed from {terms['trials']} to {count(study.trials, 'trial')} after the declaration"
+    if terms["delta"] != study.delta:
+        then, now = (f"{100 * delta:g}" for delta in (terms["delta"], study.delta))
+        yield f"the difference that matters was changed from {then} to {now} points after the declaration"
+    if terms["contrast"] != study.terms["contrast"]:
+        then, now = (" against ".join(arms) for arms in (terms["contrast"], study.terms["contrast"]))
+        yield f"the contrast was changed from {then} to {now} after the declaration"
+
+
+def _deviations(table: TrialsTable) -> Iterator[str]:
+    """Pilots, and changes of the declaration that leave the verdict valid."""
+    terms = declared(table)
+    if terms is None:
+        return
+    declarations = _declarations(table)
+    for pilot in declarations[: declarations.index(terms)]:
+        yield (
+            f"A pilot of {count(pilot['blocks'], 'block')} of {count(pilot['trials'], 'trial')} for each arm came before "
+            "the declaration; what it trained is among these trials."
+        )
+    if terms["blocks"] != table.study.blocks:
+        yield f"Deviation: blocks was changed from {terms['blocks']} to {table.study.blocks} after the declaration."
+
+
+def _budgets(table: TrialsTable, arms: list[Sequence[Pool]]) -> Iterator[str]:
+    for arm, pools in zip(table.study.contrast, arms, strict=True):
+        if not pools:
             yield f"{title(arm)} has no trials"
-    sizes = [len(pool) for found in arms for pool in found]
+    sizes = [len(pool) for pools in arms for pool in pools]
     if not all(arms) or not sizes:
         return
     if max(sizes) - min(sizes) > SLACK * max(sizes):
-        per_arm = [f"{title(found[0].arm)} {_range([len(p) for p in found])}" for found in arms]
+        per_arm = [f"{title(pools[0].arm)} {_range(pools)}" for pools in arms]
         yield f"the budgets are unequal: {listed(per_arm)} trials in a block"
     elif min(sizes) < (1 - SLACK) * table.study.trials:
         yield f"{min(sizes)} of {table.study.trials} declared trials are recorded"
-    common = set.intersection(*({pool.block for pool in found} for found in arms))
+    common = set.intersection(*({pool.block for pool in pools} for pools in arms))
     if len(common) < table.study.blocks:
         yield f"{len(common)} of {count(table.study.blocks, 'declared block')} have both arms"
 
 
-def _range(sizes: list[int]) -> str:
-    return f"{min(sizes)}" if min(sizes) == max(sizes) else f"{min(sizes)}\u2013{max(sizes)}"
+def _range(pools: Sequence[Pool]) -> str:
+    fewest, most = min(map(len, pools)), max(map(len, pools))
+    return f"{fewest}" if fewest == most else f"{fewest}\u2013{most}"
 
 
-def _divergence(arms: list[list[Pool]]) -> Iterator[str]:
-    shares = [np.mean(np.concatenate([p.frame["diverged"] for p in found])) for found in arms if found]
+def _divergence(arms: list[Sequence[Pool]]) -> Iterator[str]:
+    shares = [np.mean(np.concatenate([pool.frame["diverged"] for pool in pools])) for pools in arms if pools]
     if len(shares) == 2 and abs(shares[0] - shares[1]) > DIVERGED_SLACK:
         yield f"the shares of diverged trials differ by more than 20 points: {percent(shares[0])} and {percent(shares[1])}"
 
 
-def _sequence(table: TrialsTable, arms: list[list[Pool]]) -> Iterator[str]:
-    for found in arms:
-        if found and len(found[0]) < table.study.space.grid_size and in_sequence(found, table.study.space):
-            yield f"{title(found[0].arm)} was visited in sequence and not to its end, so its trials are no sample of it"
+def _sequence(table: TrialsTable, arms: list[Sequence[Pool]]) -> Iterator[str]:
+    space = table.study.space
+    for pools in arms:
+        if pools and len(pools[0]) < space.grid_size and _in_sequence(pools, space):
+            yield f"{title(pools[0].arm)} was visited in sequence and not to its end, so its trials are no sample of it"
 
 
-def _nothing_to_compare(arms: list[list[Pool]]) -> Iterator[str]:
+def _nothing_to_compare(arms: list[Sequence[Pool]]) -> Iterator[str]:
     if not all(arms):
         return
-    if identical_blocks(arms[0], arms[1]):
+    if _identical(arms[0], arms[1]):
         yield "both arms tried identical configurations, so there is nothing to compare"
-    scores = np.concatenate([pool.validation for found in arms for pool in found])
+    scores = np.concatenate([pool.validation for pools in arms for pool in pools])
     if len(scores) > 2 and np.all(scores == scores[0]):
         yield f"every trial scored the same ({percent(scores[0])})"
 
 
-def identical_blocks(first: list[Pool], second: list[Pool]) -> bool:
-    """Whether the two arms tried the same configurations in every block, in whatever order where that is free."""
-    mates = {pool.block: pool for pool in second}
-    pairs = [(pool, mates[pool.block]) for pool in first if pool.block in mates]
-    free = first[0].arm.exchangeable and second[0].arm.exchangeable
-    sort = sorted if free else list
+def _identical(first: Sequence[Pool], second: Sequence[Pool]) -> bool:
+    """Return True if two arms tried the same configurations in every common block, in any order if both are exchangeable."""
+    partners = {pool.block: pool for pool in second}
+    pairs = [(pool, partners[pool.block]) for pool in first if pool.block in partners]
+    sort = sorted if first[0].arm.exchangeable and second[0].arm.exchangeable else list
     return bool(pairs) and all(sort(a.tried) == sort(b.tried) for a, b in pairs)
 
 
-def in_sequence(found: list[Pool], space: SearchSpace) -> bool:
-    """Whether an arm walked its grid in order in every block; in one block alone, a shuffled order can look so by chance."""
-    known = [pool for pool in found if len(pool) >= FEWEST]
-    return bool(known) and all(is_sequential(pool, space) for pool in known)
+def _in_sequence(pools: Sequence[Pool], space: SearchSpace) -> bool:
+    """Return True if an arm walked its grid in order in every block; in a single block a shuffled order can look so."""
+    long = [pool for pool in pools if len(pool) >= FEWEST]
+    return bool(long) and all(_is_sequential(pool, space) for pool in long)
 
 
-def is_sequential(pool: Pool, space: SearchSpace) -> bool:
-    """Whether a grid was walked in the order of its product, one hyperparameter running through before the next steps."""
+def _is_sequential(pool: Pool, space: SearchSpace) -> bool:
+    """Return True if a grid was walked like a nested loop over its hyperparameters, in any order of nesting."""
     if not pool.arm.is_grid:
         return False
     codes = np.array([_steps(pool.frame[name], space[name]) for name in pool.searched])
@@ -98,16 +166,46 @@ def is_sequential(pool: Pool, space: SearchSpace) -> bool:
 
 
 def _steps(visited: pd.Series, dimension: Dimension) -> NDArray[np.int64]:
-    """A hyperparameter's values as steps of a walk, up or down as the first move goes, in the order that it lists them."""
+    """A hyperparameter's values as positions in its list of levels, with the sign that makes the first move upwards."""
     levels = dimension.choices if isinstance(dimension, Categorical) else sorted(visited.unique())
     codes: NDArray[np.int64] = visited.map({level: i for i, level in enumerate(levels)}).to_numpy("int64")
     moves = np.diff(codes)
     return -codes if moves[moves != 0][:1].sum() < 0 else codes
 
 
-def notes(table: TrialsTable, pools: list[Pool]) -> list[str]:
-    """What a reader should know that does not stand in the way of the verdict."""
-    return [*deviations(table), *_missing(table, pools), *_grids(table, pools), *_coupling(pools), *_blas(table)]
+def _missing(table: TrialsTable, pools: Pools) -> Iterator[str]:
+    for arm in table.study.arms:
+        if arm.name not in pools:
+            yield f"Arm {arm.name!r} was declared but has no trials."
+    for arm in table.study.arms[COMPARED:]:
+        if arm.name in pools and min(map(len, pools[arm.name])) < table.study.trials:
+            yield f"Arm {arm.name!r} has {_range(pools[arm.name])} of {table.study.trials} declared trials in a block."
+
+
+def _grids(table: TrialsTable, pools: Pools) -> Iterator[str]:
+    for own in pools.values():
+        arm = own[0].arm
+        repeats = sum(len(pool) - len(set(pool.tried)) for pool in own)
+        if arm.is_grid and repeats:
+            yield f"{count(repeats, 'trial')} of {title(arm)} repeated a point of it: its curve is not a census."
+        if arm.is_grid and _in_sequence(own, table.study.space):
+            yield f"{capital(title(arm))} was visited in sequence; its curve describes a visit in random order."
+
+
+def _coupling(pools: Pools) -> Iterator[str]:
+    """Pairs of arms that begin with the same random trials, as samplers with one seed often do."""
+    for first, second in itertools.combinations(pools.values(), 2):
+        heads = [{pool.block: tuple(pool.tried[:FIRST]) for pool in own} for own in (first, second)]
+        same = [block for block in heads[0] if heads[0][block] == heads[1].get(block)]
+        if not same:
+            continue
+        length = len(heads[0][same[0]])
+        points = len({point for pool in (*first, *second) for point in pool.tried})
+        if length >= FEWEST and points**length >= CHANCE:
+            yield (
+                f"Coupled seeds: the first {length} configurations of {title(first[0].arm)} and "
+                f"{title(second[0].arm)} are equal in {count(len(same), 'block')}."
+            )
 
 
 def _blas(table: TrialsTable) -> Iterator[str]:
@@ -117,42 +215,3 @@ def _blas(table: TrialsTable) -> Iterator[str]:
             f"The trials were trained on {len(blas)} BLAS set-ups: {'; '.join(blas)}. The last digits of a trial's numbers "
             "depend on which of them trained it."
         )
-
-
-def _missing(table: TrialsTable, pools: list[Pool]) -> Iterator[str]:
-    present = {pool.arm.name for pool in pools}
-    for arm in table.study.arms:
-        if arm.name not in present:
-            yield f"Arm {arm.name!r} was declared but has no trials."
-    sizes = {arm.name: [len(p) for p in pools if p.arm.name == arm.name] for arm in table.study.arms}
-    for arm in table.study.arms[2:]:
-        if sizes[arm.name] and min(sizes[arm.name]) < table.study.trials:
-            yield f"Arm {arm.name!r} has {_range(sizes[arm.name])} of {table.study.trials} declared trials in a block."
-
-
-def _grids(table: TrialsTable, pools: list[Pool]) -> Iterator[str]:
-    for arm, found in _by_arm(pools):
-        if not arm.is_grid:
-            continue
-        repeats = sum(len(pool) - len(set(pool.tried)) for pool in found)
-        if repeats:
-            yield f"{count(repeats, 'trial')} of {title(arm)} repeated a point of it: its curve is not a census."
-        if in_sequence(found, table.study.space):
-            yield f"{capital(title(arm))} was visited in sequence; its curve describes a visit in random order."
-
-
-def _coupling(pools: list[Pool]) -> Iterator[str]:
-    """Samplers that were given one seed often begin with the very same random trials."""
-    for (one, first), (other, second) in itertools.combinations(list(_by_arm(pools)), 2):
-        heads = [{p.block: tuple(p.tried[:FIRST]) for p in found} for found in (first, second)]
-        same = [b for b in heads[0] if heads[0][b] == heads[1].get(b)]
-        kinds = len({point for pool in (*first, *second) for point in pool.tried})
-        if same and len(heads[0][same[0]]) >= FEWEST and kinds ** len(heads[0][same[0]]) >= CHANCE:
-            yield (
-                f"Coupled seeds: the first {min(FIRST, len(heads[0][same[0]]))} configurations of {title(one)} and "
-                f"{title(other)} are equal in {count(len(same), 'block')}."
-            )
-
-
-def _by_arm(pools: list[Pool]) -> list[tuple[Arm, list[Pool]]]:
-    return [(arm, list(group)) for arm, group in itertools.groupby(pools, key=lambda pool: pool.arm)]

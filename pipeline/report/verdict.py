@@ -1,13 +1,14 @@
-"""The verdict: fixed rules, the first that matches, in generated words that nobody edits."""
+"""The verdict: the first of a few fixed rules that matches, and its generated sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.report.comparison import Comparison, Evidence
-from pipeline.report.formatting import capital, count, ends, point, points, title
-from pipeline.report.intervals import MINIMUM_BLOCKS
+from pipeline.report.comparison import Comparison, Difference
+from pipeline.report.curves import Curve
+from pipeline.report.formatting import capital, count, ends, point, points, size_and_ends, title
+from pipeline.report.intervals import MINIMUM_BLOCKS, SHARE, mean_interval
 from pipeline.study.spec import Arm
 
 LABELS = {0: "too few repeats", 1: "withheld", 2: "ahead", 3: "ahead", 4: "equal enough", 5: "not detected"}
@@ -15,7 +16,7 @@ LABELS = {0: "too few repeats", 1: "withheld", 2: "ahead", 3: "ahead", 4: "equal
 
 @dataclass(frozen=True)
 class Verdict:
-    """Which rule matched, its label of at most three words, the arm that leads (or none) and the sentence."""
+    """The rule that matched, its label of at most three words, the leading arm if there is one, and the sentence."""
 
     rule: int
     label: str
@@ -24,45 +25,72 @@ class Verdict:
 
     @property
     def claim(self) -> str | None:
-        """What is claimed of the arms: which leads, that they are equal, or nothing."""
+        """The claim about the arms: the leader's name, ``equal``, or None."""
         return self.leader or ("equal" if self.rule == 4 else None)
 
 
 def decide(comparison: Comparison, delta: float, obstacles: Sequence[str] = ()) -> Verdict:
-    """The verdict on held-out test accuracy at N*, unless validation accuracy claims something that contradicts it."""
-    seen, blocks = comparison.evidence, len(comparison.blocks)
+    """Decide by held-out test accuracy at N*; if validation accuracy contradicts it, no difference is detected.
+
+    Parameters
+    ----------
+    comparison
+        The two arms of the contrast.
+    delta
+        The smallest difference that matters, declared with the study.
+    obstacles
+        The reasons to withhold the verdict.
+    """
+    difference, blocks = comparison.difference, len(comparison.blocks)
     if blocks < MINIMUM_BLOCKS:
-        besides = f" Besides: {'; '.join(obstacles)}." if obstacles else ""
-        return _verdict(0, _too_few(comparison, seen) + besides)
+        reasons = f" Besides: {'; '.join(obstacles)}." if obstacles else ""
+        return _verdict(0, _too_few(comparison, difference) + reasons)
     if obstacles:
-        return _verdict(1, f"Verdict withheld: {'; '.join(obstacles)}.")
-    verdict = judge(comparison, seen, delta)
-    return verdict if validation_verdict(comparison, delta).claim in (None, verdict.claim) else _undetected(seen)
+        return withheld(obstacles)
+    verdict = judge(comparison, difference, delta)
+    agrees = validation_verdict(comparison, delta).claim in (None, verdict.claim)
+    return verdict if agrees else _undetected(difference)
+
+
+def withheld(obstacles: Sequence[str]) -> Verdict:
+    """Return rule 1, the verdict that is withheld for reasons."""
+    return _verdict(1, f"Verdict withheld: {'; '.join(obstacles)}.")
+
+
+def nothing_to_compare(curve: Curve) -> Verdict:
+    """Return the verdict of a study with one arm: what its chosen model scores."""
+    blocks = len(curve.blocks)
+    size, interval = size_and_ends(mean_interval(curve.test[:, -1], within=SHARE), blocks)
+    sentence = (
+        f"One arm, so there is nothing to compare: after {count(int(curve.budgets[-1]), 'trial')} the model that "
+        f"{title(curve.arm)} chose scores {size}%{interval} on held-out test data, over {count(blocks, 'block')}."
+    )
+    return Verdict(1, "nothing to compare", None, sentence)
 
 
 def validation_verdict(comparison: Comparison, delta: float) -> Verdict:
-    """The same rules on validation accuracy, which the choice itself flatters."""
-    return judge(comparison, comparison.validation_evidence, delta, "validation")
+    """Judge by validation accuracy, which is biased upwards because it made the choice."""
+    return judge(comparison, comparison.validation_difference, delta, "validation")
 
 
-def judge(comparison: Comparison, seen: Evidence, delta: float, data: str = "held-out test") -> Verdict:
-    """Rules 2 to 5: ahead, ahead but not usefully, equal enough, not detected."""
-    leader = comparison.first if seen.interval.estimate > 0 else comparison.second
-    if seen.detected and abs(seen.interval.estimate) >= delta:
-        return _verdict(2, _ahead(comparison, seen, leader, data), leader)
-    if seen.detected:
-        return _verdict(3, _barely(seen, leader, delta), leader)
-    if -delta < seen.narrow.low and seen.narrow.high < delta:
+def judge(comparison: Comparison, difference: Difference, delta: float, data: str = "held-out test") -> Verdict:
+    """Apply rules 2 to 5: ahead, ahead but not usefully, equal enough, not detected."""
+    leader = comparison.first if difference.interval.estimate > 0 else comparison.second
+    if difference.detected and abs(difference.interval.estimate) >= delta:
+        return _verdict(2, _ahead(comparison, difference, leader, data), leader)
+    if difference.detected:
+        return _verdict(3, _barely_ahead(difference, leader, delta), leader)
+    if -delta < difference.narrow.low and difference.narrow.high < delta:
         return _verdict(4, f"Equal enough: the difference is within ±{point(delta)} points.")
-    return _undetected(seen)
+    return _undetected(difference)
 
 
 def _verdict(rule: int, sentence: str, leader: Arm | None = None) -> Verdict:
     return Verdict(rule, LABELS[rule], leader.name if leader else None, sentence)
 
 
-def _ahead(comparison: Comparison, seen: Evidence, leader: Arm, data: str) -> str:
-    size, low, high = lead(seen, towards_first=leader is comparison.first)
+def _ahead(comparison: Comparison, difference: Difference, leader: Arm, data: str) -> str:
+    size, low, high = lead(difference, towards_first=leader is comparison.first)
     blocks = len(comparison.blocks)
     among = f"; {blocks} blocks" if low != high else ""
     return (
@@ -71,46 +99,46 @@ def _ahead(comparison: Comparison, seen: Evidence, leader: Arm, data: str) -> st
     )
 
 
-def _barely(seen: Evidence, leader: Arm, delta: float) -> str:
+def _barely_ahead(difference: Difference, leader: Arm, delta: float) -> str:
     return (
-        f"{capital(title(leader))} is measurably but not usefully ahead: {point(abs(seen.interval.estimate))} points, "
-        f"less than the {point(delta)} declared to matter."
+        f"{capital(title(leader))} is measurably but not usefully ahead: {point(abs(difference.interval.estimate))} "
+        f"points, less than the {point(delta)} declared to matter."
     )
 
 
-def _undetected(seen: Evidence) -> Verdict:
-    if not seen.detectable:
-        return _verdict(
-            5, f"No difference detected: what the arms chose scored the same in all {len(seen.differences)} blocks."
-        )
+def _undetected(difference: Difference) -> Verdict:
+    if not difference.detectable:
+        same = f"No difference detected: what the arms chose scored the same in all {len(difference.by_block)} blocks."
+        return _verdict(5, same)
     return _verdict(
         5,
-        f"No difference detected. This experiment would have found a difference of {point(seen.detectable)} points "
-        "four times out of five; smaller ones it could miss.",
+        f"No difference detected. This experiment would have found a difference of {point(difference.detectable)} "
+        "points four times out of five; smaller ones it could miss.",
     )
 
 
-def _too_few(comparison: Comparison, seen: Evidence) -> str:
-    leader = comparison.first if seen.interval.estimate >= 0 else comparison.second
+def _too_few(comparison: Comparison, difference: Difference) -> str:
+    estimate = difference.interval.estimate
+    leader = comparison.first if estimate >= 0 else comparison.second
     after, over = count(comparison.trials, "trial"), count(len(comparison.blocks), "block")
-    what = (
-        f"the model that {title(leader)} chose after {after} scored {point(abs(seen.interval.estimate))} points higher"
-        if seen.interval.estimate
+    result = (
+        f"the model that {title(leader)} chose after {after} scored {point(abs(estimate))} points higher"
+        if estimate
         else f"no difference after {after}"
     )
     return (
         f"Too few repeats for a verdict (K of at least {MINIMUM_BLOCKS} needed: with 5 the smallest possible p is "
-        f"0.06). What was seen: {what}, over {over}."
+        f"0.06). What was seen: {result}, over {over}."
     )
 
 
-def lead(seen: Evidence, *, towards_first: bool) -> tuple[str, str, str]:
-    """The difference and its interval in points, as the lead of the first arm or of the second."""
-    estimate, low, high = points(seen.interval)
+def lead(difference: Difference, *, towards_first: bool) -> tuple[str, str, str]:
+    """Return the difference and its interval in points, as the lead of the first arm or of the second."""
+    estimate, low, high = points(difference.interval)
     return (estimate, low, high) if towards_first else (_minus(estimate), _minus(high), _minus(low))
 
 
 def _minus(text: str) -> str:
-    """The written number with its sign changed, so that both directions show the same digits."""
+    """Change the sign of a written number, so that both directions show the same digits."""
     zero = not text.strip("\u22120.")
     return text.removeprefix("\u2212") if text.startswith("\u2212") or zero else f"\u2212{text}"

@@ -1,87 +1,82 @@
-"""The report's main numbers as plain values: metrics and tags for a study's run, and the whole of ``verdict.json``."""
+"""The content of ``verdict.json``, and the metrics and tags of a study's run."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
-from pipeline.report.analysis import Findings
-from pipeline.report.confirmation import Confirmation
-from pipeline.report.intervals import SHARE, Array, Interval, mean_interval
+from pipeline.report.analysis import Analysis
+from pipeline.report.confirmation import confirmation_table
+from pipeline.report.intervals import SHARE, Array, mean_interval
 from pipeline.report.sentences import sentences
 
 
-def metrics(findings: Findings) -> dict[str, float]:
-    """The numbers that compare one study with another, under ``report/``; those that do not exist are left out."""
-    values = {**_comparison(findings), **_improvement(findings), **_arms(findings), **_effective(findings)}
-    values |= _confirmed(findings)
+def metrics(analysis: Analysis) -> dict[str, float]:
+    """Return the numbers that compare one study with another, under ``report/``; numbers that do not exist are left out."""
+    parts = (_comparison, _arms, _importance, _confirmed)
+    values = {key: value for part in parts for key, value in part(analysis).items()}
     return {f"report/{key}": float(value) for key, value in values.items() if math.isfinite(value)}
 
 
-def _comparison(findings: Findings) -> dict[str, float]:
-    if not findings.comparison:
-        return {}
-    seen = findings.comparison.evidence
-    interval = {f"difference{end}": value for end, value in _ends(seen.interval).items()}
-    tested = {"p_value": seen.p, "detectable_difference": seen.detectable}
-    return {**interval, **tested, "blocks": len(findings.comparison.blocks), "trials": findings.comparison.trials}
-
-
-def _improvement(findings: Findings) -> dict[str, float]:
-    if not findings.improvement:
-        return {}
-    return {f"win_probability{end}": value for end, value in _ends(findings.improvement.interval).items()}
-
-
-def _arms(findings: Findings) -> dict[str, float]:
+def _comparison(analysis: Analysis) -> dict[str, float]:
     values: dict[str, float] = {}
-    for name, curve in findings.curves.items():
-        values[f"{name}/test_accuracy"] = curve.test[:, -1].mean()
-        values[f"{name}/val_accuracy"] = curve.validation[:, -1].mean()
-        values[f"{name}/optimism"] = (curve.validation - curve.test)[:, -1].mean()
-        values[f"{name}/diverged"] = findings.table.frame.query("arm == @name")["diverged"].mean()
-    for needed in findings.needed[findings.headline.name]:
-        values |= {f"{needed.arm.name}/trials_needed": needed.median}
-    return values | {"target": findings.headline.value}
-
-
-def _effective(findings: Findings) -> dict[str, float]:
-    found = findings.importance
-    if not found:
-        return {}
-    bars = {f"importance/{name}": share for name, share in zip(found.names, found.variance.mean(axis=0), strict=True)}
-    return bars | ({"effective_hyperparameters": found.effective.estimate} if found.effective else {})
-
-
-def _confirmed(findings: Findings) -> dict[str, float]:
-    """Of the choices that were trained again: their test accuracy, the luck of the first weights, and the comparison."""
-    values: dict[str, float] = {}
-    for name, one in findings.confirmations.items():
-        values |= {f"{name}/confirmed_test_accuracy{end}": x for end, x in _ends(one.confirmed).items()}
-        values |= {f"{name}/luck_of_weights{end}": x for end, x in _ends(one.luck).items()}
-    if seen := findings.confirmed_difference:
-        values |= {f"confirmed_difference{end}": x for end, x in _ends(seen.interval).items()}
+    if comparison := analysis.comparison:
+        difference = comparison.difference
+        values |= difference.interval.named("difference")
+        values |= {"p_value": difference.p, "detectable_difference": difference.detectable}
+        values |= {"blocks": len(comparison.blocks), "trials": comparison.trials}
+    if analysis.improvement:
+        values |= analysis.improvement.interval.named("win_probability")
     return values
 
 
-def _ends(interval: Interval) -> dict[str, float]:
-    return {"": interval.estimate, "_low": interval.low, "_high": interval.high}
+def _arms(analysis: Analysis) -> dict[str, float]:
+    values: dict[str, float] = {}
+    for name, curve in analysis.curves.items():
+        values[f"{name}/test_accuracy"] = curve.test[:, -1].mean()
+        values[f"{name}/val_accuracy"] = curve.validation[:, -1].mean()
+        values[f"{name}/optimism"] = (curve.validation - curve.test)[:, -1].mean()
+        values[f"{name}/diverged"] = analysis.table.frame.query("arm == @name")["diverged"].mean()
+    for needed in analysis.needed[analysis.headline.name]:
+        values[f"{needed.arm.name}/trials_needed"] = needed.median
+    return values | {"target": analysis.headline.value}
 
 
-def tags(findings: Findings) -> dict[str, str]:
-    """The verdict in words, for a study's run."""
+def _importance(analysis: Analysis) -> dict[str, float]:
+    importance = analysis.importance
+    if not importance:
+        return {}
+    shares = zip(importance.names, importance.variance.mean(axis=0), strict=True)
+    values = {f"importance/{name}": share for name, share in shares}
+    return values | ({"effective_hyperparameters": importance.effective.estimate} if importance.effective else {})
+
+
+def _confirmed(analysis: Analysis) -> dict[str, float]:
+    """Return the numbers of the choices that were trained again: accuracy, luck of the weights, the comparison."""
+    values: dict[str, float] = {}
+    for name, confirmation in analysis.confirmations.items():
+        values |= confirmation.confirmed.named(f"{name}/confirmed_test_accuracy")
+        values |= confirmation.luck.named(f"{name}/luck_of_weights")
+    if difference := analysis.confirmed_difference:
+        values |= difference.interval.named("confirmed_difference")
+    return values
+
+
+def tags(analysis: Analysis) -> dict[str, str]:
+    """Return the verdict in words, as tags of a study's run."""
     return {
-        "report/verdict": findings.verdict.sentence,
-        "report/label": findings.verdict.label,
-        "report/leader": findings.verdict.leader or "none",
-        "report/contrast": " - ".join(arm.name for arm in findings.study.contrast),
-        "report/study_hash": findings.study.hash,
+        "report/verdict": analysis.verdict.sentence,
+        "report/label": analysis.verdict.label,
+        "report/leader": analysis.verdict.leader or "none",
+        "report/contrast": " - ".join(arm.name for arm in analysis.study.contrast),
+        "report/study_hash": analysis.study.hash,
     }
 
 
-def summary(findings: Findings) -> dict[str, Any]:
-    """The content of ``verdict.json``."""
-    study, verdict = findings.study, findings.verdict
+def summary(analysis: Analysis) -> dict[str, Any]:
+    """Return the content of ``verdict.json``."""
+    study, verdict = analysis.study, analysis.verdict
     return {
         "study": study.name,
         "question": study.question,
@@ -91,27 +86,29 @@ def summary(findings: Findings) -> dict[str, Any]:
         "rule": verdict.rule,
         "label": verdict.label,
         "leader": verdict.leader,
-        "sentences": list(sentences(findings)),
-        "notes": findings.notes,
+        "sentences": list(sentences(analysis)),
+        "notes": analysis.notes,
         "delta": study.delta,
-        "metrics": metrics(findings),
-        "ends": {name: _end(curve.test[:, -1]) for name, curve in findings.curves.items()},
-        "confirmation": {name: _again(one) for name, one in findings.confirmations.items()},
+        "metrics": metrics(analysis),
+        "ends": {name: _last(curve.test[:, -1]) for name, curve in analysis.curves.items()},
+        "confirmation": _confirmations(analysis),
     }
 
 
-def _again(one: Confirmation) -> dict[str, float | None]:
-    """One arm's choices: what validation promised, what they scored on test data, and what the same trained again does."""
-    own = {"val_accuracy": float(one.validation.mean()), "test_accuracy": float(one.test.mean())}
-    size = {"blocks": len(one.blocks), "seeds": one.seeds, "sd_of_seeds": one.sd}
-    again = {"val_again": float(one.validation_again.mean())}
-    for name, interval in (("test_again", one.confirmed), ("val_luck", one.luck), ("test_luck", one.test_luck)):
-        again |= {name + end: value for end, value in _ends(interval).items()}
-    return {key: value if math.isfinite(value) else None for key, value in {**size, **own, **again}.items()}
+def _confirmations(analysis: Analysis) -> dict[str, dict[str, float | None]]:
+    """Return the accuracies of each arm's choices, as they were chosen and trained again; empty without confirmation."""
+    if not analysis.confirmations:
+        return {}
+    frame = confirmation_table(analysis.confirmations).drop(columns="promise").set_index("arm")
+    return {str(name): _null_if_unknown(row) for name, row in frame.to_dict("index").items()}
 
 
-def _end(accuracies: Array) -> dict[str, float | None]:
-    """Mean test accuracy at the last trial and its interval; null where a single block gives none."""
+def _last(accuracies: Array) -> dict[str, float | None]:
+    """Return the mean test accuracy at the last trial and its interval, which a single block does not have."""
     interval = mean_interval(accuracies, within=SHARE)
-    values = {"test_accuracy": interval.estimate, "low": interval.low, "high": interval.high}
+    return _null_if_unknown({"test_accuracy": interval.estimate, "low": interval.low, "high": interval.high})
+
+
+def _null_if_unknown(values: Mapping[Any, float]) -> dict[str, float | None]:
+    """Replace numbers that are not finite, which JSON does not have."""
     return {key: value if math.isfinite(value) else None for key, value in values.items()}

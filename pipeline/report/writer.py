@@ -1,4 +1,4 @@
-"""Writes a report's files: the table first, then, from what was written, the page, figures, tables and numbers."""
+"""Writes a report's files: the table of trials, the pages, figures, tables and numbers."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from typing import Any
 import pandas as pd
 
 from pipeline.errors import UserError
-from pipeline.report.analysis import Findings
-from pipeline.report.overview import Overview, overview
+from pipeline.report.analysis import Analysis
+from pipeline.report.overview import overview
 from pipeline.report.page import explore_page, html_page, markdown_overview, markdown_page
 from pipeline.report.plotly_figures import figures
 from pipeline.report.sections import Section, sections
 from pipeline.report.sentences import sentences
 from pipeline.report.style import Plot
-from pipeline.report.table import TrialsTable, read_table, write_csv, write_table
+from pipeline.report.table import TrialsTable, write_csv, write_table
 from pipeline.report.verdict_file import metrics, summary, tags
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a report found and where it lies.
+    """The results of a report and its files.
 
-    ``sentence`` is the verdict in one plain sentence, ``verdict`` that sentence and those that follow it. ``metrics``
-    and ``tags`` are for the study's run, so that studies can be compared; ``paths`` are all files, ``page`` the first.
-    ``figures`` are those that another interface can show, as Plotly's JSON, by their names; several studies have none.
+    ``sentence`` is the verdict, ``verdict`` that sentence and those that follow it. ``metrics`` and ``tags`` are for the
+    study's run, so that studies can be compared. ``paths`` are all files, ``page`` is the one to open first. ``figures``
+    are Plotly's JSON of those that other interfaces show, by name; empty for several studies.
     """
 
     sentence: str
@@ -43,15 +43,15 @@ class Report:
 
 @dataclass(frozen=True)
 class Written:
-    """One study's findings, its chapters and the report that was made of them."""
+    """One study's analysis, the chapters of its page, and its report."""
 
-    findings: Findings
+    analysis: Analysis
     chapters: list[Section]
     report: Report
 
 
 def write_report(tables: TrialsTable | Sequence[TrialsTable], folder: Path | str) -> Report:
-    """Write the report of one table into a folder, or of several: one in a folder for each, and all on one page."""
+    """Write the report of one table into a folder; of several, each into its own folder, and all on one page."""
     tables, folder = [tables] if isinstance(tables, TrialsTable) else tables, Path(folder)
     if not tables:
         raise UserError("report: got no table of trials; expected at least one")
@@ -62,7 +62,7 @@ def write_report(tables: TrialsTable | Sequence[TrialsTable], folder: Path | str
 
 
 def _named(tables: Sequence[TrialsTable]) -> dict[str, TrialsTable]:
-    """Each table by its study's name, with its data set's where studies share a name."""
+    """Each table by its study's name, followed by the name of its dataset if studies share a name."""
     repeated = {name for name, n in Counter(table.study.name for table in tables).items() if n > 1}
     names = [t.study.name + (f"-{t.study.dataset}" if t.study.name in repeated else "") for t in tables]
     for name, n in Counter(names).items():
@@ -73,52 +73,65 @@ def _named(tables: Sequence[TrialsTable]) -> dict[str, TrialsTable]:
 
 def _write_one(table: TrialsTable, folder: Path) -> Written:
     paths = [*write_table(table, folder)]
-    findings = Findings(read_table(folder))
-    chapters = sections(findings)
+    analysis = Analysis(table)
+    chapters = sections(analysis)
     plots = [plot for section in chapters for plot in section.plots]
     named = {table.name: table.frame for section in chapters for table in section.tables}
     paths += [*_write_plots(plots, folder), *_write_tables(named, folder)]
     paths += _write_texts(
         {
-            "report.html": html_page({findings.study.name: (findings, chapters)}),
-            "explore.html": explore_page(findings),
-            "report.md": markdown_page(findings, chapters),
-            "verdict.json": _json(summary(findings)),
+            "report.html": html_page({analysis.study.name: (analysis, chapters)}),
+            "explore.html": explore_page(analysis),
+            "report.md": markdown_page(analysis, chapters),
+            "verdict.json": _json(summary(analysis)),
         },
         folder,
     )
-    said = sentences(findings)
+    verdict = sentences(analysis)
     report = Report(
-        said[0], said, metrics(findings), tags(findings), folder / "report.html", tuple(paths), figures(findings)
+        sentence=verdict[0],
+        verdict=verdict,
+        metrics=metrics(analysis),
+        tags=tags(analysis),
+        page=folder / "report.html",
+        paths=tuple(paths),
+        figures=figures(analysis),
     )
-    return Written(findings, chapters, report)
+    return Written(analysis, chapters, report)
 
 
 def _write_several(parts: dict[str, Written], folder: Path) -> Report:
-    found = overview({name: part.findings for name, part in parts.items()})
+    together = overview({name: part.analysis for name, part in parts.items()})
     paths = [path for part in parts.values() for path in part.report.paths]
-    paths += [*_write_plots(found.plots, folder), *_write_tables({"overview": found.table}, folder)]
-    verdicts = {name: summary(part.findings) for name, part in parts.items()}
+    paths += [*_write_plots(together.plots, folder), *_write_tables({"overview": together.table}, folder)]
+    verdicts = {name: summary(part.analysis) for name, part in parts.items()}
     paths += _write_texts(
         {
-            "report.html": html_page({name: (p.findings, p.chapters) for name, p in parts.items()}, found),
-            "report.md": markdown_overview(found, list(parts)),
-            "verdict.json": _json({"sentences": list(found.sentences), "studies": verdicts}),
+            "report.html": html_page({name: (p.analysis, p.chapters) for name, p in parts.items()}, together),
+            "report.md": markdown_overview(together, list(parts)),
+            "verdict.json": _json({"sentences": list(together.sentences), "studies": verdicts}),
         },
         folder,
     )
-    said = (*found.sentences, *(part.report.sentence for part in parts.values()))
-    return Report(said[0], said, *_merged(parts, found), folder / "report.html", tuple(paths))
+    sentence = together.sentences[0]
+    reports = {name: part.report for name, part in parts.items()}
+    return Report(
+        sentence=sentence,
+        verdict=(*together.sentences, *(report.sentence for report in reports.values())),
+        metrics=_merged({name: report.metrics for name, report in reports.items()}),
+        tags={"report/verdict": sentence, **_merged({name: report.tags for name, report in reports.items()})},
+        page=folder / "report.html",
+        paths=tuple(paths),
+    )
 
 
-def _merged(parts: dict[str, Written], found: Overview) -> tuple[dict[str, float], dict[str, str]]:
-    """All studies' metrics and tags, with the study's name in their keys."""
-    numbers: dict[str, float] = {}
-    words = {"report/verdict": found.sentences[0]}
-    for name, part in parts.items():
-        numbers |= {key.replace("report/", f"report/{name}/", 1): x for key, x in part.report.metrics.items()}
-        words |= {key.replace("report/", f"report/{name}/", 1): x for key, x in part.report.tags.items()}
-    return numbers, words
+def _merged(values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """All studies' values, with the study's name in their keys."""
+    return {
+        key.replace("report/", f"report/{name}/", 1): value
+        for name, own in values.items()
+        for key, value in own.items()
+    }
 
 
 def _write_plots(plots: Sequence[Plot], folder: Path) -> Iterator[Path]:

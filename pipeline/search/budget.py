@@ -1,36 +1,64 @@
-"""The memory that a group of trials may take, so that no number of workers and no size of network makes a machine swap."""
+"""What a machine can train: the memory for a group of trials, and the refusal of a study that does not fit."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
+from pipeline.data.dataset import load_rows, places
+from pipeline.errors import UserError
+from pipeline.study.spec import Study
+from pipeline.training.memory import bytes_per_trial
+from pipeline.trials.trial import PlannedTrial
+
 FOR_TRIALS = 1 / 2
-"""The share of the memory that the workers' trials may take; the rest is for their data, and for everybody else."""
+"""The share of the memory that the trials of all workers may take; the rest is for data and other programs."""
 UNKNOWN_BYTES = 4 * 2**30
+"""The memory that is assumed where the system does not report it."""
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-"""Where a container says how much it may have."""
+"""Files that hold a container's limit of memory."""
+GIB = 2**30
+
+
+def check_affordable(study: Study, planned: Collection[PlannedTrial]) -> None:
+    """Check that the data fill a batch and that the memory holds every network, before anything is written.
+
+    Raises :class:`UserError` that names the value.
+    """
+    rows, config = load_rows(study.dataset), study.config
+    train, *_ = places(rows, config, 0)
+    if config.batch_size > len(train):
+        raise UserError(f"batch_size: got {config.batch_size}; the training split has {len(train):,} rows. Give fewer")
+    features, memory = rows.inputs.shape[1], memory_bytes()
+    for trial in {trial.hparams.structure: trial.hparams for trial in planned}.values():
+        needed = bytes_per_trial(trial, features, rows.classes, config, rows.shape)
+        if needed > memory:
+            raise UserError(
+                f"hidden: a network of {len(trial.hidden)} hidden layers of up to {max(trial.hidden, default=0):,} units takes "
+                f"{needed / GIB:,.0f} GiB to train; there are {memory / GIB:,.0f} GiB. Give fewer units"
+            )
 
 
 def bytes_per_worker(workers: int) -> int:
-    """What the trials of one of so many workers on this machine may take."""
+    """Return the bytes that one task may take when this machine has that number of workers."""
     return max(1, int(memory_bytes() * FOR_TRIALS) // workers)
 
 
 def memory_bytes() -> int:
-    """The memory of this machine or, if less, of its container."""
-    return min([_machine(), *(limit for path in LIMITS if (limit := _limit(Path(path))))])
+    """Return the memory of this machine or, if less, the limit of its container."""
+    return min([_machine_bytes(), *(limit for path in LIMITS if (limit := _container_bytes(Path(path))))])
 
 
-def _machine() -> int:
+def _machine_bytes() -> int:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not said on every system
+    except (AttributeError, ValueError, OSError):  # not every system reports them
         return UNKNOWN_BYTES
 
 
-def _limit(path: Path) -> int:
-    """The limit that a file states, or 0."""
+def _container_bytes(path: Path) -> int:
+    """Return the limit that a file states, or 0 if it states none."""
     try:
         text = path.read_text().strip()
     except OSError:

@@ -19,7 +19,7 @@ import joblib
 
 from pipeline.errors import Failed, UserError
 from pipeline.search.budget import FOR_TRIALS, bytes_per_worker
-from pipeline.search.engine import GO_ON, Engine, persistently
+from pipeline.search.engine import GO_ON, Engine, run_with_retries
 from pipeline.trials.task import NETWORK_VERSION, Task, run_task
 from pipeline.trials.trial import FinishedTrial
 
@@ -47,7 +47,7 @@ def cluster(scheduler: str) -> Iterator[Engine]:
         count = len(client.ncores())
         words = f"{count} worker{'s' if count > 1 else ''} of {scheduler}"
         yield Engine(
-            words, lambda tasks: persistently(lambda left: _stream(left, client), tasks, Lost), _budget(client)
+            words, lambda tasks: run_with_retries(lambda left: _stream(left, client), tasks, Lost), _budget(client)
         )
     finally:
         client.close()

@@ -18,9 +18,10 @@ from pipeline.search.interrupts import Interrupts
 from pipeline.search.plan import tasks
 from pipeline.search.pruning_history import PruningHistory
 from pipeline.seeds import derive_seed
-from pipeline.storage.optuna_store import SCORE, Key, OptunaStore
+from pipeline.storage.optuna_store import Key, OptunaStore
 from pipeline.study.spec import Study
 from pipeline.tracking import Tracker
+from pipeline.training.metrics import BEST_VAL_ACCURACY
 from pipeline.trials.task import Task
 from pipeline.trials.trial import FinishedTrial, PlannedTrial
 
@@ -43,7 +44,7 @@ def choices(study: Study, recorded: Mapping[Key, FrozenTrial]) -> dict[Key, Froz
 
 
 def _merit(trial: FrozenTrial) -> tuple[bool, float]:
-    return trial.state != TrialState.PRUNED, trial.user_attrs[SCORE]
+    return trial.state != TrialState.PRUNED, trial.user_attrs[BEST_VAL_ACCURACY]
 
 
 def repetitions(study: Study, key: Key, trial: FrozenTrial) -> Iterator[PlannedTrial]:
@@ -80,7 +81,7 @@ def trained(
 ) -> Generator[tuple[Key, list[FinishedTrial]]]:
     """Train what is pending; each choice with its repetitions, once all of them are done."""
     finished = Finished(pending)
-    for batch in engine.execute(tasks_of(study, pending, engine.budget_bytes)):
+    for batch in engine.run(tasks_of(study, pending, engine.budget_bytes)):
         yield from finished.add(batch)
 
 

@@ -1,4 +1,4 @@
-"""An engine trains tasks: here it is said what one is, and what happens when its workers die."""
+"""An engine trains tasks on workers, and tries again when workers die."""
 
 from __future__ import annotations
 
@@ -9,34 +9,47 @@ from pipeline.errors import Failed
 from pipeline.trials.task import Task
 from pipeline.trials.trial import FinishedTrial
 
-DEATHS = 3
-"""So many times a search goes on when a worker dies; then what kills them is taken for the tasks' own doing."""
+ATTEMPTS = 3
+"""How often tasks are given to new workers; after that the tasks themselves are taken to kill the workers."""
 GO_ON = "What is recorded stays, and the same command goes on from there"
 
-Execute = Callable[[Sequence[Task]], Iterator[list[FinishedTrial]]]
+RunTasks = Callable[[Sequence[Task]], Iterator[list[FinishedTrial]]]
+"""Trains tasks, and yields the finished trials of each task, in any order of the tasks."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """Who trains, in words, how tasks get there, and what a task may take of a worker's memory.
+    """Workers: their number and place as text, how they run tasks, and the memory in bytes that one task may take."""
 
-    The finished trials of each task come back in any order.
-    """
-
-    words: str
-    execute: Execute
+    description: str
+    run: RunTasks
     budget_bytes: int
 
 
-def persistently(stream: Execute, tasks: Sequence[Task], loss: type[Exception]) -> Iterator[list[FinishedTrial]]:
-    """Stream the tasks' trials; what is left when workers are lost is streamed anew, a few times. Then raises ``Failed``."""
-    left = {task.trials[0].name: task for task in tasks}
-    for _ in range(DEATHS):
+def run_with_retries(run: RunTasks, tasks: Sequence[Task], lost: type[Exception]) -> Iterator[list[FinishedTrial]]:
+    """Yield the finished trials of each task; run the unfinished tasks again when workers are lost.
+
+    Parameters
+    ----------
+    run
+        Trains tasks on workers.
+    tasks
+        The tasks to train.
+    lost
+        The exception that ``run`` raises when workers are lost.
+
+    Raises
+    ------
+    Failed
+        When workers are lost :data:`ATTEMPTS` times.
+    """
+    unfinished = {task.trials[0].name: task for task in tasks}
+    for _ in range(ATTEMPTS):
         try:
-            for finished in stream(list(left.values())):
-                del left[finished[0].plan.name]
+            for finished in run(list(unfinished.values())):
+                del unfinished[finished[0].plan.name]
                 yield finished
-        except loss:
+        except lost:
             continue
         return
-    raise Failed(f"workers died {DEATHS} times, killed or out of memory. {GO_ON}; try it with fewer --workers")
+    raise Failed(f"workers died {ATTEMPTS} times, killed or out of memory. {GO_ON}; try it with fewer --workers")

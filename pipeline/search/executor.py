@@ -14,7 +14,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from pipeline.data import Dataset, small_block
 from pipeline.search.budget import bytes_per_worker
-from pipeline.search.engine import Engine, persistently
+from pipeline.search.engine import Engine, run_with_retries
 from pipeline.search.processes import become_worker, remove_leftovers, signals_held
 from pipeline.trials.task import Task, get_ready, run_task
 from pipeline.trials.trial import FinishedTrial
@@ -84,7 +84,7 @@ def execute(tasks: Sequence[Task], workers: int, wait: Callable[[], None] = no_w
     Raises ``Failed`` if they die again and again.
     """
     wait()
-    return persistently(lambda left: _stream(left, workers), tasks, TerminatedWorkerError)
+    return run_with_retries(lambda left: _stream(left, workers), tasks, TerminatedWorkerError)
 
 
 def _data(task: Task) -> Dataset | None:

@@ -35,6 +35,11 @@ class PendingTrials:
         return len(self.planned) + sum(self.study.trials - trajectory.told for trajectory in self.trajectories)
 
     @property
+    def run_ids(self) -> set[str]:
+        """The MLflow runs of the recorded trials."""
+        return {trial.user_attrs["run_id"] for trial in self.recorded.values()}
+
+    @property
     def done(self) -> dict[Key, FrozenTrial]:
         """What is recorded of the declared budget; more may be, from a larger one."""
         return {key: trial for key, trial in self.recorded.items() if self.study.budgets(*key)}

@@ -8,8 +8,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.search.pruners import PastTrial, Pruning
 from pipeline.search.samplers import is_planned
-from pipeline.storage.optuna_store import CURVE, Key
+from pipeline.storage.optuna_store import Key
 from pipeline.study.spec import Study
+from pipeline.training.metrics import VAL_ACCURACY
 from pipeline.trials.trial import FinishedTrial, PlannedTrial
 
 
@@ -46,4 +47,4 @@ def _recorded(key: Key, trial: FrozenTrial) -> PastTrial:
 
 def _finished(trial: FinishedTrial) -> PastTrial:
     result = trial.result
-    return PastTrial(trial.plan.number, tuple(result.curves[CURVE]), result.pruned, result.rungs)
+    return PastTrial(trial.plan.number, tuple(result.curves[VAL_ACCURACY]), result.pruned, result.rungs)

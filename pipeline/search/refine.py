@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.errors import UserError
-from pipeline.search.borders import TOP, Side, border_check
 from pipeline.study.spec import Categorical, Dimension, Float, SearchSpace, Study
+from pipeline.training.metrics import BEST_VAL_ACCURACY
 
-SCORE = "best/val_accuracy"
+Side = Literal["low", "high"]
+BORDER, OUTER, TOP = 0.1, 0.25, 5
 MARGIN, NARROWEST, WIDEST = 0.05, 0.25, 0.9
 """In parts of the range: what is left around the best trials, and the widths between which it is worth narrowing."""
 Trial = Mapping[str, Any]
@@ -35,7 +36,7 @@ def propose(study: Study, trials: Sequence[Trial]) -> Proposal:
         raise UserError(
             f"trials: got {len(trials)}; expected {TOP} or more, to tell the good ones by. Search with more --trials"
         )
-    ranked = sorted(trials, key=lambda trial: -trial[SCORE])
+    ranked = sorted(trials, key=lambda trial: -trial[BEST_VAL_ACCURACY])
     best = ranked[: max(TOP, len(ranked) // 10)]
     found = {name: _next(study, name, [trial[name] for trial in ranked], len(best)) for name in study.space}
     space = SearchSpace(**{name: dimension for name, (dimension, _) in found.items()})
@@ -58,6 +59,20 @@ def _next(study: Study, name: str, ranked: Sequence[Any], best: int) -> tuple[Di
     if moved == dimension:
         return dimension, f"{seen}; it cannot go further"
     return moved, f"{seen}, so on to {_range(moved)}"
+
+
+def border_check(best: float, top: Sequence[float]) -> Side | None:
+    """P23: the side on which a range should be extended, or None.
+
+    ``best`` is the position of the best trial in the range, 0 to 1 on its scale, and ``top`` those of the best five.
+    A border is too near if the best lies in the outer tenth, or three of the five in the outer quarter.
+    """
+    crowd = {"low": sum(p < OUTER for p in top[:TOP]), "high": sum(p > 1 - OUTER for p in top[:TOP])}
+    if best < BORDER or crowd["low"] >= 3:
+        return "low"
+    if best > 1 - BORDER or crowd["high"] >= 3:
+        return "high"
+    return None
 
 
 def _looked_beyond(positions: Sequence[float], side: Side) -> bool:

@@ -27,7 +27,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from pipeline.console.console import quiet_loggers
+from pipeline.console.log_records import quiet_loggers
 from pipeline.errors import Failed, UserError
 from pipeline.seeds import derive_seed
 from pipeline.study.spec import GRIDS, Arm, Float, Point, Study

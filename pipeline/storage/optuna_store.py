@@ -22,7 +22,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.study import StudyDirection, StudySummary
 from optuna.trial import FrozenTrial, TrialState
 
-from pipeline.console.console import quiet_loggers
+from pipeline.console.log_records import quiet_loggers
 from pipeline.errors import Failed, UserError
 from pipeline.storage.addresses import redact, storage_file
 from pipeline.storage.backends import at_once, open_storage
@@ -30,9 +30,9 @@ from pipeline.storage.dashboard import leave_figure, leave_note, note_of
 from pipeline.storage.declarations import DECLARATIONS, declared_anew, difference, latest
 from pipeline.storage.opening import opening
 from pipeline.study.spec import Arm, Study
+from pipeline.training.metrics import BEST_EPOCH, BEST_VAL_ACCURACY, GAP, TEST_ACCURACY, TRAIN_ACCURACY, VAL_ACCURACY
 from pipeline.trials.trial import FinishedTrial
 
-SCORE, CURVE = "best/val_accuracy", "val/accuracy"
 OPENING = "opening"
 """What holds the word of :meth:`OptunaStore.announce`."""
 PLACE = {"study": str, "arm": str, "block": int, "declaration": str, "mlflow_run": str}
@@ -40,7 +40,7 @@ PLACE = {"study": str, "arm": str, "block": int, "declaration": str, "mlflow_run
 RECORDED = {
     **dict.fromkeys(("run_id", "val_correct", "test_correct"), (str,)),
     **dict.fromkeys(("trial", "seed", "epochs", "n_val", "n_test"), (int,)),
-    **dict.fromkeys((SCORE, "best/epoch", "gap", "train/accuracy", "test/accuracy", "seconds"), (float, int)),
+    **dict.fromkeys((BEST_VAL_ACCURACY, BEST_EPOCH, GAP, TRAIN_ACCURACY, TEST_ACCURACY, "seconds"), (float, int)),
     "diverged": (bool,),
 }
 """The attributes, with their types, of every trial that this program records."""
@@ -123,7 +123,7 @@ class OptunaStore:
                 made.set_user_attr(key, value)
         if "study" not in known:
             with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
-                made.set_metric_names([SCORE])
+                made.set_metric_names([BEST_VAL_ACCURACY])
             leave_note(made, note_of(self.study, attributes))
         self._studies[arm.name, block] = made
 
@@ -226,7 +226,7 @@ class OptunaStore:
             params=trial.plan.point,
             distributions=self.study.space.distributions,
             value=value_of(trial),
-            intermediate_values=dict(enumerate(trial.result.curves[CURVE], start=1)),
+            intermediate_values=dict(enumerate(trial.result.curves[VAL_ACCURACY], start=1)),
             user_attrs={"study": self.study.name, **trial.attributes, "run_id": run_id},
             system_attrs=dict(trial.result.rungs),
         )
@@ -298,9 +298,9 @@ class OptunaStore:
         return pd.DataFrame([self._row(kept[key]) for key in ordered])
 
     def _row(self, trial: FrozenTrial) -> dict[str, Any]:
-        about = {key: value for key, value in trial.user_attrs.items() if key != SCORE}
+        about = {key: value for key, value in trial.user_attrs.items() if key != BEST_VAL_ACCURACY}
         pruned = {"pruned": trial.state == TrialState.PRUNED} if self.study.pruner else {}
-        return {**about, **trial.params, SCORE: trial.user_attrs[SCORE], **pruned}
+        return {**about, **trial.params, BEST_VAL_ACCURACY: trial.user_attrs[BEST_VAL_ACCURACY], **pruned}
 
     def optuna_name(self, arm: str, block: int) -> str:
         """A name that sorts."""
@@ -340,7 +340,7 @@ def _is_confirmation(name: str, records: Any) -> bool:
 
 def value_of(trial: FinishedTrial) -> float:
     """A trial's value in Optuna: its score or, if it was pruned, the last value it had, as Optuna would have it."""
-    return trial.result.curves[CURVE][-1] if trial.result.pruned else trial.result.scores[SCORE]
+    return trial.result.curves[VAL_ACCURACY][-1] if trial.result.pruned else trial.result.scores[BEST_VAL_ACCURACY]
 
 
 def recorded_study(study: Study, storage: str) -> Study:

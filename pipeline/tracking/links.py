@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 from pipeline.storage.addresses import redact
 from pipeline.tracking import views
+from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 LOCAL_UI = "http://127.0.0.1:5000"
 
@@ -42,7 +43,7 @@ class Links:
         """The trials' curves: flat, best first, as charts; a bare experiment's page shows none of it."""
         query = {
             "searchFilter": f"tags.kind = 'trial' and tags.`mlflow.parentRunId` = '{self.run_id}'",
-            "orderByKey": "metrics.`best/val_accuracy`",
+            "orderByKey": f"metrics.`{BEST_VAL_ACCURACY}`",
             "orderByAsc": "false",
             "compareRunsMode": "CHART",
         }

@@ -111,14 +111,14 @@ def _metric(run_id: str, point: Point) -> Row:
 
 
 EXPERIMENT = select(SqlExperiment.__table__).where(SqlExperiment.experiment_id == bindparam("id"))
-ROWS: dict[Any, Callable[[Any, str, RunRecord], Iterator[Row]]] = {
+ROW_MAKERS: dict[Any, Callable[[Any, str, RunRecord], Iterator[Row]]] = {
     SqlRun: _run,
     SqlTag: _tags,
     SqlParam: _params,
     SqlMetric: _metrics,
     SqlLatestMetric: _latest,
 }
-TABLES = [(model.__table__, rows_of) for model, rows_of in ROWS.items()]
+TABLES = [(model.__table__, rows_of) for model, rows_of in ROW_MAKERS.items()]
 """The tables that a run is in, in the order their foreign keys ask for, and the rows it has there."""
 
 

@@ -13,10 +13,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.study.spec import Categorical, Study
+from pipeline.training.metrics import (
+    BEST_EPOCH,
+    BEST_VAL_ACCURACY,
+    GAP,
+    TEST_ACCURACY,
+    TRAIN_ACCURACY,
+    TRAIN_LOSS,
+    VAL_ACCURACY,
+    VAL_LOSS,
+)
 
 TAG = "mlflow.sharedViewState."
-SCORES = ("best/val_accuracy", "test/accuracy", "gap", "best/epoch")
-ACCURACIES, LOSSES = ("val/accuracy", "train/accuracy"), ("val/loss", "train/loss")
+SCORES = (BEST_VAL_ACCURACY, TEST_ACCURACY, GAP, BEST_EPOCH)
+ACCURACIES, LOSSES = (VAL_ACCURACY, TRAIN_ACCURACY), (VAL_LOSS, TRAIN_LOSS)
 FOLDED = ("test", "initial", "update_ratio", "gradient_norm")
 """What every trial has beside: the UI draws a chart of each number that has none, in a section by its name's first word."""
 COLUMNS = {"hyperparameters": 1, "accuracies": 2, "losses": 2, "scores": 2}
@@ -37,7 +47,7 @@ def views(study: Study, run_id: str, now: int) -> dict[str, str]:
         "orderByAsc": True,
         "groupBy": _by_tag("arm"),
     }
-    order = {"orderByKey": "metrics.`best/val_accuracy`", "orderByAsc": False}
+    order = {"orderByKey": f"metrics.`{BEST_VAL_ACCURACY}`", "orderByAsc": False}
     best = {**_state(study, run_id, by_score), **order, "groupBy": None}
     named = {ARMS: (f"{study.name}: the arms compared", arms), BEST: (f"{study.name}: the best trials", best)}
     return {TAG + key(run_id, view): _packed(name, state, now) for view, (name, state) in named.items()}
@@ -108,7 +118,7 @@ def _parallel(params: list[str]) -> dict[str, Any]:
         **made,
         "runsCountToCompare": 100,
         "selectedParams": params,
-        "selectedMetrics": ["best/val_accuracy"],
+        "selectedMetrics": [BEST_VAL_ACCURACY],
         "showAllRuns": True,
     }
 

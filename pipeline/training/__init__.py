@@ -19,10 +19,11 @@ from pipeline.data.augmentation import augmentation
 from pipeline.errors import UserError
 from pipeline.nn.layers import BatchNorm
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.training.history import CURVES, History, Record, Watch, all_go_on, split
+from pipeline.training.history import History, Record, Watch, all_go_on, split
 from pipeline.training.inputs import check_data
 from pipeline.training.lockstep import Tile, evaluate, evaluate_in_batches, fit, make_tiles, prepare, together
 from pipeline.training.memory import trials_per_group
+from pipeline.training.metrics import CURVES
 from pipeline.training.minibatches import Feed
 
 FIRST_ROWS = 2048

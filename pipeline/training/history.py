@@ -12,8 +12,17 @@ from pipeline.data import Dataset
 from pipeline.nn.layers import Array
 from pipeline.nn.network import Network
 from pipeline.training.lockstep import Tile
-
-CURVES = ("train/loss", "val/loss", "train/accuracy", "val/accuracy")
+from pipeline.training.metrics import (
+    BEST_EPOCH,
+    BEST_VAL_ACCURACY,
+    CURVES,
+    GAP,
+    TEST_ACCURACY,
+    TEST_LOSS,
+    TRAIN_ACCURACY,
+    VAL_ACCURACY,
+    VAL_LOSS,
+)
 
 Watch = Callable[[Array, int, Array], Array]
 """Called after each epoch but the last with trials (n,), by their places, the epoch, from 1, and their validation
@@ -133,13 +142,13 @@ class Record:
         """The record with the test scores of the checkpoints; a diverged trial scores as a guess."""
         trials = len(self.best)
         scores = {key: self.curves[key][np.arange(trials), self.best_epoch - 1] for key in CURVES}
-        scores["best/val_accuracy"] = scores.pop("val/accuracy")
-        scores |= {"test/accuracy": test_correct.mean(axis=1), "test/loss": test_loss.astype(float)}
+        scores[BEST_VAL_ACCURACY] = scores.pop(VAL_ACCURACY)
+        scores |= {TEST_ACCURACY: test_correct.mean(axis=1), TEST_LOSS: test_loss.astype(float)}
         for key, value in scores.items():
             value[self.diverged] = np.nan if key.endswith("loss") else self.chance
-        scores["gap"] = scores["train/accuracy"] - scores["best/val_accuracy"]
-        scores["best/epoch"] = np.where(self.diverged, 0, self.best_epoch)
-        epochs = np.isfinite(self.curves["val/loss"]).sum(axis=1)
+        scores[GAP] = scores[TRAIN_ACCURACY] - scores[BEST_VAL_ACCURACY]
+        scores[BEST_EPOCH] = np.where(self.diverged, 0, self.best_epoch)
+        epochs = np.isfinite(self.curves[VAL_LOSS]).sum(axis=1)
         shares = np.full(trials, seconds / trials)
         return History(
             self.curves,

@@ -67,7 +67,7 @@ def run_task(task: Task, data: Dataset | None = None) -> list[FinishedTrial]:
         return _diagnosed(task, data, _train(task, data))
 
 
-def train_alone(task: Task, data: Dataset) -> tuple[FinishedTrial, Record]:
+def run_single_trial(task: Task, data: Dataset) -> tuple[FinishedTrial, Record]:
     """The one trial of a task on its block, as :func:`run_task` trains it, and the record that has its network."""
     start = time.perf_counter()
     with threadpool_limits(1):

@@ -14,9 +14,10 @@ from pipeline.diagnosis.diagnose import health
 from pipeline.diagnosis.trial_facts import Finding
 from pipeline.study.hparams import HyperParams
 from pipeline.training import History
+from pipeline.training.metrics import BATCH_MODE_ACCURACY, INITIAL_LOSS, TEST_LOSS, TRAIN_LOSS, UPDATE_RATIO, VAL_LOSS
 
 Plain = str | float | int | bool
-LOSSES = ("train/loss", "val/loss", "test/loss")
+LOSSES = (TRAIN_LOSS, VAL_LOSS, TEST_LOSS)
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class FinishedTrial:
         The losses of a diverged trial are not named; that it diverged says it.
         """
         r = self.result
-        never_nan = {"initial/loss", *(() if r.diverged else LOSSES)}
+        never_nan = {INITIAL_LOSS, *(() if r.diverged else LOSSES)}
         scores = {key for key, x in r.scores.items() if math.isinf(x) or (key in never_nan and math.isnan(x))}
         curves = {key for key, xs in r.curves.items() if not np.isfinite(np.asarray(xs, float)).all()}
         return " ".join(sorted(scores | curves))
@@ -164,9 +165,7 @@ def _ratios(history: History, k: int, epochs: int) -> dict[str, list[float]]:
     """``update_ratio/layer1`` and so on by epoch: the one statistic that is worth a curve."""
     ratios = history.layers["update_ratio"][k, :epochs]
     return {
-        f"update_ratio/layer{i}": ratio.tolist()
-        for i, ratio in enumerate(ratios.T, start=1)
-        if np.isfinite(ratio).any()
+        f"{UPDATE_RATIO}{i}": ratio.tolist() for i, ratio in enumerate(ratios.T, start=1) if np.isfinite(ratio).any()
     }
 
 
@@ -176,7 +175,7 @@ def _measured(history: History, k: int, epochs: int) -> dict[str, float]:
     norms = {f"gradient_norm/layer{i}": float(norm) for i, norm in enumerate(last["gradient_norm"], start=1)}
     worst = {key: float(np.nanmax(last[key], initial=-1)) for key in ("dead", "saturated")}
     units = {f"{key}_units": share if share >= 0 else math.nan for key, share in worst.items()}
-    first = {"initial/loss": float(history.first_loss[k]), "batch_mode/accuracy": float(history.batch_accuracy[k])}
+    first = {INITIAL_LOSS: float(history.first_loss[k]), BATCH_MODE_ACCURACY: float(history.batch_accuracy[k])}
     return first | units | norms
 
 

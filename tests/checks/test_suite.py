@@ -10,7 +10,6 @@ from sklearn import datasets
 from pipeline.checks import suite as checks
 from pipeline.checks.activations import complaint_of, layer_statistics
 from pipeline.checks.gradients import gradient_errors
-from pipeline.checks.result import CheckResult, markdown_table, text_table
 from pipeline.checks.suite import check
 from pipeline.data import Dataset, Split
 from pipeline.data.dataset import load_rows, split
@@ -278,24 +277,3 @@ def test_batch_norm_makes_the_spread_the_same_for_every_init():
     trial = HyperParams(hidden=(100,) * 5, activation="tanh", batch_norm=True)
     spreads = [[layer.std for layer in layers] for layers in layer_statistics(trial, _gaussian(), [0.05, 1.0, "he"])]
     assert np.ptp(spreads, axis=0).max() < 0.005
-
-
-def test_results_are_told_as_tables():
-    """On the terminal a line each and its advice below; in Markdown a row each, bars escaped."""
-    results = [
-        CheckResult("a", True, "x|y"),
-        CheckResult("bb", False, "bad", "do so"),
-        CheckResult("c", True, "m", "hm"),
-    ]
-    assert text_table(results).splitlines() == [
-        "ok      a   x|y",
-        "FAILED  bb  bad",
-        "            do so",
-        "advice  c   m",
-        "            hm",
-    ]
-    assert markdown_table(results).splitlines()[2:] == [
-        "| ok | a | x\\|y |  |",
-        "| FAILED | bb | bad | do so |",
-        "| advice | c | m | hm |",
-    ]

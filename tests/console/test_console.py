@@ -1,7 +1,6 @@
 """How loudly: with --quiet the results alone, with --verbose what otherwise goes without saying, the same for every verb."""
 
 import io
-import logging
 import re
 import signal
 import subprocess
@@ -12,24 +11,10 @@ from rich.console import Console as RichConsole
 
 from pipeline.cli.arguments import VERBS
 from pipeline.cli.main import main
-from pipeline.console.console import Console, Verbosity, log_to_stderr, quiet_loggers
+from pipeline.console.console import Console, Verbosity
 from pipeline.console.progress import Progress
 from pipeline.study.loading import find_study
 from pipeline.trials.trial import FinishedTrial, PlannedTrial, TrialResult
-
-
-@pytest.fixture
-def loggers():
-    """Leaves logging as it was, whoever is logs_to_stderr to meanwhile."""
-    names = (None, "optuna")
-    before = [(logging.getLogger(name), logging.getLogger(name).handlers[:]) for name in names]
-    levels = [(logger, logger.level, logger.propagate) for logger, _ in before]
-    yield
-    for logger, handlers in before:
-        logger.handlers[:] = handlers
-    for logger, level, propagate in levels:
-        logger.setLevel(level)
-        logger.propagate = propagate
 
 
 def said(words, capsys):
@@ -131,17 +116,6 @@ def test_the_dashboards_are_quiet_but_for_their_addresses(tiny_study, tmp_path):
         "Optuna Dashboard  http://127.0.0.1:N",
     ]
     assert rest == ""
-
-
-def test_only_who_is_logs_to_stderr_to_is_heard(loggers, capsys):
-    """A library's records are left out from INFO down, unless they are logs_to_stderr to; its warnings are heard anyway."""
-    logger = logging.getLogger("optuna")
-    quiet_loggers("optuna")
-    assert (logger.isEnabledFor(logging.INFO), logger.isEnabledFor(logging.WARNING)) == (False, True)
-    log_to_stderr()
-    quiet_loggers("optuna")
-    logger.info("two\nlines")
-    assert capsys.readouterr().err == "  optuna: two lines\n"
 
 
 @pytest.mark.parametrize("no_color", [False, True])

@@ -1,4 +1,4 @@
-"""What the report's tests share: tables of trials whose truth is known, from ``synthetic.py`` beside them."""
+"""The fixtures of the report's tests: tables of trials whose truth is known, from ``synthetic.py``."""
 
 import sys
 from pathlib import Path

@@ -1,8 +1,8 @@
 # ruff: noqa: T201  run as a script, it prints
-"""What the report's statistics hold to when the truth is known; ``python tests/report/simulations.py`` prints the tables.
+"""Simulations of the report's statistics with a known truth; ``python tests/report/simulations.py`` prints the tables.
 
-A world is a closed-form accuracy on the unit square, with noise on top; the rest of a configuration does not matter in
-it. Blocks are drawn by the hundred, and the truth is the mean over very many of them.
+A world is a closed-form accuracy on the unit square plus noise; the rest of a configuration has no effect. The truth is
+the mean over a large number of blocks.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from pipeline.report.confirmation import Confirmation
 from pipeline.report.curves import Pool
 from pipeline.report.improvement import improvement, improvement_interval
 from pipeline.report.intervals import COARSE
-from pipeline.report.targets import Target, draws, trials_needed
+from pipeline.report.targets import Target, draws, estimate_trials_needed
 from pipeline.report.verdict import decide
 from pipeline.study.spec import Arm
 
@@ -27,13 +27,13 @@ EMPTY = pd.DataFrame()
 
 @dataclass(frozen=True)
 class World:
-    """Where the optimum lies, how much each of two hyperparameters matters, and the noise of validation and of test."""
+    """The optimum, the weights of two hyperparameters, and the noise of validation and test accuracy."""
 
     optimum: tuple[float, float] = (0.63, 0.3)
     weights: tuple[float, float] = (1.2, 0.12)
     noise: float = 0.006
     best: float = 0.97
-    examples: int = 0  # that an accuracy is a share of; 0 leaves it unrounded
+    examples: int = 0  # accuracies are rounded to shares of this number; 0 leaves them unrounded
 
     def score(self, x):
         """The true accuracy at points x (..., 2)."""
@@ -69,7 +69,7 @@ def pools(world, arm, blocks, rng, trials=M):
 
 
 def comparison(world, arms, blocks, rng):
-    """A comparison of two arms after all trials, quickly: of a whole pool, validation chooses the best."""
+    """A comparison of two arms after all trials; validation chooses the best of each pool."""
     ends = []
     for arm in arms:
         validation, test = scores(world, arm, blocks, rng)
@@ -80,14 +80,14 @@ def comparison(world, arms, blocks, rng):
 
 
 def true_difference(world, arms, blocks=50_000):
-    """The mean difference over very many blocks."""
+    """The mean difference over a large number of blocks."""
     return float(comparison(world, arms, blocks, np.random.default_rng(99)).test.mean())
 
 
 def coverage_of_difference(world, blocks, runs=2000):
     """How often the t-interval of the mean difference, random search minus the shifted grid, holds the truth."""
     truth, rng = true_difference(world, (RANDOM, SHIFTED)), np.random.default_rng(blocks)
-    found = [comparison(world, (RANDOM, SHIFTED), blocks, rng).evidence.interval for _ in range(runs)]
+    found = [comparison(world, (RANDOM, SHIFTED), blocks, rng).difference.interval for _ in range(runs)]
     return float(np.mean([i.low <= truth <= i.high for i in found]))
 
 
@@ -105,7 +105,7 @@ def coverage_of_trials_needed(p, blocks, runs=500):
     held = []
     for _ in range(runs):
         hits = (rng.uniform(size=(blocks, M)) < p).astype(float)
-        needed = trials_needed([Pool(RANDOM, b, x, x, EMPTY, ()) for b, x in enumerate(hits)], target)
+        needed = estimate_trials_needed([Pool(RANDOM, b, x, x, EMPTY, ()) for b, x in enumerate(hits)], target)
         held.append(needed.low <= truth <= needed.high)
     return float(np.mean(held))
 
@@ -115,20 +115,20 @@ def coverage_of_median_grid(world, share, blocks, runs=500):
     rng = np.random.default_rng(blocks)
     value = np.quantile(scores(world, RANDOM, 2000, rng)[0], 1 - share)
     target = Target("share", dict.fromkeys(range(4001), value))
-    truth = trials_needed(pools(world, SHIFTED, 4001, rng), target).median
+    truth = estimate_trials_needed(pools(world, SHIFTED, 4001, rng), target).median
     held = []
     for _ in range(runs):
-        needed = trials_needed(pools(world, SHIFTED, blocks, rng), target)
+        needed = estimate_trials_needed(pools(world, SHIFTED, blocks, rng), target)
         held.append(needed.low <= truth <= needed.high)
     return float(np.mean(held))
 
 
 WORTH, SPREAD, NOISE = 0.95, 0.01, 0.01
-"""What configurations are worth on average over blocks, how far blocks differ, and the luck of a network's weights."""
+"""The mean accuracy over blocks, and the standard deviations over blocks and over a network's weights."""
 
 
 def lucky_choice(rng, blocks, trials=M, seeds=5):
-    """A search among configurations that are worth the same within a block: each score is that and the luck of its weights."""
+    """A search among configurations that are equal within a block: each score is their accuracy plus the luck of the weights."""
     worth = WORTH + SPREAD * rng.normal(size=blocks)
     validation = (worth[:, None] + NOISE * rng.normal(size=(blocks, trials))).max(axis=1)
     again = worth[:, None] + NOISE * rng.normal(size=(2, blocks, seeds))
@@ -138,7 +138,7 @@ def lucky_choice(rng, blocks, trials=M, seeds=5):
 
 
 def luck_of_the_best(trials=M):
-    """The mean of the largest of so many normal numbers, as a difference of accuracy."""
+    """The mean of the largest of ``trials`` normal numbers, as a difference of accuracy."""
     x = np.linspace(-8, 8, 200_001)
     return NOISE * float(np.trapezoid(x * trials * stats.norm.pdf(x) * stats.norm.cdf(x) ** (trials - 1), x))
 
@@ -155,25 +155,25 @@ def null_rates(world, first, second, blocks, runs=500):
     rng = np.random.default_rng(blocks)
     found = [comparison(world, (first, second), blocks, rng) for _ in range(runs)]
     led = [decide(c, delta=0.0).leader is not None for c in found]
-    return float(np.mean(led)), [c.evidence.p for c in found]
+    return float(np.mean(led)), [c.difference.p for c in found]
 
 
 def power(blocks, runs=500):
-    """The share of reports that see a difference as large as the detectable one, by t alone and by the whole verdict."""
+    """The share of reports that detect a difference of the detectable size, by t alone and by the whole verdict."""
     rng, spread = np.random.default_rng(blocks), 0.01
     t = stats.t(blocks - 1)
     size = (t.ppf(0.975) + t.ppf(0.8)) * spread / np.sqrt(blocks) * COARSE.get(blocks, 1.0)
     interval, verdict = [], []
     for _ in range(runs):
         d = rng.normal(size, spread, size=(blocks, 1))
-        seen = Comparison(RANDOM, SHIFTED, tuple(range(blocks)), np.array([M]), d, d)
-        interval.append(seen.evidence.interval.low > 0)
-        verdict.append(decide(seen, delta=0.0).leader == "random")
+        result = Comparison(RANDOM, SHIFTED, tuple(range(blocks)), np.array([M]), d, d)
+        interval.append(result.difference.interval.low > 0)
+        verdict.append(decide(result, delta=0.0).leader == "random")
     return float(np.mean(interval)), float(np.mean(verdict))
 
 
 def leaders(world, second, blocks=10, runs=200):
-    """Which arm the reports name when random search meets another arm: the share for random, for the other, for none."""
+    """The shares of reports in which random search, the other arm, or none leads."""
     rng = np.random.default_rng(blocks)
     named = [decide(comparison(world, (RANDOM, second), blocks, rng), delta=0.005).leader for _ in range(runs)]
     return {name: named.count(name) / runs for name in ("random", second.name, None)}

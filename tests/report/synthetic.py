@@ -63,7 +63,7 @@ def make_frame(study, objective=bowl, seed=0, n_val=360, test_noise=0.0):
 
 
 def measurements(study, arm, block, scores, n_val):
-    """The columns that training would have filled."""
+    """The columns that training fills."""
     value, test = scores
     n = len(value)
     number = np.arange(n)
@@ -98,14 +98,14 @@ def make_study(**options):
 
 
 def make_table(objective=bowl, seed=0, provenance=None, n_val=360, test_noise=0.0, repetitions=0, **options):
-    """A table of a small study, with the arms' choices trained again so many times."""
+    """A table of a small study, with ``repetitions`` of the arms' choices."""
     study = make_study(**options)
     frame = make_frame(study, objective, seed, n_val, test_noise)
     return TrialsTable(frame, study, provenance or {}, trained_again(frame, repetitions, seed) if repetitions else None)
 
 
 def trained_again(frame, repetitions, seed=0, n_val=360):
-    """What each arm chose in each block, trained again: a little worse than it was, as what was lucky is."""
+    """Repetitions of each arm's choice in each block: a little worse than the choice, which was lucky."""
     rng = np.random.default_rng(seed)
     best = frame.loc[frame.groupby(["arm", "block"], sort=False)["best/val_accuracy"].idxmax()]
 

@@ -1,4 +1,4 @@
-"""Choices that were trained again: what the report makes of them, and that it has them from the one table."""
+"""Repetitions of the choices: their numbers in the report, and their rows in the trials table."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import pytest
 from simulations import NOISE, WORTH, luck_of_the_best, lucky_choice
 from synthetic import make_frame, make_study, make_table, trained_again
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.confirmation import confirmation_table
 from pipeline.report.page import cell
 from pipeline.report.sentences import sentences
@@ -28,7 +28,7 @@ def confirmed():
 
 
 def test_the_one_file_holds_the_repetitions_too(confirmed, tmp_path):
-    """They come back as they were, beside the trials and not among them; people find them in the CSV by their column."""
+    """Parquet gives repetitions back apart from the trials; the CSV tells them by their column."""
     write_table(confirmed, tmp_path)
     back = read_table(tmp_path)
     pd.testing.assert_frame_equal(back.frame, confirmed.frame)
@@ -38,8 +38,8 @@ def test_the_one_file_holds_the_repetitions_too(confirmed, tmp_path):
     assert (rows["repetition"] > 0).sum() == len(confirmed.confirmations) == 2 * 6 * 3
 
 
-def test_a_table_from_before_is_read(table, tmp_path):
-    """A file of the first version, which has no such column, is a table whose choices were not trained again."""
+def test_a_table_of_the_first_version_is_read(table, tmp_path):
+    """A file of the first version has no column of repetitions and is read as a table without any."""
     path, _ = write_table(table, tmp_path)
     arrow = pq.read_table(path)
     facts = json.loads(arrow.schema.metadata[b"babysit"])
@@ -59,7 +59,7 @@ def test_a_table_from_before_is_read(table, tmp_path):
     ],
 )
 def test_wrong_repetitions_are_refused_in_one_line(change, message):
-    """A repetition of no trial, one that is there twice, or with an impossible score, is named."""
+    """A repetition without a trial, a repeated one, or one with an impossible score is named."""
     study = make_study(arms=TWO, blocks=2)
     frame = make_frame(study)
     again = trained_again(frame, 2)
@@ -72,12 +72,12 @@ def test_wrong_repetitions_are_refused_in_one_line(change, message):
 
 
 def test_the_numbers_are_those_of_the_rows(confirmed):
-    """Means over repetitions, then over blocks, computed another way; the luck is the chosen trial's score less that of its repetitions."""
+    """Means over repetitions, then over blocks; luck is the chosen trial's score minus that of its repetitions."""
     again = confirmed.confirmations[confirmed.confirmations["arm"] == "random"]
-    own = confirmed.frame[confirmed.frame["arm"] == "random"]
-    best = own.loc[own.groupby("block")["best/val_accuracy"].idxmax()].set_index("block")
+    trials = confirmed.frame[confirmed.frame["arm"] == "random"]
+    best = trials.loc[trials.groupby("block")["best/val_accuracy"].idxmax()].set_index("block")
     per_block = again.groupby("block")[["best/val_accuracy", "test/accuracy"]].mean()
-    found = Findings(confirmed).confirmations["random"]
+    found = Analysis(confirmed).confirmations["random"]
     assert found.trials == tuple(best["trial"])
     assert found.confirmed.estimate == pytest.approx(per_block["test/accuracy"].mean())
     luck = best["best/val_accuracy"] - per_block["best/val_accuracy"]
@@ -91,7 +91,7 @@ def test_the_numbers_are_those_of_the_rows(confirmed):
 
 
 def test_training_again_finds_what_a_lucky_choice_is_worth():
-    """Of 108 equal configurations the winner is 2.5 standard deviations too good: that is the luck found, and the accuracy is right."""
+    """Of 108 equal configurations the winner is 2.5 standard deviations too good; repetitions give this luck and the true accuracy."""
     rng = np.random.default_rng(1)
     worlds = [lucky_choice(rng, blocks=10) for _ in range(300)]
     assert luck_of_the_best() == pytest.approx(2.53 * NOISE, rel=0.01)
@@ -101,58 +101,57 @@ def test_training_again_finds_what_a_lucky_choice_is_worth():
     assert np.mean([w.sd**2 for w in worlds]) == pytest.approx(NOISE**2, rel=0.05)
 
 
-def test_the_report_says_it_once_and_everywhere(confirmed):
-    """One sentence follows the verdict; the same numbers are in verdict.json, in the metrics and in a table."""
-    findings = Findings(confirmed)
-    said = [words for words in sentences(findings) if words.startswith("Trained 3 times more from other weights, ")]
-    assert len(said) == 1
-    one = findings.confirmations["random"]
-    ends = [100 * x for x in (one.confirmed.estimate, one.confirmed.low, one.confirmed.high)]
-    shown = re.search(r"what random search chose scores ([\d.]+)% \(95% CI ([\d.]+) to ([\d.]+)\)", said[0])
+def test_the_numbers_agree_everywhere(confirmed):
+    """The sentence after the verdict, verdict.json, the metrics and the table have the same numbers."""
+    analysis = Analysis(confirmed)
+    (sentence,) = (s for s in sentences(analysis) if s.startswith("Trained 3 times more from other weights, "))
+    random = analysis.confirmations["random"]
+    ends = [100 * x for x in (random.confirmed.estimate, random.confirmed.low, random.confirmed.high)]
+    shown = re.search(r"what random search chose scores ([\d.]+)% \(95% CI ([\d.]+) to ([\d.]+)\)", sentence)
     assert [float(x) for x in shown.groups()] == pytest.approx(ends, abs=0.06)
-    verdict = summary(findings)
-    assert verdict["confirmation"]["random"]["test_again"] == one.confirmed.estimate
-    assert verdict["metrics"]["report/random/confirmed_test_accuracy"] == one.confirmed.estimate
-    assert verdict["metrics"]["report/random/luck_of_weights"] == one.luck.estimate
-    table = confirmation_table(findings.confirmations).set_index("arm")
-    assert table.loc["random", "test_again"] == one.confirmed.estimate
+    verdict = summary(analysis)
+    assert verdict["confirmation"]["random"]["test_again"] == random.confirmed.estimate
+    assert verdict["metrics"]["report/random/confirmed_test_accuracy"] == random.confirmed.estimate
+    assert verdict["metrics"]["report/random/luck_of_weights"] == random.luck.estimate
+    table = confirmation_table(analysis.confirmations).set_index("arm")
+    assert table.loc["random", "test_again"] == random.confirmed.estimate
 
 
-def test_without_repetitions_nothing_is_said(table):
-    """A study whose choices were not trained again has no sentence, number or table about it."""
-    findings = Findings(table)
-    assert findings.confirmations == {}
-    assert findings.confirmed_difference is None
+def test_without_repetitions_there_is_no_confirmation(table):
+    """Without repetitions there is no confirmation and no confirmed difference."""
+    analysis = Analysis(table)
+    assert analysis.confirmations == {}
+    assert analysis.confirmed_difference is None
 
 
-def test_one_block_trained_once_more_has_no_interval():
-    """Without an interval or a spread there is no number that does not exist: null in verdict.json, nothing in a table's cell."""
-    findings = Findings(make_table(arms=TWO, blocks=1, trials=3, repetitions=1))
-    again = json.loads(json.dumps(summary(findings), allow_nan=False))["confirmation"]["random"]
+def test_one_block_with_one_repetition_has_no_interval():
+    """An interval or spread that does not exist is null in verdict.json and an empty cell of a table."""
+    analysis = Analysis(make_table(arms=TWO, blocks=1, trials=3, repetitions=1))
+    again = json.loads(json.dumps(summary(analysis), allow_nan=False))["confirmation"]["random"]
     assert (again["blocks"], again["seeds"], again["sd_of_seeds"], again["test_again_low"]) == (1, 1, None, None)
-    said = sentences(findings)
-    assert any("Trained 1 time more from other weights, what random search chose scores" in words for words in said)
-    assert not any("nan" in words for words in said)
-    assert cell(confirmation_table(findings.confirmations)["sd_of_seeds"][0]) == ""
+    text = " ".join(sentences(analysis))
+    assert "Trained 1 time more from other weights, what random search chose scores" in text
+    assert "nan" not in text
+    assert cell(confirmation_table(analysis.confirmations)["sd_of_seeds"][0]) == ""
 
 
-def test_blocks_with_unequal_repetitions_are_said_to_have_the_fewest(confirmed):
-    """Where a repetition of one block is missing, the others' means stay, and no more seeds are claimed than all have."""
+def test_blocks_with_unequal_repetitions_report_the_fewest(confirmed):
+    """If a repetition of one block is missing, the other means stay, and the fewest seeds are reported."""
     again = confirmed.confirmations
     less = again[(again["arm"] != "random") | (again["block"] != 2) | (again["repetition"] < 3)]
-    found = Findings(TrialsTable(confirmed.frame, confirmed.study, {}, less)).confirmations
+    found = Analysis(TrialsTable(confirmed.frame, confirmed.study, {}, less)).confirmations
     assert (found["random"].seeds, found["shifted_grid"].seeds) == (2, 3)
-    whole = Findings(confirmed).confirmations["random"]
+    whole = Analysis(confirmed).confirmations["random"]
     np.testing.assert_array_equal(np.delete(found["random"].test_again, 2), np.delete(whole.test_again, 2))
 
 
 @pytest.mark.parametrize("arm", ["random", "shifted_grid"])
 def test_the_confirmed_difference_is_of_the_blocks_that_both_arms_have(arm, confirmed):
-    """It is the first arm's accuracy trained again minus the second's, block by block."""
+    """It is the first arm's mean over repetitions minus the second's, by block."""
     again = confirmed.confirmations
     less = again[(again["arm"] != arm) | (again["block"] != 2)]
-    found = Findings(TrialsTable(confirmed.frame, confirmed.study, {}, less))
+    found = Analysis(TrialsTable(confirmed.frame, confirmed.study, {}, less))
     means = again.groupby(["arm", "block"])["test/accuracy"].mean()
     expected = (means["random"] - means["shifted_grid"]).drop(2)
-    assert found.confirmed_difference.differences == pytest.approx(tuple(expected))
+    assert found.confirmed_difference.by_block == pytest.approx(tuple(expected))
     assert found.confirmations[arm].blocks == (0, 1, 3, 4, 5)

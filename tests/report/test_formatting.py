@@ -1,20 +1,21 @@
-"""How numbers are written: as many digits as their interval supports."""
+"""Numbers have as many digits as their interval supports; arms have titles; Markdown cells are escaped."""
 
 import pytest
 
 from pipeline.report.formatting import (
-    chance,
     count,
     decimals,
     ends,
     listed,
+    markdown_table,
     number,
     p_value,
     percent,
     point,
     points,
+    probability,
     title,
-    whole,
+    whole_number,
 )
 from pipeline.report.intervals import Interval
 from pipeline.study.spec import Arm
@@ -22,7 +23,7 @@ from pipeline.study.spec import Arm
 
 @pytest.mark.parametrize(("width", "places"), [(12, 0), (3.3, 1), (0.33, 2), (0.033, 3), (0.0001, 3), (0, 2), (1e9, 0)])
 def test_two_significant_digits_of_the_width(width, places):
-    """An interval as wide as this shows so many decimals."""
+    """The width of an interval decides the number of decimals."""
     assert decimals(width) == places
 
 
@@ -30,7 +31,7 @@ def test_an_interval_is_written_at_its_own_precision():
     """All three numbers have the same decimals, a true minus sign, and no minus zero."""
     assert points(Interval(0.0123, 0.0041, 0.0206)) == ("1.2", "0.4", "2.1")
     assert points(Interval(-0.00001, -0.12, 0.12)) == ("0", "\u221212", "12")
-    assert chance(Interval(0.7251, 0.31, 0.99)) == "0.73 (95% CI 0.31 to 0.99)"
+    assert probability(Interval(0.7251, 0.31, 0.99)) == "0.73 (95% CI 0.31 to 0.99)"
 
 
 @pytest.mark.parametrize(
@@ -38,21 +39,31 @@ def test_an_interval_is_written_at_its_own_precision():
     [(0.0000001, "p < 0.001"), (0.001, "p = 0.001"), (0.0196, "p = 0.02"), (0.3333, "p = 0.33"), (1.0, "p = 1")],
 )
 def test_a_p_value_has_no_star(p, text):
-    """Two significant digits, or that it is below a thousandth."""
+    """A p-value has two significant digits, or is given as below a thousandth."""
     assert p_value(p) == text
 
 
 def test_an_interval_of_no_width_is_no_certainty():
-    """Blocks that do not differ, or one alone, say nothing of how sure a mean is, and the words say so."""
+    """One block, or blocks that do not differ, have no interval, and the text gives the reason."""
     assert ends("1.2", "2.3", 10) == "95% CI 1.2 to 2.3"
     assert ends("2.2", "2.2", 2) == "the same in all 2 blocks: no interval"
     assert ends("nan", "nan", 1) == "one block: no interval"
 
 
-def test_small_words():
-    """Counts, lists, shares and names as sentences use them."""
+def test_counts_lists_and_shares():
+    """Counts, lists, shares and names are written as sentences use them."""
     assert (count(1, "block"), count(3240, "trial")) == ("1 block", "3,240 trials")
     assert [listed(list("abc")[:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
     assert (percent(0.9649), number(-0.04, 1), point(0.005), point(0.0123)) == ("96.5%", "0.0", "0.5", "1.2")
-    assert (whole(1234.0), whole(float("inf"))) == ("1,234", "\u221e")
+    assert (whole_number(1234.0), whole_number(float("inf"))) == ("1,234", "\u221e")
     assert [title(arm) for arm in (Arm("random"), Arm("mine", "random"))] == ["random search", "mine"]
+
+
+def test_a_bar_in_a_cell_of_a_markdown_table_is_escaped():
+    """The header, the line below it and one line for each row; a bar does not start a new column."""
+    assert markdown_table(["result", "note"], [("ok", "x|y"), ("FAILED", "")]).splitlines() == [
+        "| result | note |",
+        "| --- | --- |",
+        "| ok | x\\|y |",
+        "| FAILED |  |",
+    ]

@@ -1,15 +1,15 @@
-"""Which hyperparameters mattered: numbers that can be computed by hand, and studies in which the answer is known."""
+"""Importances: numbers that can be computed by hand, and studies in which the answer is known."""
 
 import numpy as np
 import pytest
 from synthetic import make_table, unit
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.importance import Importance, effective_number, noise_band
 from pipeline.study.spec import Arm
 
 
-def made(**changes):
+def make_importance(**changes):
     """Importances of three hyperparameters over two blocks."""
     variance = np.array([[0.6, 0.6, 0.1], [0.6, 0.6, 0.05]])
     plain = {"separates": np.zeros(3), "band": np.zeros(3), "variance": variance, "noise": np.full(3, 0.1)}
@@ -24,18 +24,18 @@ def test_the_effective_number_is_that_of_equal_shares(shares, number):
     assert effective_number(np.array(shares)) == pytest.approx(number)
 
 
-def test_the_effective_number_is_above_noise_and_within_what_there_is():
-    """What noise shows is subtracted from each share; the interval ends at 1 and at the number of hyperparameters."""
-    found = made().effective
+def test_the_effective_number_is_above_noise_and_within_bounds():
+    """Noise is subtracted from each share; the interval is cut at 1 and at the number of hyperparameters."""
+    found = make_importance().effective
     assert (found.estimate, found.low, found.high) == pytest.approx((2, 2, 2))
-    wide = made(variance=np.array([[0.6, 0.1, 0.1], [0.6, 0.6, 0.6]])).effective
+    wide = make_importance(variance=np.array([[0.6, 0.1, 0.1], [0.6, 0.6, 0.6]])).effective
     assert (wide.estimate, wide.low, wide.high) == pytest.approx((2, 1, 3))
-    assert made(noise=np.ones(3)).effective is None
+    assert make_importance(noise=np.ones(3)).effective is None
 
 
-def test_what_rises_above_the_band_is_named_in_order():
+def test_hyperparameters_above_the_band_are_named_in_order():
     """The most important comes first; a bar below its own band is not named."""
-    found = made(separates=np.array([0.1, 0.5, 0.3]), band=np.array([0.05, 0.05, 0.4]))
+    found = make_importance(separates=np.array([0.1, 0.5, 0.3]), band=np.array([0.05, 0.05, 0.4]))
     assert found.distinguishable == ["b", "a"]
 
 
@@ -49,17 +49,17 @@ def test_the_band_holds_all_bars_in_95_of_100_shuffles(shuffles, below):
 
 
 def top_and_bottom(frame, study, rng):
-    """The learning rate decides which trials are among the best, and l2 which are among the worst."""
+    """The learning rate decides which trials are the best, and l2 which are the worst."""
     rate, l2 = (np.abs(unit(study.space[name], frame[name]) - 0.5) < 0.1 for name in ("learning_rate", "l2"))
     return 0.5 + 0.3 * rate - 0.3 * l2 + 0.02 * rng.normal(size=len(frame))
 
 
 def test_importance_is_for_being_among_the_best():
-    """What decides the best tenth is named, what decides the worst is not; noise alone names nothing."""
-    one = (Arm("random"),)
-    assert Findings(make_table(top_and_bottom, arms=one, blocks=4, trials=100)).importance.distinguishable == [
+    """A hyperparameter that decides the best tenth is named; one that decides the worst, or noise, is not."""
+    arms = (Arm("random"),)
+    assert Analysis(make_table(top_and_bottom, arms=arms, blocks=4, trials=100)).importance.distinguishable == [
         "learning_rate"
     ]
-    noise = make_table(lambda frame, _, rng: rng.uniform(0.4, 0.6, len(frame)), arms=one, blocks=2, trials=25)
-    assert Findings(noise).importance.distinguishable == []  # 50 trials, which are enough
-    assert Findings(make_table(arms=one, blocks=1, trials=49)).importance is None
+    noise = make_table(lambda frame, _, rng: rng.uniform(0.4, 0.6, len(frame)), arms=arms, blocks=2, trials=25)
+    assert Analysis(noise).importance.distinguishable == []  # 50 trials, which are enough
+    assert Analysis(make_table(arms=arms, blocks=1, trials=49)).importance is None

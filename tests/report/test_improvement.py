@@ -1,4 +1,4 @@
-"""The probability of a win: against every pair of orders, and the intervals at its ends."""
+"""The probability of improvement: the mean over every pair of orders, and its intervals near 0 and 1."""
 
 import itertools
 
@@ -36,7 +36,7 @@ def test_the_formula_equals_every_pair_of_orders():
 
 
 def test_equal_arms_win_half_of_the_time():
-    """A pool against itself is even at every n, and the probabilities of both sides sum to 1."""
+    """A pool against itself has one half at every n, and the probabilities of both sides sum to 1."""
     rng = np.random.default_rng(0)
     x, y = (pool(rng.integers(0, 9, 30), rng.integers(0, 9, 30)) for _ in range(2))
     budgets = np.arange(1, 31)
@@ -44,7 +44,7 @@ def test_equal_arms_win_half_of_the_time():
     np.testing.assert_allclose(improvement([x], [y], budgets).test + improvement([y], [x], budgets).test, 1)
 
 
-def test_single_paths_are_compared_as_they_went():
+def test_single_paths_keep_their_order():
     """Two adaptive arms give a win, a loss or a draw at every n."""
     x = pool([0.1, 0.5, 0.4], [0.2, 0.6, 0.9], Arm("tpe"))
     y = pool([0.1, 0.3, 0.6], [0.2, 0.5, 0.7], Arm("gp"))
@@ -64,33 +64,33 @@ def test_single_paths_are_compared_as_they_went():
     ],
 )
 def test_wins_have_an_exact_interval(chances, expected):
-    """Clopper and Pearson's where half of the blocks are plain, a sum of wins that is not whole rounded outwards; equal chances have no width."""
+    """Clopper and Pearson's if half of the blocks are plain, with a fractional sum rounded outwards; equal values give width 0."""
     found = improvement_interval(np.array(chances, float))
     assert (found.estimate, found.low, found.high) == pytest.approx(expected, abs=1e-4)
 
 
 def test_an_interval_stays_within_0_and_1():
-    """Chances near an end do not give an interval beyond it, by t or by bootstrap."""
+    """Probabilities near 1 do not give an interval beyond it, by t or by bootstrap."""
     rng = np.random.default_rng(0)
     for blocks in (6, 25):
         found = improvement_interval(1 - 0.05 * rng.uniform(size=blocks) ** 4)
         assert 0.9 < found.low <= found.estimate <= found.high <= 1
 
 
-def test_an_effect_has_a_size_only_once_it_is_there():
-    """Large, medium and small are words for intervals that leave one half; until then there is none."""
+def test_an_effect_has_a_size_only_if_it_is_detected():
+    """An interval that holds one half has no size in words."""
     sizes = [0.51, 0.60, 0.68, 0.9, 0.1]
-    made = [
+    effects = [
         Improvement(np.array([1]), np.full((30, 1), p) + 0.001 * np.eye(30)[:, :1], np.zeros((30, 1))) for p in sizes
     ]
-    assert [found.size for found in made] == ["negligible", "small", "medium", "large", "large"]
+    assert [found.size for found in effects] == ["negligible", "small", "medium", "large", "large"]
     unsure = Improvement(np.array([1]), np.array([[1.0]] * 7 + [[0.0]] * 3), np.zeros((10, 1)))
     assert unsure.size == ""
 
 
 @pytest.mark.parametrize("ties", range(1, 11))
 def test_a_plain_win_is_one_however_many_trials_tie(ties):
-    """Ten blocks that are all won have Clopper and Pearson's interval, and no rounding of the weights of ties is in it."""
+    """Ten wins have Clopper and Pearson's interval; the rounding of tied weights does not change it."""
     first, second = pool([0.9] * ties, [0.8] * ties), pool([0.5], [0.3])
     budget = np.array([1])
     chances = np.repeat(improvement([first], [second], budget).test[:, -1], 10)

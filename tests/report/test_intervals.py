@@ -1,11 +1,11 @@
-"""Intervals of means: what they hold, and that they end where no mean can lie."""
+"""Intervals of means: their coverage, and that they are cut to the range of possible means."""
 
 import numpy as np
 import pytest
 from scipy import stats
 from synthetic import make_table
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.intervals import (
     DIFFERENCE,
     SHARE,
@@ -21,7 +21,7 @@ TWO = (Arm("random"), Arm("shifted_grid"))
 
 
 def test_cutting_costs_no_coverage():
-    """Of many means of accuracies near 1, over two and three blocks, cut and whole intervals hold the truth in the same worlds."""
+    """For accuracies near 1 over two and three blocks, cut and whole intervals hold the truth in the same cases."""
     rng = np.random.default_rng(0)
     truth = 0.95
     for blocks in (2, 3):
@@ -35,15 +35,15 @@ def test_cutting_costs_no_coverage():
 
 @pytest.mark.parametrize(("x", "within"), [((0.9, 0.99), SHARE), ((0.01, 0.1), SHARE), ((-0.9, 0.8), DIFFERENCE)])
 def test_an_interval_ends_where_no_mean_can_lie(x, within):
-    """The t-interval of two blocks reaches beyond; what is shown ends there, and it is known that it was cut."""
+    """The t-interval of two blocks reaches beyond the range; it is cut there, and ``is_cut`` says so."""
     whole, cut = mean_interval(np.array(x)), mean_interval(np.array(x), within=within)
     assert whole.low < within[0] or whole.high > within[1]
     assert (cut.low, cut.high) == (max(whole.low, within[0]), min(whole.high, within[1]))
     assert is_cut(np.array(x), within)
 
 
-def test_an_interval_that_fits_is_left_alone():
-    """Ten blocks whose interval lies within give SciPy's to the bit; one block has none, and nothing to cut."""
+def test_an_interval_within_the_range_is_not_cut():
+    """An interval within the range is SciPy's to the bit; a single block has none."""
     x = np.linspace(0.9, 0.95, 10)
     expected = stats.ttest_1samp(x, 0).confidence_interval(0.95)
     found = mean_interval(x, within=SHARE)
@@ -58,24 +58,24 @@ def wide(frame, _study, rng):
 
 
 def test_a_report_over_two_blocks_shows_no_impossible_number():
-    """No accuracy above 100 %, and a note that says what was cut and what that means; ten like blocks need none."""
-    few = Findings(make_table(wide, blocks=2, arms=TWO, seed=3))
+    """No accuracy is above 100 %, and a note tells of the cut; ten similar blocks need no note."""
+    few = Analysis(make_table(wide, blocks=2, arms=TWO, seed=3))
     curve = few.curves["random"].test
     assert mean_band(curve)[2].max() > 1
     assert few.verdict.rule == 0
     assert any("An interval over 2 blocks reached beyond what is possible" in note for note in few.notes)
-    assert Findings(make_table(blocks=10, arms=TWO)).notes == []
+    assert Analysis(make_table(blocks=10, arms=TWO)).notes == []
 
 
 @pytest.mark.parametrize("blocks", [2, 10, 16])
 def test_sign_flips_are_all_counted_up_to_sixteen_blocks(blocks):
-    """Where all blocks agree, two of 2^K signs are as extreme."""
+    """If all blocks agree, two of 2^K sign patterns are as extreme."""
     assert sign_flip_p(np.linspace(0.01, 0.02, blocks)) == pytest.approx(2 / 2**blocks)
 
 
 @pytest.mark.parametrize(("blocks", "factor"), [(6, 1.27), (7, 1.07), (8, 1.04), (9, 1)])
 def test_a_detectable_difference_is_larger_where_sign_flips_are_few(blocks, factor):
-    """It is (t of 0.975 + t of 0.8) standard errors, times what the coarse test of few blocks asks for."""
+    """It is (t of 0.975 + t of 0.8) standard errors, times the factor for the coarse test of few blocks."""
     x = np.linspace(-0.01, 0.03, blocks)
     quantiles = stats.t(blocks - 1).ppf(0.975) + stats.t(blocks - 1).ppf(0.8)
     expected = factor * quantiles * x.std(ddof=1) / np.sqrt(blocks)

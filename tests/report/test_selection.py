@@ -1,4 +1,4 @@
-"""What choosing by validation cost, from pools that can be computed by hand."""
+"""The choice by validation, from pools that can be computed by hand."""
 
 import base64
 
@@ -29,30 +29,30 @@ def pool(validation, test, correct=None, n=8):
         ([0.8, 0.8], [0.6, 0.9], 0.0, False),
     ],
 )
-def test_overtuning_is_what_the_best_former_leader_had_more(validation, test, overtuning, below):
-    """Only trials that were in the lead count, and the winner is below the median only if it scores less than that."""
+def test_overtuning_is_the_lead_of_the_best_earlier_incumbent(validation, test, overtuning, below):
+    """Only incumbents count, and the winner is below their median only if it scores less."""
     found = choice(pool(validation, test))
     assert (found.overtuning, found.below_median) == (pytest.approx(overtuning), below)
     assert found.gap == validation[found.winner] - test[found.winner]
 
 
-def test_trials_that_are_right_on_the_same_rows_share_the_choice():
-    """Two equal trials are the best in every resample, half of it each; a third that is always wrong never is."""
+def test_trials_with_the_same_errors_share_the_choice():
+    """Two equal trials share every resample; a third that is always wrong is never the best."""
     right = np.array([1, 1, 1, 0, 1, 1, 1, 1])
     found = choice(pool([0.875, 0.875, 0.0], [0.7, 0.9, 0.1], [right, right, 0 * right]))
     assert (found.n_tied, found.top) == (pytest.approx(2), pytest.approx(0.5))
     assert found.tie_aware == pytest.approx(0.8)
 
 
-def test_without_records_of_rows_scores_are_normal_and_independent():
+def test_without_bits_scores_are_normal_and_independent():
     """Each accuracy v of n examples has the variance v (1 - v) / (n - 1)."""
     found = choice(pool([0.4, 0.6], [0.4, 0.6], n=2))
     expected = stats.norm.cdf(0.2 / np.sqrt(2 * 0.24))
     assert found.top == found.independent_top == pytest.approx(expected, abs=0.03)
 
 
-def test_packed_rows_come_back_or_are_not_known():
-    """Bits are read as they were packed; a text that is missing, too short or too long for n rows is no record."""
+def test_packed_bits_are_unpacked_or_unknown():
+    """Bits are unpacked as they were packed; a text that is missing, too short or too long for n rows gives None."""
     rows = np.random.default_rng(0).integers(0, 2, (3, 9))
     texts = [pack_bits(row.astype(bool)) for row in rows]
     np.testing.assert_array_equal(correctness(texts, 9), rows)

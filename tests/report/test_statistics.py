@@ -1,4 +1,4 @@
-"""The report's statistics where the truth is known: what its intervals cover, how often it is wrong, and what it finds."""
+"""The report's statistics where the truth is known: coverage of intervals, error rate and power."""
 
 import pytest
 from scipy import stats
@@ -16,7 +16,7 @@ def test_intervals_hold_the_truth(quantity):
 
 @pytest.mark.parametrize("arms", NULLS.values(), ids=NULLS)
 def test_equal_arms_have_no_leader(arms):
-    """Two arms of one kind: a leader is named in at most 5 % of reports, but for chance, and p is uniform."""
+    """Two equal arms have a leader in at most 5 % of reports, up to sampling error, and p is uniform."""
     runs = 500
     rate, p = null_rates(LOW, *arms, BLOCKS, runs)
     assert stats.binomtest(round(rate * runs), runs, 0.05, alternative="greater").pvalue > 0.001
@@ -31,13 +31,13 @@ def test_one_detectable_difference_is_found_four_times_out_of_five(blocks):
 
 
 def test_the_grid_wins_where_it_must():
-    """With a steep optimum on a node the textbook grid is named the leader over twenty blocks, and random search never is."""
+    """With a steep optimum on a node the textbook grid leads over twenty blocks, and random search never does."""
     named = leaders(ON_GRID, GRID, blocks=20)
     assert named["grid"] > 0.9
     assert named["random"] == 0
 
 
 def test_random_search_leads_where_one_hyperparameter_matters():
-    """With the optimum off the nodes random search is named against the textbook grid; no shifted grid is ever ahead."""
+    """With the optimum off the nodes random search leads against the textbook grid, and no shifted grid leads."""
     assert leaders(LOW, GRID)["random"] > 0.9
     assert leaders(LOW, SHIFTED)["shifted_grid"] <= 0.05

@@ -1,4 +1,4 @@
-"""The table of trials: what is written comes back, and what is wrong is said in one line."""
+"""The table of trials: its files give it back, and a wrong table is refused in one line."""
 
 import json
 import re
@@ -10,13 +10,13 @@ import pytest
 from synthetic import make_frame, make_study, make_table
 
 from pipeline.report.table import TrialsTable, read_table, write_table
-from pipeline.study.spec import Categorical, Float, SearchSpace
+from pipeline.study.spec import Arm, Categorical, Float, SearchSpace
 
 MIXED = SearchSpace(init=Categorical("he", 0.01), learning_rate=Float(1e-3, 1, log=True))
 
 
 def test_a_table_comes_back_as_it_was(tmp_path):
-    """Frame, declaration and provenance survive the Parquet file, a column of several types included."""
+    """The Parquet file gives back frame, declaration and provenance, also a column of several types."""
     table = make_table(
         lambda frame, _, rng: rng.uniform(size=len(frame)), space=MIXED, blocks=2, provenance={"declared": "2026"}
     )
@@ -26,9 +26,19 @@ def test_a_table_comes_back_as_it_was(tmp_path):
     assert (back.study.to_json(), back.provenance) == (table.study.to_json(), table.provenance)
 
 
-def test_the_order_of_rows_carries_nothing(table, tmp_path):
-    """Rows in any order make the same table and the same file."""
-    shuffled = table.frame.sample(frac=1, random_state=1)
+def test_a_table_has_the_types_that_its_file_gives_back(tmp_path):
+    """Columns of objects and tuples become in memory what a file keeps, so that both give the same report."""
+    study = make_study(blocks=1, arms=(Arm("random", arguments={"range": (1, 2)}),))
+    frame = make_frame(study).astype({"activation": object, "batch_norm": object, "l2": object})
+    table = TrialsTable(frame, study, {"blas": ("openblas, Haswell", "openblas, Zen")})
+    back = read_table(write_table(table, tmp_path)[0])
+    pd.testing.assert_frame_equal(back.frame, table.frame)
+    assert (back.study.arms, back.provenance) == (table.study.arms, table.provenance)
+
+
+def test_the_order_of_rows_does_not_matter(table, tmp_path):
+    """Rows in any order, and with any index, give the same files."""
+    shuffled = table.frame.sample(frac=1, random_state=1).set_axis(np.arange(len(table.frame)) % 2)
     write_table(table, tmp_path / "a")
     write_table(TrialsTable(shuffled, table.study), tmp_path / "b")
     for name in ("trials.parquet", "trials.csv"):
@@ -72,21 +82,21 @@ def broken(**cells):
     ],
 )
 def test_a_wrong_table_is_refused_in_one_line(frame, message):
-    """What cannot be read as a table of trials is named, with the trial it is in, in one line."""
+    """The error names the wrong value and its trial, in one line."""
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         TrialsTable(frame, make_study(blocks=1))
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_no_table_is_refused_in_one_line(table, tmp_path):
-    """A missing file, another file, and a table of another version each have their line."""
+def test_another_file_is_refused_in_one_line(table, tmp_path):
+    """A missing file, a text file, and a table of another version each have an error of one line."""
     (tmp_path / "text.parquet").write_text("hello")
     arrow = pq.read_table(write_table(table, tmp_path)[0])
     newer = json.dumps({"version": 3}).encode()
     pq.write_table(arrow.replace_schema_metadata({b"babysit": newer}), tmp_path / "newer.parquet")
     pq.write_table(arrow.replace_schema_metadata(None), tmp_path / "bare.parquet")
-    said = {"none": "no table", "text": "not a Parquet file", "newer": "version 3; this report reads 1 to 2"}
-    for name, message in {**said, "bare": "version None"}.items():
+    messages = {"none": "no table", "text": "not a Parquet file", "newer": "version 3; this report reads 1 to 2"}
+    for name, message in {**messages, "bare": "version None"}.items():
         with pytest.raises(ValueError, match=message) as caught:
             read_table(tmp_path / f"{name}.parquet")
         assert "\n" not in str(caught.value)

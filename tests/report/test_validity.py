@@ -1,4 +1,4 @@
-"""What stands in the way of a verdict, and what is noted beside it: each broken table has its sentence."""
+"""Reasons to withhold a verdict, and notes next to it: each broken table has its sentence."""
 
 import itertools
 
@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from synthetic import SPACE, bowl, make_frame, make_study, make_table
 
-from pipeline.report.analysis import Findings
+from pipeline.report.analysis import Analysis
 from pipeline.report.sentences import sentences
 from pipeline.report.table import TrialsTable
 from pipeline.study.spec import Arm, Categorical, Float, SearchSpace
@@ -15,21 +15,21 @@ from pipeline.study.spec import Arm, Categorical, Float, SearchSpace
 TWO = (Arm("random"), Arm("shifted_grid"))
 
 
-def findings(frame=None, study=None, provenance=None):
-    """What a frame says."""
+def analysis(frame=None, study=None, provenance=None):
+    """The analysis of a frame."""
     study = study or make_study(arms=TWO)
-    return Findings(TrialsTable(make_frame(study) if frame is None else frame, study, provenance or {}))
+    return Analysis(TrialsTable(make_frame(study) if frame is None else frame, study, provenance or {}))
 
 
 def changed(change, **options):
-    """Findings of a good frame that something was done to."""
+    """The analysis of a good frame after a change."""
     study = make_study(**{"arms": TWO, **options})
-    return findings(change(make_frame(study)), study)
+    return analysis(change(make_frame(study)), study)
 
 
-def test_a_sound_table_has_nothing_in_its_way():
-    """No obstacle and no note where nothing is wrong."""
-    sound = findings()
+def test_a_sound_table_has_no_obstacle_and_no_note():
+    """Without a fault there is neither."""
+    sound = analysis()
     assert (sound.obstacles, sound.notes) == ([], [])
 
 
@@ -67,8 +67,8 @@ def constant(frame):
         (constant, "every trial scored the same (90.0%)"),
     ],
 )
-def test_what_spoils_a_comparison_withholds_the_verdict(change, reason):
-    """Each reason is named, and none of them leaves a claim."""
+def test_an_invalid_comparison_withholds_the_verdict(change, reason):
+    """Each reason is named, and no arm leads."""
     found = changed(change)
     assert found.verdict.rule == 1
     assert found.verdict.leader is None
@@ -76,7 +76,7 @@ def test_what_spoils_a_comparison_withholds_the_verdict(change, reason):
 
 
 def test_a_missing_arm_is_named():
-    """Without trials of one arm the verdict is withheld, and an arm outside of the contrast is noted."""
+    """A missing arm of the contrast withholds the verdict; another one is noted."""
     alone = changed(lambda f: f[f["arm"] == "random"])
     assert alone.verdict.sentence == ("Verdict withheld: the shifted grid has no trials.")
     third = changed(lambda f: f[f["arm"] != "grid"], arms=(*TWO, Arm("grid")))
@@ -92,21 +92,21 @@ def test_arms_without_a_common_block_cannot_be_compared():
 
 @pytest.mark.parametrize("blocks", [1, 3, 5])
 def test_too_few_blocks_have_no_verdict(blocks):
-    """Below six blocks the sentence says so before anything else, and everything after it can still be said."""
-    few = findings(study=make_study(arms=TWO, blocks=blocks))
+    """Below six blocks the verdict says so, and the sentences after it are complete."""
+    few = analysis(study=make_study(arms=TWO, blocks=blocks))
     assert few.verdict.label == "too few repeats"
     assert all("nan" not in sentence for sentence in sentences(few))
 
 
 def test_one_arm_is_reported_alone():
-    """A study of one arm says what it found, and that there is nothing to compare."""
-    alone = findings(study=make_study(arms=(Arm("random"),)))
+    """A study of one arm has the score of its choice and nothing to compare."""
+    alone = analysis(study=make_study(arms=(Arm("random"),)))
     assert alone.verdict.label == "nothing to compare"
     assert "One arm, so there is nothing to compare: after 36 trials" in alone.verdict.sentence
 
 
 def declarations(*changes):
-    """The provenance of a study that was declared so many times: what each declaration had otherwise than it has now."""
+    """The provenance of a study with one declaration for each change, which holds what differed from the study as it is now."""
     study = make_study(arms=TWO)
     now = {"at": "2026-01-01T12:00:00+00:00", "after": 0, "hash": study.hash, **study.terms}
     return {"declarations": [{**now, **change} for change in changes]}
@@ -124,29 +124,29 @@ def declarations(*changes):
         ),
     ],
 )
-def test_a_declaration_that_was_changed_is_no_evidence(before, reason):
+def test_a_changed_declaration_withholds_the_verdict(before, reason):
     """Trials of another hash, or a budget, a delta or a contrast changed after the declaration, withhold the verdict."""
-    found = findings(provenance=declarations(before, {}))
+    found = analysis(provenance=declarations(before, {}))
     assert found.verdict.label == "withheld"
     assert reason in found.verdict.sentence
 
 
-def test_one_arm_alone_binds_nothing():
-    """It can have no verdict, so what is compared with it later is declared then; that it came before is noted."""
-    found = findings(provenance=declarations({"contrast": ["random"]}, {}))
+def test_a_declaration_of_one_arm_does_not_bind():
+    """It can have no verdict, so the next declaration binds, and the first is noted as a pilot."""
+    found = analysis(provenance=declarations({"contrast": ["random"]}, {}))
     assert found.obstacles == []
     assert found.notes[0].startswith("A pilot of 10 blocks of 36 trials for each arm came before")
 
 
 def test_a_declaration_that_stands_is_no_obstacle():
-    """A study whose first declaration is the one it has now has nothing in its way, and nothing to note."""
-    found = findings(provenance=declarations({}, {"trials": 12}, {}))
+    """A study whose first declaration still holds has no obstacle and no note."""
+    found = analysis(provenance=declarations({}, {"trials": 12}, {}))
     assert (found.obstacles, found.notes) == ([], [])
 
 
 def test_more_blocks_and_a_pilot_are_noted():
-    """What bends the declaration without breaking it is said, and the verdict stands: a pilot could have none."""
-    found = findings(provenance=declarations({"blocks": 2, "trials": 12}, {"blocks": 6}, {}))
+    """They are noted, and the verdict stands, because a pilot could have none."""
+    found = analysis(provenance=declarations({"blocks": 2, "trials": 12}, {"blocks": 6}, {}))
     assert found.verdict.rule > 1
     assert found.notes == [
         "A pilot of 2 blocks of 12 trials for each arm came before the declaration; what it trained is among these trials.",
@@ -155,12 +155,12 @@ def test_more_blocks_and_a_pilot_are_noted():
 
 
 def test_identical_configurations_are_no_comparison():
-    """Two samplers that were given one seed and walk in step have nothing to compare: no test is made of it."""
+    """Two samplers with the same seed that draw the same points have nothing to compare."""
     arms = (Arm("random"), Arm("tpe"))
     study = make_study(arms=arms, trials=10)
-    one = make_frame(make_study(arms=arms[:1], trials=10))
-    frame = pd.concat([one, one.assign(arm="tpe")], ignore_index=True)
-    found = findings(frame, study)
+    random = make_frame(make_study(arms=arms[:1], trials=10))
+    frame = pd.concat([random, random.assign(arm="tpe")], ignore_index=True)
+    found = analysis(frame, study)
     assert "both arms tried identical configurations" in found.verdict.sentence
     assert found.notes == [
         "Coupled seeds: the first 10 configurations of random search and TPE are equal in 10 blocks."
@@ -180,16 +180,16 @@ def sequential(study, nesting, trials=None):
 
 @pytest.mark.parametrize("nesting", [tuple(SPACE), tuple(reversed(tuple(SPACE))), tuple(sorted(SPACE))])
 def test_a_grid_in_sequence_is_flagged(nesting):
-    """Whatever the nesting, a walk in order is seen: noted when it is whole, refused as a sample when it is cut short."""
+    """A walk in any order of nesting is noted if it is whole, and withholds the verdict if it is cut short."""
     arms = (Arm("random"), Arm("grid"))
-    whole = findings(sequential(make_study(arms=arms), nesting), make_study(arms=arms))
+    whole = analysis(sequential(make_study(arms=arms), nesting), make_study(arms=arms))
     assert whole.verdict.rule > 1
     assert "The textbook grid was visited in sequence" in whole.notes[0]
     begun = whole.table.frame
     begun = begun[(begun["block"] < 9) | (begun["trial"] < 3)]  # too few of the last block to know
-    assert "was visited in sequence" in "".join(findings(begun, make_study(arms=arms)).notes)
+    assert "was visited in sequence" in "".join(analysis(begun, make_study(arms=arms)).notes)
     cut = make_study(arms=arms, trials=20)
-    assert "visited in sequence and not to its end" in findings(sequential(cut, nesting), cut).verdict.sentence
+    assert "visited in sequence and not to its end" in analysis(sequential(cut, nesting), cut).verdict.sentence
 
 
 @pytest.mark.parametrize(
@@ -200,14 +200,14 @@ def test_a_grid_in_sequence_is_flagged(nesting):
     ],
 )
 def test_a_shuffled_grid_of_one_hyperparameter_is_no_sequence(space):
-    """Levels in no order, numbers or words, are not taken for a walk because there is nothing else that steps."""
+    """Levels in random order are no sequence, although no other hyperparameter steps."""
     line = make_study(space=space, arms=(Arm("random"), Arm("grid")), trials=6)
     frame = make_frame(line, lambda frame, _, rng: rng.uniform(0.5, 0.9, len(frame)))
-    assert not any("in sequence" in reason for reason in findings(frame, line).obstacles)
+    assert not any("in sequence" in reason for reason in analysis(frame, line).obstacles)
 
 
 def test_a_repeated_grid_point_is_no_census():
-    """Points of a grid that were visited twice are counted and said."""
+    """Points of a grid that were visited twice are counted in a note."""
 
     def repeat(frame):
         frame = frame.copy()
@@ -221,30 +221,30 @@ def test_a_repeated_grid_point_is_no_census():
 def test_a_win_in_every_block_is_no_certainty():
     """Ten wins of ten give a probability of 1 whose interval reaches down to 0.69."""
     table = make_table(lambda f, s, r: bowl(f, s, r) - 0.2 * (len(set(f["l2"])) < 5), arms=TWO)
-    interval = Findings(table).improvement.interval
+    interval = Analysis(table).improvement.interval
     assert (interval.estimate, interval.high) == (1, 1)
     assert interval.low == pytest.approx(0.6915, abs=1e-4)
 
 
 def test_equal_beginnings_that_chance_explains_are_not_called_coupled():
-    """Two samplers of a space of one configuration, or of a single trial each, begin alike in every block."""
+    """In a space with one configuration two samplers begin alike in every block."""
     study = make_study(arms=TWO)
     frame = make_frame(study)
     same = {name: frame[name].iloc[0] for name in study.space}
-    assert not any("Coupled" in note for note in findings(frame.assign(**same), study).obstacles)
-    assert not any("Coupled" in note for note in findings(frame.assign(**same), study).notes)
+    assert not any("Coupled" in note for note in analysis(frame.assign(**same), study).obstacles)
+    assert not any("Coupled" in note for note in analysis(frame.assign(**same), study).notes)
 
 
 def test_several_blas_set_ups_are_noted():
-    """A study whose trials were trained on two BLAS kernels says so; one that knows one, or none, has no note."""
-    (note,) = findings(provenance={"blas": ["openblas, Haswell", "openblas, Zen"]}).notes
+    """Trials that were trained on two BLAS kernels have a note; trials on one have none."""
+    (note,) = analysis(provenance={"blas": ["openblas, Haswell", "openblas, Zen"]}).notes
     assert note.startswith("The trials were trained on 2 BLAS set-ups: openblas, Haswell; openblas, Zen.")
-    assert findings(provenance={"blas": ["openblas, Haswell"]}).notes == []
+    assert analysis(provenance={"blas": ["openblas, Haswell"]}).notes == []
 
 
 @pytest.mark.parametrize("alike", ["one block", "another order"])
 def test_configurations_that_are_alike_in_part_are_compared(alike):
-    """Two arms that agree in one block alone, or whose orders differ where order matters, are not identical."""
+    """Two arms that agree in a single block, or in another order where order matters, are not identical."""
     study = make_study(arms=(Arm("random"), Arm("tpe")), trials=10)
     frame = make_frame(study)
     one, other = (frame[frame["arm"] == name] for name in ("random", "tpe"))
@@ -254,27 +254,27 @@ def test_configurations_that_are_alike_in_part_are_compared(alike):
         other = pd.concat([other[first].assign(**points), other[~first]])
     else:
         other = one.assign(arm="tpe", trial=9 - one["trial"])
-    found = findings(pd.concat([one, other], ignore_index=True), study)
+    found = analysis(pd.concat([one, other], ignore_index=True), study)
     assert not any("identical" in reason for reason in found.obstacles)
 
 
 def test_a_grid_in_sequence_in_one_block_alone_is_not_flagged():
-    """A shuffled order can look like a walk by chance, so all blocks have to."""
+    """A shuffled order can look like a walk by chance, so all blocks must be in sequence."""
     study = make_study(arms=(Arm("random"), Arm("grid")), trials=20)
     shuffled, walk = make_frame(study), sequential(study, tuple(SPACE))
     frame = walk.where(walk["block"] == 0, shuffled).astype(shuffled.dtypes)
-    assert "sequence" not in "".join([*findings(frame, study).obstacles, *findings(frame, study).notes])
+    assert "sequence" not in "".join([*analysis(frame, study).obstacles, *analysis(frame, study).notes])
 
 
 def test_of_pilots_alone_the_last_binds():
-    """Where no declaration could have a verdict yet, the budget that was declared last is the one to be held to."""
-    found = findings(provenance=declarations({"blocks": 2, "trials": 12}, {"blocks": 5}))
+    """If no declaration could have a verdict, the last one binds."""
+    found = analysis(provenance=declarations({"blocks": 2, "trials": 12}, {"blocks": 5}))
     assert found.obstacles == []
     assert found.notes[0].startswith("A pilot of 2 blocks of 12 trials for each arm came before")
 
 
 def test_an_arm_outside_of_the_contrast_that_is_not_complete_is_noted():
-    """It stands in no verdict's way; how many of its trials there are is said."""
+    """It is no obstacle; the note has the number of its trials."""
     found = changed(lambda f: f[(f["arm"] != "grid") | (f["trial"] < 20)], arms=(*TWO, Arm("grid")))
     assert found.obstacles == []
     assert found.notes == ["Arm 'grid' has 20 of 36 declared trials in a block."]

@@ -1,4 +1,4 @@
-"""The verdict's rules and words, from differences that are written down."""
+"""The verdict's rules and sentences, from given differences."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def ahead(leader):
 
 
 def comparison(test, validation=None, first="random", second="shifted_grid"):
-    """A comparison whose differences after 108 trials are these."""
+    """A comparison with the given differences after 108 trials."""
     test = np.asarray(test, float)[:, None]
     validation = test if validation is None else np.asarray(validation, float)[:, None]
     return Comparison(Arm(first), Arm(second), tuple(range(len(test))), np.array([108]), test, validation)
@@ -73,32 +73,32 @@ def test_each_rule_has_its_sentence(differences, rule, sentence):
 
 
 def test_an_obstacle_withholds_the_verdict():
-    """A clear difference is no verdict while something stands in its way; the reason is named."""
+    """With an obstacle a clear difference has no verdict; the reason is named."""
     verdict = decide(comparison(0.01 + 0.005 * SPREAD), 0.005, ["the budgets are unequal"])
     assert (verdict.rule, verdict.sentence) == (1, "Verdict withheld: the budgets are unequal.")
 
 
 def test_swapped_arms_give_the_mirrored_sentence():
-    """Which arm is named first changes neither the leader nor a digit."""
+    """The order of the arms changes neither the leader nor a digit."""
     there = decide(comparison(0.0123 + 0.005 * SPREAD), 0.005)
     back = decide(comparison(-0.0123 - 0.005 * SPREAD[::-1], first="shifted_grid", second="random"), 0.005)
     assert there == back
 
 
-def test_validation_must_not_contradict():
-    """If test and validation claim things that exclude each other, the wording is that of no difference detected."""
+def test_a_verdict_that_validation_contradicts_is_no_difference_detected():
+    """If test and validation have different leaders, no difference is detected."""
     ahead, behind = 0.01 + 0.005 * SPREAD, -0.01 + 0.005 * SPREAD
     assert decide(comparison(ahead, behind), 0.005).rule == 5
     assert decide(comparison(ahead, ahead), 0.005).rule == 2
 
 
-def test_validation_that_claims_nothing_contradicts_nothing():
-    """A difference that test accuracy establishes stands where validation accuracy detects none."""
+def test_validation_without_a_claim_contradicts_nothing():
+    """A difference by test accuracy stands if validation accuracy detects none."""
     assert decide(comparison(0.01 + 0.005 * SPREAD, 0.002 + 0.01 * SPREAD), 0.005).rule == 2
 
 
 def test_no_sentence_says_that_there_is_no_difference():
-    """An interval never proves a zero, so no rule's words claim one."""
+    """An interval never proves a zero, so no sentence claims one."""
     rng = np.random.default_rng(0)
     for scale in (0, 0.001, 0.01):
         for K in (1, 3, 6, 10):
@@ -107,8 +107,8 @@ def test_no_sentence_says_that_there_is_no_difference():
             )
 
 
-def test_blocks_that_do_not_differ_find_nothing_and_promise_nothing():
-    """With a delta of 0 and no difference anywhere it is not said what this experiment would have found."""
+def test_blocks_without_a_difference_have_no_detectable_one():
+    """With a delta of 0 and no difference anywhere, the sentence has no detectable difference."""
     verdict = decide(comparison([0.0] * 8), delta=0.0)
     assert verdict.sentence == "No difference detected: what the arms chose scored the same in all 8 blocks."
     few = decide(comparison([0.0] * 3), 0.005, ["every trial scored the same (90.0%)"])
@@ -118,18 +118,18 @@ def test_blocks_that_do_not_differ_find_nothing_and_promise_nothing():
 
 
 def test_a_lead_that_is_the_same_in_all_blocks_has_no_interval():
-    """An interval of no width would read as certainty."""
+    """An interval of width 0 would look like certainty."""
     verdict = decide(comparison([0.02] * 8), 0.005)
     assert "2.00 points higher on held-out test data (the same in all 8 blocks: no interval)." in verdict.sentence
 
 
 def test_six_blocks_have_a_verdict_and_five_have_none():
-    """The rule of too few repeats ends where a sign-flip test can reach 0.05."""
+    """A sign-flip test can reach 0.05 from six blocks on."""
     assert [decide(comparison([0.01] * blocks), 0.005).rule for blocks in (5, 6)] == [0, 2]
 
 
 def test_a_difference_as_large_as_was_declared_to_matter_is_useful():
-    """Only a smaller one is measurably but not usefully ahead."""
+    """Only a smaller difference is measurably but not usefully ahead."""
     assert decide(comparison([0.25] * 8), 0.25).rule == 2
     assert decide(comparison([0.25] * 8), 0.26).rule == 3
 

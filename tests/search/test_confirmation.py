@@ -12,10 +12,11 @@ from mlflow import MlflowClient
 from pipeline.cli.main import main
 from pipeline.commands.refine import declaration
 from pipeline.search import confirmation
-from pipeline.storage.optuna_store import SCORE, OptunaStore
+from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.loading import find_study
 from pipeline.study.spec import Study
 from pipeline.tracking.client_writer import ClientRoute
+from pipeline.training.metrics import BEST_VAL_ACCURACY
 from pipeline.trials.task import run_task
 from pipeline.trials.trial import FinishedTrial
 from studies.random_vs_grid import STUDY
@@ -83,7 +84,7 @@ def test_the_first_of_equals_is_chosen():
     """Of equal trials the one with the lowest number is trained again, in whatever order they are read; the budget ends the choice."""
     scores = {3: 0.9, 0: 0.5, 2: 0.9, 1: 0.8, STUDY.trials: 1.0}
     trials = {
-        (arm.name, 1, number): optuna.trial.create_trial(value=score, user_attrs={SCORE: score})
+        (arm.name, 1, number): optuna.trial.create_trial(value=score, user_attrs={BEST_VAL_ACCURACY: score})
         for arm in STUDY.arms[::-1]
         for number, score in scores.items()
     }
@@ -93,15 +94,15 @@ def test_the_first_of_equals_is_chosen():
 def test_a_trial_that_was_pruned_is_chosen_only_where_no_other_is():
     """It was not trained to the end, however good it was until then."""
     state = optuna.trial.TrialState.PRUNED
-    pruned = optuna.trial.create_trial(state=state, value=0.9, user_attrs={SCORE: 0.9})
-    whole = optuna.trial.create_trial(value=0.5, user_attrs={SCORE: 0.5})
+    pruned = optuna.trial.create_trial(state=state, value=0.9, user_attrs={BEST_VAL_ACCURACY: 0.9})
+    whole = optuna.trial.create_trial(value=0.5, user_attrs={BEST_VAL_ACCURACY: 0.5})
     assert list(confirmation.choices(STUDY, {("grid", 0, 0): pruned, ("grid", 0, 1): whole})) == [("grid", 0, 1)]
     assert list(confirmation.choices(STUDY, {("grid", 0, 0): pruned})) == [("grid", 0, 0)]
 
 
 def test_repetitions_come_together_and_in_order():
     """Whatever order they finish in, a choice is given out once, when the last of its repetitions is there."""
-    trial = optuna.trial.create_trial(value=0.5, user_attrs={SCORE: 0.5})
+    trial = optuna.trial.create_trial(value=0.5, user_attrs={BEST_VAL_ACCURACY: 0.5})
     planned = list(confirmation.repetitions(STUDY, ("random", 0, 3), trial))
     gathered = confirmation.Finished(planned)
     done = [FinishedTrial(one, None) for one in reversed(planned)]

@@ -70,4 +70,4 @@ def test_one_worker_trains_where_no_more_can_start(monkeypatch):
     with engine(4) as trains:
         assert trains.words.startswith("1 worker, since processes have no semaphores here")
         assert trains.budget_bytes == bytes_per_worker(1)
-        assert list(trains.execute([])) == []
+        assert list(trains.run([])) == []

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.search.pending import find_pending
 from pipeline.search.plan import plan
-from pipeline.search.search import InOrder
+from pipeline.search.recording import PlanOrder
 from pipeline.study.hparams import TrainConfig
 from pipeline.study.spec import Arm, Float, Pruner, SearchSpace, Study
 from pipeline.trials.trial import FinishedTrial
@@ -76,7 +76,7 @@ def test_a_pruner_knows_arms_and_blocks_apart():
     pending_trials = find_pending(study, planned, known)
     second = next(trial for trial in planned if trial.key == ("random", 0, 1))
     other = next(trial for trial in planned if trial.key == ("random", 1, 0))
-    (past_trial,) = pending_trials.pruning_history.pruning([second]).pruning_history
+    (past_trial,) = pending_trials.pruning_history.pruning([second]).past_trials
     assert (past_trial.number, past_trial.pruned, dict(past_trial.rungs)) == (0, True, {"rung": 0.4})
     names = {pending_trials.pruning_history.pruning([trial]).name for trial in (second, other)}
     assert len(names) == 2
@@ -86,6 +86,6 @@ def test_trials_are_released_in_the_order_of_the_plan():
     """Whatever order they are pending and finished in, those of an arm and block come out by number, each once."""
     trials = [trial for trial in plan(STUDY) if trial.block == 0][:4]
     finished = {trial.number: FinishedTrial(trial, None) for trial in trials}
-    in_order = InOrder([trials[2], trials[0], trials[3], trials[1]])
+    in_order = PlanOrder([trials[2], trials[0], trials[3], trials[1]])
     released = [in_order.release([finished[n] for n in numbers]) for numbers in ((3, 1), (0,), (2,))]
     assert [[trial.plan.number for trial in part] for part in released] == [[], [0, 1], [2, 3]]

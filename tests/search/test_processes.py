@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.search import processes
 from pipeline.search.processes import LEFTOVER, remove_leftovers, signals_held, supervised
-from pipeline.search.search import processes
 
 POOL = """
 import joblib, os, time

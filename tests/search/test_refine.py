@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from pipeline.search.borders import border_check, seeds_disagree
-from pipeline.search.refine import position, propose
+from pipeline.search.refine import border_check, position, propose
 from pipeline.study.hparams import HyperParams
 from pipeline.study.spec import Arm, Categorical, Float, SearchSpace, Study
 
@@ -81,13 +80,6 @@ def test_the_border_check_flags_the_lectures_learning_rate_alone():
 def test_a_border_is_an_outer_tenth_or_a_crowd_in_an_outer_quarter(best, top, side):
     """The best beyond 0.1 or 0.9, or three of the top five beyond a quarter, on one side."""
     assert border_check(best, top) == side
-
-
-def test_seeds_disagree_when_they_spread_beyond_luck():
-    """At 0.5 and 1,000 rows two standard errors are 0.032; two seeds say nothing."""
-    assert seeds_disagree([0.5, 0.53, 0.48], 1000)
-    assert not seeds_disagree([0.5, 0.51, 0.49], 1000)
-    assert not seeds_disagree([0.4, 0.6], 1000)
 
 
 def test_the_lectures_next_space_goes_up_with_the_rate():

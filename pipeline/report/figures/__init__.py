@@ -1,1 +1,1 @@
-"""The figures: each is drawn once, from numbers that stand in the table beneath it."""
+"""The figures. Each is drawn from the numbers in the table below it."""

@@ -1,4 +1,4 @@
-"""A network's portrait: its curves and the gap between them, how its layers fared, and what its first units look for."""
+"""The figures of one trained network: its curves, its update ratios, the outputs of its layers, its first weights."""
 
 from __future__ import annotations
 
@@ -16,56 +16,60 @@ from pipeline.report.figures.plots import Lines, histograms, images, lines
 from pipeline.report.style import Plot
 from pipeline.training import Record
 
-ROWS, BINS, UNITS = 512, 40, 16
+ACTIVATION_ROWS, BINS, UNITS_SHOWN = 512, 40, 16
 
 
-def portrait(record: Record, data: Dataset) -> list[Plot]:
-    """The pictures of the one trial in a record, which trained on that block of data."""
+def network_figures(record: Record, data: Dataset) -> list[Plot]:
+    """Return the figures of the one trial in a record, which trained on ``data``."""
     network = record.checkpoint
-    pictures = [_losses(record), _accuracies(record), _update_ratios(record)]
-    pictures += [_activations(network, data)] if _hidden(network) else []
-    return [*pictures, *_first_weights(network, data)]
+    figures = [_loss_figure(record), _accuracy_figure(record), _update_ratio_figure(record)]
+    figures += [_activation_figure(network, data)] if _hidden(network) else []
+    return [*figures, *_first_weights_figure(network, data)]
 
 
-def save_pictures(pictures: Sequence[Plot], folder: Path) -> None:
-    """Write each as a PNG, which MLflow shows, with its numbers as CSV beside it."""
+def save_figures(figures: Sequence[Plot], folder: Path) -> None:
+    """Write each figure as a PNG, which MLflow shows, and its numbers as a CSV."""
     folder.mkdir(parents=True, exist_ok=True)
-    for picture in pictures:
-        (folder / f"{picture.name}.png").write_bytes(picture.png)
-        picture.table.to_csv(folder / f"{picture.name}.csv", index=False, lineterminator="\n")
+    for figure in figures:
+        (folder / f"{figure.name}.png").write_bytes(figure.png)
+        figure.table.to_csv(folder / f"{figure.name}.csv", index=False, lineterminator="\n")
 
 
-def _losses(record: Record) -> Plot:
-    title = "Loss of the data, by epoch"
-    return lines("loss", title, {title: _pair(record, "loss")}, x="epoch", y="loss", rows=_rows(record, "loss"))
+def _loss_figure(record: Record) -> Plot:
+    return _curves_figure(record, "loss", "Loss of the data, by epoch")
 
 
-def _accuracies(record: Record) -> Plot:
-    """The band between the two lines is the train/val gap."""
+def _accuracy_figure(record: Record) -> Plot:
+    """Draw training and validation accuracy; the title has the train/val gap at the best epoch."""
     best = int(record.best_epoch[0])
     gap = np.subtract(*(record.curves[f"{part}/accuracy"][0, best - 1] for part in ("train", "val")))
-    title = f"Accuracy: a gap of {100 * gap:.1f} points at epoch {best}"
-    drawn = {title: _pair(record, "accuracy")}
-    return lines("accuracy", title, drawn, x="epoch", y="accuracy", rows=_rows(record, "accuracy"))
+    return _curves_figure(record, "accuracy", f"Accuracy: a gap of {100 * gap:.1f} points at epoch {best}")
 
 
-def _update_ratios(record: Record) -> Plot:
-    """How far a step moves the weights of each layer, against their size; the lecture wants about a thousandth."""
-    ratios = record.layers["update_ratio"][0]  # (epochs, L)
-    drawn: Lines = {f"layer {i + 1}": (_epochs(record), column) for i, column in enumerate(ratios.T)}
-    drawn = {**drawn, "one in a thousand": (_epochs(record), np.full(len(ratios), 1e-3))}
+def _curves_figure(record: Record, kind: str, title: str) -> Plot:
+    epochs = np.arange(1, record.epochs + 1)
+    curves = {part: record.curves[f"{part}/{kind}"][0] for part in ("train", "val")}
+    panel: Lines = {part: (epochs, values) for part, values in curves.items()}
+    return lines(kind, title, {title: panel}, x="epoch", y=kind, rows={"epoch": epochs, **curves})
+
+
+def _update_ratio_figure(record: Record) -> Plot:
+    """Draw the size of a step relative to the weights, for each layer; the lecture recommends about 0.001."""
+    ratios, epochs = record.layers["update_ratio"][0], np.arange(1, record.epochs + 1)  # (epochs, L)
+    panel: Lines = {f"layer {i + 1}": (epochs, column) for i, column in enumerate(ratios.T)}
+    panel = {**panel, "one in a thousand": (epochs, np.full(len(ratios), 1e-3))}
     rows = [
-        {"epoch": int(e), "layer": i + 1, "update_ratio": x}
-        for i, c in enumerate(ratios.T)
-        for e, x in zip(_epochs(record), c, strict=True)
+        {"epoch": int(epoch), "layer": i + 1, "update_ratio": ratio}
+        for i, column in enumerate(ratios.T)
+        for epoch, ratio in zip(epochs, column, strict=True)
     ]
     title = "|update| / |weights| of a step in each epoch"
-    return lines("update_ratio", title, {title: drawn}, x="epoch", y="ratio", rows=rows, log_y=True)
+    return lines("update_ratio", title, {title: panel}, x="epoch", y="ratio", rows=rows, log_y=True)
 
 
-def _activations(network: Network, data: Dataset) -> Plot:
-    """What each hidden layer's units say to validation rows, or to training rows where none are held out."""
-    outputs = _outputs(network, (data.val if len(data.val) else data.train).inputs[:ROWS])
+def _activation_figure(network: Network, data: Dataset) -> Plot:
+    """Draw the outputs of each hidden layer for validation rows, or for training rows where there is no validation split."""
+    outputs = _outputs(network, (data.val if len(data.val) else data.train).inputs[:ACTIVATION_ROWS])
     low, high = min(o.min() for o in outputs), max(o.max() for o in outputs)
     edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
     counts = np.array([np.histogram(o, edges)[0] for o in outputs])
@@ -82,31 +86,18 @@ def _hidden(network: Network) -> list[Nonlinearity]:
     return [layer for layer in network.layers if isinstance(layer, Nonlinearity)]
 
 
-def _first_weights(network: Network, data: Dataset) -> Iterator[Plot]:
-    """The weights into those units of the first layer that have the longest, as images, where the inputs are images."""
+def _first_weights_figure(network: Network, data: Dataset) -> Iterator[Plot]:
+    """Yield the weights into the first-layer units with the largest norms as images, where the inputs are images."""
     if not isinstance(network.layers[0], Dense):
         return
     try:
-        (channels, height, width), last = image_of(data.shape, "portrait")
-    except UserError:  # they are none
+        (channels, height, width), last = image_of(data.shape, "first weights")
+    except UserError:  # the inputs are not images
         return
     weights = network.params.weights[0][0].T
     norms = np.linalg.norm(weights, axis=1)
-    longest = np.argsort(-norms, kind="stable")[:UNITS]
+    longest = np.argsort(-norms, kind="stable")[:UNITS_SHOWN]
     shaped = weights[longest].reshape(-1, *((height, width, channels) if last else (channels, height, width)))
-    tiles = shaped if last else np.moveaxis(shaped, 1, -1)
+    pictures = shaped if last else np.moveaxis(shaped, 1, -1)
     rows = [{"unit": int(unit), "norm": norms[unit]} for unit in longest]
-    yield images("first_weights", "Weights into first-layer units, the longest first", {"": tiles.squeeze()}, rows)
-
-
-def _pair(record: Record, kind: str) -> Lines:
-    return {part: (_epochs(record), record.curves[f"{part}/{kind}"][0]) for part in ("train", "val")}
-
-
-def _rows(record: Record, kind: str) -> list[dict[str, str | float]]:
-    pair = zip(record.curves[f"train/{kind}"][0], record.curves[f"val/{kind}"][0], strict=True)
-    return [{"epoch": i + 1, "train": train, "val": val} for i, (train, val) in enumerate(pair)]
-
-
-def _epochs(record: Record) -> Array:
-    return np.arange(1, record.epochs + 1)
+    yield images("first_weights", "Weights into first-layer units, the longest first", {"": pictures.squeeze()}, rows)

@@ -1,4 +1,4 @@
-"""The pictures people know from the lecture, drawn in the report's style."""
+"""Plots of common kinds in the report's style: lines, histograms, scatter, images, decision regions."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pipeline.data import Split
-from pipeline.report.style import INK, MUTED, RULE, Plot, canvas, finish, styled, whole_ticks
+from pipeline.report.style import INK, MUTED, RULE, Plot, canvas, finish, styled
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f", "#bcbd22", "#17becf")
-MARKED = 30
+MARKED_POINTS = 30  # at most, for marks on the axes
 Row = Mapping[str, Any]
-"""A row of the table beneath a picture, by column."""
+"""A row of the table of a plot, by column."""
 Lines = Mapping[str, tuple[Any, Any]]
 """The x and the y of each line, numbers or arrays, by its label."""
 
@@ -27,12 +29,28 @@ def lines(
     *,
     x: str,
     y: str,
-    rows: Sequence[Row] = (),
+    rows: Sequence[Row] | Mapping[str, Any] = (),
     log_x: bool = False,
     log_y: bool = False,
     limits: tuple[float, float] | None = None,
 ) -> Plot:
-    """Lines of several panels side by side, each line by its label; values that are not finite leave gaps."""
+    """Draw lines in panels side by side.
+
+    Parameters
+    ----------
+    name, title
+        The name of the figure's files, and its title.
+    panels
+        The lines of each panel, by its heading; values that are not finite leave gaps.
+    x, y
+        The names of the axes; an axis of ``epoch`` has ticks at whole numbers only.
+    rows
+        The rows of the table, or its columns by name.
+    log_x, log_y
+        Whether an axis is logarithmic.
+    limits
+        The ends of the vertical axis, if they are not those of the lines.
+    """
     figure, axes = canvas(3.4 * len(panels) + 1.2, 3.4, len(panels), sharey=True)
     for ax, (heading, drawn) in zip(axes, panels.items(), strict=True):
         for colour, (label, (at, values)) in zip(COLOURS * 3, drawn.items(), strict=False):
@@ -40,7 +58,7 @@ def lines(
         ax.set(title=heading, xlabel=x, xscale="log" if log_x else "linear", yscale="log" if log_y else "linear")
         ax.grid(axis="y", color=RULE, linewidth=0.6)
         if x == "epoch":
-            whole_ticks(ax)
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         if limits:
             ax.set_ylim(*limits)
         if len(drawn) > 1:
@@ -52,10 +70,9 @@ def lines(
 
 @styled
 def histograms(name: str, title: str, counts: Mapping[str, np.ndarray], edges: np.ndarray, rows: Sequence[Row]) -> Plot:
-    """A row of little histograms for each scheme, one a layer: how the signal fares on its way through the network."""
+    """Draw a row of histograms for each label, with one for each layer; ``counts`` are (layers, bins)."""
     first, layers = next(iter(counts)), len(next(iter(counts.values())))
-    figure, _ = canvas(1.15 * layers, 1.0 * len(counts) + 0.4)
-    figure.clear()
+    figure = Figure(figsize=(1.15 * layers, 1.0 * len(counts) + 0.4), layout="constrained")
     axes = figure.subplots(len(counts), layers, sharex=True, squeeze=False)
     for row, (label, layered) in zip(axes, counts.items(), strict=True):
         for i, (ax, heights) in enumerate(zip(row, layered, strict=True)):
@@ -70,7 +87,7 @@ def histograms(name: str, title: str, counts: Mapping[str, np.ndarray], edges: n
 
 
 @styled
-def points(
+def scatter(
     name: str,
     title: str,
     panels: Mapping[str, Sequence[np.ndarray]],
@@ -81,13 +98,13 @@ def points(
     rows: Sequence[Row],
     log: bool = True,
 ) -> Plot:
-    """Points (x, y) of each panel, coloured by a third number; of a few points, marks on the axes show what each one tests."""
+    """Draw points of each panel, given as (x, y, colour); marks on the axes show the values of up to 30 points."""
     figure, axes = canvas(3.4 * len(panels) + 1, 3.4, len(panels), sharex=True, sharey=True)
     values = np.concatenate([c for _, _, c in panels.values()])
     for ax, (heading, (xs, ys, c)) in zip(axes, panels.items(), strict=True):
         drawn = ax.scatter(xs, ys, c=c, vmin=values.min(), vmax=values.max(), cmap="viridis", edgecolor=INK, zorder=3)
         ax.set(title=heading, xlabel=x, xscale="log" if log else "linear", yscale="log" if log else "linear")
-        if len(xs) <= MARKED:
+        if len(xs) <= MARKED_POINTS:
             ax.plot(xs, np.zeros(len(xs)), "|", color=MUTED, transform=ax.get_xaxis_transform(), clip_on=False)
             ax.plot(np.zeros(len(ys)), ys, "_", color=MUTED, transform=ax.get_yaxis_transform(), clip_on=False)
     axes[0].set_ylabel(y)
@@ -97,25 +114,24 @@ def points(
 
 
 @styled
-def images(name: str, title: str, tiles: Mapping[str, np.ndarray], rows: Sequence[Row]) -> Plot:
-    """Weights (H, height, width) or (H, height, width, 3) as images, a row of them for each label."""
-    width = max(len(t) for t in tiles.values())
-    figure, _ = canvas(0.55 * width + 1.2, 0.62 * len(tiles) + 0.3)
-    figure.clear()
-    axes = figure.subplots(len(tiles), width, squeeze=False)
-    for row, (label, pictures) in zip(axes, tiles.items(), strict=True):
+def images(name: str, title: str, stacks: Mapping[str, np.ndarray], rows: Sequence[Row]) -> Plot:
+    """Draw a row of images for each label, from weights (H, height, width) or (H, height, width, 3)."""
+    width = max(len(stack) for stack in stacks.values())
+    figure = Figure(figsize=(0.55 * width + 1.2, 0.62 * len(stacks) + 0.3), layout="constrained")
+    axes = figure.subplots(len(stacks), width, squeeze=False)
+    for row, (label, pictures) in zip(axes, stacks.items(), strict=True):
         for ax in row:
             ax.set_axis_off()
         for ax, picture in zip(row, pictures, strict=False):
             low, high = picture.min(), picture.max()
             ax.imshow((picture - low) / (high - low or 1), cmap="gray")
         row[0].text(-0.3, 0.5, label, transform=row[0].transAxes, ha="right", va="center", fontsize=8)
-    alt = f"{title}: the weights into each hidden unit as an image, for {', '.join(tiles)}."
+    alt = f"{title}: the weights into each hidden unit as an image, for {', '.join(stacks)}."
     return finish(figure, name, title=title, aid=alt, alt=alt, table=pd.DataFrame(rows))
 
 
 @styled
-def planes(
+def decision_regions(
     name: str,
     title: str,
     panels: Mapping[str, np.ndarray],
@@ -124,12 +140,12 @@ def planes(
     extent: tuple[float, float, float, float],
     rows: Sequence[Row],
 ) -> Plot:
-    """What a classifier says all over the plane, (n, n) labels for each panel, and the rows that it learned from."""
+    """Draw the classes that a classifier predicts over the plane, (n, n) labels in each panel, and its training rows."""
     figure, axes = canvas(3.2 * len(panels) + 0.4, 3.2, len(panels))
-    for ax, (heading, said) in zip(axes, panels.items(), strict=True):
+    for ax, (heading, predicted) in zip(axes, panels.items(), strict=True):
         classes = int(learned.labels.max()) + 1
         levels = (np.arange(classes + 1) - 0.5).tolist()
-        ax.contourf(said, levels=levels, extent=extent, colors=COLOURS[:classes], alpha=0.3)
+        ax.contourf(predicted, levels=levels, extent=extent, colors=COLOURS[:classes], alpha=0.3)
         colours = [COLOURS[label] for label in learned.labels]
         ax.scatter(learned.inputs[:, 0], learned.inputs[:, 1], c=colours, s=8, edgecolor="none")
         ax.set(title=heading, xticks=[], yticks=[], aspect="equal")

@@ -1,4 +1,4 @@
-"""The figures of distributions: how easy the space is, and what each block ended with."""
+"""The figures of distributions: the scores of all trials, and the final accuracy of each block."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from pipeline.study.spec import Arm
 
 
 @styled
-def scores(pools: Mapping[str, Sequence[Pool]], looks: Looks) -> Plot:
-    """The share of trials that score at most a validation accuracy, for each arm that does not adapt."""
+def scores_figure(pools: Mapping[str, Sequence[Pool]], looks: Looks) -> Plot:
+    """Draw the share of trials that score at most a validation accuracy, for each arm that does not adapt."""
     figure, (ax,) = canvas(height=3.2)
     frames: list[pd.DataFrame] = []
     medians = []
-    for name, own in pools.items():
-        values = np.concatenate([pool.validation for pool in own])
+    for name, arm_pools in pools.items():
+        values = np.concatenate([pool.validation for pool in arm_pools])
         cdf = stats.ecdf(values).cdf
         colour, dash = looks[name]
         ax.plot(cdf.quantiles, cdf.probabilities, color=colour, linestyle=dash, drawstyle="steps-post")
-        _name_on_line(ax, own[0].arm, cdf, 0.8 - 0.15 * len(frames), colour)
-        medians.append(f"{label(own[0].arm)} {percent(float(np.median(values)))}")
+        _name_on_line(ax, arm_pools[0].arm, cdf, 0.8 - 0.15 * len(frames), colour)
+        medians.append(f"{label(arm_pools[0].arm)} {percent(float(np.median(values)))}")
         frames.append(pd.DataFrame({"arm": name, "val_accuracy": cdf.quantiles, "share": cdf.probabilities}))
     ax.xaxis.set_major_formatter(FuncFormatter(per_cent))
     ax.yaxis.set_major_formatter(FuncFormatter(per_cent))
@@ -48,7 +48,7 @@ def scores(pools: Mapping[str, Sequence[Pool]], looks: Looks) -> Plot:
 
 
 def _name_on_line(ax: Axes, arm: Arm, cdf: Any, share: float, colour: str) -> None:
-    """The arm's name left of its line, at a height of its own, with a dot where it belongs."""
+    """Write the arm's name left of its line at a share of the trials, and mark the place with a dot."""
     at = float(cdf.quantiles[np.argmax(cdf.probabilities >= share)])
     ax.plot([at], [share], "o", color=colour, markersize=5, markeredgewidth=0)
     paper = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.5}
@@ -58,8 +58,8 @@ def _name_on_line(ax: Axes, arm: Arm, cdf: Any, share: float, colour: str) -> No
 
 
 @styled
-def finals(curves: Sequence[Curve], looks: Looks) -> Plot:
-    """What each block ended with: a dot for each arm, joined within the block."""
+def finals_figure(curves: Sequence[Curve], looks: Looks) -> Plot:
+    """Draw the final test accuracy of each arm in each block; lines join the dots of a block."""
     figure, (ax,) = canvas(height=3.2)
     common = sorted(set.intersection(*(set(curve.blocks) for curve in curves)))
     ends = np.array([curve.test[[curve.blocks.index(b) for b in common], -1] for curve in curves])

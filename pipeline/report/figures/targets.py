@@ -1,4 +1,4 @@
-"""The figure of the targets reached: what share of them an arm has reached after n trials."""
+"""The figure of the targets: the share of them that an arm has reached after n trials."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from pipeline.report.targets import Target, share_reached
 
 
 @styled
-def reached(pools: Mapping[str, Sequence[Pool]], targets: Sequence[Target], looks: Looks) -> Plot:
-    """The share of (block, target) pairs that each arm has reached, against trials."""
+def targets_figure(pools: Mapping[str, Sequence[Pool]], targets: Sequence[Target], looks: Looks) -> Plot:
+    """Draw the share of (block, target) pairs that each arm has reached, against trials."""
     figure, (ax,) = canvas(height=3.2)
     frames, ends = [], []
-    for name, own in pools.items():
-        budgets = budget_ladder([min(map(len, own))])
-        share = share_reached(own, targets, budgets)
+    for name, arm_pools in pools.items():
+        budgets = budget_ladder([min(map(len, arm_pools))])
+        share = share_reached(arm_pools, targets, budgets)
         colour, dash = looks[name]
         ax.plot(budgets, share, color=colour, linestyle=dash, drawstyle="steps-post")
         frames.append(pd.DataFrame({"arm": name, "trials": budgets, "share": share}))
-        ends.append((own[0].arm, float(budgets[-1]), float(share[-1])))
+        ends.append((arm_pools[0].arm, float(budgets[-1]), float(share[-1])))
     trial_axis(ax, int(max(x for _, x, _ in ends)))
     ax.set_ylim(-0.02, 1.02)
     ax.yaxis.set_major_formatter(PercentFormatter(1))

@@ -1,4 +1,4 @@
-"""Search: train what a study still owes, and record each trial whole, in the order of the plan."""
+"""Train what is missing of a plan, and record each trial whole, in the order of the plan."""
 
 from __future__ import annotations
 
@@ -12,29 +12,40 @@ from pipeline.storage.optuna_store import Key, OptunaStore, value_of
 from pipeline.tracking import Tracker
 from pipeline.trials.trial import FinishedTrial, PlannedTrial
 
-RECORD_AT_ONCE = 32
-"""Trials written in one go."""
-
-OnRecord = Callable[[FinishedTrial], None]
+BATCH_SIZE = 32
+"""The most trials that are recorded in one transaction."""
 
 
-def search(
+def train_and_record(
     pending_trials: PendingTrials,
     optuna_store: OptunaStore,
     tracker: Tracker,
     *,
     engine: Engine,
     interrupts: Interrupts,
-    on_record: OnRecord,
+    on_record: Callable[[FinishedTrial], None],
 ) -> None:
-    """Train and record every trial of the pending_trials.
+    """Train and record every pending trial.
 
-    The workers of the engine compute; this process alone writes. A trial is in the optuna_store once its MLflow run is whole,
-    so a crash leaves at most runs that the optuna_store does not know, which :func:`reconcile` discards. So does a request to a
-    tracking server whose answer is lost, since it is sent again; those are discarded at the end.
+    The engine's workers train; only this process writes. A trial is added to the Optuna store after its MLflow run is
+    complete. So a crash leaves at most runs that the Optuna store does not know, and :func:`reconcile` discards them. A
+    request to a tracking server is sent again if its answer is lost; the runs that this repeats are discarded at the end.
+
+    Parameters
+    ----------
+    pending_trials
+        The trials to train.
+    optuna_store, tracker
+        Where they are recorded.
+    engine
+        The workers.
+    interrupts
+        A signal to stop takes effect between two batches.
+    on_record
+        Called with each trial once it is recorded.
     """
-    known = {trial.user_attrs["run_id"] for trial in pending_trials.recorded.values()}
-    with closing(trained(pending_trials, engine)) as batches:
+    known = pending_trials.run_ids
+    with closing(train_pending(pending_trials, engine)) as batches:
         for batch in batches:
             with interrupts.deferred():
                 optuna_store.check_lock()
@@ -48,36 +59,38 @@ def search(
 
 
 def reconcile(pending_trials: PendingTrials, tracker: Tracker) -> str:
-    """Make both stores agree before a search: what was found and mended, in a line; empty if nothing was.
+    """Make MLflow agree with the Optuna store before a search, and return the changes as text, empty if there are none.
 
-    The optuna_store decides. A run that it does not know was cut short, and goes; one that it knows and that was deleted comes back.
+    The Optuna store decides. A run that it does not know is incomplete and is discarded. A deleted run that it knows is
+    restored.
     """
-    known = {trial.user_attrs["run_id"] for trial in pending_trials.recorded.values()}
-    discarded = tracker.discard_unknown(known)
-    restored, gone = tracker.restore_deleted(known)
-    found = {
+    discarded = tracker.discard_unknown(pending_trials.run_ids)
+    restored, gone = tracker.restore_deleted(pending_trials.run_ids)
+    changes = {
         f"{discarded} half-recorded runs discarded": discarded,
         f"{restored} deleted runs of recorded trials restored": restored,
         f"{gone} recorded trials whose runs are gone from MLflow (their record in Optuna stays)": gone,
     }
-    return ", ".join(words for words, count in found.items() if count)
+    return ", ".join(change for change, count in changes.items() if count)
 
 
-def trained(pending_trials: PendingTrials, engine: Engine) -> Generator[Sequence[FinishedTrial]]:
-    """Finished trials, in batches fit to be recorded: first those of the planned arms, then the adaptive arms' in rounds."""
+def train_pending(pending_trials: PendingTrials, engine: Engine) -> Generator[Sequence[FinishedTrial]]:
+    """Yield finished trials in batches to record: first those of planned arms, then those of adaptive arms."""
     for wave in pending_trials.waves():
-        in_order = InOrder(wave)
-        for finished in engine.execute(pending_trials.tasks(wave, engine.budget_bytes)):
+        plan_order = PlanOrder(wave)
+        for finished in engine.run(pending_trials.tasks(wave, engine.budget_bytes)):
             pending_trials.pruning_history.add(finished)
-            yield from _batches(in_order.release(finished))
-    yield from rounds(pending_trials, engine)
+            released = plan_order.release(finished)
+            for start in range(0, len(released), BATCH_SIZE):
+                yield released[start : start + BATCH_SIZE]
+    yield from train_adaptive(pending_trials, engine)
 
 
-def rounds(pending_trials: PendingTrials, engine: Engine) -> Iterator[Sequence[FinishedTrial]]:
-    """One trial of every adaptive arm in every block at a time: in order within a block, blocks side by side."""
+def train_adaptive(pending_trials: PendingTrials, engine: Engine) -> Iterator[Sequence[FinishedTrial]]:
+    """Train one trial of every adaptive arm and block at a time: in order within a block, blocks in parallel."""
     while asked := pending_trials.ask():
         tasks = pending_trials.tasks([trial for _, trial in asked.values()], engine.budget_bytes)
-        for finished in engine.execute(tasks):
+        for finished in engine.run(tasks):
             pending_trials.pruning_history.add(finished)
             for trial in finished:
                 trajectory, _ = asked[trial.plan.key]
@@ -85,10 +98,11 @@ def rounds(pending_trials: PendingTrials, engine: Engine) -> Iterator[Sequence[F
             yield finished
 
 
-class InOrder:
-    """Holds finished trials back until all before them, in their arm and block, are released.
+class PlanOrder:
+    """Holds finished trials back until all earlier trials of their arm and block are released.
 
-    So Optuna numbers the trials as the plan does, whichever worker was first, and its charts by trial are true.
+    Optuna then numbers the trials as the plan does, whichever worker finishes first, and its charts by trial number are
+    right.
     """
 
     def __init__(self, pending: Iterable[PlannedTrial]) -> None:
@@ -100,7 +114,7 @@ class InOrder:
         self._held: dict[Key, FinishedTrial] = {}
 
     def release(self, finished: Sequence[FinishedTrial]) -> list[FinishedTrial]:
-        """Take trials in; give out those that are due, in order."""
+        """Take finished trials in, and return those whose turn has come, in order."""
         self._held |= {trial.plan.key: trial for trial in finished}
         released = []
         for arm, block in {(trial.plan.arm, trial.plan.block): None for trial in finished}:
@@ -108,8 +122,3 @@ class InOrder:
             while due and (arm, block, due[-1]) in self._held:
                 released.append(self._held.pop((arm, block, due.pop())))
         return released
-
-
-def _batches(trials: Sequence[FinishedTrial]) -> Iterator[Sequence[FinishedTrial]]:
-    for start in range(0, len(trials), RECORD_AT_ONCE):
-        yield trials[start : start + RECORD_AT_ONCE]

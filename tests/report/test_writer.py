@@ -1,34 +1,31 @@
-"""The report as a whole: its files, what they share, and that the table alone makes them again."""
+"""The report as a whole: its files, their common numbers, and that the table alone gives the same files again."""
 
 import html
 import json
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from synthetic import make_table
 
-from pipeline.report.analysis import Findings
-from pipeline.report.sections import sections
-from pipeline.report.style import spread
 from pipeline.report.table import TrialsTable, read_table
 from pipeline.report.writer import write_report
 from pipeline.study.spec import Arm, Categorical, SearchSpace
 
 GOLDEN = Path(__file__).parent / "golden_verdict.json"
+DOCS = (Path(__file__).parents[2] / "docs" / "report.md").read_text()
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """The report of a study with a random, a gridded and an adaptive arm."""
+    """The report of a study with a random, a grid and an adaptive arm, which has every file, figure, table and chapter."""
     arms = (Arm("random"), Arm("shifted_grid"), Arm("tpe"))
-    table = make_table(arms=arms, test_noise=0.004, blocks=6, repetitions=3)
+    diagnosis = {"health": {"good": 2, "diverged": 1}, "sentences": ["learning_rate 1 to 10: 9 of 10 diverge"]}
+    table = make_table(arms=arms, test_noise=0.004, blocks=6, repetitions=3, provenance={"diagnosis": diagnosis})
     return write_report(table, tmp_path_factory.mktemp("report"))
 
 
@@ -52,6 +49,26 @@ def test_every_file_is_there(report):
     assert all(path.stat().st_size > 0 for path in report.paths)
     expected = {"trials.parquet", "trials.csv", "report.html", "report.md", "explore.html", "verdict.json"}
     assert expected | {"best_after_n.png", "difference.csv", "trials_needed.csv"} <= names
+
+
+def test_the_files_are_those_that_the_docs_list(report):
+    """docs/report.md lists each file that is written, and no other."""
+    written = {path.relative_to(report.page.parent).as_posix() for path in report.paths}
+    listing = DOCS[DOCS.index("## The files") :]
+    named = set(re.findall(r"`([\w.]+\.(?:html|md|json|parquet|csv|png))`", listing))
+    figures = {name.partition("/")[2] for name in written if name.startswith("figures/")}
+    tables = {name.partition("/")[2] for name in written if name.startswith("tables/")}
+    of_figures = {name.replace(".png", ".csv") for name in figures}
+    assert {name for name in named if name.endswith(".png")} == figures
+    assert of_figures <= tables
+    assert named - figures - of_figures == (tables - of_figures) | {name for name in written if "/" not in name}
+
+
+def test_the_chapters_are_those_that_the_docs_list(report):
+    """docs/report.md has a row for each chapter, in the order of the report."""
+    listing = DOCS[DOCS.index("| chapter |") :]
+    rows = re.findall(r"^\| `(\w+)` \|", listing.split("\n\n")[0], re.MULTILINE)
+    assert rows == re.findall(r'<section id="toy-(\w+)">', report.page.read_text())
 
 
 def test_the_page_needs_nothing_else(page):
@@ -152,39 +169,6 @@ def test_an_adaptive_arm_is_drawn_as_it_went(page):
     assert "The line of TPE is the mean of the paths that were walked" in page
     assert "Median validation accuracy of a trial: random search" in page
     assert "Median validation accuracy of a trial: TPE" not in page
-
-
-def test_an_interval_and_a_p_that_disagree_are_explained():
-    """Where the interval leaves out 0 and the sign flips do not, the chapter says why no difference counts as detected."""
-    rng = np.random.default_rng(0)
-    table = make_table(
-        lambda frame, _, rng: 0.8 + 0.02 * rng.uniform(size=len(frame)),
-        arms=(Arm("random"), Arm("shifted_grid")),
-        blocks=6,
-        n_val=0,
-    )
-    shift = dict(enumerate([0.03, 0.02, 0.025, 0.03, 0.02, -0.002]))
-    moved = table.frame["block"].map(shift) * (table.frame["arm"] == "random")
-    frame = table.frame.assign(
-        **{"test/accuracy": 0.8 + moved, "best/val_accuracy": 0.8 + 1e-4 * rng.uniform(size=len(moved))}
-    )
-    found = Findings(replace(table, frame=frame))
-    seen = found.comparison.evidence
-    assert (seen.excludes_zero, seen.p < 0.05, seen.detected) == (True, False, False)
-    (chapter,) = (section for section in sections(found) if section.key == "difference")
-    assert "The interval and the sign flips do not agree" in chapter.prose[1]
-
-
-def test_of_many_arms_the_verdicts_two_stand_out():
-    """Six arms have six lines and names within the figure's height, two bands, and one sentence about those that have an order."""
-    arms = tuple(map(Arm, ("random", "shifted_grid", "tpe", "sobol", "halton", "cmaes")))
-    found = Findings(make_table(arms=arms, blocks=6, trials=8))
-    chapter = sections(found)[0]
-    assert "both for the two arms that the verdict is about" in chapter.plots[0].aid
-    assert chapter.plots[0].svg.count("FillBetween") == 2
-    (said,) = chapter.prose
-    assert said.startswith("The lines of TPE, the Sobol sequence, the Halton sequence and CMA-ES are each the mean")
-    assert max(spread([0.9, 0.95, 0.97, 0.98], gap=0.07, top=1.0)) == 1.0
 
 
 def noise(frame, _study, rng):

@@ -1,0 +1,32 @@
+"""The log records of libraries on standard error."""
+
+import logging
+
+import pytest
+
+from pipeline.console.log_records import log_to_stderr, quiet_loggers
+
+
+@pytest.fixture
+def loggers():
+    """Restore the handlers and levels of the root logger and of Optuna's after a test."""
+    names = (None, "optuna")
+    before = [(logging.getLogger(name), logging.getLogger(name).handlers[:]) for name in names]
+    levels = [(logger, logger.level, logger.propagate) for logger, _ in before]
+    yield
+    for logger, handlers in before:
+        logger.handlers[:] = handlers
+    for logger, level, propagate in levels:
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+def test_records_below_warnings_are_shown_only_on_request(loggers, capsys):
+    """A library's records up to INFO are dropped, and after ``log_to_stderr`` written on one line each; warnings are always kept."""
+    logger = logging.getLogger("optuna")
+    quiet_loggers("optuna")
+    assert (logger.isEnabledFor(logging.INFO), logger.isEnabledFor(logging.WARNING)) == (False, True)
+    log_to_stderr()
+    quiet_loggers("optuna")
+    logger.info("two\nlines")
+    assert capsys.readouterr().err == "  optuna: two lines\n"

@@ -1,0 +1,40 @@
+"""The sentences after the verdict, by what is known of each arm."""
+
+import numpy as np
+import pytest
+from simulations import GRID, RANDOM
+
+from pipeline.report.sentences import needed_clause
+from pipeline.report.targets import CENSUS, TrialsNeeded
+from pipeline.study.spec import Arm
+
+
+@pytest.mark.parametrize(
+    ("needed", "clause"),
+    [
+        (TrialsNeeded(RANDOM, 9, 5, 18, 37, 10, 128, "binomial"), "random search needs 9 (95% CI 5\u201318)"),
+        (
+            TrialsNeeded(RANDOM, np.inf, 25, np.inf, np.inf, 0, 128, "binomial"),
+            "random search did not reach it in 128 trials: more than 25 are needed (95%)",
+        ),
+        (TrialsNeeded(GRID, np.inf, np.nan, np.nan, np.inf, 0, 108, CENSUS), "the textbook grid never reaches it"),
+        (
+            TrialsNeeded(GRID, np.inf, np.nan, np.nan, np.inf, 0, 24, "part of each grid, as draws"),
+            "the textbook grid did not reach it in 24 trials",
+        ),
+        (TrialsNeeded(Arm("tpe"), np.inf, np.nan, np.nan, np.inf, 0, 50, "paths"), "TPE did not reach it in 50 trials"),
+        (
+            TrialsNeeded(RANDOM, np.inf, 25, np.inf, np.inf, 2, 128, "in each"),
+            "random search did not reach it in most blocks",
+        ),
+    ],
+)
+def test_a_number_of_trials_has_its_interval_and_a_missing_number_its_reason(needed, clause):
+    """A number has its interval; a target that was not reached has the reason why there is no number."""
+    assert needed_clause(needed) == clause
+
+
+def test_only_an_explained_number_says_what_it_means():
+    """The first finite number of a sentence says that it gives an even chance; the others do not repeat it."""
+    needed = TrialsNeeded(RANDOM, 1, 1, 2, 3, 10, 128, "binomial")
+    assert needed_clause(needed, explain=True) == "random search needs 1 trial for an even chance (95% CI 1\u20132)"
