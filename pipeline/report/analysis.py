@@ -83,7 +83,7 @@ class Analysis:
         if blocks := [len(values) for values, within in shown if is_cut(values, within)]:
             yield (
                 f"An interval over {count(min(blocks), 'block')} reached beyond what is possible, 0 to 100% for an accuracy. It is "
-                "cut there, which costs none of its coverage; that it had to be says that so few blocks tell little."
+                "cut there, which does not lower its coverage; it shows that so few blocks tell little."
             )
 
     @cached_property

@@ -132,7 +132,7 @@ def _sequence(table: TrialsTable, arms: list[Sequence[Pool]]) -> Iterator[str]:
 
 
 def _nothing_to_compare(arms: list[Sequence[Pool]]) -> Iterator[str]:
-    if not all(arms):
+    if len(arms) < COMPARED or not all(arms):
         return
     if _identical(arms[0], arms[1]):
         yield "both arms tried identical configurations, so there is nothing to compare"

@@ -102,6 +102,7 @@ def test_one_arm_is_reported_alone():
     """A study of one arm has the score of its choice and nothing to compare."""
     alone = analysis(study=make_study(arms=(Arm("random"),)))
     assert alone.verdict.label == "nothing to compare"
+    assert alone.obstacles == []
     assert "One arm, so there is nothing to compare: after 36 trials" in alone.verdict.sentence
 
 
