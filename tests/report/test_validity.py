@@ -107,7 +107,7 @@ def test_one_arm_is_reported_alone():
 
 
 def declarations(*changes):
-    """The provenance of a study with one declaration for each change, which holds what differed from the study as it is now."""
+    """The provenance of a study that was declared once for each change, with the differences from the study now."""
     study = make_study(arms=TWO)
     now = {"at": "2026-01-01T12:00:00+00:00", "after": 0, "hash": study.hash, **study.terms}
     return {"declarations": [{**now, **change} for change in changes]}
