@@ -69,8 +69,8 @@ def point(x: float) -> str:
     return number(x, decimals(x)) if not math.isclose(x, round(x, 1)) else f"{x:.1f}".removesuffix(".0")
 
 
-def whole(n: float) -> str:
-    """Write a number of trials, which may be infinite."""
+def whole_number(n: float) -> str:
+    """Write a whole number, or the sign of infinity."""
     return f"{n:,.0f}" if math.isfinite(n) else "\u221e"
 
 

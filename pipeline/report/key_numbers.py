@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.report.analysis import Analysis
 from pipeline.report.comparison import Comparison
-from pipeline.report.formatting import count, decimals, ends, label, listed, number, percent, points, whole
+from pipeline.report.formatting import count, decimals, ends, label, listed, number, percent, points, whole_number
 from pipeline.report.intervals import SHARE, Interval, mean_interval
 from pipeline.report.sentences import needed_by_contrast
 from pipeline.report.targets import TrialsNeeded
@@ -57,7 +57,7 @@ def _trials_needed(analysis: Analysis) -> KeyNumber:
     all_needed = needed_by_contrast(analysis)
     caption = f"trials for an even chance of {percent(analysis.headline.value)} validation accuracy"
     return KeyNumber(
-        " vs ".join(whole(needed.median) for needed in all_needed),
+        " vs ".join(whole_number(needed.median) for needed in all_needed),
         f"{caption}: {' vs '.join(label(needed.arm) for needed in all_needed)}",
         _intervals(all_needed),
     )
@@ -67,5 +67,8 @@ def _intervals(all_needed: list[TrialsNeeded]) -> str:
     """Return the intervals in the order of the arms; with the arms' names, if not every arm has an interval."""
     known = [needed for needed in all_needed if math.isfinite(needed.low)]
     names = [f" with {label(needed.arm)}" if len(known) < len(all_needed) else "" for needed in known]
-    texts = [f"{whole(needed.low)} to {whole(needed.high)}{name}" for needed, name in zip(known, names, strict=True)]
+    texts = [
+        f"{whole_number(needed.low)} to {whole_number(needed.high)}{name}"
+        for needed, name in zip(known, names, strict=True)
+    ]
     return f"95% CI {listed(texts)}" if texts else "no interval"

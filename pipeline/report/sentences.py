@@ -22,7 +22,7 @@ from pipeline.report.formatting import (
     probability,
     size_and_ends,
     title,
-    whole,
+    whole_number,
 )
 from pipeline.report.intervals import DIFFERENCE, mean_interval
 from pipeline.report.targets import CENSUS, TrialsNeeded
@@ -66,14 +66,18 @@ def needed_clause(needed: TrialsNeeded, *, explain: bool = False) -> str:
     """Return a clause on the trials that one arm needs; ``explain`` adds what the number means."""
     name = title(needed.arm)
     if math.isfinite(needed.median):
-        interval = f" (95% CI {whole(needed.low)}\u2013{whole(needed.high)})" if math.isfinite(needed.low) else ""
-        trials = f"{count(int(needed.median), 'trial')} for an even chance" if explain else whole(needed.median)
+        interval = (
+            f" (95% CI {whole_number(needed.low)}\u2013{whole_number(needed.high)})"
+            if math.isfinite(needed.low)
+            else ""
+        )
+        trials = f"{count(int(needed.median), 'trial')} for an even chance" if explain else whole_number(needed.median)
         return f"{name} needs {trials}{interval}"
     if needed.hits:
         return f"{name} did not reach it in most blocks"
     if needed.method == CENSUS:
         return f"{name} never reaches it"
-    more = f": more than {whole(needed.low)} are needed (95%)" if math.isfinite(needed.low) else ""
+    more = f": more than {whole_number(needed.low)} are needed (95%)" if math.isfinite(needed.low) else ""
     return f"{name} did not reach it in {count(needed.trials, 'trial')}{more}"
 
 

@@ -15,7 +15,7 @@ from pipeline.report.formatting import (
     points,
     probability,
     title,
-    whole,
+    whole_number,
 )
 from pipeline.report.intervals import Interval
 from pipeline.study.spec import Arm
@@ -55,7 +55,7 @@ def test_counts_lists_and_shares():
     assert (count(1, "block"), count(3240, "trial")) == ("1 block", "3,240 trials")
     assert [listed(list("abc")[:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
     assert (percent(0.9649), number(-0.04, 1), point(0.005), point(0.0123)) == ("96.5%", "0.0", "0.5", "1.2")
-    assert (whole(1234.0), whole(float("inf"))) == ("1,234", "\u221e")
+    assert (whole_number(1234.0), whole_number(float("inf"))) == ("1,234", "\u221e")
     assert [title(arm) for arm in (Arm("random"), Arm("mine", "random"))] == ["random search", "mine"]
 
 
