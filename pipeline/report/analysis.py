@@ -76,14 +76,14 @@ class Analysis:
         return [*validity.notes(self.table, self.pools), *self._cut()]
 
     def _cut(self) -> Iterator[str]:
-        """A note if an interval on the page was cut to the range of possible means, which shows that blocks are too few."""
+        """A note if an interval on the page was cut to the range of possible means, because blocks are few."""
         shown: list[tuple[Array, Range]] = [(curve.test[:, -1], SHARE) for curve in self.curves.values()]
         if self.comparison:
             shown.append((np.array(self.comparison.difference.by_block), DIFFERENCE))
         if blocks := [len(values) for values, within in shown if is_cut(values, within)]:
             yield (
                 f"An interval over {count(min(blocks), 'block')} reached beyond what is possible, 0 to 100% for an accuracy. It is "
-                "cut there, which costs none of its coverage; that it had to be says that so few blocks tell little."
+                "cut there, which does not lower its coverage; it shows that so few blocks tell little."
             )
 
     @cached_property
@@ -103,7 +103,7 @@ class Analysis:
 
     @cached_property
     def targets(self) -> list[Target]:
-        return ladder([pool for own in self.pools.values() for pool in own], self.chance or 0.0)
+        return ladder([pool for pools in self.pools.values() for pool in pools], self.chance or 0.0)
 
     @property
     def headline(self) -> Target:
@@ -113,7 +113,7 @@ class Analysis:
     @cached_property
     def needed(self) -> dict[str, list[TrialsNeeded]]:
         """The trials that each arm needs for each target, by the target's name."""
-        return {t.name: [estimate_trials_needed(own, t) for own in self.pools.values()] for t in self.targets}
+        return {t.name: [estimate_trials_needed(pools, t) for pools in self.pools.values()] for t in self.targets}
 
     @cached_property
     def importance(self) -> Importance | None:
@@ -124,7 +124,7 @@ class Analysis:
     @cached_property
     def choices(self) -> dict[str, list[Choice]]:
         """Each arm's choice in each block, by the arm's name."""
-        return {name: [choice(pool) for pool in own] for name, own in self.pools.items()}
+        return {name: [choice(pool) for pool in pools] for name, pools in self.pools.items()}
 
     @cached_property
     def confirmations(self) -> dict[str, Confirmation]:
@@ -140,7 +140,7 @@ class Analysis:
     @cached_property
     def costs(self) -> dict[str, list[CostCurve]]:
         """Each arm's curves against epochs and seconds, by the arm's name."""
-        return {name: cost_curves(own, COSTS) for name, own in self.pools.items()}
+        return {name: cost_curves(pools, COSTS) for name, pools in self.pools.items()}
 
     @cached_property
     def pairs(self) -> list[Pair]:

@@ -112,7 +112,7 @@ def improvement_of(comparison: Comparison, pools: Mapping[str, Sequence[Pool]]) 
 
 @dataclass(frozen=True)
 class Pair:
-    """The comparison of two of all arms; its p is corrected for the number of pairs, and NaN for too few blocks."""
+    """The comparison of one of all pairs of arms, with a p corrected for their number; NaN for too few blocks."""
 
     comparison: Comparison
     improvement: Improvement

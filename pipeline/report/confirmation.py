@@ -81,7 +81,7 @@ def confirmations(table: TrialsTable) -> dict[str, Confirmation]:
         return {}
     merged = table.confirmations.merge(table.frame, on=list(IDENTITY), suffixes=("_again", ""))
     rows = ((arm, merged[merged["arm"] == arm.name]) for arm in table.study.arms)
-    return {arm.name: _of_arm(arm, own.groupby(["block", "trial"])) for arm, own in rows if len(own)}
+    return {arm.name: _of_arm(arm, frame.groupby(["block", "trial"])) for arm, frame in rows if len(frame)}
 
 
 def _of_arm(arm: Arm, choices: Any) -> Confirmation:

@@ -85,7 +85,7 @@ def choice_weights(validation: Array, budgets: NDArray[np.int64]) -> Array:
 
 
 def path_weights(validation: Array, budgets: NDArray[np.int64]) -> Array:
-    """Return 1 where a trial is the best of the first n visited, else 0, (M, budgets); of ties the earliest counts."""
+    """Return 1 where a trial is the best of the first n, the earliest of ties, else 0, (M, budgets)."""
     return np.equal.outer(np.arange(len(validation)), incumbents(validation)[budgets - 1]).astype(float)
 
 
@@ -98,7 +98,7 @@ def incumbents(validation: Array) -> NDArray[np.int64]:
 
 def tuning_curves(pools: Mapping[str, Sequence[Pool]]) -> dict[str, Curve]:
     """Compute each arm's curve, by name, up to the smallest of its pools."""
-    smallest = {name: min(map(len, own)) for name, own in pools.items()}
+    smallest = {name: min(map(len, blocks)) for name, blocks in pools.items()}
     ladder = budget_ladder(sorted(set(smallest.values())))
     return {name: _curve(pools[name], ladder[ladder <= n]) for name, n in smallest.items()}
 

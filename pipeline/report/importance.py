@@ -56,7 +56,7 @@ class Importance:
 
     @property
     def effective(self) -> Interval | None:
-        """The effective number of hyperparameters and its interval over blocks; None if fewer than two blocks exceed noise."""
+        """The effective number of hyperparameters and its interval; None if fewer than two blocks exceed noise."""
         counts = [count for count in map(effective_number, self.variance - self.noise) if count]
         if len(counts) < 2:
             return None
@@ -65,13 +65,13 @@ class Importance:
 
 
 def effective_number(shares: Array) -> float:
-    """Compute 1 / Σ share², with negative shares clipped at 0 and the rest scaled to sum to 1; 0 if none is left."""
+    """Compute 1 / Σ share² of the positive shares, scaled to sum to 1; 0 if there are none."""
     clipped = np.clip(shares, 0, None)
     return float(clipped.sum() ** 2 / (clipped**2).sum()) if clipped.any() else 0.0
 
 
 def importance(pools: Sequence[Pool], space: SearchSpace) -> Importance | None:
-    """Compute the importances from the random pools of all blocks; None if trials are too few or all score the same."""
+    """Compute the importances from the random pools of all blocks; None for few trials or equal scores."""
     frames = [thinned(pool.frame, max(POOLED_TRIALS // len(pools), 1)) for pool in pools]
     scores = [frame[BEST_VAL_ACCURACY].to_numpy(float) for frame in frames]
     if sum(map(len, scores)) < FEWEST or np.ptp(np.concatenate(scores)) == 0:

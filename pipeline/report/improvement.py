@@ -18,7 +18,7 @@ SIZES = ((0.56, "negligible"), (0.64, "small"), (0.71, "medium"))
 
 @dataclass(frozen=True)
 class Improvement:
-    """P(first beats second) in each block, by test and by validation accuracy of the choice, (K, budgets); ties count half."""
+    """P(first beats second) in each block by test and validation accuracy, (K, budgets); ties count half."""
 
     budgets: NDArray[np.int64]
     test: Array

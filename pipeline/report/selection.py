@@ -102,7 +102,7 @@ def _share_of_best(scores: NDArray[np.floating]) -> Array:
 
 
 def correctness(texts: Sequence[str], n: int) -> NDArray[np.uint8] | None:
-    """Unpack the bits of n examples, base64 text for each trial, into rows of zeros and ones; None if any is unknown."""
+    """Unpack each trial's base64 text of n bits into a row of zeros and ones; None if any is unknown."""
     if n < 1 or not all(texts):
         return None
     packed = [np.frombuffer(base64.b64decode(text), dtype=np.uint8) for text in texts]

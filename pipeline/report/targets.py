@@ -33,7 +33,7 @@ class Target:
 
 @dataclass(frozen=True)
 class TrialsNeeded:
-    """The trials that an arm needs to reach a target with probability 1/2 and with 95 %; infinite if it never does.
+    """The trials that an arm needs to reach a target with probability 1/2 and 95 %; infinite if it never does.
 
     ``low`` and ``high`` end the 95 % interval of ``median``, NaN if there is none. ``hits`` of ``trials`` reached the
     target. ``method`` names the estimate.
@@ -50,7 +50,7 @@ class TrialsNeeded:
 
 
 def ladder(pools: Sequence[Pool], chance: float) -> list[Target]:
-    """Return the targets: 90, 95, 98 and 99 % of the way from chance to the best trial, and what the full grid found."""
+    """Return shares of the way from chance to the best trial, and what the full grid found, as targets."""
     blocks = sorted({pool.block for pool in pools})
     best = max(pool.validation.max() for pool in pools)
     targets = [
@@ -89,7 +89,7 @@ Estimate = tuple[float, float, float, float, str]
 
 
 def _by_random(reached: Reached) -> Estimate:
-    """Independent draws: N_q = ln(1 - q) / ln(1 - p), with p from all blocks together if their hit rates agree."""
+    """N_q = ln(1 - q) / ln(1 - p) independent draws; p is pooled over blocks if their hit rates agree."""
     if not _homogeneous(reached):
         return _by_block(reached, _draws_in_block, "binomial in each block")
     k, M = sum(int(r.sum()) for r in reached), sum(map(len, reached))
@@ -110,7 +110,7 @@ def _draws_in_block(reached: NDArray[np.bool_], q: float) -> float:
 
 
 def _homogeneous(reached: Reached) -> bool:
-    """Return True if a chi-square test does not reject equal hit rates, or if there are too few hits for the test."""
+    """Return True if a chi-square test does not reject equal hit rates, or hits are too few for it."""
     counts = np.array([[r.sum(), (~r).sum()] for r in reached])
     if len(counts) < 2 or counts.mean(axis=0).min() < 5:
         return True
@@ -149,7 +149,7 @@ def _quantile(cdf: Any, q: float) -> float:
 
 
 def _by_block(reached: Reached, trials: Callable[[NDArray[np.bool_], float], float], method: str) -> Estimate:
-    """The median over blocks of each block's number of trials; of an even number of blocks, the later of the middle two."""
+    """The median over blocks of their numbers of trials; the later of the middle two of an even number."""
     medians, n95 = ([trials(r, q) for r in reached] for q in (0.5, 0.95))
     middle, middle95 = (float(np.quantile(x, 0.5, method="higher")) for x in (medians, n95))
     return middle, *_median_ends(medians), middle95, method

@@ -132,7 +132,7 @@ def _sequence(table: TrialsTable, arms: list[Sequence[Pool]]) -> Iterator[str]:
 
 
 def _nothing_to_compare(arms: list[Sequence[Pool]]) -> Iterator[str]:
-    if not all(arms):
+    if len(arms) < COMPARED or not all(arms):
         return
     if _identical(arms[0], arms[1]):
         yield "both arms tried identical configurations, so there is nothing to compare"
@@ -150,7 +150,7 @@ def _identical(first: Sequence[Pool], second: Sequence[Pool]) -> bool:
 
 
 def _in_sequence(pools: Sequence[Pool], space: SearchSpace) -> bool:
-    """Return True if an arm walked its grid in order in every block; in a single block a shuffled order can look so."""
+    """Return True if an arm walked its grid in order in every block; a single block can do so by chance."""
     long = [pool for pool in pools if len(pool) >= FEWEST]
     return bool(long) and all(_is_sequential(pool, space) for pool in long)
 
@@ -183,19 +183,19 @@ def _missing(table: TrialsTable, pools: Pools) -> Iterator[str]:
 
 
 def _grids(table: TrialsTable, pools: Pools) -> Iterator[str]:
-    for own in pools.values():
-        arm = own[0].arm
-        repeats = sum(len(pool) - len(set(pool.tried)) for pool in own)
+    for grids in pools.values():
+        arm = grids[0].arm
+        repeats = sum(len(pool) - len(set(pool.tried)) for pool in grids)
         if arm.is_grid and repeats:
             yield f"{count(repeats, 'trial')} of {title(arm)} repeated a point of it: its curve is not a census."
-        if arm.is_grid and _in_sequence(own, table.study.space):
+        if arm.is_grid and _in_sequence(grids, table.study.space):
             yield f"{capital(title(arm))} was visited in sequence; its curve describes a visit in random order."
 
 
 def _coupling(pools: Pools) -> Iterator[str]:
     """Pairs of arms that begin with the same random trials, as samplers with one seed often do."""
     for first, second in itertools.combinations(pools.values(), 2):
-        heads = [{pool.block: tuple(pool.tried[:FIRST]) for pool in own} for own in (first, second)]
+        heads = [{pool.block: tuple(pool.tried[:FIRST]) for pool in arm} for arm in (first, second)]
         same = [block for block in heads[0] if heads[0][block] == heads[1].get(block)]
         if not same:
             continue

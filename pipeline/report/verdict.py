@@ -16,7 +16,7 @@ LABELS = {0: "too few repeats", 1: "withheld", 2: "ahead", 3: "ahead", 4: "equal
 
 @dataclass(frozen=True)
 class Verdict:
-    """The rule that matched, its label of at most three words, the leading arm if there is one, and the sentence."""
+    """The rule that matched, its label of at most three words, the leading arm or None, and the sentence."""
 
     rule: int
     label: str

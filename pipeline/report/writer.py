@@ -51,7 +51,7 @@ class Written:
 
 
 def write_report(tables: TrialsTable | Sequence[TrialsTable], folder: Path | str) -> Report:
-    """Write the report of one table into a folder; of several, each into its own folder, and all on one page."""
+    """Write the report of one table into a folder; of several, each into a subfolder, and all on one page."""
     tables, folder = [tables] if isinstance(tables, TrialsTable) else tables, Path(folder)
     if not tables:
         raise UserError("report: got no table of trials; expected at least one")
@@ -129,8 +129,8 @@ def _merged(values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """All studies' values, with the study's name in their keys."""
     return {
         key.replace("report/", f"report/{name}/", 1): value
-        for name, own in values.items()
-        for key, value in own.items()
+        for name, report in values.items()
+        for key, value in report.items()
     }
 
 

@@ -128,7 +128,7 @@ WORTH, SPREAD, NOISE = 0.95, 0.01, 0.01
 
 
 def lucky_choice(rng, blocks, trials=M, seeds=5):
-    """A search among configurations that are equal within a block: each score is their accuracy plus the luck of the weights."""
+    """A search among equal configurations: each score is the block's accuracy plus the luck of the weights."""
     worth = WORTH + SPREAD * rng.normal(size=blocks)
     validation = (worth[:, None] + NOISE * rng.normal(size=(blocks, trials))).max(axis=1)
     again = worth[:, None] + NOISE * rng.normal(size=(2, blocks, seeds))

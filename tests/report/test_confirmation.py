@@ -91,7 +91,7 @@ def test_the_numbers_are_those_of_the_rows(confirmed):
 
 
 def test_training_again_finds_what_a_lucky_choice_is_worth():
-    """Of 108 equal configurations the winner is 2.5 standard deviations too good; repetitions give this luck and the true accuracy."""
+    """The best of 108 equal configurations is 2.5 standard deviations too good; repetitions give the true accuracy."""
     rng = np.random.default_rng(1)
     worlds = [lucky_choice(rng, blocks=10) for _ in range(300)]
     assert luck_of_the_best() == pytest.approx(2.53 * NOISE, rel=0.01)

@@ -64,7 +64,7 @@ def test_single_paths_keep_their_order():
     ],
 )
 def test_wins_have_an_exact_interval(chances, expected):
-    """Clopper and Pearson's if half of the blocks are plain, with a fractional sum rounded outwards; equal values give width 0."""
+    """Clopper and Pearson's if half of the blocks are plain, a fractional sum rounded outwards; equal values have width 0."""
     found = improvement_interval(np.array(chances, float))
     assert (found.estimate, found.low, found.high) == pytest.approx(expected, abs=1e-4)
 

@@ -28,7 +28,7 @@ def needed(arm, *pools):
 
 @pytest.mark.parametrize(("hits", "median", "low", "high"), [(10, 9, 5, 18), (3, 30, 11, 143), (0, np.inf, 25, np.inf)])
 def test_random_search_needs_trials_by_its_hit_rate(hits, median, low, high):
-    """Hits among 128 independent trials give ln ½ / ln(1 - p), and the interval of p by Clopper and Pearson gives its ends."""
+    """Hits among independent trials give ln ½ / ln(1 - p), with the ends of Clopper and Pearson's interval of p."""
     found = needed(RANDOM, (hits, 128))
     assert (found.median, found.low, found.high) == (median, low, high)
 

@@ -102,11 +102,12 @@ def test_one_arm_is_reported_alone():
     """A study of one arm has the score of its choice and nothing to compare."""
     alone = analysis(study=make_study(arms=(Arm("random"),)))
     assert alone.verdict.label == "nothing to compare"
+    assert alone.obstacles == []
     assert "One arm, so there is nothing to compare: after 36 trials" in alone.verdict.sentence
 
 
 def declarations(*changes):
-    """The provenance of a study with one declaration for each change, which holds what differed from the study as it is now."""
+    """The provenance of a study that was declared once for each change, with the differences from the study now."""
     study = make_study(arms=TWO)
     now = {"at": "2026-01-01T12:00:00+00:00", "after": 0, "hash": study.hash, **study.terms}
     return {"declarations": [{**now, **change} for change in changes]}

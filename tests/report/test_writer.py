@@ -204,7 +204,7 @@ def test_a_study_is_given_once(table):
 
 
 def test_one_arm_in_one_block_still_has_its_report(tmp_path):
-    """The smallest study there is has its page, without an interval, and its numbers are those that exist; text stays text."""
+    """The smallest study has a page without intervals or numbers that do not exist; its text is escaped."""
     hostile = "<img src=x onerror=alert(1)>"
     small = write_report(make_table(arms=(Arm("random"),), blocks=1, trials=3, question=hostile), tmp_path)
     for page in (small.page, small.page.with_name("explore.html")):
