@@ -7,15 +7,15 @@ STUDY = Study(
     question="Is random search better than grid search?",
     dataset="digits",
     space=SearchSpace(
-        learning_rate=Float(1e-4, 10, log=True, levels=3),  # five decades: from hardly moving to diverging
+        learning_rate=Float(1e-4, 10, log=True, levels=3),  # five decades: from hardly any progress to divergence
         l2=Float(1e-6, 1e-1, log=True, levels=3),
         activation=Categorical("relu", "tanh"),
         init=Categorical("small", "xavier", "he"),
         batch_norm=Categorical(False, True),
     ),
     config=TrainConfig(epochs=20, batch_size=64),
-    # Against a grid that is shifted afresh in every block, since one fixed grid is a sample of size one;
-    # the textbook's grid runs beside it.
+    # Random search is compared with a grid that is shifted in every block, since one fixed grid is a sample of size one.
+    # The textbook's grid is shown too.
     arms=(Arm("random"), Arm("shifted_grid"), Arm("grid")),
     blocks=10,
     delta=0.005,
