@@ -1,13 +1,12 @@
-"""What CIFAR-10 costs: an epoch of a dense and of convolutional networks, and the memory that its rows take.
+"""Measure CIFAR-10: an epoch of dense and of convolutional networks, and the memory of its rows.
 
-The dense network, one of a group of 32 and alone, is held against the matrix products of a group's steps (``network.py``
-says which) and PyTorch, the convolutional ones, alone, against PyTorch: on random rows of the true shape, a few epochs of
-batches of 128, plain SGD with nothing held out, one thread, PyTorch in either order of memory. Sides take turns; a ratio
-is taken inside a turn, and the tables give medians. Seconds are the processor's.
+The dense network, in a group of 32 and alone, is compared with the matrix products of its steps (see ``network.py``) and with
+PyTorch; the convolutional ones, alone, with PyTorch. All train on random rows of the true shape: a few epochs, batches of 128,
+plain SGD, no validation rows, one thread, PyTorch in both memory formats. Sides take turns; a ratio is taken inside a turn; the
+tables give medians of processor seconds.
 
-Memory is what a process of its own allocates at most while it loads 60,000 rows and preprocesses them, beside the rows
-themselves, which are mapped from one file and shared. A round needs PyTorch to compare with; without it, that side is
-left out.
+Memory is the most that a separate process allocates while it loads and preprocesses 60,000 rows, without the rows, which
+are mapped from one shared file. Without PyTorch, that side is left out.
 """
 
 import argparse
@@ -29,7 +28,7 @@ from network import GROUP, THREADS, WORKS, babysit, products, torch_eager
 
 DENSE = WORKS[-1]
 EPOCHS = 4
-"""Of the convolutional networks; several, since Babysit looks at the first loss once before them."""
+"""Epochs of the convolutional networks: several, since Babysit measures the first loss once before them."""
 CONVOLUTIONS = ("16px32p", "16px32px64p")
 ROWS = 512
 TURNS = 3
@@ -37,7 +36,7 @@ EPOCH = 45_000
 
 
 def convolve(conv: str) -> Callable[[], object]:
-    """Epochs of Babysit's network with these blocks and batch norm."""
+    """Return a call that trains Babysit's network with these blocks and batch norm."""
     import numpy as np
 
     from pipeline.data import Dataset, Split
@@ -55,7 +54,7 @@ def convolve(conv: str) -> Callable[[], object]:
 
 
 def torch_convolve(conv: str, *, channels_last: bool) -> Callable[[], object]:
-    """The same by PyTorch, module by module."""
+    """Return the same for PyTorch, module by module."""
     import torch
     from torch import nn
 
@@ -83,7 +82,7 @@ def torch_convolve(conv: str, *, channels_last: bool) -> Callable[[], object]:
 
 
 def random_rows():  # noqa: ANN201  a pair of arrays
-    """Of the true shape; what is in them does not change the time."""
+    """Return random rows of the true shape; their values do not change the time."""
     import numpy as np
 
     rng = np.random.default_rng(0)
@@ -91,21 +90,21 @@ def random_rows():  # noqa: ANN201  a pair of arrays
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long the processor takes for a call."""
+    """Return the processor seconds of a call."""
     start = time.process_time()
     work()
     return time.process_time() - start
 
 
 def turns(sides: dict[str, Callable[[], object]], per_call: dict[str, int]) -> list[dict[str, float]]:
-    """Seconds of each side for a network, in turns after a warm-up."""
+    """Return the seconds of each side for a network, in turns after a warm-up."""
     for side in sides.values():
         side()
     return [{name: seconds(side) / per_call[name] for name, side in sides.items()} for _ in range(TURNS)]
 
 
 def one_round() -> dict[str, list[dict[str, float]]]:
-    """The times of all turns, by network."""
+    """Return the times of all turns, by network."""
     with_torch = importlib.util.find_spec("torch") is not None
     makers = {"Babysit": babysit(DENSE, GROUP), "Babysit, alone": babysit(DENSE, 1), "bare products": products(DENSE)}
     makers |= {"PyTorch": torch_eager(DENSE)} if with_torch else {}
@@ -120,7 +119,7 @@ def one_round() -> dict[str, list[dict[str, float]]]:
 
 
 def memory() -> dict[str, float]:
-    """MiB: the rows as they are mapped, a block of them, and the most that was allocated to make it."""
+    """Return MiB: the mapped rows, a block of them, and the peak that was allocated to make it."""
     import numpy as np
 
     from pipeline.data import load_block
@@ -142,7 +141,7 @@ def memory() -> dict[str, float]:
 
 
 def in_a_process(flag: str):  # noqa: ANN201  what it prints
-    """A part in a process of its own, on one thread; BLAS picks its kernels by the processor it finds."""
+    """Run a part in a separate process, on one thread; BLAS chooses its kernels by the processor."""
     environment = {key: value for key, value in os.environ.items() if key != "OPENBLAS_CORETYPE"}
     environment |= dict.fromkeys(THREADS, "1")
     command = [sys.executable, __file__, flag]

@@ -1,8 +1,8 @@
-"""What diagnosis costs: the milliseconds of diagnosing a trial, and of measuring its layers while it trains.
+"""Measure diagnosis: the milliseconds to diagnose a trial, and to measure its layers while it trains.
 
-One block of the default study is trained as a worker would, then each trial is diagnosed again and again. The table
-gives means over the trials of medians over turns, and the check of the whole study beside them. What measuring costs is
-the processor time of training with it and without, in turns: the median of their ratios.
+One block of the default study is trained as a worker would train it; then each trial is diagnosed several times. The table gives
+means over trials of medians over turns, and the check of the whole study. The cost of measuring is the processor time of
+training with it and without it, in turns: the median of their ratios.
 """
 
 import argparse
@@ -38,19 +38,19 @@ from studies.random_vs_grid import STUDY
 
 
 def train(blocks: int) -> list[FinishedTrial]:
-    """The trials of the default study."""
+    """Return the trials of the default study."""
     study = replace(STUDY, blocks=blocks)
     return [trial for task in tasks_of(study) for trial in run_task(task)]
 
 
 def tasks_of(study: Study) -> list[Task]:
-    """The tasks of a study that nothing is recorded of."""
+    """Return the tasks of a study without records."""
     return tasks(study, plan(study), PruningHistory(study, {}), budget_bytes=2**30)
 
 
 @contextmanager
 def unmeasured() -> Iterator[None]:
-    """Train in the body without a look at the layers, the first loss, or batch norm's two scores."""
+    """Train in the body without measuring the layers, the first loss, or batch norm's two scores."""
     step, score, rows, in_batches = Tile.step, Tile.score, training.FIRST_ROWS, training.evaluate_in_batches
 
     def plain_score(self: Tile, val: Prepared, *, measure: bool = False) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG001
@@ -67,7 +67,7 @@ def unmeasured() -> Iterator[None]:
 
 
 def cost_of_measuring(turns: int, count: int) -> float:
-    """The time of training some tasks of the default study over that without measuring, less 1."""
+    """Return the time of training some tasks of the default study relative to that without measuring, minus 1."""
     study = replace(STUDY, blocks=1)
     some = tasks_of(study)[:count]
     data = load_block(study.dataset, study.config, some[0].split_seed)
@@ -89,14 +89,14 @@ def cost_of_measuring(turns: int, count: int) -> float:
 
 
 def known_of(trial: FinishedTrial) -> Facts:
-    """What diagnosis is told of a trial, beside its curves."""
+    """Return the facts of a trial that diagnosis needs besides its curves."""
     data = load_block(STUDY.dataset, STUDY.config, 0)
     sizes = {"classes": data.classes, "train_rows": len(data.train), "val_rows": len(data.val)}
     return facts_of(trial.plan.hparams, trial.result, STUDY.config, sizes)
 
 
 def seconds_to_diagnose(trial: FinishedTrial, facts: Facts, repeats: int) -> float:
-    """The median of several turns."""
+    """Return the median of several turns."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()

@@ -1,7 +1,7 @@
-"""The long haul: ten thousand trials in one go, and small searches that grow, are killed and go on, for half an hour.
+"""Measure long and killed searches: ten thousand trials in one search, then half an hour of small ones.
 
-Processes are watched from outside, in ``/proc`` (so on Linux). Prints the page ``docs/long-haul.md``:
-``python benchmarks/long_haul.py > docs/long-haul.md``.
+The small searches grow, are killed and resume. Processes are watched from outside, in ``/proc`` (Linux only). The output is the
+page ``docs/long-haul.md``: ``python benchmarks/long_haul.py > docs/long-haul.md``.
 """
 
 import argparse
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 TRIALS, MINUTES, WORKERS = 10_000, 30.0, 2
 PER_BLOCK = 1000
 ROUNDS, STEP = 6, 4
-"""Searches in a session, each of so many more trials of every arm in every block."""
+"""Searches in a session, and by how many trials of every arm in every block each one grows."""
 PAUSE, LEAVING_SECONDS = 0.25, 30
 HAUL = """
 from pipeline import Arm, Float, HyperParams, SearchSpace, Study, TrainConfig
@@ -44,12 +44,12 @@ STUDY = Study(
 )
 """
 KEPT = {"haul.py", "mlflow.db", "optuna.log", "optuna.log.owner", "mlruns", "tmp", "__pycache__"}
-"""What a folder may hold once a search has ended."""
+"""The names that a folder may contain after a search."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A process at a moment: seconds since its start, bytes of its journal, megabytes it holds, files it has open."""
+    """A process at one moment: seconds since its start, bytes of its journal, megabytes of memory, open files."""
 
     seconds: float
     journal: int
@@ -59,13 +59,13 @@ class Sample:
 
 @dataclass
 class Watch:
-    """What was seen of a process while it lived, and the most megabytes that it ever held."""
+    """The samples of a process, and its peak memory in megabytes."""
 
     samples: list[Sample] = field(default_factory=list)
     peak_mb: float = 0.0
 
     def look(self, pid: int, started: float, journal: Path) -> None:
-        """Take a sample, if the process is still there."""
+        """Take a sample, if the process still exists."""
         with contextlib.suppress(OSError, KeyError):
             said = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
             held, peak = (int(said[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
@@ -75,14 +75,14 @@ class Watch:
             self.peak_mb = max(self.peak_mb, peak)
 
     def between(self, low: float, high: float) -> list[Sample]:
-        """The samples from when a share of the final journal was written until another share was."""
+        """Return the samples between two shares of the final size of the journal."""
         end = max((s.journal for s in self.samples), default=0)
         return [s for s in self.samples if end and low * end <= s.journal <= high * end]
 
 
 @contextlib.contextmanager
 def watched(process: subprocess.Popen[str], journal: Path) -> Iterator[Watch]:
-    """Watch a process from a thread for as long as the body takes."""
+    """Watch a process from a thread while the body runs."""
     watch, done, started = Watch(), threading.Event(), time.monotonic()
 
     def look() -> None:
@@ -100,7 +100,7 @@ def watched(process: subprocess.Popen[str], journal: Path) -> Iterator[Watch]:
 
 
 def start(folder: Path, *flags: str) -> subprocess.Popen[str]:
-    """A search in a folder, in a session of its own, whose temporary files are in the folder too."""
+    """Start a search in a folder, in a new session, with its temporary files in the folder too."""
     temporary = folder / "tmp"
     temporary.mkdir(exist_ok=True)
     own = {"PYTHONPATH": str(ROOT), "TMPDIR": str(temporary), "JOBLIB_TEMP_FOLDER": str(temporary)}
@@ -113,7 +113,7 @@ def start(folder: Path, *flags: str) -> subprocess.Popen[str]:
 
 
 def finish(folder: Path, *flags: str) -> Watch:
-    """Search to the end, watched; raises ``RuntimeError`` with what it said if it fails or says anything of an error."""
+    """Search to the end, watched; raise ``RuntimeError`` with the output if it fails or prints an error."""
     process = start(folder, *flags)
     with watched(process, folder / "optuna.log") as watch:
         _, errors = process.communicate()
@@ -125,7 +125,7 @@ def finish(folder: Path, *flags: str) -> Watch:
 
 
 def remaining(pid: int) -> list[int]:
-    """The processes that are left of a session, once they have had time to see that its first one is gone."""
+    """Return the processes left of a session, after they had time to notice the end of its first one."""
     deadline = time.monotonic() + LEAVING_SECONDS
     while (left := session_of(pid)) and time.monotonic() < deadline:
         time.sleep(PAUSE)
@@ -133,7 +133,7 @@ def remaining(pid: int) -> list[int]:
 
 
 def session_of(pid: int) -> list[int]:
-    """The processes, zombies apart, of the session that a process began."""
+    """Return the processes, without zombies, of the session that a process started."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -143,7 +143,7 @@ def session_of(pid: int) -> list[int]:
 
 
 def statuses(folder: Path) -> dict[str, int]:
-    """How many runs that are not deleted MLflow has, by status; trials' runs apart, as ``trials``."""
+    """Count the runs in MLflow that are not deleted, by status; the runs of trials separately, as ``trials``."""
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
         by_status = "SELECT status, count(*) FROM runs WHERE lifecycle_stage = 'active' GROUP BY status"
         of_trials = """
@@ -156,7 +156,7 @@ def statuses(folder: Path) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Haul:
-    """A long search: what was recorded, and what its main process held and had open meanwhile."""
+    """A long search: the records, and the memory and open files of its main process."""
 
     trials: int
     running: int
@@ -170,7 +170,7 @@ class Haul:
 
 
 def haul(trials: int = TRIALS) -> Haul:
-    """Train and record so many trials in one go, in a fresh folder. Memory per trial is from a fifth of them to the end."""
+    """Train and record a number of trials in one search, in a fresh folder. Memory per trial excludes the first fifth."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         blocks = max(1, trials // PER_BLOCK)
@@ -194,7 +194,7 @@ def haul(trials: int = TRIALS) -> Haul:
 
 @dataclass
 class Session:
-    """Several searches of one study that grows, in stores of its own, some of them killed on the way."""
+    """Several searches of one study that grows, in separate stores, some of them killed."""
 
     searches: int = 0
     kills: int = 0
@@ -210,7 +210,7 @@ class Session:
 
 
 def session(rng: random.Random) -> Session:
-    """One session; half of its searches are killed first, with all their workers or alone, at a moment by chance."""
+    """Run one session; before half of its searches another is killed, with its workers or alone, at a random moment."""
     seen, killed = Session(), set()
     with tempfile.TemporaryDirectory() as name:
         folder, arms = Path(name), 'Arm("random"), Arm("tpe", arguments={"n_startup_trials": 4})'
@@ -237,9 +237,9 @@ def session(rng: random.Random) -> Session:
 
 
 def kill_while_at_work(folder: Path, flags: Sequence[str], rng: random.Random) -> tuple[int, bool, int]:
-    """Start a search and kill it, with its workers or alone: once it has written a few times, or after some time.
+    """Start a search and kill it, with its workers or alone, after a few writes or some time.
 
-    Returns the process, whether it was alive, and how many others outlive it by more than ``LEAVING_SECONDS``.
+    Returns the process, True if it was alive, and how many others outlive it by more than ``LEAVING_SECONDS``.
     """
     process, journal = start(folder, *flags), folder / "optuna.log"
     size, writes = journal.stat().st_size if journal.exists() else 0, rng.randint(0, 12)
@@ -265,7 +265,7 @@ def kill_while_at_work(folder: Path, flags: Sequence[str], rng: random.Random) -
 
 
 def soak(minutes: float, seed: int = 0) -> list[Session]:
-    """Sessions one after the other until the time is up; two at least."""
+    """Run sessions one after the other until the time is up, at least two."""
     rng, end, seen = random.Random(seed), time.monotonic() + 60 * minutes, []
     while len(seen) < 2 or time.monotonic() < end:
         seen.append(session(rng))
@@ -273,51 +273,50 @@ def soak(minutes: float, seed: int = 0) -> list[Session]:
 
 
 def page(one: Haul, sessions: Sequence[Session], minutes: float) -> Iterator[str]:
-    """The page, line by line."""
+    """Yield the page, line by line."""
     yield "# The long haul\n"
-    yield "What searches hold and leave behind when they are long, or many. Made by `python benchmarks/long_haul.py`, which"
-    yield "watches the main processes from outside, on networks so small that most of the time goes into records; held by"
-    yield "`pytest -m long tests/test_long_haul.py`.\n"
-    yield f"**{one.trials:,} trials in one go**, by {WORKERS} workers, in {one.seconds / 60:.1f} minutes:\n"
-    yield "| | |\n| --- | --- |"
+    yield "What long and killed searches hold and leave, with networks so small that recording takes most of the time. Made by"
+    yield "`python benchmarks/long_haul.py`, tested by `pytest -m long tests/test_long_haul.py`.\n"
+    yield f"**{one.trials:,} trials in one search**, by {WORKERS} workers, in {one.seconds / 60:.1f} minutes:\n"
+    yield "| | |\n|---|---|"
     yield f"| most memory of the main process | {one.peak_mb:.0f} MB |"
     yield f"| of which for each trial, from a fifth of them to the end | {one.kb_per_trial:.1f} KB |"
     yield f"| most files open, in the first half and in the second | {one.files_early} and {one.files_late} |"
     yield f"| journal of Optuna, database of MLflow | {one.journal_mb:.0f} MB, {one.mlflow_mb:.0f} MB |"
     yield f"| runs left RUNNING | {one.running} |\n"
-    yield f"**{minutes:g} minutes of small searches.** A session is a study in stores of its own that grows {ROUNDS} times; before"
-    yield "half of its searches another is killed (`kill -9`, with its workers or the main process alone) at a moment by chance.\n"
+    yield f"**{minutes:g} minutes of small searches.** A session is a study that grows {ROUNDS} times. Before half of its searches"
+    yield "another one is killed (`kill -9`, with its workers or the main process alone) at a random moment.\n"
     yield from table(sessions)
 
 
 def table(sessions: Sequence[Session]) -> Iterator[str]:
-    """A column for each third of the sessions, so that what grows is seen."""
+    """Yield a table with a column for each third of the sessions, which shows growth."""
     cut = [len(sessions) * i // 3 for i in range(4)]
     thirds = [sessions[a:b] for a, b in pairwise(cut) if b > a]
     rows = {
         "sessions": [len(third) for third in thirds],
         "searches to the end": [sum(s.searches for s in third) for third in thirds],
-        "killed alive before": [sum(s.kills for s in third) for third in thirds],
+        "killed while alive": [sum(s.kills for s in third) for third in thirds],
         "trials recorded": [sum(s.trials for s in third) for third in thirds],
-        "trials missing, or there twice": [sum(abs(s.missing) for s in third) for third in thirds],
+        "trials missing or double": [sum(abs(s.missing) for s in third) for third in thirds],
         "runs left RUNNING": [sum(s.running for s in third) for third in thirds],
-        "files left that are no records": [sum(s.stray for s in third) for third in thirds],
-        "temporary files left, kills' included": [sum(s.temporary for s in third) for third in thirds],
+        "stray files left": [sum(s.stray for s in third) for third in thirds],
+        "temporary files left, also by kills": [sum(s.temporary for s in third) for third in thirds],
         "processes that outlive a killed one": [sum(s.outliving for s in third) for third in thirds],
-        "left in shared memory by killed ones": [sum(s.shared for s in third) for third in thirds],
+        "shared memory left by kills": [sum(s.shared for s in third) for third in thirds],
         "most files open": [max(s.files for s in third) for third in thirds],
         "most memory of a main process, MB": [round(max(s.peak_mb for s in third)) for third in thirds],
     }
     names = (
         ["first third", "second third", "last third"] if len(thirds) == 3 else [f"{i + 1}" for i in range(len(thirds))]
     )
-    yield f"| | {' | '.join(names)} |\n|{' --- |' * (len(thirds) + 1)}"
+    yield f"| | {' | '.join(names)} |\n|{'---|' * (len(thirds) + 1)}"
     for name, values in rows.items():
         yield f"| {name} | {' | '.join(f'{value:,}' for value in values)} |"
 
 
 def main() -> None:
-    """Do both, and print the page."""
+    """Measure both, and print the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=TRIALS)
     parser.add_argument("--minutes", type=float, default=MINUTES)

@@ -1,13 +1,13 @@
-"""What the arithmetic of training costs: lockstep groups against scikit-learn, PyTorch, JAX and bare matrix products.
+"""Measure the arithmetic of training: groups against scikit-learn, PyTorch, JAX and bare matrix products.
 
-Every side trains the same networks on the same rows: the same layer sizes, epochs, minibatches and learning rate, plain
-SGD, nothing held out. PyTorch trains one network after the other, eagerly; JAX all of a group at once, compiled
-(``jit`` of ``vmap`` of ``scan``), its compile time left out; either is left out where it is not installed. The bare
-products are the calls of ``numpy.matmul`` that a group's training needs, three for each layer but two for the first, on
-arrays of the same shapes and order in memory, and nothing else.
+Every side trains the same networks on the same rows, with the same layer sizes, epochs, minibatches and learning rate, plain
+SGD, no validation rows. PyTorch trains one network after the other, eagerly. JAX trains a whole group, compiled (``jit`` of
+``vmap`` of ``scan``); its compile time is not counted. A library that is not installed is left out. The bare products are the
+``numpy.matmul`` calls that a group's training needs, three for each layer but two for the first, on arrays of the same shapes
+and memory order.
 
-Each round is a fresh process on one core with one thread, in which all sides take turns; a ratio is taken inside a turn,
-and the table gives medians over all turns. Seconds are the processor's, so that others at work on the machine count little.
+Each round is a fresh process on one core with one thread, in which all sides take turns. A ratio is taken inside a turn; the
+table gives medians over all turns. Seconds are the processor's, so that other programs matter little.
 """
 
 import argparse
@@ -36,7 +36,7 @@ SIDES = {"scikit-learn": "sklearn", "PyTorch eager": "torch", "JAX jit+vmap": "j
 
 @dataclass(frozen=True)
 class Work:
-    """What a trial is: a network, and how it is trained."""
+    """A trial: its network and its training settings."""
 
     sizes: tuple[int, ...]
     batch: int
@@ -57,11 +57,11 @@ WORKS = (
     Work((3072, 100, 100, 10), 128, 5_120, 9),  # as many steps as an epoch of CIFAR-10 has
 )
 Side = tuple[Callable[[], object], int]
-"""A call, and how many trials it trains."""
+"""A call, and the number of trials that it trains."""
 
 
 def rows_of(work: Work):  # noqa: ANN201  a pair of arrays
-    """Random rows and labels; what is in them does not change the time."""
+    """Return random rows and labels; their values do not change the time."""
     import numpy as np
 
     rng = np.random.default_rng(0)
@@ -69,7 +69,7 @@ def rows_of(work: Work):  # noqa: ANN201  a pair of arrays
 
 
 def babysit(work: Work, size: int, count: int = 1) -> Side:
-    """So many groups of so many trials, one after the other."""
+    """Return a call that trains a number of groups of equal size, one after the other."""
     import numpy as np
 
     from pipeline.data import Dataset, Split
@@ -91,7 +91,7 @@ def babysit(work: Work, size: int, count: int = 1) -> Side:
 
 
 def scikit_learn(work: Work) -> Side:
-    """``MLPClassifier.fit``; it has no batch norm, and does without."""
+    """Return a call of ``MLPClassifier.fit``, which has no batch norm."""
     from sklearn.neural_network import MLPClassifier
 
     inputs, labels = rows_of(work)
@@ -105,7 +105,7 @@ def scikit_learn(work: Work) -> Side:
 
 
 def products(work: Work) -> Side:
-    """The matrix products of a group's steps, in tiles as the group takes them."""
+    """Return a call of the matrix products of a group's steps, in the group's tiles."""
     import numpy as np
 
     from pipeline.nn.dense import SMALL_PRODUCT
@@ -143,7 +143,7 @@ def products(work: Work) -> Side:
 
 
 def multiply(inputs: Any, rows: Any, weights: list[Any], outputs: list[Any], grads: list[Any]) -> None:
-    """The products of one step, forward and back, where the first layer's gradient is made from the inputs as ``rows``."""
+    """Compute the products of one step, forward and back; the first layer's gradient uses the inputs as ``rows``."""
     from numpy import matmul
 
     below = [inputs, *outputs]
@@ -157,7 +157,7 @@ def multiply(inputs: Any, rows: Any, weights: list[Any], outputs: list[Any], gra
 
 
 def torch_eager(work: Work) -> Side:
-    """One network, module by module."""
+    """Return a call that trains one network in PyTorch, module by module."""
     import torch
 
     torch.set_num_threads(1)
@@ -184,7 +184,7 @@ def torch_eager(work: Work) -> Side:
 
 
 def jax_lockstep(work: Work) -> Side:  # noqa: C901  one network, written once
-    """A group, compiled; the minibatches of an epoch are gathered once for all."""
+    """Return a call that trains a group in JAX, compiled; an epoch's minibatches are gathered once for all."""
     import jax
     import jax.numpy as jnp
 
@@ -234,7 +234,7 @@ def jax_lockstep(work: Work) -> Side:  # noqa: C901  one network, written once
 
 
 def sides(work: Work) -> dict[str, Side]:
-    """All that train it, by name."""
+    """Return all sides that train it, by name."""
     makers = {
         "Babysit": partial(babysit, work, GROUP),
         "Babysit, alone": partial(babysit, work, 1, 4),
@@ -247,12 +247,12 @@ def sides(work: Work) -> dict[str, Side]:
 
 
 def installed(side: str) -> bool:
-    """Whether a side's library is there."""
+    """Return True if a side's library is installed."""
     return side not in SIDES or importlib.util.find_spec(SIDES[side]) is not None
 
 
 def turns(work: Work) -> list[dict[str, float]]:
-    """Seconds a trial of every side, turn by turn, after a warm-up."""
+    """Return the seconds a trial of every side, turn by turn, after a warm-up."""
     warnings.filterwarnings("ignore")  # scikit-learn would rather have more epochs
     made = sides(work)
     for train, _ in made.values():
@@ -261,14 +261,14 @@ def turns(work: Work) -> list[dict[str, float]]:
 
 
 def seconds(train: Callable[[], object]) -> float:
-    """How long a call keeps the processor at work."""
+    """Return the processor seconds of a call."""
     start = time.process_time()
     train()
     return time.process_time() - start
 
 
 def in_a_process(number: int) -> list[dict[str, float]]:
-    """The turns of a work in a process of its own, whose BLAS picks its kernels by the processor it finds."""
+    """Run the turns in a separate process, whose BLAS chooses its kernels by the processor."""
     environment = {key: value for key, value in os.environ.items() if key != "OPENBLAS_CORETYPE"}
     environment |= dict.fromkeys(THREADS, "1")
     environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
@@ -279,7 +279,7 @@ def in_a_process(number: int) -> list[dict[str, float]]:
 
 
 def row(work: Work, found: list[dict[str, float]]) -> str:
-    """A line of the table: Babysit's time, its ratio to the bare products, and how many times as fast it is as the others."""
+    """Return a row of the table: Babysit's time, its ratio to the bare products, and its speed-up over the others."""
     ms = 1000 * median(turn["Babysit"] for turn in found)
     cells = [work.name, f"{ms:.2f}", f"{median(turn['Babysit'] / turn['bare products'] for turn in found):.2f}"]
     cells += [

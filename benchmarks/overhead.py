@@ -1,8 +1,8 @@
-"""What a tracked trial costs: Babysit's default study against the script that one writes without it (users_script.py).
+"""Measure a tracked trial: Babysit's default study against the script without Babysit (users_script.py).
 
-The two take turns, each command in a fresh process and a fresh folder; a ratio is taken inside its pair and the table
-gives medians. The script's seconds a trial leave out its imports and the making of its databases. Babysit's are given
-three ways: of the search (plan, training and recording), with its report, and of the whole command, start-up and checks included.
+The two take turns, each command in a fresh process and a fresh folder. A ratio is taken inside its pair; the table gives medians.
+The script's seconds a trial exclude its imports and the creation of its databases. Babysit's are given for the search (plan,
+training, recording), for search and report, and for the whole command, with start-up and checks.
 """
 
 import argparse
@@ -20,8 +20,8 @@ from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-# OpenBLAS finds its kernels by the processor, as where nobody told it otherwise, and has one thread on both sides:
-# with more, the script's small products only wait for each other, the longer the busier the machine.
+# OpenBLAS chooses its kernels by the processor, as by default, and has one thread on both sides: with more, the
+# script's small products only wait for each other, longer on a busy machine.
 ENVIRONMENT = {
     key: value for key, value in os.environ.items() if key not in ("OPENBLAS_CORETYPE", "MLFLOW_TRACKING_URI")
 }
@@ -30,7 +30,7 @@ PARTS = ("check", "search", "report")
 
 
 def run(*command: str) -> tuple[str, float]:
-    """What a command prints, and its seconds, in a folder of its own."""
+    """Return what a command prints, and its seconds, in a new folder."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         result = subprocess.run(
@@ -40,20 +40,20 @@ def run(*command: str) -> tuple[str, float]:
 
 
 def users_script(trials: int) -> float:
-    """Seconds a trial of the script."""
+    """Return the script's seconds a trial."""
     output, _ = run(str(ROOT / "benchmarks" / "users_script.py"), "--trials", str(trials))
     return float(re.search(r"([\d.]+) seconds per trial", output)[1])
 
 
 def babysit(workers: int, blocks: int) -> dict[str, float]:
-    """Seconds of each part of ``python -m pipeline run``, and the number of trials."""
+    """Return the seconds of each part of ``python -m pipeline run``, and the number of trials."""
     output, whole = run(__file__, "--timed-run", "--workers", str(workers), "--blocks", str(blocks))
     times: dict[str, float] = json.loads(output.splitlines()[-1])
     return times | {"whole": whole, "start-up": whole - sum(times[part] for part in PARTS)}
 
 
 def timed_run(workers: int, blocks: int) -> None:
-    """Do what the command does with a stopwatch on its parts, and print the readings as the last line."""
+    """Do what the command does, time its parts, and print the times as the last line."""
     from pipeline.cli import main as cli
     from pipeline.commands import report, run, search
     from pipeline.storage.optuna_store import OptunaStore
@@ -89,7 +89,7 @@ def timed_run(workers: int, blocks: int) -> None:
 
 
 def table(pairs: list[tuple[float, dict[str, float]]], workers: int) -> str:
-    """The medians, in Markdown."""
+    """Return the medians, in Markdown."""
 
     def part(name: str) -> float:
         return median(times[name] for _, times in pairs)

@@ -1,8 +1,8 @@
-"""What it costs to record a trial in MLflow: one by one through its client, and in bulk as rows of its tables.
+"""Measure the recording of a trial in MLflow: one by one through its client, and in bulk as table rows.
 
-The two routes take turns on databases of their own, in one process; a ratio is taken inside its pair and the table gives
-medians. A trial has four curves of 20 epochs, five scores, seven params and a dozen tags. Then many trials are recorded
-in bulk to see whether time and memory stay flat, and a tracker is opened in fresh processes to see what that costs.
+The two routes take turns on separate databases, in one process. A ratio is taken inside its pair; the table gives medians. A
+trial has four curves of 20 epochs, five scores, seven params and a dozen tags. Then many trials are recorded in bulk, to see
+whether time and memory stay flat, and a tracker is opened in fresh processes.
 """
 
 import argparse
@@ -41,7 +41,7 @@ print(json.dumps([after - before for before, after in zip(readings, readings[1:]
 
 
 def made_up(number: int) -> FinishedTrial:
-    """A finished trial with random numbers in the shape of the default study's."""
+    """Return a finished trial with random numbers, shaped as in the default study."""
     draw = random.Random(number).random
     point = {"learning_rate": 10 ** -draw(), "l2": 1e-4, "activation": "relu", "init": "he", "batch_norm": False}
     keys = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
@@ -61,7 +61,7 @@ def made_up(number: int) -> FinishedTrial:
 
 
 def tracker(route: str) -> Tracker:
-    """A tracker on a new SQLite database in the current folder, with the study's run open."""
+    """Return a tracker on a new SQLite database in the current folder, with the study's run open."""
     made = Tracker(f"sqlite:///{Path(f'{route}.db').absolute()}")
     if route == "client":
         made.writer = ClientRoute(made.client)
@@ -70,7 +70,7 @@ def tracker(route: str) -> Tracker:
 
 
 def milliseconds(tracker: Tracker, trials: Sequence[FinishedTrial], at_once: int) -> float:
-    """Milliseconds a trial, recorded so many at once."""
+    """Return the milliseconds a trial, with a number of trials recorded at once."""
     start = time.perf_counter()
     for first in range(0, len(trials), at_once):
         tracker.record(STUDY, trials[first : first + at_once])
@@ -78,7 +78,7 @@ def milliseconds(tracker: Tracker, trials: Sequence[FinishedTrial], at_once: int
 
 
 def compare(rounds: int) -> str:
-    """The routes in turns, for each number of trials at once; a table in Markdown."""
+    """Return a Markdown table of the routes, in turns, for each number of trials at once."""
     trackers, trials = {route: tracker(route) for route in ROUTES}, [made_up(number) for number in range(max(CHUNKS))]
     readings: dict[int, list[dict[str, float]]] = {at_once: [] for at_once in CHUNKS}
     for _ in range(rounds + 1):
@@ -93,7 +93,7 @@ def compare(rounds: int) -> str:
 
 
 def go_on(total: int) -> str:
-    """Many trials in bulk, 32 at once: the time of the first and the last tenth, and the growth of memory, in words."""
+    """Record many trials in bulk, 32 at once; return a sentence on the first and last tenth, and the growth of memory."""
     many, tenth, at_once = tracker("many"), [], max(CHUNKS)
     before = 0
     for first in range(0, total, at_once):
@@ -109,13 +109,13 @@ def go_on(total: int) -> str:
 
 
 def peak_memory() -> float:
-    """The largest resident size of this process so far, in MB."""
+    """Return the peak resident size of this process, in MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def opening(rounds: int) -> str:
-    """Seconds to import and to open a tracker in fresh processes, on new and on existing databases; a table in Markdown."""
+    """Return a Markdown table: seconds to import and open a tracker in fresh processes, on new and existing databases."""
 
     def seconds(path: Path) -> list[float]:
         command = [sys.executable, "-c", OPEN, f"sqlite:///{path.absolute()}"]

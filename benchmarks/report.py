@@ -1,7 +1,7 @@
-"""What a report costs: its seconds on one core and its peak memory, figures included, for tables of two sizes.
+"""Measure a report: its seconds on one core and its peak memory, with figures, for tables of two sizes.
 
-The tables are synthetic, with the columns of real ones, and as many validation examples as digits has. Each report is
-written by a process of its own, with one BLAS thread.
+The tables are synthetic, with the columns of real ones and as many validation examples as digits has. A separate process
+with one BLAS thread writes each report.
 """
 
 import argparse
@@ -23,7 +23,7 @@ SIZES = ((10, 108), (20, 833))
 
 
 def write(blocks: int, trials: int) -> tuple[int, float, float]:
-    """Write the report of a study of three arms: its trials, processor seconds (imports left out) and peak MB."""
+    """Write the report of a study of three arms; return its trials, processor seconds (without imports) and peak MB."""
     from synthetic import make_table
 
     from pipeline.report.writer import write_report
@@ -39,7 +39,7 @@ def write(blocks: int, trials: int) -> tuple[int, float, float]:
 
 
 def measure(blocks: int, trials: int, repeats: int) -> str:
-    """The row of the table for one size."""
+    """Return the row of the table for one size."""
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         found = [pool.apply(write, (blocks, trials)) for _ in range(repeats)]
     count, seconds, peak = (median(column) for column in zip(*found, strict=True))

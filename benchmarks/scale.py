@@ -1,8 +1,8 @@
-"""What a trial costs in a large study against a small one, and two workers against one.
+"""Compare the cost of a trial in a large and in a small study, and two workers with one.
 
-Every search is a command in a fresh process and a fresh folder. The cost of a trial is the search's (plan, training and
-recording; imports and the making of databases are left out), its memory the most that the main process ever held. The
-sizes take turns, and so do one worker and two; ratios are taken inside a turn, and the table gives medians.
+Every search is a command in a fresh process and a fresh folder. The cost of a trial is that of the search (plan, training,
+recording), without imports and the creation of databases; its memory is the peak of the main process. The sizes take turns, and
+so do one worker and two. Ratios are taken inside a turn; the table gives medians.
 """
 
 import argparse
@@ -37,16 +37,16 @@ STUDY = Study(
 )
 """
 PER_BLOCK = 1000
-"""Blocks of a large study are larger than those of a small one, too."""
+"""Blocks of a large study are also larger than those of a small one."""
 
 USUAL = 3000
-"""About as many trials as the default study has."""
+"""About as many trials as in the default study."""
 
 Reading = dict[str, float]
 
 
 def measure(trials: int, epochs: int, workers: int) -> Reading:
-    """A search of so many trials: its seconds, those of its plan, and the megabytes of the main process."""
+    """A search of a number of trials: its seconds, those of its plan, and the megabytes of the main process."""
     blocks = max(1, trials // PER_BLOCK)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "scale.py").write_text(STUDY.format(epochs=epochs, blocks=blocks, trials=trials // blocks))
@@ -57,7 +57,7 @@ def measure(trials: int, epochs: int, workers: int) -> Reading:
 
 
 def search(workers: int) -> None:
-    """Search the study of this folder, and print the readings as the last line."""
+    """Search the study of this folder, and print the measurements as the last line."""
     from pipeline.cli import main as cli
     from pipeline.commands import search as verb
     from pipeline.commands.job import Job
@@ -80,7 +80,7 @@ def search(workers: int) -> None:
 
 
 def size_table(turns: list[tuple[Reading, Reading]], small: int, large: int) -> str:
-    """A trial's cost in a small and in a large study, in Markdown."""
+    """Return a Markdown table of a trial's cost in a small and in a large study."""
 
     def row(label: str, key: str) -> str:
         before, after = (median(turn[i][key] for turn in turns) for i in (0, 1))
@@ -91,7 +91,7 @@ def size_table(turns: list[tuple[Reading, Reading]], small: int, large: int) -> 
 
 
 def worker_table(turns: list[tuple[Reading, Reading]]) -> str:
-    """One worker and two, in Markdown."""
+    """Return a Markdown table of one worker and two."""
     one, two = (median(turn[i]["seconds"] for turn in turns) for i in (0, 1))
     ratio = median(a["seconds"] / b["seconds"] for a, b in turns)
     return f"| | 1 worker | 2 workers | times as fast |\n|---|---:|---:|---:|\n| seconds | {one:.1f} | {two:.1f} | {ratio:.2f} |"

@@ -1,9 +1,9 @@
-"""What a trial costs to train: Babysit's lockstep groups against scikit-learn, on the same work.
+"""Measure the training of a trial: lockstep groups against scikit-learn, on the same work.
 
-One trial is a 64-50-10 network of the digits' lecture size: 20 epochs of minibatches of 64 at one learning rate.
-Each round is a fresh process with one BLAS thread that times scikit-learn and every group size in turn;
-a ratio is taken inside its round, and the table gives the median of the rounds. Babysit's seconds include the
-validation loss and accuracy of every epoch and the test accuracy, scikit-learn's are those of ``fit`` alone.
+A trial is a 64-50-10 network on digits: 20 epochs, minibatches of 64, one learning rate. Each round is a fresh process with one
+BLAS thread that times scikit-learn and every group size in turn. A ratio is taken inside its round; the table gives the
+median of the rounds. Babysit's seconds include the validation loss and accuracy of every epoch and the test accuracy;
+scikit-learn's are those of ``fit`` alone.
 """
 
 import argparse
@@ -25,14 +25,14 @@ WORK = 32
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long a call takes."""
+    """Return the seconds of a call."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def round_of_times() -> dict[str, float]:
-    """Seconds a trial for scikit-learn and for each group size, once each after a warm-up."""
+    """Return the seconds a trial for scikit-learn and for each group size, once each after a warm-up."""
     from sklearn.neural_network import MLPClassifier
     from threadpoolctl import threadpool_limits
 
@@ -75,7 +75,7 @@ def round_of_times() -> dict[str, float]:
 
 
 def in_a_process() -> dict[str, float]:
-    """A round in a process of its own, whose BLAS picks its kernels by the processor it finds."""
+    """Run a round in a separate process, whose BLAS chooses its kernels by the processor."""
     environment = {key: value for key, value in os.environ.items() if key != "OPENBLAS_CORETYPE"}
     command = [sys.executable, __file__, "--one-round"]
     environment["PYTHONPATH"] = str(ROOT)

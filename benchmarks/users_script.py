@@ -1,6 +1,6 @@
-"""The script that one writes without Babysit: Optuna, nested MLflow runs and scikit-learn, each as its manual has it.
+"""The script without Babysit: Optuna, nested MLflow runs and scikit-learn, each as its manual shows it.
 
-It prints the seconds a trial took, imports and the making of both databases left out.
+It prints the seconds of a trial, without imports and the creation of both databases.
 """
 
 import argparse
@@ -26,7 +26,7 @@ EPOCHS = 20
 
 
 def load(seed: int) -> list[np.ndarray]:
-    """Digits, split 60/20/20 and standardised: the inputs of the three splits, then their labels."""
+    """Return digits, split 60/20/20 and standardised: the inputs of the three splits, then their labels."""
     inputs, labels = load_digits(return_X_y=True)
     rest, X_test, rest_labels, y_test = train_test_split(
         inputs, labels, test_size=0.2, stratify=labels, random_state=seed
@@ -42,7 +42,7 @@ DATA = load(seed=0)
 
 
 def objective(trial: optuna.Trial) -> float:
-    """Train one network, log its curves in a run of its own, and return its best validation accuracy."""
+    """Train one network, log its curves in a nested run, and return its best validation accuracy."""
     X_train, X_val, X_test, y_train, y_val, y_test = DATA
     params = {
         "learning_rate_init": trial.suggest_float("learning_rate", 1e-4, 10, log=True),
@@ -81,7 +81,7 @@ def objective(trial: optuna.Trial) -> float:
 
 
 def main() -> None:
-    """Search at random in a temporary folder, and say what a trial cost."""
+    """Search at random in a temporary folder, and print the cost of a trial."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=20)
     trials = parser.parse_args().trials

@@ -1,4 +1,4 @@
-"""The pages of the docs are true: what they list is what there is, and what they show runs."""
+"""The pages of the docs list what exists, and the Python and commands that they show run."""
 
 import os
 import re
@@ -120,9 +120,9 @@ def test_no_word_of_a_study_is_left_out():
 
 def codes():
     """The codes that the built-in rules can give, read from their sources."""
-    sources = "".join(path.read_text() for path in (ROOT / "pipeline" / "babysitting").glob("*.py"))
-    found = set(re.findall(r'\bFinding\(\s*"([a-z0-9-]+)"', sources))
-    return found | set(re.findall(r'"(updates-(?:low|high))"', sources))
+    sources = "".join(path.read_text() for path in (ROOT / "pipeline" / "diagnosis").glob("*.py"))
+    literal = set(re.findall(r'\bFinding\(\s*"([a-z0-9-]+)"', sources))
+    return literal | set(re.findall(r'"(updates-(?:low|high))"', sources))
 
 
 def test_the_diagnosis_codes_are_those_of_the_rules():
@@ -143,12 +143,13 @@ def test_the_rules_of_the_verdict_are_listed():
 
 
 def test_the_floors_are_drawn_as_they_are():
-    """The table of floors is that of the package's docstring."""
+    """The list of floors is that of the package's docstring: the modules below all rooms, then the rooms in order."""
     import pipeline
 
-    listed = [set(re.findall(r"`(\w+)`", row[1])) for row in rows(page("architecture.md"), "\n## The floors\n")]
-    floors = re.split(r"^F\d  ", pipeline.__doc__, flags=re.MULTILINE)[1:]
-    assert listed == [set(re.findall(r"``(\w+)``", floor)) for floor in floors]
+    listed = re.findall(r"^(\d+)\. (.*?):", page("architecture.md"), re.MULTILINE)
+    rooms, below = pipeline.__doc__.split("Below all of them lie")
+    floors = [re.findall(r"``(\w+)``", below), *([room] for room in re.findall(r"^``(\w+)`` ", rooms, re.MULTILINE))]
+    assert [(int(number), re.findall(r"`(\w+)`", names)) for number, names in listed] == list(enumerate(floors))
 
 
 def test_the_picture_shows_rooms_that_there_are():
