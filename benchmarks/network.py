@@ -74,7 +74,7 @@ def babysit(work: Work, size: int, count: int = 1) -> Side:
 
     from pipeline.data import Dataset, Split
     from pipeline.study.hparams import HyperParams, TrainConfig
-    from pipeline.training import run
+    from pipeline.training import run_epochs
     from pipeline.training.lockstep import make_tiles
 
     rows = Split(*rows_of(work))
@@ -85,7 +85,7 @@ def babysit(work: Work, size: int, count: int = 1) -> Side:
     def train() -> None:
         for _ in range(count):
             trials = [HyperParams(**settings, seed=seed) for seed in range(size)]
-            run(make_tiles(trials, data.features, data.classes, config), data, config, np.random.default_rng(0))
+            run_epochs(make_tiles(trials, data.features, data.classes, config), data, config, np.random.default_rng(0))
 
     return train, size * count
 

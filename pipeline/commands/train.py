@@ -7,7 +7,7 @@ from pipeline.data import Dataset, load_block
 from pipeline.search.plan import make_task, planned_trial
 from pipeline.study.hparams import as_choice
 from pipeline.study.single_trial import MANUAL
-from pipeline.training import Record
+from pipeline.training import TrainingRecord
 from pipeline.trials.task import train_alone
 from pipeline.trials.trial import FinishedTrial
 
@@ -40,7 +40,7 @@ def _tell(job: Job, trial: FinishedTrial) -> None:
     job.console.result(f"diagnosis: {trial.diagnosis['health']}: {trial.diagnosis['diagnosis'] or 'nothing wrong'}")
 
 
-def _draw(job: Job, trial: FinishedTrial, record: Record, data: Dataset, run_id: str) -> None:
+def _draw(job: Job, trial: FinishedTrial, record: TrainingRecord, data: Dataset, run_id: str) -> None:
     """Save the portrait of a trial's network, and log it with its run."""
     from pipeline.report.figures.network import portrait, save_pictures  # matplotlib takes a second to import
 

@@ -8,7 +8,7 @@ from pipeline.data import Dataset
 from pipeline.errors import UserError
 from pipeline.nn.layers import Array
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.training import Record, train_record
+from pipeline.training import TrainingRecord, train_group
 
 
 class Patience:
@@ -24,19 +24,19 @@ class Patience:
         return np.array([self.waited < self.epochs])
 
 
-def train_one(hparams: HyperParams, data: Dataset, config: TrainConfig, order_seed: int = 0) -> Record:
+def retrain_trial(hparams: HyperParams, data: Dataset, config: TrainConfig, order_seed: int = 0) -> TrainingRecord:
     """The record of one trial, trained to the same bits as in any group. Raises :class:`UserError` for one that diverges."""
-    record = train_record([hparams], data, config, order_seed)
+    record = train_group([hparams], data, config, order_seed)
     check_finite(record, hparams)
     return record
 
 
-def check_finite(record: Record, hparams: HyperParams) -> None:
+def check_finite(record: TrainingRecord, hparams: HyperParams) -> None:
     """Raise :class:`UserError` if the one trial of a record has diverged."""
     if record.diverged[0]:
         raise UserError(f"learning_rate: got {hparams.learning_rate!r}; training diverges. Give a lower one")
 
 
-def curves_of(record: Record) -> dict[str, list[float]]:
+def curves_of(record: TrainingRecord) -> dict[str, list[float]]:
     """The curves of the one trial of a record, over the epochs that it was trained for."""
     return {key: curve[0][np.isfinite(curve[0])].tolist() for key, curve in record.curves.items()}

@@ -14,7 +14,7 @@ EXPECTED = "text like 32x32px64s: so many filters, each with p for 2x2 max pooli
 
 
 @dataclass(frozen=True)
-class Block:
+class ConvSpec:
     """A convolution with so many filters and, after its norm, pooling if any, and the activation."""
 
     filters: int
@@ -31,16 +31,16 @@ def parse_conv(value: Any) -> tuple[str, ...]:
     parts = [parts] if isinstance(parts, int) else parts
     if not isinstance(parts, (list, tuple)):
         raise UserError(f"conv: got {value!r}; expected {EXPECTED}")
-    return tuple(str(part) for part in parts if parse_block(part, value))
+    return tuple(str(part) for part in parts if parse_conv_layer(part, value))
 
 
-def parse_block(part: Any, whole: Any = None) -> Block:
+def parse_conv_layer(part: Any, whole: Any = None) -> ConvSpec:
     """Read one block, ``32``, ``32p``, ``32s`` or ``32sp``."""
     filters = str(part).rstrip("sp")
     marks = str(part)[len(filters) :]
     if not (filters.isascii() and filters.isdecimal()) or filters[0] == "0" or marks not in ("", "s", "p", "sp"):
         raise UserError(f"conv: got {part if whole is None else whole!r}; expected {EXPECTED}")
-    return Block(int(filters), 2 if "s" in marks else 1, "p" in marks)
+    return ConvSpec(int(filters), 2 if "s" in marks else 1, "p" in marks)
 
 
 def image_of(shape: tuple[int, ...], wanted_by: str = "conv") -> tuple[Maps, bool]:

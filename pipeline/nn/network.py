@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.nn.activations import ACTIVATIONS
-from pipeline.nn.conv_text import image_of, parse_block
+from pipeline.nn.conv_text import image_of, parse_conv_layer
 from pipeline.nn.initializers import draw_weights
 from pipeline.nn.layers import (
     Array,
@@ -28,7 +28,6 @@ from pipeline.nn.layers import (
     PReLU,
 )
 from pipeline.nn.parameters import Parameters
-from pipeline.nn.regularisers import l2_penalty
 from pipeline.nn.workspace import Workspace
 
 __all__ = [
@@ -38,7 +37,6 @@ __all__ = [
     "backward",
     "forward",
     "init_network",
-    "l2_penalty",
     "make_network",
     "with_ones",
 ]
@@ -72,7 +70,7 @@ class Architecture:
         stack: list[Layer] = []
         if self.conv:
             stack += self._convolutions()
-            fan_in = parse_block(self.conv[-1]).filters
+            fan_in = parse_conv_layer(self.conv[-1]).filters
         for width in hidden:
             stack += self._hidden(len(stack), fan_in, width)
             fan_in = width
@@ -99,7 +97,7 @@ class Architecture:
         if prod(maps) != self.sizes[0]:
             raise UserError(f"conv: got rows of {self.sizes[0]} features; expected {prod(maps)}, images {self.shape}")
         stack: list[Layer] = []
-        for block in map(parse_block, self.conv):
+        for block in map(parse_conv_layer, self.conv):
             filters = 2 * block.filters if self.activation == "maxout" else block.filters
             first = not stack
             conv = Conv(len(stack), maps, filters, block.stride, first=first, channels_last=first and channels_last)

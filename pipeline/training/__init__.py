@@ -19,7 +19,7 @@ from pipeline.data.augmentation import augmentation
 from pipeline.errors import UserError
 from pipeline.nn.layers import BatchNorm
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.training.history import CURVES, History, Record, Watch, all_go_on, split
+from pipeline.training.history import CURVES, History, TrainingRecord, Watch, all_go_on, split
 from pipeline.training.inputs import check_data
 from pipeline.training.lockstep import Tile, evaluate, evaluate_in_batches, fit, make_tiles, prepare, together
 from pipeline.training.memory import trials_per_group
@@ -31,15 +31,15 @@ FIRST_ROWS = 2048
 __all__ = [
     "CURVES",
     "History",
-    "Record",
+    "TrainingRecord",
     "Watch",
+    "_train_group",
     "all_go_on",
     "evaluate",
-    "run",
-    "scored",
+    "run_epochs",
+    "score_checkpoints",
     "train",
     "train_group",
-    "train_record",
     "trials_per_group",
 ]
 
@@ -63,7 +63,7 @@ def train(
     ranked = sorted(range(len(trials)), key=lambda k: repr(trials[k].structure))
     groups = [list(members) for _, members in groupby(ranked, key=lambda k: trials[k].structure)]
     histories = [
-        train_group([trials[k] for k in members], data, config, order_seed, _placed(watch, members))
+        _train_group([trials[k] for k in members], data, config, order_seed, _placed(watch, members))
         for members in groups
     ]
     return History.join(histories, [k for members in groups for k in members])
@@ -75,24 +75,24 @@ def _placed(watch: Watch, members: Sequence[int]) -> Watch:
     return lambda within, epoch, accuracy: watch(places[within], epoch, accuracy)
 
 
-def train_group(
+def _train_group(
     trials: Sequence[HyperParams], data: Dataset, config: TrainConfig, order_seed: int, watch: Watch = all_go_on
 ) -> History:
     """Train K trials of one structure, and score the checkpoint of each."""
     start = time.perf_counter()
-    record = train_record(trials, data, config, order_seed, watch)
-    return scored(record, data, start)
+    record = train_group(trials, data, config, order_seed, watch)
+    return score_checkpoints(record, data, start)
 
 
-def train_record(
+def train_group(
     trials: Sequence[HyperParams], data: Dataset, config: TrainConfig, order_seed: int, watch: Watch = all_go_on
-) -> Record:
+) -> TrainingRecord:
     """Train K trials of one structure; their curves and networks."""
     tiles = make_tiles(trials, data.features, data.classes, config, data.shape)
-    return run(tiles, data, config, np.random.default_rng(order_seed), watch=watch)
+    return run_epochs(tiles, data, config, np.random.default_rng(order_seed), watch=watch)
 
 
-def scored(record: Record, data: Dataset, start: float) -> History:
+def score_checkpoints(record: TrainingRecord, data: Dataset, start: float) -> History:
     """The history of what was trained since ``start``, by the performance counter, with the scores of its checkpoints."""
     network = record.checkpoint
     normed = any(isinstance(layer, BatchNorm) for layer in network.layers)
@@ -103,7 +103,7 @@ def scored(record: Record, data: Dataset, start: float) -> History:
         return record.history(*test, in_batches, seconds=time.perf_counter() - start)
 
 
-def run(
+def run_epochs(
     tiles: Sequence[Tile],
     data: Dataset,
     config: TrainConfig,
@@ -111,7 +111,7 @@ def run(
     *,
     watch: Watch = all_go_on,
     epochs: range | None = None,
-) -> Record:
+) -> TrainingRecord:
     """Take K networks of one structure through the epochs, all from 1 on or those given: this loop is the algorithm.
 
     Where the data have no validation rows, the scores of training stand in for theirs.
@@ -121,7 +121,7 @@ def run(
     with threadpool_limits(1), np.errstate(all="ignore"):
         first_rows = prepare(Split(data.train.inputs[:FIRST_ROWS], data.train.labels[:FIRST_ROWS]), tiles[0].network)
         first_loss = np.concatenate([evaluate(tile.network, first_rows)[0] for tile in tiles])
-        record = Record(tiles, data, epochs[-1], first_loss, watch)
+        record = TrainingRecord(tiles, data, epochs[-1], first_loss, watch)
         val = prepare(data.val, tiles[0].network)
         feed = Feed(data.train, data.classes, config, augmentation(config, data.shape, rng))
         for epoch in epochs:

@@ -77,7 +77,7 @@ def _as_wide(values: Sequence[Array]) -> list[Array]:
     return [np.pad(v, ((0, 0), (0, 0), (0, wide - v.shape[2])), constant_values=np.nan) for v in values]
 
 
-class Record:
+class TrainingRecord:
     """The curves of K trials so far, and a checkpoint of each at its best epoch."""
 
     def __init__(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.nn.conv_text import parse_block, parse_conv
+from pipeline.nn.conv_text import parse_conv, parse_conv_layer
 from pipeline.nn.layers import Workspace
 from pipeline.nn.losses import softmax_cross_entropy, softmax_cross_entropy_gradient
 from pipeline.nn.network import Architecture, backward, forward, init_network
@@ -26,7 +26,7 @@ def theirs(network, k, conv, activation, *, norm):
     ]
     layers, statistics = iter([p for p in params if p]), []
     x, channels = torch.tensor(INPUTS).reshape(ROWS, *SHAPE), SHAPE[0]
-    for block in map(parse_block, conv):
+    for block in map(parse_conv_layer, conv):
         p = next(layers)
         weights = p["W"].T.reshape(block.filters, channels, 3, 3)
         x, channels = F.conv2d(x, weights, p["b"][0], stride=block.stride, padding=1), block.filters

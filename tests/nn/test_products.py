@@ -12,7 +12,7 @@ from pipeline.data import Dataset, Split
 from pipeline.nn.optimizers import SGD
 from pipeline.nn.products import subtract_product
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.training import run, train
+from pipeline.training import run_epochs, train
 from pipeline.training.lockstep import make_tiles
 
 RNG = np.random.default_rng(0)
@@ -67,7 +67,7 @@ def test_descent_decays_the_weights_and_no_bias(numbers, data, monkeypatch):
 
     def parameters():
         (tile,) = make_tiles(trials, 64, 3, config)
-        run([tile], data, config, np.random.default_rng(0))
+        run_epochs([tile], data, config, np.random.default_rng(0))
         return tile.network.params.values
 
     found = parameters()

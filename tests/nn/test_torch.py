@@ -6,9 +6,9 @@ import pytest
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.layers import BatchNorm, Dense, Dropout, LayerNorm, Maxout, Nonlinearity, PReLU, Workspace
 from pipeline.nn.losses import smooth, softmax_cross_entropy, softmax_cross_entropy_gradient
-from pipeline.nn.network import Architecture, backward, forward, init_network, l2_penalty
+from pipeline.nn.network import Architecture, backward, forward, init_network
 from pipeline.nn.optimizers import make_optimizer
-from pipeline.nn.regularisers import Regularisers, l1_penalty
+from pipeline.nn.regularisers import Regularisers, l1_penalty, l2_penalty
 from pipeline.study.hparams import HyperParams
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed; these tests compare with it")

@@ -6,7 +6,7 @@ from scipy.special import log_softmax
 
 from pipeline.data import Dataset, Split
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.training import run
+from pipeline.training import run_epochs
 from pipeline.training.lockstep import make_tiles
 
 ROWS, FEATURES, CLASSES, EPOCHS, ORDER = 45, 6, 4, 6, 5
@@ -171,7 +171,7 @@ def test_lockstep_ends_where_the_textbook_does(case):
     trials = [HyperParams(**base, learning_rate=rate, seed=k) for k, rate in enumerate((0.05, 0.02, 0.01))]
     (tile,) = tiles = make_tiles(trials, FEATURES, CLASSES, CONFIG)
     starts = [_parameters(tile.network, k) for k in range(3)]
-    record = run(tiles, data, CONFIG, np.random.default_rng(ORDER))
+    record = run_epochs(tiles, data, CONFIG, np.random.default_rng(ORDER))
     for k, (trial, start) in enumerate(zip(trials, starts, strict=True)):
         one = Reference(trial, start)
         curves = one.train(data)

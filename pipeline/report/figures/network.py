@@ -14,12 +14,12 @@ from pipeline.nn.layers import Array, Dense, Nonlinearity, Workspace
 from pipeline.nn.network import Network, forward
 from pipeline.report.figures.plots import Lines, histograms, images, lines
 from pipeline.report.style import Plot
-from pipeline.training import Record
+from pipeline.training import TrainingRecord
 
 ROWS, BINS, UNITS = 512, 40, 16
 
 
-def portrait(record: Record, data: Dataset) -> list[Plot]:
+def portrait(record: TrainingRecord, data: Dataset) -> list[Plot]:
     """The pictures of the one trial in a record, which trained on that block of data."""
     network = record.checkpoint
     pictures = [_losses(record), _accuracies(record), _update_ratios(record)]
@@ -35,12 +35,12 @@ def save_pictures(pictures: Sequence[Plot], folder: Path) -> None:
         picture.table.to_csv(folder / f"{picture.name}.csv", index=False, lineterminator="\n")
 
 
-def _losses(record: Record) -> Plot:
+def _losses(record: TrainingRecord) -> Plot:
     title = "Loss of the data, by epoch"
     return lines("loss", title, {title: _pair(record, "loss")}, x="epoch", y="loss", rows=_rows(record, "loss"))
 
 
-def _accuracies(record: Record) -> Plot:
+def _accuracies(record: TrainingRecord) -> Plot:
     """The band between the two lines is the train/val gap."""
     best = int(record.best_epoch[0])
     gap = np.subtract(*(record.curves[f"{part}/accuracy"][0, best - 1] for part in ("train", "val")))
@@ -49,7 +49,7 @@ def _accuracies(record: Record) -> Plot:
     return lines("accuracy", title, drawn, x="epoch", y="accuracy", rows=_rows(record, "accuracy"))
 
 
-def _update_ratios(record: Record) -> Plot:
+def _update_ratios(record: TrainingRecord) -> Plot:
     """How far a step moves the weights of each layer, against their size; the lecture wants about a thousandth."""
     ratios = record.layers["update_ratio"][0]  # (epochs, L)
     drawn: Lines = {f"layer {i + 1}": (_epochs(record), column) for i, column in enumerate(ratios.T)}
@@ -99,14 +99,14 @@ def _first_weights(network: Network, data: Dataset) -> Iterator[Plot]:
     yield images("first_weights", "Weights into first-layer units, the longest first", {"": tiles.squeeze()}, rows)
 
 
-def _pair(record: Record, kind: str) -> Lines:
+def _pair(record: TrainingRecord, kind: str) -> Lines:
     return {part: (_epochs(record), record.curves[f"{part}/{kind}"][0]) for part in ("train", "val")}
 
 
-def _rows(record: Record, kind: str) -> list[dict[str, str | float]]:
+def _rows(record: TrainingRecord, kind: str) -> list[dict[str, str | float]]:
     pair = zip(record.curves[f"train/{kind}"][0], record.curves[f"val/{kind}"][0], strict=True)
     return [{"epoch": i + 1, "train": train, "val": val} for i, (train, val) in enumerate(pair)]
 
 
-def _epochs(record: Record) -> Array:
+def _epochs(record: TrainingRecord) -> Array:
     return np.arange(1, record.epochs + 1)
