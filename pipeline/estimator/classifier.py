@@ -78,7 +78,7 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
         settings |= {name: getattr(config, name) for name in ("batch_size", "preprocessing", "dtype")}
         made = cls(**settings, max_iter=config.epochs, image_shape=image_shape, random_state=hparams.seed)
         made.classes_ = np.asarray(classes)
-        made.n_features_in_ = network.layers[0].reads if transform.basis is None else len(transform.basis)
+        made.n_features_in_ = network.layers[0].input_size if transform.basis is None else len(transform.basis)
         made._begin(transform)
         made._keep_network(network)
         made._keep_curves(curves or dict.fromkeys(CURVES, ()), validated=bool(curves))
@@ -216,7 +216,7 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
         check_finite(record, hparams)
         self._keep_curves(curves_of(record), validated=len(val) > 0)
         self._keep_network(record.checkpoint if len(val) else tile.network)
-        self.order_, self.memory_, self.generators_ = order, tile.optimizer.memory, tile.network.generators
+        self.order_, self.memory_, self.generators_ = order, tile.optimizer.state, tile.network.generators
 
     def _tile(self, hparams: HyperParams, config: TrainConfig) -> Tile:
         """The network in training: freshly drawn, or with all that it remembers."""
@@ -226,7 +226,7 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
             tile.network.params.values[0], tile.network.stats.values[0] = self.parameters_, self.statistics_
             set_dropout(tile.network, [hparams.dropout])
         if self.memory_ is not None:
-            tile.optimizer.memory = copy.deepcopy(self.memory_)
+            tile.optimizer.state = copy.deepcopy(self.memory_)
             tile.network.generators = copy.deepcopy(self.generators_)
         return tile
 

@@ -34,8 +34,8 @@ def logits_of(network: Network, rows: Array) -> Array:
     """
     inputs = np.zeros((EVALUATION_ROWS, rows.shape[1]), network.params.values.dtype)
     inputs[: len(rows)] = rows
-    space = Workspace(1, EVALUATION_ROWS, inputs.dtype.name)
-    return np.array(forward(network, inputs, space, training=False)[-1][0, : len(rows)])
+    workspace = Workspace(1, EVALUATION_ROWS, inputs.dtype.name)
+    return np.array(forward(network, inputs, workspace, training=False)[-1][0, : len(rows)])
 
 
 def network_of(state: State) -> Network:

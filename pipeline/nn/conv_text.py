@@ -1,4 +1,4 @@
-"""Blocks of convolutions as studies write them, and the images that they may look at."""
+"""The text that studies write convolutions as, and the shapes of images that convolutions accept."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pipeline.errors import UserError
 from pipeline.nn.conv import Maps
 
 CHANNELS = (1, 3, 4)
-"""How many an image has: grey, colours, colours and opacity."""
-EXPECTED = "text like 32x32px64s: so many filters, each with p for 2x2 max pooling after them or s for a stride of 2"
+"""The channels that an image may have: grey, RGB, RGB and opacity."""
+EXPECTED = "text like 32x32px64s: numbers of filters, each with p for 2x2 max pooling after it or s for a stride of 2"
 
 
 @dataclass(frozen=True)
 class ConvSpec:
-    """A convolution with so many filters and, after its norm, pooling if any, and the activation."""
+    """One convolution of a network; max pooling, if any, comes after its norm and before its activation."""
 
     filters: int
     stride: int
@@ -23,9 +23,10 @@ class ConvSpec:
 
 
 def parse_conv(value: Any) -> tuple[str, ...]:
-    """Read blocks of convolutions, given as text like ``32x32px64s``, or as the parts of it.
+    """Read convolutions, given as text like ``32x32px64s`` or as a list of its parts.
 
-    Text is how a structure is written as a categorical choice, since Optuna's choices are plain scalars.
+    The text form exists because Optuna's categorical choices are plain scalars. Raises :class:`UserError` for any other
+    value.
     """
     parts = value.split("x") if isinstance(value, str) and value else value or ()
     parts = [parts] if isinstance(parts, int) else parts
@@ -35,7 +36,7 @@ def parse_conv(value: Any) -> tuple[str, ...]:
 
 
 def parse_conv_layer(part: Any, whole: Any = None) -> ConvSpec:
-    """Read one block, ``32``, ``32p``, ``32s`` or ``32sp``."""
+    """Read one convolution, ``32``, ``32p``, ``32s`` or ``32sp``; an error quotes ``whole``, the value it is part of."""
     filters = str(part).rstrip("sp")
     marks = str(part)[len(filters) :]
     if not (filters.isascii() and filters.isdecimal()) or filters[0] == "0" or marks not in ("", "s", "p", "sp"):
@@ -44,9 +45,10 @@ def parse_conv_layer(part: Any, whole: Any = None) -> ConvSpec:
 
 
 def image_of(shape: tuple[int, ...], wanted_by: str = "conv") -> tuple[Maps, bool]:
-    """The channels, height and width of images of that shape, and whether their channels come last, as they do if both could.
+    """Return the channels, height and width of images of a shape, and True if their channels come last.
 
-    Raises :class:`UserError` for rows that are no images.
+    Where both the first and the last size could be the channels, it is the last. Raises :class:`UserError`, which names
+    the setting ``wanted_by``, for rows that are not images.
     """
     if len(shape) == 2:
         return (1, *shape), False

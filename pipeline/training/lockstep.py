@@ -12,13 +12,12 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from pipeline.data import Split
+from pipeline.nn.arithmetic import flush, gemm
 from pipeline.nn.layers import Array, BatchNorm, Workspace
 from pipeline.nn.losses import smooth, softmax_cross_entropy, softmax_cross_entropy_gradient
 from pipeline.nn.network import Network, Parameters, backward, forward, init_network
 from pipeline.nn.optimizers import Optimizer, make_optimizer
-from pipeline.nn.products import gemm
 from pipeline.nn.regularisers import Regularisers
-from pipeline.nn.underflow import flush
 from pipeline.nn.workspace import EVALUATION_ROWS
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training.memory import architecture, tiles_of, trials_per_tile
@@ -36,14 +35,14 @@ class Bench:
     """The buffers that tiles share, since only one of them works at a time."""
 
     grads: dict[int, Parameters] = field(default_factory=dict)
-    spaces: dict[tuple[int, int], Workspace] = field(default_factory=dict)
+    workspaces: dict[tuple[int, int], Workspace] = field(default_factory=dict)
 
-    def space(self, network: Network, rows: int) -> Workspace:
+    def workspace(self, network: Network, rows: int) -> Workspace:
         """A workspace for the networks and B rows."""
         key = (len(network), rows)
-        if key not in self.spaces:
-            self.spaces[key] = Workspace(*key, network.params.values.dtype.name)
-        return self.spaces[key]
+        if key not in self.workspaces:
+            self.workspaces[key] = Workspace(*key, network.params.values.dtype.name)
+        return self.workspaces[key]
 
     def gradients(self, network: Network) -> Parameters:
         """An array for the gradients of the networks."""
@@ -130,27 +129,27 @@ class Tile:
         self.statistics |= units.read(seen=measure)
         return scores
 
-    def descends(self, rows: int) -> bool:
+    def fuses_update(self, rows: int) -> bool:
         """Whether the first layer takes its steps as its gradient is made, so that nobody sees that."""
-        wanted = self.optimizer.descends and not self.regularisers.reads_gradients
-        return wanted and self.network.layers[0].descends(rows)
+        wanted = self.optimizer.can_fuse and not self.regularisers.reads_gradients
+        return wanted and self.network.layers[0].fuses_update(rows)
 
     def step(self, batch: Minibatch, *, measure: bool = False) -> tuple[Array, Array]:
         """One update; the losses (K, B) and the rows classified right (K, B) before it."""
-        space, grads, scale = (
-            self.bench.space(self.network, len(batch)),
+        workspace, grads, scale = (
+            self.bench.workspace(self.network, len(batch)),
             self.bench.gradients(self.network),
             self.optimizer.scale,
         )
-        signals = forward(self.network, batch.inputs, space, training=True)
+        signals = forward(self.network, batch.inputs, workspace, training=True)
         losses, right, probabilities = softmax_cross_entropy(signals[-1], batch.labels)
         targets = batch.targets if self.smoothing is None else smooth(batch.targets, self.smoothing)
         upstream = softmax_cross_entropy_gradient(probabilities, targets, scale)
-        descends = self.descends(len(batch)) and not measure
-        upstream = backward(self.network, grads, signals, upstream, space, down_to=int(descends))
+        fused = self.fuses_update(len(batch)) and not measure
+        upstream = backward(self.network, grads, signals, upstream, workspace, down_to=int(fused))
         gauge = Gauge(self.network.params, grads, scale) if measure else None
-        if descends:
-            self.optimizer.descend(self.network.params, grads, signals[0], upstream)
+        if fused:
+            self.optimizer.fused_update(self.network.params, grads, signals[0], upstream)
         else:
             self.regularisers.before(self.network.params, grads, scale)
             self.optimizer.update(self.network.params, grads)
@@ -178,7 +177,7 @@ def make_tiles(
     length = trials_per_tile(layers, config.batch_size, config.dtype, one.optimizer_memories)
     parts = tiles_of(len(trials), length)
     tiles = [Tile.of(trials[part], features, classes, config.dtype, bench, shape) for part in parts]
-    if tiles[0].descends(config.batch_size):
+    if tiles[0].fuses_update(config.batch_size):
         gemm(config.dtype)  # now, so that a limit of threads set from here on is one of this library's too
     return tiles
 
@@ -195,7 +194,7 @@ def fit(tiles: Sequence[Tile], blocks: Iterable[Sequence[Minibatch]]) -> tuple[A
 
 def prepare(rows: Split, network: Network) -> Prepared:
     """Lay rows out for :func:`evaluate`."""
-    classes, dtype = network.layers[-1].trained["W"][1], network.params.values.dtype.name
+    classes, dtype = network.layers[-1].param_shapes["W"][1], network.params.values.dtype.name
     return Prepared(list(minibatches(rows, classes, cuts(len(rows), EVALUATION_ROWS), dtype)))
 
 
@@ -225,9 +224,9 @@ def evaluate_in_batches(network: Network, rows: Split) -> Array:
 
 
 def _right_in_batch(network: Network, batch: Minibatch, bench: Bench) -> Array:
-    space, signal = bench.space(network, len(batch)), batch.inputs
+    workspace, signal = bench.workspace(network, len(batch)), batch.inputs
     for layer, arrays in zip(network.layers, network.arrays, strict=True):
-        signal = layer.forward(arrays, signal, space, training=isinstance(layer, BatchNorm))
+        signal = layer.forward(arrays, signal, workspace, training=isinstance(layer, BatchNorm))
     return softmax_cross_entropy(signal, batch.labels)[1]
 
 
@@ -238,10 +237,10 @@ def together(results: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
 
 
 def _test(network: Network, batch: Minibatch, bench: Bench, start: int, units: Units | None) -> tuple[Array, Array]:
-    space = bench.space(network, len(batch))
-    logits = forward(network, batch.inputs, space, training=False)[-1]
+    workspace = bench.workspace(network, len(batch))
+    logits = forward(network, batch.inputs, workspace, training=False)[-1]
     if units:
-        units.see(start, space)
+        units.see(start, workspace)
     return softmax_cross_entropy(logits, batch.labels)[:2]
 
 

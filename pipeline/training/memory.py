@@ -35,7 +35,7 @@ def trials_per_tile(layers: Sequence[Layer], rows: int, dtype: str, memories: in
     Parameters that would not outlast a step in it even if a network were alone are not counted: they lose nothing.
     """
     size = np.dtype(dtype).itemsize
-    parameters, signals = size * (2 + memories) * _parameters(layers), size * rows * _per_row(layers)
+    parameters, signals = size * (2 + memories) * _parameters(layers), size * rows * _numbers_per_row(layers)
     bytes_each = signals if parameters > CACHE_BYTES else parameters + signals
     return min(max(1, TILE_BYTES // bytes_each), LARGEST_TILE)
 
@@ -66,7 +66,7 @@ def trials_per_group(
     shared = 2 * size * longest * _parameters(layers)  # tiles are of two lengths
     for rows in (config.batch_size, EVALUATION_ROWS):
         tile = trials_per_tile(layers, rows, config.dtype)
-        signals = size * tile * rows * _per_row(layers) + sum(
+        signals = size * tile * rows * _numbers_per_row(layers) + sum(
             layer.shared_bytes(rows, config.dtype) for layer in layers
         )
         shared += int(4.5 * signals)  # and the last minibatch is shorter, or up to a quarter longer: each has its own
@@ -81,12 +81,12 @@ def bytes_per_trial(
     layers, size = architecture(trial, features, classes, shape).layers(), np.dtype(config.dtype).itemsize
     arrays = (3 + trial.optimizer_memories) * _parameters(layers)
     shared = sum(layer.shared_bytes(config.batch_size, config.dtype) for layer in layers)
-    return int(size * (arrays + config.batch_size * _per_row(layers)) + shared)
+    return int(size * (arrays + config.batch_size * _numbers_per_row(layers)) + shared)
 
 
 def _parameters(layers: Sequence[Layer]) -> int:
-    return sum(prod(shape) for layer in layers for shape in layer.trained.values())
+    return sum(prod(shape) for layer in layers for shape in layer.param_shapes.values())
 
 
-def _per_row(layers: Sequence[Layer]) -> int:
-    return sum(layer.per_row for layer in layers)
+def _numbers_per_row(layers: Sequence[Layer]) -> int:
+    return sum(layer.numbers_per_row for layer in layers)

@@ -56,11 +56,11 @@ class Units:
         self.beyond = np.zeros((trials, len(self.hidden)))
         self.rows = 0
 
-    def see(self, start: int, space: Workspace) -> None:
+    def see(self, start: int, workspace: Workspace) -> None:
         """Look at the slopes that a forward pass of the networks from ``start`` on has left in its workspace."""
-        self.rows += space.rows if start == 0 else 0
+        self.rows += workspace.rows if start == 0 else 0
         for i, layer in enumerate(self.hidden):
-            slope = space.like_signal(layer.index, "slope", layer.width)
+            slope = workspace.like_signal(layer.index, "slope", layer.width)
             members = slice(start, start + len(slope))
             if _is_relu(layer):
                 self.on[i][members] |= slope.any(axis=1)

@@ -84,10 +84,10 @@ def outputs_on_noise(name):
     """What an activation makes of 200,000 numbers from N(0, 1)."""
     noise = np.random.default_rng(0).standard_normal((1, 2, 200_000))
     if name in ("prelu", "maxout"):
-        space = Workspace(1, noise.shape[-1] // 2, "float64")
+        workspace = Workspace(1, noise.shape[-1] // 2, "float64")
         layer = PReLU(0, 2) if name == "prelu" else Maxout(0, 1)
         rows = noise.reshape(1, 2, -1, 2)[0].swapaxes(0, 1)[None, :, 0]
-        return layer.forward({"a": np.full((1, 1, 2), 0.25)}, np.ascontiguousarray(rows), space, training=True)
+        return layer.forward({"a": np.full((1, 1, 2), 0.25)}, np.ascontiguousarray(rows), workspace, training=True)
     return apply(name, noise)[0]
 
 

@@ -39,8 +39,8 @@ def test_a_convolution_is_its_definition(stride, padding, piece, monkeypatch):
     monkeypatch.setattr("pipeline.nn.conv.PIECE_BYTES", piece)
     layer = Conv(0, SHAPE, 5, stride, padding, first=True)
     weights = RNG.standard_normal((2, 28, 5))
-    space = Workspace(2, ROWS, "float64")
-    outputs = layer.forward({"Wb": weights}, INPUTS, space, training=True)
+    workspace = Workspace(2, ROWS, "float64")
+    outputs = layer.forward({"Wb": weights}, INPUTS, workspace, training=True)
     for k in range(2):
         filters = weights[k, :-1].T.reshape(5, 3, 3, 3)
         expected = convolved(INPUTS.reshape(ROWS, *SHAPE), filters, weights[k, -1], stride, padding)
@@ -57,13 +57,13 @@ def draw(trials, activation="tanh", conv=("4p", "5s", "3"), **structure):
 
 def objective(network):
     """The mean loss (K,), and its gradient over all parameters (K, P)."""
-    space = Workspace(len(network), ROWS, "float64")
+    workspace = Workspace(len(network), ROWS, "float64")
     network.generators = [np.random.default_rng(k) for k in range(len(network))]
-    signals = forward(network, INPUTS, space, training=True)
+    signals = forward(network, INPUTS, workspace, training=True)
     losses, _, probabilities = softmax_cross_entropy(signals[-1], LABELS)
     upstream = softmax_cross_entropy_gradient(probabilities, np.eye(CLASSES)[LABELS])
     grads = network.params.with_values(np.zeros_like(network.params.values))
-    backward(network, grads, signals, upstream, space)
+    backward(network, grads, signals, upstream, workspace)
     return losses.mean(axis=1), grads.values
 
 
@@ -127,13 +127,13 @@ def test_an_injected_fault_shows(fault, monkeypatch):
 
 def test_pooling_keeps_the_greatest_of_each_four():
     """A last row or column without a partner is left out, and of equal pixels the first has the gradient."""
-    layer, space = MaxPool(0, (2, 5, 4)), Workspace(1, 3, "float64")
+    layer, workspace = MaxPool(0, (2, 5, 4)), Workspace(1, 3, "float64")
     images = np.random.default_rng(0).integers(0, 3, (3, 2, 5, 4)).astype(float)
     inputs = signal(images)
-    outputs = layer.forward({}, inputs, space, training=True)
+    outputs = layer.forward({}, inputs, workspace, training=True)
     expected = images[:, :, :4].reshape(3, 2, 2, 2, 2, 2).transpose(0, 1, 2, 4, 3, 5).reshape(3, 2, 2, 2, 4)
     np.testing.assert_array_equal(outputs[0].reshape(3, 2, 2, 2), expected.max(axis=-1))
-    gradient = layer.backward({}, {}, inputs, np.ones_like(outputs), space)[0].reshape(3, 2, 5, 4)
+    gradient = layer.backward({}, {}, inputs, np.ones_like(outputs), workspace)[0].reshape(3, 2, 5, 4)
     assert gradient.sum() == outputs.size
     assert not gradient[:, :, 4].any()
     first = images[0, 0, :2, :2].ravel() == images[0, 0, :2, :2].max()
@@ -149,15 +149,15 @@ def signal(images):
 def test_a_map_is_normed_over_pixels_and_minibatch(piece, monkeypatch):
     """Each map has mean β and standard deviation γ over all of its pixels in all rows; in testing by the running statistics."""
     monkeypatch.setattr("pipeline.nn.map_norm.PIECE_BYTES", piece)
-    layer, space = MapNorm(0, 3, pixels=20), Workspace(1, 50, "float64")
+    layer, workspace = MapNorm(0, 3, pixels=20), Workspace(1, 50, "float64")
     images = 5 + 3 * np.random.default_rng(0).standard_normal((50, 3, 4, 5))
     params = {"gamma": np.full((1, 1, 3), 2.0), "beta": np.full((1, 1, 3), -1.0), "moments": np.ones((1, 2, 3))}
-    outputs = layer.forward(params, signal(images), space, training=True)[0].reshape(50, 3, -1)
+    outputs = layer.forward(params, signal(images), workspace, training=True)[0].reshape(50, 3, -1)
     np.testing.assert_allclose(outputs.mean(axis=(0, 2)), -1, atol=1e-12)
     np.testing.assert_allclose(outputs.std(axis=(0, 2)), 2, rtol=1e-5)
     mean, variance = images.mean(axis=(0, 2, 3)), images.var(axis=(0, 2, 3))
     np.testing.assert_allclose(params["moments"][0], [0.9 + 0.1 * mean, 0.9 + 0.1 * variance])
-    tested = layer.forward(params, signal(images), space, training=False)[0].reshape(images.shape)
+    tested = layer.forward(params, signal(images), workspace, training=False)[0].reshape(images.shape)
     running = params["moments"][0][:, None, :, None, None]
     np.testing.assert_allclose(tested, 2 * (images - running[0]) / np.sqrt(running[1] + 1e-5) - 1)
 
@@ -171,8 +171,8 @@ def test_the_mean_of_a_map_is_its_mean():
 
 def test_maps_lie_where_their_signal_does():
     """Maps are a view: nothing is copied to look at pixels."""
-    space = Workspace(2, 5, "float32")
-    assert np.shares_memory(maps_of(space.signal(0, 24), (2, 3, 4)), space.signal(0, 24))
+    workspace = Workspace(2, 5, "float32")
+    assert np.shares_memory(maps_of(workspace.signal(0, 24), (2, 3, 4)), workspace.signal(0, 24))
 
 
 CONFIG = TrainConfig(epochs=2, batch_size=60)

@@ -51,10 +51,13 @@ def test_a_convolutional_network(conv, activation, norm):
     network = init_network(architecture, ["he"] * TRIALS, range(TRIALS), "float64")
     network.params.values += 0.1 * RNG.standard_normal(network.params.values.shape)
     expected = [theirs(network, k, blocks, activation, norm=norm) for k in range(TRIALS)]
-    space, grads = Workspace(TRIALS, ROWS, "float64"), network.params.with_values(np.zeros_like(network.params.values))
-    signals = forward(network, INPUTS, space, training=True)
+    workspace, grads = (
+        Workspace(TRIALS, ROWS, "float64"),
+        network.params.with_values(np.zeros_like(network.params.values)),
+    )
+    signals = forward(network, INPUTS, workspace, training=True)
     losses, _, probabilities = softmax_cross_entropy(signals[-1], LABELS)
-    backward(network, grads, signals, softmax_cross_entropy_gradient(probabilities, np.eye(CLASSES)[LABELS]), space)
+    backward(network, grads, signals, softmax_cross_entropy_gradient(probabilities, np.eye(CLASSES)[LABELS]), workspace)
     for k, (loss, params, statistics) in enumerate(expected):
         loss.backward()
         np.testing.assert_allclose(losses[k].mean(), loss.item(), **CLOSE)

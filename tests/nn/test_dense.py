@@ -13,7 +13,7 @@ RNG = np.random.default_rng(0)
 
 def drawn(layer):
     """Parameters of random values for a dense layer."""
-    params = Parameters.zeros([(layer.trained, layer.trained_in)], TRIALS, "float64")
+    params = Parameters.zeros([(layer.param_shapes, layer.param_views)], TRIALS, "float64")
     params.values[:] = RNG.standard_normal(params.values.shape)
     return params
 
@@ -36,11 +36,11 @@ def test_the_first_layer_is_its_definition_however_its_inputs_are_laid_out(limit
     layer = Dense(0, FAN_IN, FAN_OUT, first=True)
     params, grads = drawn(layer), drawn(layer)
     inputs, upstream = RNG.standard_normal((ROWS, FAN_IN)), RNG.standard_normal((TRIALS, ROWS, FAN_OUT))
-    space, (arrays,), (found,) = Workspace(TRIALS, ROWS, "float64"), params.layers, grads.layers
+    workspace, (arrays,), (found,) = Workspace(TRIALS, ROWS, "float64"), params.layers, grads.layers
     batch = with_ones(inputs, "float64")
-    outputs = layer.forward(arrays, batch, space, training=True)
+    outputs = layer.forward(arrays, batch, workspace, training=True)
     np.testing.assert_allclose(outputs, inputs @ arrays["W"] + arrays["b"], rtol=1e-12)
-    layer.backward(arrays, found, batch, upstream.copy(), space)
+    layer.backward(arrays, found, batch, upstream.copy(), workspace)
     np.testing.assert_allclose(found["W"], np.einsum("bd,kbh->kdh", inputs, upstream), rtol=1e-12)
     np.testing.assert_allclose(found["b"], upstream.sum(axis=1, keepdims=True), rtol=1e-12)
 

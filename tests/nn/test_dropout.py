@@ -9,10 +9,10 @@ ROWS, WIDTH = 400, 500
 
 def run(keep, seeds, *, training=True):
     """What dropout makes of ones, (K, B, H)."""
-    space = Workspace(len(seeds), ROWS, "float64")
-    space.generators = [np.random.default_rng(seed) for seed in seeds]
+    workspace = Workspace(len(seeds), ROWS, "float64")
+    workspace.generators = [np.random.default_rng(seed) for seed in seeds]
     params = {"keep": np.reshape(keep, (-1, 1, 1))}
-    return Dropout(0, WIDTH).forward(params, np.ones((len(seeds), ROWS, WIDTH)), space, training=training)
+    return Dropout(0, WIDTH).forward(params, np.ones((len(seeds), ROWS, WIDTH)), workspace, training=training)
 
 
 def test_the_expected_output_is_the_input():

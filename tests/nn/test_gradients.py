@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from pipeline.nn import regularisers
 from pipeline.nn.activations import ACTIVATIONS, Activation
 from pipeline.nn.layers import BatchNorm, Dense, Workspace
 from pipeline.nn.losses import smooth, softmax_cross_entropy, softmax_cross_entropy_gradient
 from pipeline.nn.network import Architecture, Network, backward, forward, init_network
 from pipeline.nn.optimizers import add_decay
+from pipeline.nn.regularisers import add_l1, l2_penalty
 
 STEP, DIRECTIONS = 1e-6, 5
 ROWS, CLASSES, FEATURES = 12, 5, 7
@@ -29,15 +29,15 @@ def draw(trials, activation="tanh", **structure):
 
 def objective(network, smoothing):
     """The mean loss (K,) with smoothed labels, and its gradient over all parameters (K, P)."""
-    space = Workspace(len(network), ROWS, "float64")
+    workspace = Workspace(len(network), ROWS, "float64")
     network.generators = [np.random.default_rng(k) for k in range(len(network))]  # the same dropout every time
-    signals = forward(network, INPUTS, space, training=True)
+    signals = forward(network, INPUTS, workspace, training=True)
     by_class = [softmax_cross_entropy(signals[-1].copy(), np.full(ROWS, c))[0].mean(axis=1) for c in range(CLASSES)]
     losses, _, probabilities = softmax_cross_entropy(signals[-1], LABELS)
     share = np.full((len(network), 1, 1), smoothing)
     upstream = softmax_cross_entropy_gradient(probabilities, smooth(np.eye(CLASSES)[LABELS], share))
     grads = network.params.with_values(np.zeros_like(network.params.values))
-    backward(network, grads, signals, upstream, space)
+    backward(network, grads, signals, upstream, workspace)
     return (1 - smoothing) * losses.mean(axis=1) + smoothing * np.mean(by_class, axis=0), grads.values
 
 
@@ -101,16 +101,19 @@ def test_no_hidden_layer_is_a_linear_classifier():
     assert relative_error(*slopes(network)).max() < RIGHT
 
 
-@pytest.mark.parametrize(("penalty", "gradient"), [("l2_penalty", "l2"), ("l1_penalty", "l1")])
-def test_penalties_have_the_slope_that_is_added(penalty, gradient):
-    """½·l2·ΣW² rises by l2·W and l1·Σ|W| by l1·sign(W), whatever the trial's number; biases and norms count for nothing."""
+def l1_penalty(params, l1):
+    """l1·Σ|W| of each trial, (K,)."""
+    return l1 * sum(np.abs(weights).reshape(len(weights), -1).sum(axis=1) for weights in params.weights)
+
+
+@pytest.mark.parametrize(("penalty", "add_gradient"), [(l2_penalty, add_decay), (l1_penalty, add_l1)])
+def test_the_added_gradient_is_that_of_the_penalty(penalty, add_gradient):
+    """½·l2·ΣW² has the gradient l2·W and l1·Σ|W| has l1·sign(W), for each trial's number; biases and norms add nothing."""
     network, strength = draw(3, batch_norm=True), np.array([0.1, 0.0, 2.0])
     grads = network.params.with_values(np.zeros_like(network.params.values))
-    {"l2": add_decay, "l1": regularisers.add_l1}[gradient](network.params, grads, strength[:, None])
+    add_gradient(network.params, grads, strength[:, None])
     direction = np.random.default_rng(0).standard_normal(network.params.values.shape)
-    ahead, behind = (
-        getattr(regularisers, penalty)(moved(network, s * STEP * direction).params, strength) for s in (1, -1)
-    )
+    ahead, behind = (penalty(moved(network, s * STEP * direction).params, strength) for s in (1, -1))
     np.testing.assert_allclose(
         (ahead - behind) / (2 * STEP), (grads.values * direction).sum(axis=1), rtol=1e-6, atol=1e-9
     )
@@ -121,7 +124,7 @@ def test_the_penalty_is_half_l2_times_the_squared_weights():
     network = init_network(Architecture((3072, 50, 10), "relu"), [1e-4] * 2, [0, 1], "float64")
     network.params.layers[0]["b"][:] = 7  # a bias is no weight
     squares = [sum((W[k] ** 2).sum() for W in network.params.weights) for k in range(2)]
-    penalty = regularisers.l2_penalty(network.params, np.array([1e3, 1e3]))
+    penalty = l2_penalty(network.params, np.array([1e3, 1e3]))
     np.testing.assert_allclose(penalty, 500 * np.array(squares), rtol=1e-12)
     assert np.all(np.abs(np.log(10) + penalty - 3.0731) < 0.012)
 
@@ -169,7 +172,7 @@ def test_a_wrong_l2_gradient_shows(factor):
 
     def total(step):
         at = moved(network, step * direction)
-        return objective(at, 0.0)[0] + regularisers.l2_penalty(at.params, l2)
+        return objective(at, 0.0)[0] + l2_penalty(at.params, l2)
 
     def analytic(times):
         grads = network.params.with_values(objective(moved(network, 0), 0.0)[1])

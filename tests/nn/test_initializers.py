@@ -54,8 +54,8 @@ def test_a_trial_draws_what_it_draws_alone():
 def stack(activation, init, inputs, **structure):
     """The outputs of each of ten layers of 500 units."""
     network = init_network(Architecture((500,) * 11 + (10,), activation, **structure), [init], [0], inputs.dtype.name)
-    space = Workspace(1, len(inputs), inputs.dtype.name)
-    signals = forward(network, inputs, space, training=True)
+    workspace = Workspace(1, len(inputs), inputs.dtype.name)
+    signals = forward(network, inputs, workspace, training=True)
     return [signals[i + 1][0] for i, layer in enumerate(network.layers) if isinstance(layer, Nonlinearity)]
 
 

@@ -18,18 +18,18 @@ def inputs():
 
 def params_of(layer, gamma=1.0, beta=0.0):
     """γ and β, one of each for every trial and feature, and statistics as they start."""
-    shares = [(layer.trained, layer.trained_in)], [(layer.kept, layer.kept_in)]
+    shares = [(layer.param_shapes, layer.param_views)], [(layer.stat_shapes, layer.stat_views)]
     trained, kept = (Parameters.zeros(share, TRIALS, "float64").layers[0] for share in shares)
     params = {**trained, **kept}
-    for name, value in {**layer.initial, "gamma": gamma, "beta": beta}.items():
+    for name, value in {**layer.initial_values, "gamma": gamma, "beta": beta}.items():
         params[name][:] = value
     return params
 
 
 def run(layer, params, inputs, *, training=True):
     """The outputs (K, B, H)."""
-    space = Workspace(TRIALS, inputs.shape[1], "float64")
-    return layer.forward(params, inputs.copy(), space, training=training).copy()
+    workspace = Workspace(TRIALS, inputs.shape[1], "float64")
+    return layer.forward(params, inputs.copy(), workspace, training=training).copy()
 
 
 @pytest.mark.parametrize(("layer", "axis"), [(BatchNorm(0, WIDTH), 1), (LayerNorm(0, WIDTH), 2)])
@@ -93,4 +93,4 @@ def test_layer_norm_is_the_same_in_training_and_testing(inputs):
     layer = LayerNorm(0, WIDTH)
     trained, tested = (run(layer, params_of(layer), inputs, training=training) for training in (True, False))
     np.testing.assert_array_equal(trained, tested)
-    assert not layer.kept
+    assert not layer.stat_shapes

@@ -32,9 +32,9 @@ def one_step(data, trial, order):
     )
     rows, labels = data.train.inputs[order], data.train.labels[order]
     grads = network.params.with_values(np.zeros_like(network.params.values))
-    signals = forward(network, rows, space := Workspace(1, len(rows), "float64"), training=True)
+    signals = forward(network, rows, workspace := Workspace(1, len(rows), "float64"), training=True)
     losses, _, probabilities = softmax_cross_entropy(signals[-1], labels)
-    backward(network, grads, signals, softmax_cross_entropy_gradient(probabilities, np.eye(10)[labels]), space)
+    backward(network, grads, signals, softmax_cross_entropy_gradient(probabilities, np.eye(10)[labels]), workspace)
     return network, grads, losses.mean()
 
 

@@ -1,4 +1,4 @@
-"""Products that are added to what is there, and the steps of descent that are made of them."""
+"""The fused product, the updates that use it, and the removal of subnormal numbers."""
 
 import os
 import subprocess
@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from pipeline.data import Dataset, Split
-from pipeline.nn.optimizers import SGD
-from pipeline.nn.products import subtract_product
+from pipeline.nn.arithmetic import flush, subtract_product
+from pipeline.nn.optimizers import OPTIMIZERS, SGD
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import run_epochs, train
-from pipeline.training.lockstep import make_tiles
+from pipeline.training.lockstep import FLUSH_STEPS, make_tiles
+from pipeline.training.minibatches import minibatches
 
 RNG = np.random.default_rng(0)
 LARGE = {"hidden": (300,), "seed": 3}
@@ -51,10 +52,10 @@ def test_a_step_of_descent_has_the_bits_of_an_update(numbers, data, monkeypatch)
     """Without L2, subtracting the gradient while it is made rounds as subtracting it afterwards."""
     trials = [HyperParams(learning_rate=rate, **numbers, **LARGE) for rate in (0.01, 0.1)]
     (tile,) = make_tiles(trials, 64, 3, CONFIG)
-    assert tile.descends(64)
-    assert not tile.descends(8)
+    assert tile.fuses_update(64)
+    assert not tile.fuses_update(8)
     found = train(trials, data, CONFIG)
-    monkeypatch.setattr(SGD, "descends", False)
+    monkeypatch.setattr(SGD, "can_fuse", False)
     for key, curve in train(trials, data, CONFIG).curves.items():
         np.testing.assert_array_equal(found.curves[key], curve)
 
@@ -71,7 +72,7 @@ def test_descent_decays_the_weights_and_no_bias(numbers, data, monkeypatch):
         return tile.network.params.values
 
     found = parameters()
-    monkeypatch.setattr(SGD, "descends", False)
+    monkeypatch.setattr(SGD, "can_fuse", False)
     np.testing.assert_allclose(found, parameters(), rtol=1e-9, atol=1e-12)
 
 
@@ -90,7 +91,7 @@ def test_a_trial_that_descends_does_not_depend_on_its_company(data):
 def test_who_needs_the_gradient_gets_it(reason):
     """Clipping, L1 and the rules that do more with a gradient than to subtract it take no such step."""
     (tile,) = make_tiles([HyperParams(**LARGE, **reason)], 64, 3, CONFIG)
-    assert not tile.descends(64)
+    assert not tile.fuses_update(64)
 
 
 def test_scipy_is_loaded_for_large_networks_only_and_kept_to_one_thread():
@@ -123,3 +124,40 @@ def test_scipy_is_loaded_for_large_networks_only_and_kept_to_one_thread():
         env=os.environ | {"OPENBLAS_NUM_THREADS": "2"},
     )
     assert done.stdout.splitlines() == ["False {1} 1", "True {1} 2"]
+
+
+def subnormal(values):
+    """How many numbers are neither 0 nor normal."""
+    return int(((values != 0) & (np.abs(values) < np.finfo(values.dtype).tiny)).sum())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_only_what_is_nothing_is_flushed(dtype):
+    """Below the root of the least normal number all is 0, of squares below that number itself; the rest keeps its bits."""
+    least = np.finfo(dtype).tiny
+    root = np.sqrt(least)
+    values = np.array([[least / 4, root / 2, -root / 2, 2 * root], [0, np.nan, np.inf, -1]], dtype)
+    squares = values.copy()
+    flush(values)
+    flush(squares, squared=True)
+    rest = [0, np.nan, np.inf, -1]
+    np.testing.assert_array_equal(values, np.array([[0, 0, 0, 2 * root], rest], dtype))
+    np.testing.assert_array_equal(squares, np.array([[0, root / 2, -root / 2, 2 * root], rest], dtype))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_nothing_stays_subnormal(optimizer):
+    """After two hundred steps that halve all weights, none is subnormal, nor is anything that the update rule remembers."""
+    rng = np.random.default_rng(0)
+    rows = Split(np.zeros((64, 5), "float32"), rng.integers(0, 3, 64))  # no input: nothing holds a weight up
+    trial = HyperParams(hidden=(4,), learning_rate=1e-3, l2=500.0, momentum=0.5, optimizer=optimizer, batch_norm=True)
+    (tile,) = make_tiles([trial], 5, 3, TrainConfig())
+    batches = [*minibatches(rows, 3, [slice(64)], "float32")] * 200
+    tile.fit(batches)
+    kept = [tile.network.params.values, tile.network.stats.values]
+    kept += [value for value in tile.optimizer.state.values() if isinstance(value, np.ndarray)]
+    assert [subnormal(values) for values in kept] == [0] * len(kept)
+    weights = tile.network.params.weights[0]
+    if optimizer in ("sgd", "nesterov", "adamw"):  # the others take steps of one size, however small the gradient
+        assert len(batches) > FLUSH_STEPS
+        assert not weights.any()
