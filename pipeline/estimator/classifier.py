@@ -28,7 +28,7 @@ from pipeline.estimator.state import all_or_nothing, plain
 from pipeline.nn.layers import Array
 from pipeline.nn.network import Network, set_dropout
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.training import CURVES, TrainingRecord, Watch, all_go_on, run_epochs
+from pipeline.training import CURVES, TrainingRecord, Watch, never_stop, run_epochs
 from pipeline.training.lockstep import Tile, make_tiles
 from pipeline.validation import check_flag, check_integer, check_number
 
@@ -114,7 +114,7 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
             self._name_classes(y, first=True)
             train, val = self._hold_out(Split(X, encode(y, self.classes_)))
             self._begin(learn(self.preprocessing, train.inputs, self._shape()))
-            watch = Patience(self.n_iter_no_change, self.tol) if self.early_stopping else all_go_on
+            watch = Patience(self.n_iter_no_change, self.tol) if self.early_stopping else never_stop
             self._train(train, val, self.max_iter, watch)
         return self
 
@@ -132,7 +132,7 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
             rows = Split(X, encode(y, self.classes_))
             if first:
                 self._begin(learn(self.preprocessing, X, self._shape()))
-            self._train(rows, rows.none, 1, all_go_on)
+            self._train(rows, rows.none, 1, never_stop)
         return self
 
     def predict(self, X: Any) -> Array:

@@ -153,7 +153,7 @@ def test_nothing_stays_subnormal(optimizer):
     trial = HyperParams(hidden=(4,), learning_rate=1e-3, l2=500.0, momentum=0.5, optimizer=optimizer, batch_norm=True)
     (tile,) = make_tiles([trial], 5, 3, TrainConfig())
     batches = [*minibatches(rows, 3, [slice(64)], "float32")] * 200
-    tile.fit(batches)
+    tile.take_steps(batches)
     kept = [tile.network.params.values, tile.network.stats.values]
     kept += [value for value in tile.optimizer.state.values() if isinstance(value, np.ndarray)]
     assert [subnormal(values) for values in kept] == [0] * len(kept)

@@ -219,7 +219,7 @@ def test_batch_norm_learns_whatever_rows_are_left_over(data):
 )
 def test_tiles_are_few_and_even(trials, length, sizes):
     """A group falls into as few tiles as their length allows, none of them more than one longer than another."""
-    parts = memory.tiles_of(trials, length)
+    parts = memory.tile_slices(trials, length)
     assert [len(range(trials)[part]) for part in parts] == sizes
     assert [k for part in parts for k in range(trials)[part]] == list(range(trials))
 
