@@ -1,9 +1,10 @@
-"""A scikit-learn classifier over the same core: one network, trained by the loop that studies train with."""
+"""The scikit-learn classifier: one network, trained with the training loop of the studies."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -19,91 +20,71 @@ from pipeline.data.preprocessing import learn
 from pipeline.data.rows import check_cells
 from pipeline.data.transform import Transform
 from pipeline.errors import UserError
-from pipeline.estimator.built import check_same
-from pipeline.estimator.labels import encode, labels_of
-from pipeline.estimator.prediction import NUMBERS, probabilities, transform_of, width
-from pipeline.estimator.progress import Patience, check_finite, curves_of, retrain_trial
-from pipeline.estimator.settings import HYPERPARAMETERS, Settings
-from pipeline.estimator.state import all_or_nothing, plain
+from pipeline.estimator.prediction import NUMBERS, input_size, probabilities, transform_of
+from pipeline.estimator.settings import HYPERPARAMETERS, Settings, check_same, plain
+from pipeline.estimator.trial_training import Patience, check_finite, curves_of, retrain_trial
 from pipeline.nn.layers import Array
 from pipeline.nn.network import Network, set_dropout
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.training import CURVES, TrainingRecord, Watch, never_stop, run_epochs
+from pipeline.training import TrainingRecord, Watch, never_stop, run_epochs
 from pipeline.training.lockstep import Tile, make_tiles
 from pipeline.validation import check_flag, check_integer, check_number
 
-NO_CURVES: Mapping[str, Sequence[float]] = {}
 LEAST_SHARE = 1e-6
-"""Of the rows, for ``validation_fraction``; what is asked of it beyond that is a row of each class."""
+"""The least ``validation_fraction``; scikit-learn also requires a held-out row of each class."""
 
 
 class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  # scikit-learn has no types
-    """A neural network of dense layers, trained by minibatches on the softmax cross-entropy.
+    """A neural network, trained by minibatches on the softmax cross-entropy.
 
-    The parameters down to ``conv`` are those of :class:`pipeline.study.hparams.HyperParams`, by the names that they have
-    in studies and records, so that the best point of a search can be given as it is.
+    The parameters up to ``conv`` are those of :class:`pipeline.study.hparams.HyperParams`. They have the names that
+    studies and records use, so the best point of a search can be passed on unchanged.
 
-    - ``max_iter`` counts the epochs that :meth:`fit` takes, and those that schedules run over.
-    - ``batch_size`` is a number of rows, or ``"auto"``: 64, or all rows where there are fewer.
-    - ``preprocessing`` is learned from the training rows, or from those of the first :meth:`partial_fit`; ``image_shape``,
-      (3, 32, 32) for one, is what ``channel_mean`` and ``conv`` need.
-    - ``early_stopping`` holds out ``validation_fraction`` of the rows, stratified, stops when their accuracy has not risen
-      by ``tol`` for ``n_iter_no_change`` epochs, and keeps the weights of the best epoch.
-    - ``random_state`` decides the weights, dropout, the order of the rows, and which are held out.
+    - ``max_iter`` is the number of epochs of :meth:`fit`, and of the learning rate schedule.
+    - ``batch_size`` is a number of rows, or ``"auto"``: 64, or all rows if there are fewer.
+    - ``preprocessing`` is learned from the training rows, or from those of the first :meth:`partial_fit`.
+      ``channel_mean`` and ``conv`` need ``image_shape``, such as (3, 32, 32).
+    - ``early_stopping`` holds out ``validation_fraction`` of the rows, stratified. It stops when their accuracy has not
+      risen by ``tol`` for ``n_iter_no_change`` epochs, and keeps the weights of the best epoch.
+    - ``random_state`` determines the weights, dropout, the order of the rows, and which rows are held out.
 
-    Fitted, it has ``classes_``, ``n_iter_``, ``loss_curve_`` (the mean training loss of each epoch) and, with
-    early stopping, ``validation_loss_curve_`` and ``validation_scores_``, the accuracies (else ``None``). All that it
-    remembers is plain: numbers, text, lists, arrays and NumPy's generators. A fit that fails leaves it as it was.
+    Fitted attributes are ``classes_``, ``n_iter_``, ``loss_curve_`` (the mean training loss of each epoch) and, with
+    early stopping, ``validation_loss_curve_`` and ``validation_scores_``, the accuracies (else ``None``). All attributes
+    are plain: numbers, text, lists, arrays and NumPy's generators. A fit that fails leaves the estimator unchanged.
     """
 
     __module__ = "pipeline.estimator"  # the path by which pickle and skops store the class
 
     @classmethod
-    def from_trained(
-        cls,
-        hparams: HyperParams,
-        config: TrainConfig,
-        network: Network,
-        transform: Transform,
-        *,
-        classes: Sequence[Any] | Array,
-        curves: Mapping[str, Sequence[float]] = NO_CURVES,
-        image_shape: tuple[int, ...] = (),
-    ) -> Self:
-        """A fitted estimator of one trained network (K = 1), what its inputs go through, and its C classes.
+    def of_record(cls, record: TrainingRecord, hparams: HyperParams, data: Dataset, config: TrainConfig) -> Self:
+        """Return a fitted estimator of the checkpoint of the only trial in a record.
 
-        ``curves`` are those of the trial, by their metric keys; without them, ``loss_curve_`` is empty.
+        Parameters
+        ----------
+        record
+            The curves and the checkpoint of the trial, which has not diverged.
+        hparams, config
+            What the trial was trained with.
+        data
+            What it was trained on, a result of :func:`pipeline.data.load_block`.
+
         """
         settings = {name: getattr(hparams, name) for name in HYPERPARAMETERS}
         settings |= {name: getattr(config, name) for name in ("batch_size", "preprocessing", "dtype")}
-        made = cls(**settings, max_iter=config.epochs, image_shape=image_shape, random_state=hparams.seed)
-        made.classes_ = np.asarray(classes)
-        made.n_features_in_ = network.layers[0].input_size if transform.basis is None else len(transform.basis)
-        made._begin(transform)
-        made._keep_network(network)
-        made._keep_curves(curves or dict.fromkeys(CURVES, ()), validated=bool(curves))
-        made.n_iter_ = made.n_iter_ or config.epochs
-        return made
-
-    @classmethod
-    def of_record(cls, record: TrainingRecord, hparams: HyperParams, data: Dataset, config: TrainConfig) -> Self:
-        """A fitted estimator of the checkpoint of the one trial in a record, which trained on that block of data."""
-        names = labels_of(data.class_names or [str(label) for label in range(data.classes)])
-        return cls.from_trained(
-            hparams,
-            config,
-            record.checkpoint,
-            data.transform,
-            classes=names,
-            curves=curves_of(record),
-            image_shape=data.shape,
-        )
+        estimator = cls(**settings, max_iter=config.epochs, image_shape=data.shape, random_state=hparams.seed)
+        estimator.classes_ = labels_of(data.class_names or [str(label) for label in range(data.classes)])
+        network, basis = record.checkpoint, data.transform.basis
+        estimator.n_features_in_ = network.layers[0].input_size if basis is None else len(basis)
+        estimator._reset(data.transform)
+        estimator._store_network(network)
+        estimator._store_curves(curves_of(record), validated=True)
+        return estimator
 
     @classmethod
     def of_trial(cls, hparams: HyperParams, data: Dataset, config: TrainConfig, order_seed: int = 0) -> Self:
-        """A fitted estimator of a trial's checkpoint, whose network is trained once more, to the same bits.
+        """Train a trial's network again, to the same bits, and return a fitted estimator of its checkpoint.
 
-        ``data`` is a block of :func:`pipeline.data.load_block`. Raises :class:`UserError` for a trial that diverges.
+        ``data`` is a result of :func:`pipeline.data.load_block`. Raises :class:`UserError` if the trial diverges.
         """
         return cls.of_record(retrain_trial(hparams, data, config, order_seed), hparams, data, config)
 
@@ -113,15 +94,15 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
             X, y = self._read(X, y, reset=True)
             self._name_classes(y, first=True)
             train, val = self._hold_out(Split(X, encode(y, self.classes_)))
-            self._begin(learn(self.preprocessing, train.inputs, self._shape()))
+            self._reset(learn(self.preprocessing, train.inputs, self._shape()))
             watch = Patience(self.n_iter_no_change, self.tol) if self.early_stopping else never_stop
-            self._train(train, val, self.max_iter, watch)
+            self._train_epochs(train, val, self.max_iter, watch)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
-        """Train for one epoch over these rows. The first call needs all ``classes`` that there will ever be.
+        """Train for one epoch on rows X (N, D) with labels y (N,). The first call needs all ``classes``.
 
-        Called ``max_iter`` times with the same rows, it does what :meth:`fit` does, to the bit. It does not stop early.
+        ``max_iter`` calls with the same rows give the same bits as :meth:`fit`. There is no early stopping.
         """
         if self.early_stopping:
             raise UserError("early_stopping: got True; partial_fit trains for one epoch. Call fit, or leave it out")
@@ -131,24 +112,24 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
             self._name_classes(classes, first=first)
             rows = Split(X, encode(y, self.classes_))
             if first:
-                self._begin(learn(self.preprocessing, X, self._shape()))
-            self._train(rows, rows.none, 1, never_stop)
+                self._reset(learn(self.preprocessing, X, self._shape()))
+            self._train_epochs(rows, rows.none, 1, never_stop)
         return self
 
     def predict(self, X: Any) -> Array:
-        """The most probable class of each row, (N,)."""
+        """Return the most probable class of each row, (N,)."""
         places = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[places])
 
     def predict_proba(self, X: Any) -> Array:
-        """The probability of each class for each row, (N, C), in the order of ``classes_``."""
+        """Return the probability of each class for each row, (N, C), in the order of ``classes_``."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=NUMBERS, reset=False)
         check_cells("X", X)
         return probabilities(vars(self), X)
 
     def _read(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Array]:
-        """Rows and labels of types that can be learned from, or scikit-learn's words on what is wrong with them."""
+        """Return rows and labels as arrays; scikit-learn raises an error for types that cannot be learned from."""
         X, y = validate_data(self, X, y, dtype=NUMBERS, reset=reset)
         check_cells("X", X)
         check_classification_targets(y)
@@ -165,7 +146,7 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
             raise UserError(f"classes: got {classes!r}; expected those of the first call, {self.classes_.tolist()!r}")
 
     def _hold_out(self, rows: Split) -> tuple[Split, Split]:
-        """The rows to train on, and those to stop by, which are none without early stopping."""
+        """Return the rows to train on and those that are held out, which are none without early stopping."""
         check_flag("early_stopping", plain(self.early_stopping))
         if not self.early_stopping:
             return rows, rows.none
@@ -179,8 +160,8 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
         train, val = (Split(rows.inputs[part], rows.labels[part]) for part in map(np.sort, parts))
         return train, val
 
-    def _begin(self, transform: Transform) -> None:
-        """Forget all but the classes and the columns."""
+    def _reset(self, transform: Transform) -> None:
+        """Set the attributes of an estimator that is about to train, except the classes and columns."""
         given = isinstance(self.random_state, (int, np.integer))
         if given:
             check_integer("random_state", int(self.random_state), low=0)
@@ -197,31 +178,31 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
     def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)
         if hasattr(self, "parameters_") and not hasattr(self, "built_"):
-            self.built_ = self._build()  # an older version saved none: its networks were built as they are set
+            self.built_ = self._build()  # an older version did not store it
 
     def renew(self) -> None:
-        """Begin anew what further training remembers and draws from: what the optimizer keeps, and the order of the rows."""
+        """Reset what further training continues from: the optimizer's state, and the generators of dropout and row order."""
         self.order_ = np.random.default_rng(self.seed_)
         self.memory_: dict[str, Any] | None = None
         self.generators_: Sequence[np.random.Generator] = ()
 
-    def _train(self, train: Split, val: Split, epochs: int, watch: Watch) -> None:
-        """Take the network that there is, or a new one, through so many epochs more."""
+    def _train_epochs(self, train: Split, val: Split, epochs: int, watch: Watch) -> None:
+        """Train the current network, or a new one, for further epochs."""
         hparams, config = self._hyperparams(), self._config(len(train))
-        ready = [transformed(rows, self._transform, config.dtype) for rows in (train, val, train.none)]
+        ready = [transformed(rows, transform_of(vars(self)), config.dtype) for rows in (train, val, train.none)]
         data = Dataset(ready[0], ready[1], ready[2], len(self.classes_))
         tile, order = self._tile(hparams, config), copy.deepcopy(self.order_)
         start = self.n_iter_ + 1
         record = run_epochs([tile], data, config, order, watch=watch, epochs=range(start, start + epochs))
         check_finite(record, hparams)
-        self._keep_curves(curves_of(record), validated=len(val) > 0)
-        self._keep_network(record.checkpoint if len(val) else tile.network)
+        self._store_curves(curves_of(record), validated=len(val) > 0)
+        self._store_network(record.checkpoint if len(val) else tile.network)
         self.order_, self.memory_, self.generators_ = order, tile.optimizer.state, tile.network.generators
 
     def _tile(self, hparams: HyperParams, config: TrainConfig) -> Tile:
-        """The network in training: freshly drawn, or with all that it remembers."""
+        """Return the network in training: a new one, or the current one with its optimizer's state and generators."""
         check_same(self.built_, self._build())
-        (tile,) = make_tiles([hparams], self._width, len(self.classes_), config, self._shape())
+        (tile,) = make_tiles([hparams], input_size(vars(self)), len(self.classes_), config, self._shape())
         if self.parameters_ is not None:
             tile.network.params.values[0], tile.network.stats.values[0] = self.parameters_, self.statistics_
             set_dropout(tile.network, [hparams.dropout])
@@ -230,11 +211,11 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
             tile.network.generators = copy.deepcopy(self.generators_)
         return tile
 
-    def _keep_network(self, network: Network) -> None:
+    def _store_network(self, network: Network) -> None:
         self.parameters_, self.statistics_ = network.params.values[0].copy(), network.stats.values[0].copy()
 
-    def _keep_curves(self, curves: Mapping[str, Sequence[float]], *, validated: bool) -> None:
-        """Add the losses of the last epochs; those of validation rows are those of all epochs."""
+    def _store_curves(self, curves: Mapping[str, Sequence[float]], *, validated: bool) -> None:
+        """Append the training losses; replace the curves of validation rows, which have all epochs."""
         self.loss_curve_ = [*self.loss_curve_, *curves["train/loss"]]
         self.n_iter_ = len(self.loss_curve_)
         if validated:
@@ -243,11 +224,36 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
                 list(curves["val/accuracy"]),
             )
 
-    @property
-    def _transform(self) -> Transform:
-        return transform_of(vars(self))
 
-    @property
-    def _width(self) -> int:
-        """How many inputs the network has, after preprocessing."""
-        return width(vars(self))
+@contextmanager
+def all_or_nothing(estimator: object) -> Iterator[None]:
+    """Restore an estimator's attributes if the body raises."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def encode(y: Array, classes: Array) -> Array:
+    """Return labels (N,) as their positions in the classes (C,). Raises :class:`UserError` for an unknown label."""
+    unknown = y[~np.isin(y, classes)]
+    if len(unknown):
+        raise UserError(f"y: got {unknown[:1].tolist()[0]!r}; expected one of the classes {classes.tolist()!r}")
+    order = np.argsort(classes)
+    return np.asarray(order[np.searchsorted(classes, y, sorter=order)])
+
+
+def labels_of(names: Sequence[str]) -> Array:
+    """Return the labels of classes: whole numbers if all names are written as such, else the names."""
+    return np.array([int(name) for name in names] if all(map(_is_whole, names)) else list(names))
+
+
+def _is_whole(name: str) -> bool:
+    """Return True if the text is how its number is written: ``-1`` and ``10`` are, ``01`` is a name."""
+    try:
+        return str(int(name)) == name
+    except ValueError:
+        return False

@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.data import load_block
 from pipeline.data.dataset import load_rows
 from pipeline.estimator import NumpyNetworkClassifier
-from pipeline.estimator.progress import retrain_trial
+from pipeline.estimator.trial_training import retrain_trial
 from pipeline.model.packaging import write_package
 from pipeline.model.serving import ARRAYS, PLAIN, read_state
 from pipeline.report.figures.network import portrait

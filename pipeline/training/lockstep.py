@@ -24,7 +24,7 @@ from pipeline.training.memory import architecture, tile_slices, trials_per_tile
 from pipeline.training.minibatches import Minibatch, cuts, minibatches
 from pipeline.training.statistics import StepStatistics, UnitStatistics
 
-NUMBERS = tuple(f.name for f in fields(HyperParams) if f.type == "float")
+NUMERIC_HYPERPARAMETERS = tuple(f.name for f in fields(HyperParams) if f.type == "float")
 """The hyperparameters that are arrays over the trials of a group."""
 FLUSH_STEPS = 64
 """Subnormal numbers are removed after this number of steps, and at the end of a list; it costs less than a hundredth."""
@@ -79,7 +79,7 @@ class Tile:
     ) -> Tile:
         """Draw the networks of K trials of one structure; the parameters are those of :func:`make_tiles`."""
         first = trials[0]
-        numbers = {name: np.array([getattr(t, name) for t in trials]) for name in NUMBERS}
+        numbers = {name: np.array([getattr(t, name) for t in trials]) for name in NUMERIC_HYPERPARAMETERS}
         network = init_network(
             architecture(first, features, classes, shape),
             [t.init for t in trials],

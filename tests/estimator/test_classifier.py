@@ -18,8 +18,8 @@ from threadpoolctl import threadpool_limits
 from pipeline.data import load_block
 from pipeline.data.dataset import load_rows, split
 from pipeline.estimator import NumpyNetworkClassifier
-from pipeline.estimator.labels import encode, labels_of
-from pipeline.estimator.progress import Patience
+from pipeline.estimator.classifier import encode, labels_of
+from pipeline.estimator.trial_training import Patience
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import train
 

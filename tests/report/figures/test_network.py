@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline.data import load_block
-from pipeline.estimator.progress import retrain_trial
+from pipeline.estimator.trial_training import retrain_trial
 from pipeline.report.figures.network import portrait, save_pictures
 from pipeline.study.hparams import HyperParams, TrainConfig
 
