@@ -19,7 +19,6 @@ from pipeline.data import load_block
 from pipeline.data.dataset import load_rows, split
 from pipeline.estimator import NumpyNetworkClassifier
 from pipeline.estimator.classifier import encode, labels_of
-from pipeline.estimator.trial_training import Patience
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import train
 
@@ -192,13 +191,6 @@ def test_a_cell_beyond_the_networks_numbers_is_refused(digits):
     fitted = NumpyNetworkClassifier(max_iter=1).fit(X, y)
     with pytest.raises(ValueError, match=r"X: row 3, column 2 is -1e\+300; expected a number within"):
         fitted.predict_proba(np.where((np.arange(50)[:, None] == 2) & (np.arange(64) == 1), -1e300, X))
-
-
-def test_patience_waits_for_a_rise_of_more_than_the_tolerance():
-    """Small rises are no rise: it gives up after so many epochs of them, and counts anew after a great one."""
-    patience = Patience(2, tol=0.1)
-    goes_on = [bool(patience(np.array([0]), 1, np.array([score]))[0]) for score in (0.5, 0.55, 0.7, 0.75, 0.79)]
-    assert goes_on == [True, True, True, True, False]
 
 
 def test_without_early_stopping_all_rows_are_learned_from(digits):

@@ -57,7 +57,7 @@ def test_values_as_published(name, values):
 
 def test_prelu_begins_at_a_quarter():
     """Each unit's slope below 0 starts where He et al. (2015) had it."""
-    assert PReLU(0, 3).initial == {"a": 0.25}
+    assert PReLU(0, 3).initial_values == {"a": 0.25}
 
 
 def test_sigmoid_is_tanh_in_disguise():

@@ -7,8 +7,7 @@ import pytest
 
 from pipeline.data import Dataset, Split
 from pipeline.nn.conv import Conv, maps_of
-from pipeline.nn.conv_text import image_of, parse_conv
-from pipeline.nn.layers import GlobalAveragePool, MapNorm, MaxPool, Workspace
+from pipeline.nn.layers import MapNorm, MaxPool, Workspace
 from pipeline.nn.losses import softmax_cross_entropy, softmax_cross_entropy_gradient
 from pipeline.nn.network import Architecture, Network, backward, forward, init_network
 from pipeline.study.hparams import HyperParams, TrainConfig
@@ -125,50 +124,6 @@ def test_an_injected_fault_shows(fault, monkeypatch):
     assert error_of(network) > WRONG
 
 
-def test_pooling_keeps_the_greatest_of_each_four():
-    """A last row or column without a partner is left out, and of equal pixels the first has the gradient."""
-    layer, workspace = MaxPool(0, (2, 5, 4)), Workspace(1, 3, "float64")
-    images = np.random.default_rng(0).integers(0, 3, (3, 2, 5, 4)).astype(float)
-    inputs = signal(images)
-    outputs = layer.forward({}, inputs, workspace, training=True)
-    expected = images[:, :, :4].reshape(3, 2, 2, 2, 2, 2).transpose(0, 1, 2, 4, 3, 5).reshape(3, 2, 2, 2, 4)
-    np.testing.assert_array_equal(outputs[0].reshape(3, 2, 2, 2), expected.max(axis=-1))
-    gradient = layer.backward({}, {}, inputs, np.ones_like(outputs), workspace)[0].reshape(3, 2, 5, 4)
-    assert gradient.sum() == outputs.size
-    assert not gradient[:, :, 4].any()
-    first = images[0, 0, :2, :2].ravel() == images[0, 0, :2, :2].max()
-    assert gradient[0, 0, :2, :2].ravel()[first].max() == 1
-
-
-def signal(images):
-    """(N, C, H, W) as the signal of one trial."""
-    return np.ascontiguousarray(images.reshape(1, len(images), -1).swapaxes(1, 2)).swapaxes(1, 2)
-
-
-@pytest.mark.parametrize("piece", [1, 2**18])
-def test_a_map_is_normed_over_pixels_and_minibatch(piece, monkeypatch):
-    """Each map has mean β and standard deviation γ over all of its pixels in all rows; in testing by the running statistics."""
-    monkeypatch.setattr("pipeline.nn.map_norm.PIECE_BYTES", piece)
-    layer, workspace = MapNorm(0, 3, pixels=20), Workspace(1, 50, "float64")
-    images = 5 + 3 * np.random.default_rng(0).standard_normal((50, 3, 4, 5))
-    params = {"gamma": np.full((1, 1, 3), 2.0), "beta": np.full((1, 1, 3), -1.0), "moments": np.ones((1, 2, 3))}
-    outputs = layer.forward(params, signal(images), workspace, training=True)[0].reshape(50, 3, -1)
-    np.testing.assert_allclose(outputs.mean(axis=(0, 2)), -1, atol=1e-12)
-    np.testing.assert_allclose(outputs.std(axis=(0, 2)), 2, rtol=1e-5)
-    mean, variance = images.mean(axis=(0, 2, 3)), images.var(axis=(0, 2, 3))
-    np.testing.assert_allclose(params["moments"][0], [0.9 + 0.1 * mean, 0.9 + 0.1 * variance])
-    tested = layer.forward(params, signal(images), workspace, training=False)[0].reshape(images.shape)
-    running = params["moments"][0][:, None, :, None, None]
-    np.testing.assert_allclose(tested, 2 * (images - running[0]) / np.sqrt(running[1] + 1e-5) - 1)
-
-
-def test_the_mean_of_a_map_is_its_mean():
-    """Whatever its size, a map becomes one number."""
-    images = np.random.default_rng(0).standard_normal((6, 3, 4, 5))
-    outputs = GlobalAveragePool(0, (3, 4, 5)).forward({}, signal(images), Workspace(1, 6, "float64"), training=True)
-    np.testing.assert_allclose(outputs[0], images.mean(axis=(2, 3)))
-
-
 def test_maps_lie_where_their_signal_does():
     """Maps are a view: nothing is copied to look at pixels."""
     workspace = Workspace(2, 5, "float32")
@@ -249,36 +204,12 @@ def test_the_norm_of_the_first_weights_goes_by_their_inputs():
     np.testing.assert_allclose(network.params.weights[0].std(), np.sqrt(2 / 27), rtol=0.03)
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("", ()),
-        ((), ()),
-        (16, ("16",)),
-        ("16x32", ("16", "32")),
-        ("32x32px64sx8sp", ("32", "32p", "64s", "8sp")),
-        (["16", 8], ("16", "8")),
-    ],
-)
-def test_blocks_are_read(value, expected):
-    """As text, as a number or as a list; written down and read again they are the same."""
-    assert parse_conv(value) == parse_conv(parse_conv(value)) == expected
-    assert HyperParams(conv=value).conv == expected
-
-
-@pytest.mark.parametrize("value", ["x", "16y", "0", "-3", "p", "16x", "16pp", 1.5, {"a": 1}, True, [3.5], "١٦"])
-def test_what_are_no_blocks_is_told_with_what_is(value):
-    """The value and an example, as soon as the hyperparameters are written."""
-    with pytest.raises(ValueError, match=r"conv: got .*; expected text like 32x32px64s"):
-        HyperParams(conv=value)
-
-
 def test_a_convolution_is_a_part_of_the_structure(images):
-    """Trials of other blocks train in other groups; without any, the structure is what it was."""
-    with_blocks, other, without = HyperParams(conv="4"), HyperParams(conv="4p"), HyperParams()
-    assert len({with_blocks.structure, other.structure, without.structure}) == 3
+    """Trials of other parts train in other groups; without any, the structure is what it was."""
+    with_conv, other, without = HyperParams(conv="4"), HyperParams(conv="4p"), HyperParams()
+    assert len({with_conv.structure, other.structure, without.structure}) == 3
     assert without.structure == ((50,), "relu", False, False, "sgd", ())
-    history = train([with_blocks, without], images, CONFIG)
+    history = train([with_conv, without], images, CONFIG)
     assert history.curves["val/loss"][0, -1] != history.curves["val/loss"][1, -1]
 
 
@@ -293,11 +224,3 @@ def test_maps_that_become_too_small_are_refused(images):
     """Pooling 8 x 8 pixels four times leaves none."""
     with pytest.raises(ValueError, match=r"conv: .* too small"):
         train([HyperParams(conv="4px4px4px4p")], images, CONFIG)
-
-
-def test_which_axis_counts_the_channels():
-    """Grey images have none; where both ends could, it is the last."""
-    assert image_of((8, 6)) == ((1, 8, 6), False)
-    assert image_of((3, 8, 6)) == ((3, 8, 6), False)
-    assert image_of((8, 6, 4)) == ((4, 8, 6), True)
-    assert image_of((3, 8, 3)) == ((3, 3, 8), True)

@@ -26,16 +26,16 @@ def theirs(network, k, conv, activation, *, norm):
     ]
     layers, statistics = iter([p for p in params if p]), []
     x, channels = torch.tensor(INPUTS).reshape(ROWS, *SHAPE), SHAPE[0]
-    for block in map(parse_conv_layer, conv):
+    for spec in map(parse_conv_layer, conv):
         p = next(layers)
-        weights = p["W"].T.reshape(block.filters, channels, 3, 3)
-        x, channels = F.conv2d(x, weights, p["b"][0], stride=block.stride, padding=1), block.filters
+        weights = p["W"].T.reshape(spec.filters, channels, 3, 3)
+        x, channels = F.conv2d(x, weights, p["b"][0], stride=spec.stride, padding=1), spec.filters
         if norm:
             p, mean, variance = next(layers), torch.zeros(channels).double(), torch.ones(channels).double()
             x = F.batch_norm(x, mean, variance, p["gamma"][0], p["beta"][0], training=True, momentum=0.1, eps=1e-5)
             statistics.append(mean)
         x = ACTIVATIONS[activation](x)
-        x = F.max_pool2d(x, 2) if block.pooled else x
+        x = F.max_pool2d(x, 2) if spec.pooled else x
     p = next(layers)
     logits = x.mean(dim=(2, 3)) @ p["W"] + p["b"]
     return F.cross_entropy(logits, torch.tensor(LABELS)), params, statistics
@@ -46,11 +46,11 @@ def theirs(network, k, conv, activation, *, norm):
 @pytest.mark.parametrize("conv", ["4", "4px5p", "4sx5", "3x4sp"])
 def test_a_convolutional_network(conv, activation, norm):
     """Loss, gradients of all parameters and running means, through stride, pooling of odd sides and the norm of maps."""
-    blocks = parse_conv(conv)
-    architecture = Architecture((216, CLASSES), activation, batch_norm=norm, conv=blocks, shape=SHAPE)
+    parts = parse_conv(conv)
+    architecture = Architecture((216, CLASSES), activation, batch_norm=norm, conv=parts, shape=SHAPE)
     network = init_network(architecture, ["he"] * TRIALS, range(TRIALS), "float64")
     network.params.values += 0.1 * RNG.standard_normal(network.params.values.shape)
-    expected = [theirs(network, k, blocks, activation, norm=norm) for k in range(TRIALS)]
+    expected = [theirs(network, k, parts, activation, norm=norm) for k in range(TRIALS)]
     workspace, grads = (
         Workspace(TRIALS, ROWS, "float64"),
         network.params.with_values(np.zeros_like(network.params.values)),

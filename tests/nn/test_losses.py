@@ -20,22 +20,22 @@ def case():
 
 
 def test_values_are_those_of_the_definition(case):
-    """Losses, probabilities and who is classified right, for every trial."""
+    """Losses, probabilities and who is classified correct, for every trial."""
     logits, labels = case
     expected, p = naive(logits, labels)
-    losses, right, probabilities = softmax_cross_entropy(logits.copy(), labels)
+    losses, correct, probabilities = softmax_cross_entropy(logits.copy(), labels)
     np.testing.assert_allclose(losses, expected, rtol=1e-12)
     np.testing.assert_allclose(probabilities, p, rtol=1e-12)
-    np.testing.assert_array_equal(right, logits.argmax(axis=-1) == labels)
+    np.testing.assert_array_equal(correct, logits.argmax(axis=-1) == labels)
 
 
 def test_equal_logits_lose_ln_c():
     """Knowing nothing costs ln C, and the first of equal logits is what is predicted."""
     for classes in (2, 3, 10, 100):
         labels = np.arange(classes)
-        losses, right, _ = softmax_cross_entropy(np.zeros((2, classes, classes)), labels)
+        losses, correct, _ = softmax_cross_entropy(np.zeros((2, classes, classes)), labels)
         np.testing.assert_allclose(losses, np.log(classes), rtol=1e-12)
-        np.testing.assert_array_equal(right, np.broadcast_to(labels == 0, (2, classes)))
+        np.testing.assert_array_equal(correct, np.broadcast_to(labels == 0, (2, classes)))
 
 
 def test_a_tie_or_a_nan_elsewhere_changes_no_verdict(case):
@@ -45,13 +45,13 @@ def test_a_tie_or_a_nan_elsewhere_changes_no_verdict(case):
     tied = np.where(np.arange(5) < 2, 1.0, 0.0) * np.ones((1, 20, 5))
     spoilt = np.concatenate([logits[:1], tied, np.full((1, 20, 5), np.nan)])
     with np.errstate(invalid="ignore"):
-        _, right, _ = softmax_cross_entropy(spoilt, labels)
-    np.testing.assert_array_equal(right[0], alone[0])
-    np.testing.assert_array_equal(right[1], labels == 0)
+        _, correct, _ = softmax_cross_entropy(spoilt, labels)
+    np.testing.assert_array_equal(correct[0], alone[0])
+    np.testing.assert_array_equal(correct[1], labels == 0)
 
 
 def test_huge_logits_do_not_overflow():
-    """A logit of 1e4 costs 0 where it is right and 1e4 where it is wrong."""
+    """A logit of 1e4 costs 0 where it is correct and 1e4 where it is wrong."""
     losses, _, _ = softmax_cross_entropy(np.array([[[1e4, 0.0], [1e4, 0.0]]]), np.array([0, 1]))
     np.testing.assert_array_equal(losses, [[0, 1e4]])
 

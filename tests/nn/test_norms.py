@@ -18,12 +18,12 @@ def inputs():
 
 def params_of(layer, gamma=1.0, beta=0.0):
     """γ and β, one of each for every trial and feature, and statistics as they start."""
-    shares = [(layer.param_shapes, layer.param_views)], [(layer.stat_shapes, layer.stat_views)]
-    trained, kept = (Parameters.zeros(share, TRIALS, "float64").layers[0] for share in shares)
-    params = {**trained, **kept}
+    layouts = [(layer.param_shapes, layer.param_views)], [(layer.stat_shapes, layer.stat_views)]
+    params, stats = (Parameters.zeros(layout, TRIALS, "float64").layers[0] for layout in layouts)
+    arrays = {**params, **stats}
     for name, value in {**layer.initial_values, "gamma": gamma, "beta": beta}.items():
-        params[name][:] = value
-    return params
+        arrays[name][:] = value
+    return arrays
 
 
 def run(layer, params, inputs, *, training=True):

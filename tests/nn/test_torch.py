@@ -91,7 +91,7 @@ def tensors(parameters, k, *, grad):
     """Trial k's arrays, by layer and name."""
     return [
         {name: tensor(views[name][k], grad=grad) for name in shapes}
-        for views, (shapes, _) in zip(parameters.layers, parameters.shares, strict=True)
+        for views, (shapes, _) in zip(parameters.layers, parameters.layouts, strict=True)
     ]
 
 
@@ -113,7 +113,7 @@ def test_networks_in_training(structure, smoothing):
     workspace = Workspace(TRIALS, ROWS, "float64")
     signals = forward(network, INPUTS, workspace, training=True)
     logits = signals[-1].copy()
-    losses, right, probabilities = softmax_cross_entropy(signals[-1], LABELS)
+    losses, correct, probabilities = softmax_cross_entropy(signals[-1], LABELS)
     targets = smooth(np.eye(CLASSES)[LABELS], np.full((TRIALS, 1, 1), smoothing))
     upstream = softmax_cross_entropy_gradient(probabilities.copy(), targets)
     grads = network.params.with_values(np.zeros_like(network.params.values))
@@ -122,7 +122,7 @@ def test_networks_in_training(structure, smoothing):
         params = tensors(network.params, k, grad=True)
         theirs = replica(network, k, params, before[k], workspace, training=True)
         np.testing.assert_allclose(logits[k], theirs.detach(), **CLOSE)
-        np.testing.assert_array_equal(right[k], theirs.argmax(dim=1).numpy() == LABELS)
+        np.testing.assert_array_equal(correct[k], theirs.argmax(dim=1).numpy() == LABELS)
         np.testing.assert_allclose(probabilities[k], theirs.softmax(dim=1).detach(), **CLOSE)
         by_row = F.cross_entropy(theirs, torch.tensor(LABELS), reduction="none")
         np.testing.assert_allclose(losses[k], by_row.detach(), **CLOSE)

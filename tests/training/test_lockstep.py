@@ -14,7 +14,6 @@ from pipeline.nn.schedules import SCHEDULES
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import History, memory, train
 from pipeline.training.blas import blas
-from pipeline.training.minibatches import training_cuts
 
 CONFIG = TrainConfig(epochs=3, batch_size=50)
 
@@ -183,26 +182,6 @@ def test_a_schedule_reaches_training(few):
     assert set(ended) == {steady[0]}
 
 
-@pytest.mark.parametrize(
-    ("count", "size", "sizes"),
-    [
-        (10, 4, [4, 4, 2]),
-        (9, 4, [4, 4, 1]),
-        (129, 64, [64, 65]),
-        (143, 64, [64, 79]),
-        (144, 64, [64, 64, 16]),
-        (64, 64, [64]),
-        (70, 64, [70]),
-        (3, 64, [3]),
-    ],
-)
-def test_a_small_rest_joins_the_last_minibatch(count, size, sizes):
-    """Every row is in one minibatch; only a last one of less than a quarter of the size is too few to stand alone."""
-    parts = training_cuts(count, size)
-    assert [part.stop - part.start for part in parts] == sizes
-    assert [row for part in parts for row in range(count)[part]] == list(range(count))
-
-
 def test_batch_norm_learns_whatever_rows_are_left_over(data):
     """Two rows more than whole minibatches have cost no accuracy: they take no step of their own at an epoch's end."""
     accuracies = []
@@ -212,26 +191,6 @@ def test_batch_norm_learns_whatever_rows_are_left_over(data):
         accuracies.append(train(trials, part, replace(CONFIG, batch_size=64, epochs=8)).curves["val/accuracy"][:, -1])
     whole, more = (values.mean() for values in accuracies)
     assert more > whole - 0.02
-
-
-@pytest.mark.parametrize(
-    ("trials", "length", "sizes"), [(1, 8, [1]), (8, 8, [8]), (9, 8, [4, 5]), (32, 14, [10, 11, 11])]
-)
-def test_tiles_are_few_and_even(trials, length, sizes):
-    """A group falls into as few tiles as their length allows, none of them more than one longer than another."""
-    parts = memory.tile_slices(trials, length)
-    assert [len(range(trials)[part]) for part in parts] == sizes
-    assert [k for part in parts for k in range(trials)[part]] == list(range(trials))
-
-
-def test_networks_too_large_for_the_cache_share_a_tile():
-    """A tile is of many small networks, of one that just fits into the cache, and of several that would not fit alone."""
-    lengths = [
-        memory.trials_per_tile(memory.architecture(HyperParams(hidden=(width,)), features, 10).layers(), 64, "float32")
-        for features, width in ((64, 50), (64, 2400), (3072, 100))
-    ]
-    assert lengths[0] == memory.LARGEST_TILE
-    assert lengths[1] == 1 < lengths[2]
 
 
 def test_the_first_of_equal_epochs_is_the_best(few):

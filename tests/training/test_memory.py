@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.data import load_block
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.training import train, trials_per_group
+from pipeline.training import memory, train, trials_per_group
 
 BUDGET = 2**26
 
@@ -26,3 +26,23 @@ def test_a_group_fits_into_its_budget_and_uses_it(optimizer):
     finally:
         tracemalloc.stop()
     assert BUDGET / 2 < peak <= BUDGET
+
+
+@pytest.mark.parametrize(
+    ("trials", "length", "sizes"), [(1, 8, [1]), (8, 8, [8]), (9, 8, [4, 5]), (32, 14, [10, 11, 11])]
+)
+def test_tiles_are_few_and_even(trials, length, sizes):
+    """A group falls into as few tiles as their length allows, none of them more than one longer than another."""
+    parts = memory.tile_slices(trials, length)
+    assert [len(range(trials)[part]) for part in parts] == sizes
+    assert [k for part in parts for k in range(trials)[part]] == list(range(trials))
+
+
+def test_networks_too_large_for_the_cache_share_a_tile():
+    """A tile is of many small networks, of one that just fits into the cache, and of several that would not fit alone."""
+    lengths = [
+        memory.trials_per_tile(memory.architecture(HyperParams(hidden=(width,)), features, 10).layers(), 64, "float32")
+        for features, width in ((64, 50), (64, 2400), (3072, 100))
+    ]
+    assert lengths[0] == memory.LARGEST_TILE
+    assert lengths[1] == 1 < lengths[2]
