@@ -18,18 +18,18 @@ from pipeline.training.minibatches import minibatches
 
 RNG = np.random.default_rng(0)
 LARGE = {"hidden": (300,), "seed": 3}
-"""With these and minibatches of 64, the product that makes the first layer's gradient is one that BLAS counts as large."""
+"""With these and minibatches of 64, the product for the first layer's gradient is large."""
 CONFIG = TrainConfig(epochs=3, batch_size=64)
 
 
 def drawn(dtype, *shape):
-    """Random numbers, the last but one axis innermost in memory."""
+    """Return random numbers with the last but one axis innermost in memory."""
     return RNG.standard_normal((*shape[:-2], shape[-1], shape[-2])).astype(dtype).swapaxes(-1, -2)
 
 
 @pytest.fixture(scope="module")
 def data():
-    """Rows of 64 features in three classes; 200 to train on leave a last minibatch of 8, too small a product."""
+    """Rows of 64 features in three classes; 200 training rows leave a last minibatch of 8, whose product is small."""
     parts = {
         name: Split(drawn("float32", n, 64), RNG.integers(0, 3, n))
         for name, n in (("train", 200), ("val", 50), ("test", 50))
@@ -39,7 +39,7 @@ def data():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_product_is_subtracted_in_place(dtype):
-    """C becomes keep·C - Xᵀ·U for each trial, and it is the very array that was given."""
+    """C becomes keep·C - Xᵀ·U for each trial, in the array that was passed."""
     target, inputs, upstream = drawn(dtype, 3, 7, 4), drawn(dtype, 5, 7), drawn(dtype, 3, 5, 4)
     keep = np.array([1, 0.5, 0], dtype)
     expected = keep[:, None, None] * target - inputs.T @ upstream
@@ -48,21 +48,21 @@ def test_a_product_is_subtracted_in_place(dtype):
 
 
 @pytest.mark.parametrize("numbers", [{}, {"momentum": 0.9}], ids=["plain", "momentum"])
-def test_a_step_of_descent_has_the_bits_of_an_update(numbers, data, monkeypatch):
-    """Without L2, subtracting the gradient while it is made rounds as subtracting it afterwards."""
+def test_a_fused_update_has_the_bits_of_an_update(numbers, data, monkeypatch):
+    """Without L2, a fused update rounds like computing the gradient and then subtracting it."""
     trials = [HyperParams(learning_rate=rate, **numbers, **LARGE) for rate in (0.01, 0.1)]
     (tile,) = make_tiles(trials, 64, 3, CONFIG)
     assert tile.fuses_update(64)
     assert not tile.fuses_update(8)
-    found = train(trials, data, CONFIG)
+    fused = train(trials, data, CONFIG)
     monkeypatch.setattr(SGD, "can_fuse", False)
     for key, curve in train(trials, data, CONFIG).curves.items():
-        np.testing.assert_array_equal(found.curves[key], curve)
+        np.testing.assert_array_equal(fused.curves[key], curve)
 
 
 @pytest.mark.parametrize("numbers", [{}, {"momentum": 0.9}], ids=["plain", "momentum"])
-def test_descent_decays_the_weights_and_no_bias(numbers, data, monkeypatch):
-    """With L2 the parameters are those of the gradient of the whole loss, to the last digits of float64."""
+def test_a_fused_update_decays_the_weights_and_no_bias(numbers, data, monkeypatch):
+    """With L2, a fused update agrees with an update to the last digits of float64."""
     config = TrainConfig(epochs=3, batch_size=64, dtype="float64")
     trials = [HyperParams(learning_rate=0.1, l2=l2, **numbers, **LARGE) for l2 in (0.0, 1e-3, 1.0)]
 
@@ -71,13 +71,13 @@ def test_descent_decays_the_weights_and_no_bias(numbers, data, monkeypatch):
         run_epochs([tile], data, config, np.random.default_rng(0))
         return tile.network.params.values
 
-    found = parameters()
+    fused = parameters()
     monkeypatch.setattr(SGD, "can_fuse", False)
-    np.testing.assert_allclose(found, parameters(), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(fused, parameters(), rtol=1e-9, atol=1e-12)
 
 
-def test_a_trial_that_descends_does_not_depend_on_its_company(data):
-    """Alone it has the bits that it has among others with other numbers, of which one diverges."""
+def test_a_fused_trial_does_not_depend_on_the_others(data):
+    """A trial gets the same bits alone as with other trials, of which one diverges."""
     rates = (0.01, 1e30, 0.3)
     trials = [HyperParams(learning_rate=rate, l2=1e-3 * rate, **LARGE) for rate in rates]
     together = train(trials, data, CONFIG)
@@ -88,14 +88,14 @@ def test_a_trial_that_descends_does_not_depend_on_its_company(data):
 
 
 @pytest.mark.parametrize("reason", [{"clip": 1.0}, {"l1": 1e-3}, {"optimizer": "nesterov"}, {"optimizer": "adam"}])
-def test_who_needs_the_gradient_gets_it(reason):
-    """Clipping, L1 and the rules that do more with a gradient than to subtract it take no such step."""
+def test_no_update_is_fused_where_the_gradient_is_needed(reason):
+    """Clipping, L1 and the optimizers that do more than subtract the gradient do not fuse their updates."""
     (tile,) = make_tiles([HyperParams(**LARGE, **reason)], 64, 3, CONFIG)
     assert not tile.fuses_update(64)
 
 
 def test_scipy_is_loaded_for_large_networks_only_and_kept_to_one_thread():
-    """A process that trains small networks does without it; one that trains large ones limits the threads of its BLAS too."""
+    """Small networks train without SciPy; for large ones, the limit of threads includes SciPy's BLAS."""
     program = """
         import sys
         import numpy as np
@@ -127,13 +127,13 @@ def test_scipy_is_loaded_for_large_networks_only_and_kept_to_one_thread():
 
 
 def subnormal(values):
-    """How many numbers are neither 0 nor normal."""
+    """Return how many numbers are subnormal."""
     return int(((values != 0) & (np.abs(values) < np.finfo(values.dtype).tiny)).sum())
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_only_what_is_nothing_is_flushed(dtype):
-    """Below the root of the least normal number all is 0, of squares below that number itself; the rest keeps its bits."""
+def test_only_values_below_the_limit_are_flushed(dtype):
+    """Values below the root of the least normal number become 0, squares below the number itself; others keep their bits."""
     least = np.finfo(dtype).tiny
     root = np.sqrt(least)
     values = np.array([[least / 4, root / 2, -root / 2, 2 * root], [0, np.nan, np.inf, -1]], dtype)
@@ -147,7 +147,7 @@ def test_only_what_is_nothing_is_flushed(dtype):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_nothing_stays_subnormal(optimizer):
-    """After two hundred steps that halve all weights, none is subnormal, nor is anything that the update rule remembers."""
+    """After 200 steps that halve all weights, neither they nor the optimizer's state are subnormal."""
     rng = np.random.default_rng(0)
     rows = Split(np.zeros((64, 5), "float32"), rng.integers(0, 3, 64))  # no input: nothing holds a weight up
     trial = HyperParams(hidden=(4,), learning_rate=1e-3, l2=500.0, momentum=0.5, optimizer=optimizer, batch_norm=True)

@@ -17,21 +17,21 @@ from pipeline.study.hparams import HyperParams
         (["16", 8], ("16", "8")),
     ],
 )
-def test_blocks_are_read(value, expected):
-    """As text, as a number or as a list; written down and read again they are the same."""
+def test_convolutions_are_read(value, expected):
+    """They are read from text, a number or a list, and reading the result again changes nothing."""
     assert parse_conv(value) == parse_conv(parse_conv(value)) == expected
     assert HyperParams(conv=value).conv == expected
 
 
 @pytest.mark.parametrize("value", ["x", "16y", "0", "-3", "p", "16x", "16pp", 1.5, {"a": 1}, True, [3.5], "١٦"])
-def test_what_are_no_blocks_is_told_with_what_is(value):
-    """The value and an example, as soon as the hyperparameters are written."""
+def test_other_values_are_refused(value):
+    """The error has the value and an example, and is raised when the hyperparameters are made."""
     with pytest.raises(ValueError, match=r"conv: got .*; expected text like 32x32px64s"):
         HyperParams(conv=value)
 
 
-def test_which_axis_counts_the_channels():
-    """Grey images have none; where both ends could, it is the last."""
+def test_the_channel_axis_is_found():
+    """Grey images have no channel axis; if the first and the last could be it, it is the last."""
     assert image_of((8, 6)) == ((1, 8, 6), False)
     assert image_of((3, 8, 6)) == ((3, 8, 6), False)
     assert image_of((8, 6, 4)) == ((4, 8, 6), True)

@@ -19,7 +19,7 @@ ACTIVATIONS = {"relu": F.relu, "tanh": torch.tanh}
 
 
 def theirs(network, k, conv, activation, *, norm):
-    """The loss of trial k by PyTorch, its parameters' tensors by layer and name, and the norms' running statistics."""
+    """Return PyTorch's loss of trial k, its parameters' tensors by layer and name, and the norms' running statistics."""
     params = [
         {name: torch.tensor(values[k], requires_grad=True) for name, values in layer.items() if name != "Wb"}
         for layer in network.params.layers
@@ -45,7 +45,7 @@ def theirs(network, k, conv, activation, *, norm):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("conv", ["4", "4px5p", "4sx5", "3x4sp"])
 def test_a_convolutional_network(conv, activation, norm):
-    """Loss, gradients of all parameters and running means, through stride, pooling of odd sides and the norm of maps."""
+    """Loss, all gradients and running means are PyTorch's, with stride, pooling of odd maps and batch norm."""
     parts = parse_conv(conv)
     architecture = Architecture((216, CLASSES), activation, batch_norm=norm, conv=parts, shape=SHAPE)
     network = init_network(architecture, ["he"] * TRIALS, range(TRIALS), "float64")

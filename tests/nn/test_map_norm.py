@@ -7,13 +7,13 @@ from pipeline.nn.layers import MapNorm, Workspace
 
 
 def signal(images):
-    """(N, C, H, W) as the signal of one trial."""
+    """Return images (N, C, H, W) as the signal of one trial."""
     return np.ascontiguousarray(images.reshape(1, len(images), -1).swapaxes(1, 2)).swapaxes(1, 2)
 
 
 @pytest.mark.parametrize("piece", [1, 2**18])
 def test_a_map_is_normed_over_pixels_and_minibatch(piece, monkeypatch):
-    """Each map has mean β and standard deviation γ over all of its pixels in all rows; in testing by the running statistics."""
+    """Each map has mean β and standard deviation γ over its pixels in all rows; testing uses the running statistics."""
     monkeypatch.setattr("pipeline.nn.map_norm.PIECE_BYTES", piece)
     layer, workspace = MapNorm(0, 3, pixels=20), Workspace(1, 50, "float64")
     images = 5 + 3 * np.random.default_rng(0).standard_normal((50, 3, 4, 5))

@@ -6,12 +6,12 @@ from pipeline.nn.layers import GlobalAveragePool, MaxPool, Workspace
 
 
 def signal(images):
-    """(N, C, H, W) as the signal of one trial."""
+    """Return images (N, C, H, W) as the signal of one trial."""
     return np.ascontiguousarray(images.reshape(1, len(images), -1).swapaxes(1, 2)).swapaxes(1, 2)
 
 
-def test_pooling_keeps_the_greatest_of_each_four():
-    """A last row or column without a partner is left out, and of equal pixels the first has the gradient."""
+def test_pooling_keeps_the_maximum_of_each_four():
+    """An odd last row or column is left out, and of equal pixels the first gets the gradient."""
     layer, workspace = MaxPool(0, (2, 5, 4)), Workspace(1, 3, "float64")
     images = np.random.default_rng(0).integers(0, 3, (3, 2, 5, 4)).astype(float)
     inputs = signal(images)
@@ -26,7 +26,7 @@ def test_pooling_keeps_the_greatest_of_each_four():
 
 
 def test_the_mean_of_a_map_is_its_mean():
-    """Whatever its size, a map becomes one number."""
+    """Each map becomes one number, its mean."""
     images = np.random.default_rng(0).standard_normal((6, 3, 4, 5))
     outputs = GlobalAveragePool(0, (3, 4, 5)).forward({}, signal(images), Workspace(1, 6, "float64"), training=True)
     np.testing.assert_allclose(outputs[0], images.mean(axis=(2, 3)))

@@ -31,13 +31,13 @@ FUNCTIONS = {
 
 
 def tensor(values, *, grad=False):
-    """A copy in float64 for PyTorch, with gradients or without."""
+    """Return a copy in float64 for PyTorch, with gradients or without."""
     return torch.tensor(np.array(values), dtype=torch.float64, requires_grad=grad)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_activations(name):
-    """Values and slopes, from far below 0 to far above."""
+    """Values and slopes are PyTorch's, from -40 to 40."""
     z = np.concatenate([np.linspace(-40, 40, 161), RNG.standard_normal(200)])
     z = z[z != 0]  # at the kink, a slope is a convention
     values, slope = z.copy(), np.empty(z.shape, bool if ACTIVATIONS[name].binary else float)
@@ -50,12 +50,12 @@ def test_activations(name):
 
 
 def test_every_activation_is_compared():
-    """Those that learn their shape are compared as layers."""
+    """Every activation is compared; those with parameters are compared as layers."""
     assert set(FUNCTIONS) | {"prelu", "maxout"} == set(ACTIVATIONS)
 
 
 def draw(trials=TRIALS, **structure):
-    """Networks in float64, with nothing left at 0 or 1."""
+    """Return networks in float64 without parameters at 0 or 1."""
     architecture = Architecture((FEATURES, 9, 8, CLASSES), **structure)
     network = init_network(architecture, ["he"] * trials, range(trials), "float64", [0.3, 0.5, 0.1][:trials])
     network.params.values += 0.1 * np.random.default_rng(2).standard_normal(network.params.values.shape)
@@ -63,7 +63,7 @@ def draw(trials=TRIALS, **structure):
 
 
 def replica(network, k, params, stats, workspace, *, training):
-    """The logits (B, C) of trial k, layer by layer in PyTorch's functions; ``stats`` are moved as PyTorch moves them."""
+    """Return the logits (B, C) of trial k, computed with PyTorch's functions, which update ``stats``."""
     signal = tensor(INPUTS)
     for layer, p, s in zip(network.layers, params, stats, strict=True):
         if isinstance(layer, Dense):
@@ -88,7 +88,7 @@ def replica(network, k, params, stats, workspace, *, training):
 
 
 def tensors(parameters, k, *, grad):
-    """Trial k's arrays, by layer and name."""
+    """Return trial k's arrays, by layer and name."""
     return [
         {name: tensor(views[name][k], grad=grad) for name in shapes}
         for views, (shapes, _) in zip(parameters.layers, parameters.layouts, strict=True)
@@ -107,7 +107,7 @@ STRUCTURES = [
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("structure", STRUCTURES, ids=str)
 def test_networks_in_training(structure, smoothing):
-    """Logits, losses, and the gradient of every parameter, for each of three trials trained at once."""
+    """Logits, losses and the gradient of every parameter are PyTorch's, for each of three trials."""
     network = draw(**structure)
     before = [tensors(network.stats, k, grad=False) for k in range(TRIALS)]
     workspace = Workspace(TRIALS, ROWS, "float64")
@@ -127,14 +127,14 @@ def test_networks_in_training(structure, smoothing):
         by_row = F.cross_entropy(theirs, torch.tensor(LABELS), reduction="none")
         np.testing.assert_allclose(losses[k], by_row.detach(), **CLOSE)
         F.cross_entropy(theirs, torch.tensor(LABELS), label_smoothing=smoothing).backward()
-        for layer, (ours, own) in enumerate(zip(grads.layers, params, strict=True)):
-            for name, parameter in own.items():
+        for layer, (ours, arrays_of_trial) in enumerate(zip(grads.layers, params, strict=True)):
+            for name, parameter in arrays_of_trial.items():
                 np.testing.assert_allclose(ours[name][k], parameter.grad, err_msg=f"{layer} {name}", **CLOSE)
 
 
 @pytest.mark.parametrize("structure", STRUCTURES, ids=str)
 def test_networks_in_testing(structure):
-    """Logits by running statistics, without dropout."""
+    """Logits in test mode are PyTorch's."""
     network = draw(**structure)
     workspace = Workspace(TRIALS, ROWS, "float64")
     for _ in range(3):  # so that the running statistics are something
@@ -183,7 +183,7 @@ OPTIMIZERS = {
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizers(name):
-    """Where each takes the parameters in six steps, weight decay on the weights alone, each trial with its own numbers."""
+    """The parameters after six steps are PyTorch's, with weight decay on the weights alone."""
     network = draw(activation="relu", batch_norm=True)
     params = network.params
     start = [tensors(params, k, grad=True) for k in range(TRIALS)]
@@ -191,18 +191,18 @@ def test_optimizers(name):
     optimizer = make_optimizer(name, params, NUMBERS)
     for gradient in gradients:
         optimizer.update(params, params.with_values(gradient * optimizer.scale))
-    for k, own in enumerate(start):
+    for k, arrays_of_trial in enumerate(start):
         numbers = {key: float(value[k]) for key, value in NUMBERS.items()}
-        weights = [p for arrays in own for key, p in arrays.items() if key == "W"]
-        others = [p for arrays in own for key, p in arrays.items() if key != "W"]
+        weights = [p for arrays in arrays_of_trial for key, p in arrays.items() if key == "W"]
+        others = [p for arrays in arrays_of_trial for key, p in arrays.items() if key != "W"]
         groups = [{"params": weights, "weight_decay": numbers["l2"]}, {"params": others, "weight_decay": 0.0}]
         theirs = OPTIMIZERS[name](groups, numbers)
         for gradient in gradients:
-            for arrays, views in zip(own, params.with_values(gradient).layers, strict=True):
+            for arrays, views in zip(arrays_of_trial, params.with_values(gradient).layers, strict=True):
                 for key, parameter in arrays.items():
                     parameter.grad = tensor(views[key][k])
             theirs.step()
-        for arrays, views in zip(own, params.layers, strict=True):
+        for arrays, views in zip(arrays_of_trial, params.layers, strict=True):
             for key, parameter in arrays.items():
                 np.testing.assert_allclose(views[key][k], parameter.detach(), err_msg=key, **CLOSE)
 
@@ -218,10 +218,10 @@ def test_penalties_and_clips():
     clipped = gradients.values.copy()
     gradients.values[:] = 0
     Regularisers(l1=numbers[:, None]).before(params, gradients, np.ones((TRIALS, 1)))
-    own = [tensors(params, k, grad=True) for k in range(TRIALS)]
+    arrays_of_trial = [tensors(params, k, grad=True) for k in range(TRIALS)]
     Regularisers(max_norm=numbers[:, None]).after(params)
     for k in range(TRIALS):
-        weights = [arrays["W"] for arrays in own[k] if "W" in arrays]
+        weights = [arrays["W"] for arrays in arrays_of_trial[k] if "W" in arrays]
         np.testing.assert_allclose(l2[k], 0.5 * numbers[k] * sum((w * w).sum() for w in weights).detach(), **CLOSE)
         penalty = numbers[k] * sum(w.abs().sum() for w in weights)
         penalty.backward()
@@ -248,28 +248,28 @@ SCHEDULES = {
 
 
 def rates(schedule, *others):
-    """The learning rate of each epoch, from 0.1 on, by schedulers of PyTorch's."""
+    """Return the learning rate of each epoch, from 0.1 on, by PyTorch's schedulers."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], 0.1)
     schedulers = [make(optimizer) for make in (schedule, *others)]
-    found = []
+    values = []
     for _ in range(EPOCHS):
-        found.append(optimizer.param_groups[0]["lr"])
+        values.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         for scheduler in schedulers:
             scheduler.step()
-    return found
+    return values
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_schedules(name):
-    """The learning rate of every epoch."""
+    """The learning rate of every epoch is PyTorch's."""
     trial = HyperParams(learning_rate=0.1, schedule=name, step_epochs=3, decay_rate=0.2)
     ours = [trial.learning_rate * trial.rate_factor(epoch, EPOCHS) for epoch in range(EPOCHS)]
     np.testing.assert_allclose(ours, rates(SCHEDULES[name]), rtol=1e-12)
 
 
 def test_warm_up():
-    """It is PyTorch's linear one from 1 / (w + 1) over w epochs, before another schedule or with it."""
+    """Warm-up is PyTorch's linear schedule from 1 / (w + 1) over w epochs, chained with another schedule."""
     trial = HyperParams(learning_rate=0.1, schedule="step", step_epochs=3, warmup=4)
     ours = [trial.learning_rate * trial.rate_factor(epoch, EPOCHS) for epoch in range(EPOCHS)]
 

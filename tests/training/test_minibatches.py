@@ -19,7 +19,7 @@ from pipeline.training.minibatches import training_cuts
     ],
 )
 def test_a_small_rest_joins_the_last_minibatch(count, size, sizes):
-    """Every row is in one minibatch; only a last one of less than a quarter of the size is too few to stand alone."""
+    """Every row is in one minibatch, and a last one of less than a quarter of the size joins the one before."""
     parts = training_cuts(count, size)
     assert [part.stop - part.start for part in parts] == sizes
     assert [row for part in parts for row in range(count)[part]] == list(range(count))
