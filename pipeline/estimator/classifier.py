@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
@@ -57,17 +58,9 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
 
     @classmethod
     def of_record(cls, record: TrainingRecord, hparams: HyperParams, data: Dataset, config: TrainConfig) -> Self:
-        """Return a fitted estimator of the checkpoint of the only trial in a record.
+        """Return a fitted estimator of the checkpoint of the only trial in a record, which has not diverged.
 
-        Parameters
-        ----------
-        record
-            The curves and the checkpoint of the trial, which has not diverged.
-        hparams, config
-            What the trial was trained with.
-        data
-            What it was trained on, a result of :func:`pipeline.data.load_block`.
-
+        ``hparams``, ``data`` and ``config`` are what it was trained with, as for :meth:`of_trial`.
         """
         settings = {name: getattr(hparams, name) for name in HYPERPARAMETERS}
         settings |= {name: getattr(config, name) for name in ("batch_size", "preprocessing", "dtype")}
@@ -247,13 +240,6 @@ def encode(y: Array, classes: Array) -> Array:
 
 
 def labels_of(names: Sequence[str]) -> Array:
-    """Return the labels of classes: whole numbers if all names are written as such, else the names."""
-    return np.array([int(name) for name in names] if all(map(_is_whole, names)) else list(names))
-
-
-def _is_whole(name: str) -> bool:
-    """Return True if the text is how its number is written: ``-1`` and ``10`` are, ``01`` is a name."""
-    try:
-        return str(int(name)) == name
-    except ValueError:
-        return False
+    """Return the labels of classes: whole numbers if all names are written like ``-1`` or ``10``, not ``01``, else the names."""
+    numbers = all(re.fullmatch("0|-?[1-9][0-9]*", name) for name in names)
+    return np.array([int(name) for name in names] if numbers else list(names))

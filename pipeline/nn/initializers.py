@@ -25,19 +25,9 @@ The weights are normal, except for ``orthogonal``: its rows, or its columns if t
 def draw_weights(
     rng: np.random.Generator, init: str | float, fan_in: int, fan_out: int, receptive_field: int = 1
 ) -> np.ndarray:
-    """Draw one trial's weights (fan_in, fan_out) in float64.
+    """Draw one trial's weights (fan_in, fan_out) in float64; ``init`` is a name or the standard deviation.
 
-    Parameters
-    ----------
-    rng
-        The trial's generator.
-    init
-        A name of :data:`INITIALIZERS`, or the standard deviation of the weights.
-    fan_in, fan_out
-        The numbers of inputs of a unit, and of units.
-    receptive_field
-        The number of output positions that one input contributes to: 9 for a 3x3 filter.
-
+    ``receptive_field`` is the number of output positions that one input contributes to: 9 for a 3x3 filter.
     """
     normal = rng.standard_normal((fan_in, fan_out))
     if init == "orthogonal":

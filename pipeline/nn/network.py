@@ -30,17 +30,6 @@ from pipeline.nn.layers import (
 from pipeline.nn.parameters import Parameters
 from pipeline.nn.workspace import Workspace
 
-__all__ = [
-    "Architecture",
-    "Network",
-    "Parameters",
-    "backward",
-    "forward",
-    "init_network",
-    "make_network",
-    "with_ones",
-]
-
 CACHE_WAYS, PAGE_BYTES = 8, 4096
 """The first-level cache keeps this number of values at addresses that are whole pages apart, as in a column of CIFAR-10."""
 
@@ -164,21 +153,10 @@ def init_network(
     dtype: str = "float32",
     dropout: Sequence[float] = (),
 ) -> Network:
-    """Draw the weights of K networks, each from its own seed, so that no network depends on the others.
+    """Draw the weights of K networks, so that no network depends on the others.
 
-    Parameters
-    ----------
-    architecture
-        What the networks have in common.
-    inits
-        K names of initializers or standard deviations.
-    seeds
-        K seeds, of the weights and of the dropout masks.
-    dtype
-        The type of the parameters.
-    dropout
-        The K shares of units that are dropped; needed if the architecture has dropout.
-
+    Each has its own initializer, a name or a standard deviation, its own seed, and its own share of units to drop.
+    ``dropout`` may be left out if the architecture has none.
     """
     network = make_network(architecture, len(seeds), dtype)
     for k, (init, seed) in enumerate(zip(inits, seeds, strict=True)):
@@ -220,19 +198,8 @@ def with_ones(inputs: Array, dtype: str, memory: Array | None = None) -> Array:
 def forward(network: Network, inputs: Array, workspace: Workspace, *, training: bool) -> list[Array]:
     """Return the inputs of every layer and, as the last entry, the logits (K, B, C).
 
-    Layers work in place where they can, so an entry may have been overwritten by a later layer.
-
-    Parameters
-    ----------
-    network
-        K networks; training mode moves their running statistics.
-    inputs
-        Rows (B, D) that the trials share, or (B, D + 1) from :func:`with_ones`.
-    workspace
-        The buffers for K trials and B rows.
-    training
-        Whether to draw dropout masks, and to use and track the statistics of the minibatch.
-
+    ``inputs`` are rows (B, D) that the trials share, or (B, D + 1) from :func:`with_ones`. Layers work in place where they
+    can, so an entry may have been overwritten by a later layer.
     """
     if inputs.shape[-1] == network.layers[0].input_size:
         inputs = with_ones(inputs, workspace.dtype)
@@ -251,23 +218,10 @@ def backward(
     workspace: Workspace,
     down_to: int = 0,
 ) -> Array:
-    """Fill ``grads``, and return the gradient of the inputs of layer ``down_to``.
+    """Fill ``grads`` of the layers from ``down_to`` on, and return the gradient of that layer's inputs.
 
-    Parameters
-    ----------
-    network
-        K networks.
-    grads
-        The gradients to fill; those of layers below ``down_to`` are not changed.
-    signals
-        What :func:`forward` returned in training mode; they are overwritten.
-    upstream
-        dL/d(logits), (K, B, C); it is overwritten.
-    workspace
-        The buffers that forward used.
-    down_to
-        The lowest layer to compute.
-
+    ``signals`` and ``workspace`` are from :func:`forward` in training mode, and ``upstream`` is dL/d(logits), (K, B, C).
+    All of them are overwritten.
     """
     for i in reversed(range(down_to, len(network.layers))):
         upstream = network.layers[i].backward(network.arrays[i], grads.layers[i], signals[i], upstream, workspace)

@@ -72,15 +72,8 @@ class Optimizer:
     def fused_update(self, params: Parameters, grads: Parameters, inputs: Array, upstream: Array) -> None:
         """Do :meth:`update` without a gradient of the first layer, which is dense.
 
-        Parameters
-        ----------
-        params, grads
-            As for :meth:`update`; the first layer's gradients are not read.
-        inputs
-            The first layer's inputs, (B, D + 1).
-        upstream
-            The gradient of the first layer's outputs times :attr:`scale`, (K, B, H).
-
+        Its ``inputs`` (B, D + 1) and ``upstream`` (K, B, H), the gradient of its outputs times :attr:`scale`, are passed
+        instead.
         """
         raise NotImplementedError
 
@@ -288,18 +281,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 
 def make_optimizer(name: str, params: Parameters, hyperparameters: Mapping[str, Array]) -> Optimizer:
-    """Return the optimizer of a name.
-
-    Parameters
-    ----------
-    name
-        A name of :data:`OPTIMIZERS`.
-    params
-        The parameters that it will update.
-    hyperparameters
-        Arrays (K,) by name: ``learning_rate``, ``l2`` and at least :attr:`Optimizer.hyperparameters` of the rule.
-
-    """
+    """Return an optimizer of :data:`OPTIMIZERS`; ``hyperparameters`` are arrays (K,) by name, and may have further names."""
     optimizer_class = OPTIMIZERS[name]
     names = ("learning_rate", "l2", *optimizer_class.hyperparameters)
     return optimizer_class(params, *(hyperparameters[hyperparameter] for hyperparameter in names))

@@ -118,23 +118,10 @@ class TrainingRecord:
         self.best = np.full(trials, -np.inf)
 
     def add(self, epoch: int, tiles: Sequence[Tile], values: Sequence[Array], val_correct: Array) -> Array:
-        """Record an epoch of the n trials that are still in training.
+        """Record an epoch, counted from 1, of the n trials in training, and return a mask (n,) of those that continue.
 
-        Parameters
-        ----------
-        epoch
-            Counted from 1.
-        tiles
-            The networks after the epoch.
-        values
-            The epoch's values of :data:`CURVES`, (n,) each.
-        val_correct
-            Which validation rows are classified correctly, (n, N).
-
-        Returns
-        -------
-        A mask (n,) of the trials that continue: they are finite, and the watch does not stop them.
-
+        ``values`` are those of :data:`CURVES`, (n,) each; ``val_correct`` (n, N) says which validation rows are classified
+        correctly. A trial continues if it is finite and the watch does not stop it.
         """
         finite: Array = np.isfinite(values[0]) & np.isfinite(values[1])
         for key, value in zip(CURVES, values, strict=True):
@@ -167,19 +154,9 @@ class TrainingRecord:
             self.checkpoint.stats.values[place[chosen]] = tile.network.stats.values[chosen]
 
     def history(self, test_loss: Array, test_correct: Array, batch_accuracy: Array, seconds: float) -> History:
-        """Return the history of the trials.
+        """Return the history of the trials, given what was measured of their checkpoints, as in :class:`History`.
 
-        Parameters
-        ----------
-        test_loss
-            The checkpoints' test losses, (K,).
-        test_correct
-            Which test rows the checkpoints classify correctly, (K, N).
-        batch_accuracy
-            :attr:`History.batch_accuracy`, (K,).
-        seconds
-            The time that all trials took.
-
+        ``test_loss`` is (K,); ``seconds`` is the time that all trials took.
         """
         trials = len(self.best)
         scores = {key: self.curves[key][np.arange(trials), self.best_epoch - 1] for key in CURVES}

@@ -15,8 +15,9 @@ from pipeline.data import Split
 from pipeline.nn.arithmetic import flush, gemm
 from pipeline.nn.layers import Array, BatchNorm, Workspace
 from pipeline.nn.losses import smooth, softmax_cross_entropy, softmax_cross_entropy_gradient
-from pipeline.nn.network import Network, Parameters, backward, forward, init_network
+from pipeline.nn.network import Network, backward, forward, init_network
 from pipeline.nn.optimizers import Optimizer, make_optimizer
+from pipeline.nn.parameters import Parameters
 from pipeline.nn.regularisers import Regularisers
 from pipeline.nn.workspace import EVALUATION_ROWS
 from pipeline.study.hparams import HyperParams, TrainConfig
@@ -174,20 +175,7 @@ class PreparedRows:
 def make_tiles(
     trials: Sequence[HyperParams], features: int, classes: int, config: TrainConfig, shape: Sequence[int] = ()
 ) -> list[Tile]:
-    """Draw the networks of K trials of one structure.
-
-    Parameters
-    ----------
-    trials
-        The hyperparameters of K trials.
-    features, classes
-        D and C.
-    config
-        What all trials have in common.
-    shape
-        The shape of the inputs, if they are images.
-
-    """
+    """Draw the networks of K trials of one structure, for D features, C classes, and images of a shape, if they are any."""
     first, buffers = trials[0], SharedBuffers()
     layers = architecture(first, features, classes, shape).layers()
     length = trials_per_tile(layers, config.batch_size, config.dtype, first.optimizer_memories)

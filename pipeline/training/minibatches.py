@@ -55,23 +55,9 @@ def minibatches(
     augment: Augment | None = None,
     memory: Iterable[Array] = (),
 ) -> Iterator[Minibatch]:
-    """Yield the minibatches of some parts of the rows.
+    """Yield a minibatch for each part of the rows, a slice or indices, with its inputs augmented.
 
-    Parameters
-    ----------
-    rows
-        A split.
-    classes
-        The number of classes C.
-    parts
-        Slices or indices of the rows of each minibatch.
-    dtype
-        The type of inputs and targets.
-    augment
-        Applied to the inputs, if given.
-    memory
-        For each part, an array that its inputs are laid out in; new memory by default.
-
+    ``memory`` has an array for each part, which its inputs are laid out in; without it, new memory is used.
     """
     one_hot = np.eye(classes, dtype=dtype)
     for part, part_memory in zip_longest(parts, memory):
