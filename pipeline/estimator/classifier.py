@@ -50,8 +50,9 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
     - ``random_state`` determines the weights, dropout, the order of the rows, and which rows are held out.
 
     Fitted attributes are ``classes_``, ``n_iter_``, ``loss_curve_`` (the mean training loss of each epoch) and, with
-    early stopping, ``validation_loss_curve_`` and ``validation_scores_``, the accuracies (else ``None``). All attributes
-    are plain: numbers, text, lists, arrays and NumPy's generators. A fit that fails leaves the estimator unchanged.
+    early stopping, ``validation_loss_curve_`` and ``validation_scores_``, the accuracies (else ``None``). All
+    attributes are plain: numbers, text, lists, arrays and NumPy's generators. A fit that fails leaves the estimator
+    unchanged.
     """
 
     __module__ = "pipeline.estimator"  # the path by which pickle and skops store the class
@@ -130,7 +131,7 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
 
     def _name_classes(self, classes: Any, *, first: bool) -> None:
         if first and classes is None:
-            raise UserError("classes: got None; the first call to partial_fit needs all that there will ever be")
+            raise UserError("classes: got None; the first call to partial_fit needs all classes")
         if first:
             self.classes_ = np.unique(classes)
             if len(self.classes_) < 2:
@@ -240,6 +241,6 @@ def encode(y: Array, classes: Array) -> Array:
 
 
 def labels_of(names: Sequence[str]) -> Array:
-    """Return the labels of classes: whole numbers if all names are written like ``-1`` or ``10``, not ``01``, else the names."""
+    """Return the labels of classes: numbers if all names are written like ``-1`` or ``10``, else the names."""
     numbers = all(re.fullmatch("0|-?[1-9][0-9]*", name) for name in names)
     return np.array([int(name) for name in names] if numbers else list(names))

@@ -22,10 +22,10 @@ def gemm(dtype: str) -> Any:
 
 
 def subtract_product(target: Array, inputs: Array, upstream: Array, keep: Array) -> None:
-    """C ← keep·C - Xᵀ·U for each trial, in place: C (K, D, H), U (K, B, H), a factor keep (K,), and the shared X (B, D).
+    """C ← keep·C - Xᵀ·U for each trial, in place.
 
-    All arrays have B or D innermost in memory, as layers lay them out. With another layout, SciPy would change a copy
-    of C.
+    C is (K, D, H), U is (K, B, H), keep is a factor (K,), and the trials share X (B, D). All arrays have B or D
+    innermost in memory, as layers lay them out. With another layout, SciPy would change a copy of C.
     """
     product = gemm(target.dtype.name)
     for trial_target, gradient, factor in zip(target, upstream, keep, strict=True):

@@ -39,9 +39,9 @@ def maps_of(signal: Array, maps: Maps) -> Array:
 class Conv(Layer):
     """A 3x3 convolution: Z = windows(X)·W + b, for windows ``stride`` apart on maps with ``padding`` zeros around them.
 
-    W is (K, 9C, F): its rows are the window's pixels, row by row, for each channel in turn. The ``first`` layer computes
-    no gradient of its inputs, which the trials share. With ``channels_last``, input features are ordered (H, W, C)
-    instead of (C, H, W).
+    W is (K, 9C, F): its rows are the window's pixels, row by row, for each channel in turn. The ``first`` layer
+    computes no gradient of its inputs, which the trials share. With ``channels_last``, input features are ordered (H,
+    W, C) instead of (C, H, W).
     """
 
     maps: Maps
@@ -133,7 +133,7 @@ class Conv(Layer):
         return self._inside(padded)
 
     def _windows(self, inputs: Array, workspace: Workspace) -> Iterator[tuple[slice, Array]]:
-        """Yield trials and the windows (C, 3, 3, H', W', B) of their inputs: one trial at a time, or all for shared inputs."""
+        """Yield the windows (C, 3, 3, H', W', B) of each trial's inputs, or of shared inputs for all trials at once."""
         padded = workspace.scratch(self.index, "padded", *self._padded_maps, workspace.rows)
         views = self._views(padded)
         for k, maps in enumerate(self._inputs(inputs)):
@@ -156,7 +156,7 @@ class Conv(Layer):
         return windows[:, :: self.stride, :: self.stride].transpose(0, 4, 5, 1, 2, 3)
 
     def _columns(self, windows: Array, piece: Piece, workspace: Workspace) -> Array:
-        """Copy the windows of a piece into a matrix (9C + 1, n); its last row is ones, for the bias."""
+        """Copy the windows of a piece into a matrix (9C + 1, n), whose last row is ones for the bias."""
         place = windows[:, :, :, *piece]
         columns = self._scratch(place, workspace)
         columns[:-1].reshape(place.shape, copy=False)[:] = place

@@ -14,10 +14,10 @@ SMALL_PRODUCT = 10**6
 
 @dataclass(frozen=True)
 class Dense(Layer):
-    """Z = X·W + b, computed as one product: X with a feature of ones, (K, B, D + 1), times W above b, (K, D + 1, H).
+    """Z = X·W + b, computed as one product of X with a feature of ones and W above b.
 
-    The ``first`` layer computes no gradient of its inputs. They already have the ones, (B, D + 1), and the trials share
-    them.
+    Their shapes are (K, B, D + 1) and (K, D + 1, H). The ``first`` layer computes no gradient of its inputs. They
+    already have the ones, (B, D + 1), and the trials share them.
     """
 
     fan_in: int

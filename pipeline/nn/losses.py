@@ -39,7 +39,7 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array, A
 
 
 def smooth(one_hot: Array, smoothing: Array) -> Array:
-    """Smooth one-hot targets (B, C): y·(1 - s) + s/C for each trial's s (K, 1, 1), (K, B, C) (Szegedy et al. 2016)."""
+    """Smooth one-hot targets y (B, C) by each trial's s (K, 1, 1): y·(1 - s) + s/C, (K, B, C) (Szegedy et al. 2016)."""
     return np.asarray(one_hot * (1 - smoothing) + smoothing / one_hot.shape[-1])
 
 
@@ -65,7 +65,7 @@ def softmax_cross_entropy_gradient(probabilities: Array, targets: Array, scale: 
 
 
 def _sum_over_classes(exps: Array) -> Array:
-    """Sum (C, K, B) one class after the other; for one row of one trial, ``sum`` would add in another order."""
+    """Sum (C, K, B) class by class; for one row of one trial, ``sum`` would add in another order."""
     totals: Array = exps.sum(axis=0) if exps[0].size > 1 else exps.cumsum(axis=0)[-1]
     return totals
 

@@ -135,7 +135,7 @@ class Network:
 
 
 def make_network(architecture: Architecture, trials: int, dtype: str = "float32") -> Network:
-    """Return K networks with weights and biases 0, norms γ = 1, β = 0, and running statistics mean 0, variance 1."""
+    """Return K networks whose arrays are 0, except γ and running variances, which are 1, and PReLU's slopes, 0.25."""
     layers = architecture.layers()
     params = Parameters.zeros([(layer.param_shapes, layer.param_views) for layer in layers], trials, dtype)
     stats = Parameters.zeros([(layer.stat_shapes, layer.stat_views) for layer in layers], trials, dtype)
@@ -180,9 +180,10 @@ def set_dropout(network: Network, dropout: Sequence[float]) -> None:
 
 
 def with_ones(inputs: Array, dtype: str, memory: Array | None = None) -> Array:
-    """Copy rows (B, D) into the first layer's layout: (B, D + 1), a last feature of ones, the minibatch innermost.
+    """Copy rows (B, D) into the first layer's layout, (B, D + 1).
 
-    The copy is in ``memory`` if it is given, a flat array of that dtype with at least B·(D + 1) numbers.
+    The last feature is ones, and the minibatch is innermost in memory. The copy is in ``memory`` if it is given, a flat
+    array of that dtype with at least B·(D + 1) numbers.
     """
     rows, features = inputs.shape
     shape = (features + 1, rows)
@@ -198,8 +199,8 @@ def with_ones(inputs: Array, dtype: str, memory: Array | None = None) -> Array:
 def forward(network: Network, inputs: Array, workspace: Workspace, *, training: bool) -> list[Array]:
     """Return the inputs of every layer and, as the last entry, the logits (K, B, C).
 
-    ``inputs`` are rows (B, D) that the trials share, or (B, D + 1) from :func:`with_ones`. Layers work in place where they
-    can, so an entry may have been overwritten by a later layer.
+    ``inputs`` are rows (B, D) that the trials share, or (B, D + 1) from :func:`with_ones`. Layers work in place where
+    they can, so an entry may have been overwritten by a later layer.
     """
     if inputs.shape[-1] == network.layers[0].input_size:
         inputs = with_ones(inputs, workspace.dtype)
@@ -220,8 +221,8 @@ def backward(
 ) -> Array:
     """Fill ``grads`` of the layers from ``down_to`` on, and return the gradient of that layer's inputs.
 
-    ``signals`` and ``workspace`` are from :func:`forward` in training mode, and ``upstream`` is dL/d(logits), (K, B, C).
-    All of them are overwritten.
+    ``signals`` and ``workspace`` are from :func:`forward` in training mode, and ``upstream`` is dL/d(logits), (K, B,
+    C). All of them are overwritten.
     """
     for i in reversed(range(down_to, len(network.layers))):
         upstream = network.layers[i].backward(network.arrays[i], grads.layers[i], signals[i], upstream, workspace)

@@ -1,4 +1,4 @@
-"""Batch norm and layer norm: they keep the signals of a hidden layer at a scale and mean that are learned."""
+"""Batch norm and layer norm: they keep hidden signals at a learned scale and mean."""
 
 from __future__ import annotations
 
@@ -108,9 +108,10 @@ class BatchNorm(_Norm):
 
 @dataclass(frozen=True)
 class LayerNorm(_Norm):
-    """Layer norm: each row has mean 0 and standard deviation 1 over its features, before γ and β (Ba et al. 2016).
+    """Layer norm (Ba, Kiros and Hinton 2016).
 
-    It does not use other rows, so training and testing are the same.
+    Each row has mean 0 and standard deviation 1 over its features, before γ and β of each feature. It does not use
+    other rows, so training and testing are the same.
     """
 
     @property

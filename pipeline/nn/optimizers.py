@@ -34,7 +34,7 @@ class Optimizer:
     state_names: ClassVar[tuple[str, ...]] = ()
     """The attributes that a step leaves for the next."""
     can_fuse: ClassVar[bool] = False
-    """Whether it has :meth:`fused_update`."""
+    """True if it has :meth:`fused_update`."""
 
     def __init__(self, params: Parameters, learning_rate: Array, l2: Array, *numbers: Array) -> None:
         self.dtype = params.values.dtype
@@ -53,7 +53,7 @@ class Optimizer:
 
     @property
     def state(self) -> dict[str, Any]:
-        """The state after the steps so far, by name; an optimizer of the same class that is given it continues from there."""
+        """The state after the steps so far, by name; another optimizer of the class can continue from it."""
         return {name: getattr(self, name) for name in self.state_names}
 
     @state.setter
@@ -72,8 +72,8 @@ class Optimizer:
     def fused_update(self, params: Parameters, grads: Parameters, inputs: Array, upstream: Array) -> None:
         """Do :meth:`update` without a gradient of the first layer, which is dense.
 
-        Its ``inputs`` (B, D + 1) and ``upstream`` (K, B, H), the gradient of its outputs times :attr:`scale`, are passed
-        instead.
+        Its ``inputs`` (B, D + 1) and ``upstream`` (K, B, H), the gradient of its outputs times :attr:`scale`, are
+        passed instead.
         """
         raise NotImplementedError
 
@@ -97,8 +97,8 @@ def add_decay(params: Parameters, grads: Parameters, l2: Array) -> None:
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum: v ← μ·v - η·g, w ← w + v (Polyak 1964).
 
-    The velocity includes the learning rate η, as in CS231n's notes: after η falls, it still has the larger steps before.
-    PyTorch multiplies the velocity by η instead, which is the same while η is constant.
+    The velocity includes the learning rate η, as in CS231n's notes: after η falls, it still has the larger steps
+    before. PyTorch multiplies the velocity by η instead, which is the same while η is constant.
 
     A step is linear in the gradient, so the gradients are passed multiplied by η, which saves a pass over them. If no
     trial has momentum, no velocity is stored; the results are the same. For a large first layer a step is mostly memory

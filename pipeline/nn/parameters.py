@@ -14,9 +14,10 @@ Layout = tuple[Shapes, Callable[[Array], Arrays]]
 
 
 class Parameters:
-    """Named arrays of K trials in one flat array ``values`` (K, P), so that an update is a few NumPy calls.
+    """Named arrays of K trials in one flat array ``values`` (K, P).
 
-    ``layers[i][name]`` is a view of it, (K, ...); ``weights`` are the views named W, which regularisers act on.
+    An update is a few NumPy calls on it. ``layers[i][name]`` is a view of it, (K, ...); ``weights`` are the views named
+    W, which regularisers act on.
     """
 
     def __init__(self, values: Array, layouts: Sequence[Layout]) -> None:

@@ -31,7 +31,7 @@ def clip_norm(grads: Parameters, limit: Array) -> None:
 
 
 def limit_norms(params: Parameters, limit: Array) -> None:
-    """Scale down the weights into each unit to its trial's limit (K, 1) if their norm is greater (Srebro et al. 2005)."""
+    """Scale down the weights into a unit to the limit (K, 1) if their norm is greater (Srebro et al. 2005)."""
     for weights in params.weights:
         squares = np.matmul(np.ones((1, weights.shape[1]), weights.dtype), weights * weights)
         np.multiply(weights, _factor(np.sqrt(squares), limit[:, None]), out=weights)
@@ -44,7 +44,7 @@ def _factor(norm: Array, limit: Array) -> Array:
 
 @dataclass(frozen=True)
 class Regularisers:
-    """What acts on gradients and weights in addition to the optimizer; each is a number for each trial, (K, 1), or None."""
+    """What acts on gradients and weights in addition to the optimizer: a number for each trial, (K, 1), or None."""
 
     clip: Array | None = None
     l1: Array | None = None

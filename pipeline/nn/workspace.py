@@ -66,7 +66,7 @@ class Workspace:
         return self._buffers[key]
 
     def sum_over_rows(self, values: Array, out: Array) -> None:
-        """Sum (K, B, H) over the minibatch into ``out`` (K, 1, H); a product with ones gives the same bits for any K."""
+        """Sum (K, B, H) over the minibatch into ``out`` (K, 1, H), with the same bits for any K."""
         np.matmul(self._ones, values, out=out)
 
     def mean_over_rows(self, values: Array, out: Array) -> None:

@@ -1,8 +1,8 @@
 """The training loop: groups of trials go through the same minibatches in lockstep, and their curves are returned.
 
 A trial's numbers never depend on the trials it is trained with. Alone, with 31 others or on another worker, it gets the
-same bits, given one BLAS kernel and one BLAS thread; the loop limits the threads. A trial that diverges, or that a watch
-stops, leaves its group at the end of the epoch, and the others continue.
+same bits, given one BLAS kernel and one BLAS thread; the loop limits the threads. A trial that diverges, or that a
+watch stops, leaves its group at the end of the epoch, and the others continue.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def train(
 
 
 def _watch_of(members: Sequence[int], watch: Watch) -> Watch:
-    """Return the watch of a group, given the watch of all trials and the places of the group's members among them."""
+    """Return the watch of a group from that of all trials; ``members`` are the group's places among them."""
     places = np.asarray(members)
     return lambda within, epoch, accuracy: watch(places[within], epoch, accuracy)
 

@@ -32,8 +32,8 @@ class History:
     Attributes
     ----------
     curves
-        By metric, (K, epochs): the data loss and accuracy of each epoch, NaN from the epoch in which the trial diverged.
-        Those of training are running means over the minibatches.
+        By metric, (K, epochs): the data loss and accuracy of each epoch, NaN from the epoch in which the trial
+        diverged. Those of training are running means over the minibatches.
     scores
         By metric, (K,): the scores of the checkpoint, which is the first epoch of the best validation accuracy.
     val_correct, test_correct
@@ -118,10 +118,10 @@ class TrainingRecord:
         self.best = np.full(trials, -np.inf)
 
     def add(self, epoch: int, tiles: Sequence[Tile], values: Sequence[Array], val_correct: Array) -> Array:
-        """Record an epoch, counted from 1, of the n trials in training, and return a mask (n,) of those that continue.
+        """Record an epoch, from 1, of the n trials in training; return a mask (n,) of those that continue.
 
-        ``values`` are those of :data:`CURVES`, (n,) each; ``val_correct`` (n, N) says which validation rows are classified
-        correctly. A trial continues if it is finite and the watch does not stop it.
+        ``values`` are those of :data:`CURVES`, (n,) each; ``val_correct`` (n, N) says which validation rows are
+        classified correctly. A trial continues if it is finite and the watch does not stop it.
         """
         finite: Array = np.isfinite(values[0]) & np.isfinite(values[1])
         for key, value in zip(CURVES, values, strict=True):

@@ -56,8 +56,8 @@ class SharedBuffers:
 class Tile:
     """The K networks of a group that fit into the cache, with what is needed to train them.
 
-    ``smoothing`` is that of their labels, (K, 1, 1), or None. ``statistics`` has those of their layers in the last epoch
-    that was trained and scored, (K, L) each.
+    ``smoothing`` is that of their labels, (K, 1, 1), or None. ``statistics`` has those of their layers in the last
+    epoch that was trained and scored, (K, L) each.
     """
 
     trials: Sequence[HyperParams]
@@ -116,7 +116,7 @@ class Tile:
         self.optimizer.anneal(np.array([trial.rate_factor(epoch, epochs) for trial in self.trials]))
 
     def take_steps(self, batches: Sequence[Minibatch]) -> tuple[Array, Array]:
-        """Take a step for each minibatch; return each row's loss and whether it was correct before its step, (K, n) each."""
+        """Take a step for each minibatch; return each row's loss and correctness before its step, (K, n) each."""
         measured = max(range(len(batches)), key=lambda i: (len(batches[i]), i))  # the last of full size
         results = []
         for i, batch in enumerate(batches):
@@ -142,7 +142,7 @@ class Tile:
         return possible and self.network.layers[0].fuses_update(rows)
 
     def step(self, batch: Minibatch, *, measure: bool = False) -> tuple[Array, Array]:
-        """Take one step; return each row's loss and whether it was correct before the step, (K, B) each."""
+        """Take one step; return each row's loss and correctness before it, (K, B) each."""
         workspace, grads = self.buffers.workspace(self.network, len(batch)), self.buffers.gradients(self.network)
         scale = self.optimizer.scale
         signals = forward(self.network, batch.inputs, workspace, training=True)
@@ -175,7 +175,7 @@ class PreparedRows:
 def make_tiles(
     trials: Sequence[HyperParams], features: int, classes: int, config: TrainConfig, shape: Sequence[int] = ()
 ) -> list[Tile]:
-    """Draw the networks of K trials of one structure, for D features, C classes, and images of a shape, if they are any."""
+    """Draw the networks of K trials of one structure, for D features and C classes, or images of a shape."""
     first, buffers = trials[0], SharedBuffers()
     layers = architecture(first, features, classes, shape).layers()
     length = trials_per_tile(layers, config.batch_size, config.dtype, first.optimizer_memories)
@@ -187,7 +187,7 @@ def make_tiles(
 
 
 def train_epoch(tiles: Sequence[Tile], lists: Iterable[Sequence[Minibatch]]) -> tuple[Array, Array]:
-    """Train every tile on lists of minibatches; return the sum of the losses and the number of correct rows, (K,) each."""
+    """Train every tile on lists of minibatches; return the sums of losses and of correct rows, (K,) each."""
     loss = correct = np.zeros(sum(map(len, tiles)))
     for batches in lists:
         losses, correct_rows = zip(*[tile.take_steps(batches) for tile in tiles], strict=True)
@@ -267,6 +267,6 @@ def _evaluate_batch(
 
 
 def _by_trial(results: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """Join results (K, B) of minibatches to (K, N), contiguous for each trial, so that sums do not depend on K."""
+    """Join results (K, B) of minibatches to (K, N), contiguous by trial, so that sums do not depend on K."""
     losses, correct = (np.ascontiguousarray(np.concatenate(arrays, axis=1)) for arrays in zip(*results, strict=True))
     return losses, correct

@@ -1,4 +1,4 @@
-"""The number of trials that train at a time: in a tile what fits into the cache, in a group what fits into memory."""
+"""The number of trials in a tile, which fits into the cache, and in a group, which fits into memory."""
 
 from __future__ import annotations
 

@@ -36,10 +36,10 @@ def cuts(count: int, size: int) -> list[slice]:
 
 
 def training_cuts(count: int, size: int) -> list[slice]:
-    """Divide training rows like :func:`cuts`, but join a last slice of less than a quarter of ``size`` to the one before.
+    """Divide training rows like :func:`cuts`, but join a last slice that is too short to the one before.
 
-    Under batch norm, a step of a few rows is as large as the others and undoes what an epoch has learned: with 2 rows at
-    the end of 1,026, digits lost 14 points of accuracy.
+    It is too short if it has less than a quarter of ``size``. Under batch norm, a step of a few rows is as large as the
+    others and undoes what an epoch has learned: with 2 rows at the end of 1,026, digits lost 14 points of accuracy.
     """
     parts = cuts(count, size)
     if len(parts) > 1 and 4 * (parts[-1].stop - parts[-1].start) < size:
@@ -69,8 +69,8 @@ def minibatches(
 class Feed:
     """The minibatches of a split, in lists of at most ``LIST_BYTES``; every tile trains on a list before the next.
 
-    All lists use the same memory in every epoch: with new memory, whose pages the system has to provide, a large network
-    takes a fifth longer.
+    All lists use the same memory in every epoch: with new memory, whose pages the system has to provide, a large
+    network takes a fifth longer.
     """
 
     def __init__(self, rows: Split, classes: int, config: TrainConfig, augment: Augment | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Statistics of the layers during training: of one step in each epoch, and of the hidden units on the validation rows.
+"""Statistics of the layers: of one step in each epoch, and of the hidden units on the validation rows.
 
 Measuring does not change the bits of a trial, and a trial's statistics do not depend on the other trials of its group.
 """
