@@ -41,14 +41,14 @@ def convolve(conv: str) -> Callable[[], object]:
 
     from pipeline.data import Dataset, Split
     from pipeline.study.hparams import HyperParams, TrainConfig
-    from pipeline.training import run
+    from pipeline.training import run_epochs
     from pipeline.training.lockstep import make_tiles
 
     rows = random_rows()
     data = Dataset(Split(*rows), Split(*rows).none, Split(*rows).none, 10, shape=(3, 32, 32))
     config = TrainConfig(epochs=EPOCHS, batch_size=128)
     trial = HyperParams(conv=conv, batch_norm=True, hidden=(), learning_rate=0.01)
-    return lambda: run(
+    return lambda: run_epochs(
         make_tiles([trial], data.features, data.classes, config, data.shape), data, config, np.random.default_rng(0)
     )
 

@@ -30,7 +30,7 @@ from pipeline.diagnosis.trial_facts import Facts
 from pipeline.search.plan import plan, tasks
 from pipeline.search.pruning_history import PruningHistory
 from pipeline.study.spec import Study
-from pipeline.training.lockstep import Prepared, Tile, evaluate
+from pipeline.training.lockstep import PreparedRows, Tile, evaluate
 from pipeline.training.statistics import STATISTICS
 from pipeline.trials.task import Task, facts_of, run_task
 from pipeline.trials.trial import FinishedTrial
@@ -53,7 +53,7 @@ def unmeasured() -> Iterator[None]:
     """Train in the body without measuring the layers, the first loss, or batch norm's two scores."""
     step, score, rows, in_batches = Tile.step, Tile.score, training.FIRST_ROWS, training.evaluate_in_batches
 
-    def plain_score(self: Tile, val: Prepared, *, measure: bool = False) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG001
+    def plain_score(self: Tile, val: PreparedRows, *, measure: bool = False) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG001
         self.statistics = {key: np.zeros((len(self), 0)) for key in STATISTICS}
         return evaluate(self.network, val)
 

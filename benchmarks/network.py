@@ -74,7 +74,7 @@ def babysit(work: Work, size: int, count: int = 1) -> Side:
 
     from pipeline.data import Dataset, Split
     from pipeline.study.hparams import HyperParams, TrainConfig
-    from pipeline.training import run
+    from pipeline.training import run_epochs
     from pipeline.training.lockstep import make_tiles
 
     rows = Split(*rows_of(work))
@@ -85,7 +85,7 @@ def babysit(work: Work, size: int, count: int = 1) -> Side:
     def train() -> None:
         for _ in range(count):
             trials = [HyperParams(**settings, seed=seed) for seed in range(size)]
-            run(make_tiles(trials, data.features, data.classes, config), data, config, np.random.default_rng(0))
+            run_epochs(make_tiles(trials, data.features, data.classes, config), data, config, np.random.default_rng(0))
 
     return train, size * count
 
@@ -110,11 +110,11 @@ def products(work: Work) -> Side:
 
     from pipeline.nn.dense import SMALL_PRODUCT
     from pipeline.study.hparams import HyperParams
-    from pipeline.training.memory import architecture, tiles_of, trials_per_tile
+    from pipeline.training.memory import architecture, tile_slices, trials_per_tile
 
     trial = HyperParams(hidden=work.sizes[1:-1], batch_norm=work.batch_norm)
     layers = architecture(trial, work.sizes[0], work.sizes[-1]).layers()
-    parts = tiles_of(GROUP, trials_per_tile(layers, work.batch, "float32"))
+    parts = tile_slices(GROUP, trials_per_tile(layers, work.batch, "float32"))
     tile = parts[-1].stop - parts[-1].start
     rng = np.random.default_rng(0)
 

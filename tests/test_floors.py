@@ -88,7 +88,7 @@ def wrongs(module, imported):
     return faults
 
 
-BLAS = "pipeline.nn.products"
+BLAS = "pipeline.nn.arithmetic"
 """The one module of ``nn`` that calls SciPy's BLAS."""
 SOURCES = sorted(p for folder in ("pipeline", "studies") for p in (ROOT / folder).rglob("*.py"))
 IMPORTS = {name_of(path): imports_of(path.read_text()) for path in SOURCES}

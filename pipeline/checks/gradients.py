@@ -9,7 +9,8 @@ from pipeline.checks.result import CheckResult
 from pipeline.data import Dataset, Split
 from pipeline.nn.layers import Array, Workspace
 from pipeline.nn.losses import softmax_cross_entropy, softmax_cross_entropy_gradient
-from pipeline.nn.network import Network, Parameters, backward, forward
+from pipeline.nn.network import Network, backward, forward
+from pipeline.nn.parameters import Parameters
 from pipeline.study.hparams import HyperParams
 from pipeline.study.spec import Study
 

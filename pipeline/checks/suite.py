@@ -16,9 +16,9 @@ from pipeline.checks.result import CheckResult
 from pipeline.data import Dataset, Split, load_block
 from pipeline.data.preprocessing import EPSILON
 from pipeline.diagnosis.first_loss import lowest_first_loss
-from pipeline.nn.conv_text import parse_block
-from pipeline.nn.network import l2_penalty
+from pipeline.nn.conv_text import parse_conv_layer
 from pipeline.nn.optimizers import SGD
+from pipeline.nn.regularisers import l2_penalty
 from pipeline.seeds import derive_seed
 from pipeline.study.hparams import HyperParams
 from pipeline.study.spec import Study
@@ -123,7 +123,7 @@ def _allowance(init: Init, trial: HyperParams) -> float:
         return 0.1
     if not isinstance(init, str) or init == "large":
         return math.inf
-    return 6.0 if any(parse_block(block).pooled for block in trial.conv) else 1.4
+    return 6.0 if any(parse_conv_layer(block).pooled for block in trial.conv) else 1.4
 
 
 def _is_small(init: Init) -> bool:

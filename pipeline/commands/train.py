@@ -11,7 +11,7 @@ from pipeline.search.plan import make_task, planned_trial
 from pipeline.study.hparams import as_choice
 from pipeline.study.loading import find_study
 from pipeline.study.single_trial import SINGLE_TRIAL, single_trial_study
-from pipeline.training import Record
+from pipeline.training import TrainingRecord
 from pipeline.trials.task import run_single_trial
 from pipeline.trials.trial import FinishedTrial
 
@@ -55,7 +55,7 @@ def _print(job: Job, trial: FinishedTrial) -> None:
     job.console.result(f"diagnosis: {trial.diagnosis['health']}: {trial.diagnosis['diagnosis'] or 'nothing wrong'}")
 
 
-def _draw(job: Job, trial: FinishedTrial, record: Record, data: Dataset, run_id: str) -> None:
+def _draw(job: Job, trial: FinishedTrial, record: TrainingRecord, data: Dataset, run_id: str) -> None:
     """Save the pictures of a trial's network, and log them with its run."""
     from pipeline.report.figures.network import network_figures, save_figures  # matplotlib takes a second to import
 

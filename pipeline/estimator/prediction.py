@@ -1,4 +1,7 @@
-"""What a trained network predicts, from the state of a fitted classifier: its attributes, or what was saved of them."""
+"""Predictions from the state of a fitted classifier: its attributes, or those that were saved.
+
+Registered models carry this module and its imports, so it does not import scikit-learn.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,14 @@ from pipeline.nn.network import Architecture, Network, forward, make_network
 from pipeline.nn.workspace import EVALUATION_ROWS, Array, Workspace
 
 NUMBERS = ("float64", "float32")
-"""The types of rows that are taken as they are."""
+"""The dtypes of rows that are not converted."""
 
 State = Mapping[str, Any]
+"""The fitted attributes of a classifier, by name."""
 
 
 def probabilities(state: State, rows: Array) -> Array:
-    """The probability of each class for each of N rows (N, D), (N, C)."""
+    """Return the probability of each class, (N, C), for rows (N, D)."""
     network, transform = network_of(state), transform_of(state)
     starts = range(0, len(rows), EVALUATION_ROWS)
     logits = [logits_of(network, transform(rows[start : start + EVALUATION_ROWS])) for start in starts]
@@ -27,22 +31,22 @@ def probabilities(state: State, rows: Array) -> Array:
 
 
 def logits_of(network: Network, rows: Array) -> Array:
-    """The logits (B, C) of at most ``EVALUATION_ROWS`` rows (B, D), computed in a batch of that size.
+    """Return the logits (B, C) of at most ``EVALUATION_ROWS`` rows (B, D), computed in a batch of that size.
 
-    The number of rows does not change their bits. Their places in the batch can: some BLAS kernels, OpenBLAS's for
-    Haswell among them, add the products of the last rows in another order.
+    The number of rows does not change the bits of a logit. The position of a row in the batch can: some BLAS kernels,
+    such as OpenBLAS's for Haswell, add the products of the last rows in another order.
     """
     inputs = np.zeros((EVALUATION_ROWS, rows.shape[1]), network.params.values.dtype)
     inputs[: len(rows)] = rows
-    space = Workspace(1, EVALUATION_ROWS, inputs.dtype.name)
-    return np.array(forward(network, inputs, space, training=False)[-1][0, : len(rows)])
+    workspace = Workspace(1, EVALUATION_ROWS, inputs.dtype.name)
+    return np.array(forward(network, inputs, workspace, training=False)[-1][0, : len(rows)])
 
 
 def network_of(state: State) -> Network:
-    """The trained network, K = 1, built as ``built_`` says: :data:`pipeline.estimator.built.Built`."""
+    """Return the trained network, K = 1, built from ``built_``, a :data:`pipeline.estimator.settings.Built`."""
     built = state["built_"]
     architecture = Architecture(
-        sizes=(width(state), *built["hidden"], len(state["classes_"])),
+        sizes=(input_size(state), *built["hidden"], len(state["classes_"])),
         activation=built["activation"],
         batch_norm=built["batch_norm"],
         layer_norm=built["layer_norm"],
@@ -56,11 +60,11 @@ def network_of(state: State) -> Network:
 
 
 def transform_of(state: State) -> Transform:
-    """What inputs go through before the network."""
+    """Return the preprocessing of the inputs."""
     return Transform(state["offset_"], state["scale_"], state["basis_"])
 
 
-def width(state: State) -> int:
-    """The number of the network's inputs, after preprocessing."""
+def input_size(state: State) -> int:
+    """Return the number of inputs of the network, after preprocessing."""
     basis = state["basis_"]
     return int(state["n_features_in_"] if basis is None else basis.shape[1])

@@ -1,27 +1,32 @@
-"""The parameters of the estimator, and what training makes of them."""
+"""The parameters of the classifier, the settings of training that follow from them, and those that layers depend on."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from math import prod
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
 from pipeline.errors import UserError
-from pipeline.estimator.built import built_of
-from pipeline.estimator.state import plain
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.validation import check_integer, check_sizes
 
 HYPERPARAMETERS = tuple(f.name for f in fields(HyperParams) if f.name != "seed")
+SHAPING = ("hidden", "activation", "batch_norm", "layer_norm", "dropout", "conv")
+"""The hyperparameters that the layers depend on."""
 LARGEST_BATCH = 64
-"""What ``batch_size="auto"`` takes of larger data."""
+"""The batch size of ``batch_size="auto"``, unless there are fewer rows."""
+
+Built = Mapping[str, Any]
+"""The settings that a network was built with: ``SHAPING``, ``image_shape``, ``dtype`` and ``preprocessing``."""
 
 
 @dataclass(repr=False, eq=False)
 class Settings(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """Parameters as scikit-learn wants them, set as they are given; they are looked at when they are used."""
+    """Parameters by scikit-learn's convention: the constructor stores them as they are, and :meth:`fit` checks them."""
 
     hidden: Any = (50,)
     learning_rate: float = 0.1
@@ -62,7 +67,7 @@ class Settings(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         return HyperParams(**{name: plain(getattr(self, name)) for name in HYPERPARAMETERS}, seed=self.seed_)
 
     def _shape(self) -> tuple[int, ...]:
-        """The shape of a row that is an image, or none; ``ValueError`` if rows have another number of columns."""
+        """Return the shape of a row that is an image, or (). Raises :class:`UserError` if rows have another width."""
         shape = plain(self.image_shape)
         check_sizes("image_shape", shape)
         if shape and prod(shape) != self.n_features_in_:
@@ -70,13 +75,37 @@ class Settings(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         return tuple(shape)
 
     def _build(self) -> dict[str, Any]:
-        return built_of(self._hyperparams(), self._shape(), self.dtype, self.preprocessing)
+        """Return the settings that a network is built with now, as plain values."""
+        hparams = self._hyperparams()
+        values = {name: getattr(hparams, name) for name in SHAPING} | {"image_shape": self._shape()}
+        lists = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {**lists, "dtype": self.dtype, "preprocessing": self.preprocessing}
 
     def _config(self, rows: int) -> TrainConfig:
-        """The settings for so many rows; ``ValueError`` names the one that is wrong."""
+        """Return the settings of training for a number of rows. Raises :class:`UserError` for a wrong one."""
         check_integer("max_iter", plain(self.max_iter), low=1)
         size = min(LARGEST_BATCH, rows) if self.batch_size == "auto" else plain(self.batch_size)
         config = TrainConfig(plain(self.max_iter), size, self.preprocessing, dtype=self.dtype)
         if size > rows:
             raise UserError(f"batch_size: got {size}; there are {rows} rows to train on. Give fewer, or 'auto'")
         return config
+
+
+def check_same(then: Built, now: Built) -> None:
+    """Raise :class:`UserError` if a network built with ``then`` cannot continue with ``now``.
+
+    Dropout may change, but not from or to 0, since its layers would appear or vanish.
+    """
+    for name, value in now.items():
+        before = then[name]
+        if bool(value) != bool(before) if name == "dropout" else value != before:
+            raise UserError(
+                f"{name}: got {value!r}; the network in training was built with {before!r}. Put it back, or call fit"
+            )
+
+
+def plain(value: Any) -> Any:
+    """Return a NumPy value, or a list or tuple of such, as values of Python's own types."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(plain(item) for item in value)
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value

@@ -15,7 +15,8 @@ from pipeline.lecture.digits import SCALE, load_digits
 from pipeline.lecture.images import SHAPE, Pictures, load_images
 from pipeline.lecture.networks import first_layer, fit_network
 from pipeline.lecture.outcome import Claim, Outcome, at_least, at_most, near, shown
-from pipeline.nn.network import Architecture, Network, init_network, l2_penalty
+from pipeline.nn.network import Architecture, Network, init_network
+from pipeline.nn.regularisers import l2_penalty
 from pipeline.report.figures.plots import Lines, Row, images, lines
 from pipeline.report.style import Plot
 from pipeline.study.hparams import HyperParams, TrainConfig

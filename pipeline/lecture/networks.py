@@ -21,7 +21,7 @@ def fit_network(trial: HyperParams, data: Dataset, config: TrainConfig, order_se
             tile.begin_epoch(epoch, config.epochs)
             order = rng.permutation(len(data.train))
             for batches in feed.lists(order):
-                tile.fit(batches)
+                tile.take_steps(batches)
     return tile.network
 
 
@@ -32,7 +32,7 @@ def minibatch_losses(trial: HyperParams, data: Dataset, config: TrainConfig) -> 
     for epoch in range(config.epochs):
         tile.begin_epoch(epoch, config.epochs)
         order = rng.permutation(len(data.train))
-        losses = np.concatenate([tile.fit(batches)[0] for batches in feed.lists(order)], axis=1)
+        losses = np.concatenate([tile.take_steps(batches)[0] for batches in feed.lists(order)], axis=1)
     full = len(order) // config.batch_size
     means: Array = losses[0, : full * config.batch_size].reshape(full, -1).mean(axis=1)
     return means

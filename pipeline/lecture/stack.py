@@ -9,7 +9,8 @@ import numpy as np
 
 from pipeline.nn.initializers import INITIALIZERS
 from pipeline.nn.layers import Array, Dense, Nonlinearity, Workspace
-from pipeline.nn.network import Architecture, Network, Parameters, forward, init_network
+from pipeline.nn.network import Architecture, Network, forward, init_network
+from pipeline.nn.parameters import Parameters
 
 EDGES = np.linspace(-1, 1, 31)
 AT_ONCE = 4

@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.data import load_block
 from pipeline.data.dataset import load_rows
 from pipeline.estimator import NumpyNetworkClassifier
-from pipeline.estimator.progress import train_one
+from pipeline.estimator.trial_training import retrain_trial
 from pipeline.model.packaging import write_package
 from pipeline.model.serving import ARRAYS, PLAIN, read_state
 from pipeline.report.figures.network import network_figures
@@ -67,7 +67,7 @@ def train_again(study: Study, record: Mapping[str, Any], basis: Mapping[str, Any
     trial = planned(study, record)
     task = make_task(study, [trial])
     data = load_block(task.dataset, task.config, task.split_seed)
-    again = train_one(trial.hparams, data, task.config, task.order_seed)
+    again = retrain_trial(trial.hparams, data, task.config, task.order_seed)
     classifier = NumpyNetworkClassifier.of_record(again, trial.hparams, data, task.config)
     reached = max(classifier.validation_scores_ or [0.0])
     evidence = {

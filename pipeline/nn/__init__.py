@@ -1,1 +1,1 @@
-"""The network, in NumPy alone: every array carries a leading axis of K trials that are trained in lockstep."""
+"""The network in NumPy alone. Every array has a leading axis of K trials that train in lockstep."""

@@ -1,4 +1,4 @@
-"""An activation decides what a unit passes on; its slope decides what comes back."""
+"""Activation functions: the value of each and its slope, which backward needs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy as np
 Array = np.ndarray
 
 LEAK = 0.01
-"""What a leaky ReLU lets through of a negative input."""
+"""The slope of a leaky ReLU for negative inputs."""
 
 
 def zeros_for(z: Array) -> Array:
-    """Zeros to compare the signals (K, B, H) with: of one trial, in a workspace's order of memory, not to be written.
+    """Read-only zeros of one trial's shape, to compare signals (K, B, H) with, in a workspace's memory order.
 
-    NumPy's ``maximum`` and ``minimum`` do the same with the number 0, but one number at a time: four times as slow in cache.
+    NumPy's ``maximum`` and ``minimum`` accept the number 0, but are then four times as slow on data in cache.
     """
     return _zeros(z.shape[:0:-1], z.dtype)
 
@@ -31,15 +31,16 @@ def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> Array:
 
 
 def scale_by_slope(upstream: Array, slope: Array) -> None:
-    """Turn dL/dh into dL/dz = f'(z)·dL/dh, in its place."""
+    """Turn dL/dh into dL/dz = f'(z)·dL/dh, in place."""
     upstream *= slope
 
 
 @dataclass(frozen=True)
 class Activation:
-    """A nonlinearity on arrays of any shape: ``forward(z, slope)`` replaces z by f(z), and ``slope`` by f'(z).
+    """A nonlinearity on arrays of any shape.
 
-    ``backward(upstream, slope)`` makes use of the slope. One that is ``binary``, 0 or 1, is an array of booleans.
+    ``forward(z, slope)`` replaces z by f(z) and fills ``slope`` with f'(z). ``backward(upstream, slope)`` turns dL/dh
+    into dL/dz. A ``binary`` slope is 0 or 1 and is stored as booleans.
     """
 
     forward: Callable[[Array, Array], None]
@@ -48,7 +49,7 @@ class Activation:
 
 
 def sigmoid(z: Array, slope: Array) -> None:
-    """f = 1 / (1 + e^-z), written as ½ + ½·tanh(z/2), which cannot overflow; f' = f·(1 - f)."""
+    """f = 1 / (1 + e^-z), computed as ½ + ½·tanh(z/2), which cannot overflow; f' = f·(1 - f)."""
     z *= 0.5
     np.tanh(z, out=z)
     z += 1
@@ -65,13 +66,13 @@ def tanh(z: Array, slope: Array) -> None:
 
 
 def relu(z: Array, slope: Array) -> None:
-    """f = max(0, z); f' = 1 where the unit is on, else 0; at the kink 0."""
+    """f = max(0, z); f' = 1 for z > 0, else 0."""
     np.maximum(z, zeros_for(z), out=z)
     np.greater(z, 0, out=slope)
 
 
 def leaky_relu(z: Array, slope: Array) -> None:
-    """f = max(0.01·z, z) (Maas, Hannun and Ng 2013); f' = 1 where the unit is on, else 0.01."""
+    """f = max(0.01·z, z) (Maas, Hannun and Ng 2013); f' = 1 for z > 0, else 0.01."""
     np.greater(z, 0, out=slope)
     slope *= 1 - LEAK
     slope += LEAK
@@ -79,7 +80,7 @@ def leaky_relu(z: Array, slope: Array) -> None:
 
 
 def elu(z: Array, slope: Array) -> None:
-    """f = z if z > 0, else e^z - 1 (Clevert, Unterthiner and Hochreiter 2015); f' = 1, or e^z."""
+    """f = z for z > 0, else e^z - 1 (Clevert, Unterthiner and Hochreiter 2015); f' = 1, or e^z."""
     np.expm1(np.minimum(z, zeros_for(z), out=slope), out=slope)
     np.maximum(z, zeros_for(z), out=z)
     z += slope
@@ -122,4 +123,4 @@ ACTIVATIONS: dict[str, Activation | None] = {
     "prelu": None,
     "maxout": None,
 }
-"""Every activation by the name that studies call it; those that learn their shape are layers of their own."""
+"""Every activation by its name in studies; None for those with parameters, which are layers of their own."""

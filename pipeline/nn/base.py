@@ -1,8 +1,8 @@
-"""The contract of a layer: it turns inputs into outputs, and the gradient of its outputs into those of its parameters and inputs.
+"""The interface of a layer: forward turns inputs into outputs, backward turns gradients of outputs into the others.
 
 Letters: K trials, B rows of a minibatch, D inputs, H outputs. Signals are (K, B, H), parameters (K, D, H) or (K, 1, H).
-Layers hold no arrays: parameters, gradients and running statistics are passed in, and signals lie in the buffers of a
-``Workspace``, where they are changed in place as they pass. Each gradient is of the mean loss, since the loss divides by B.
+Layers hold no arrays: parameters, gradients and running statistics are passed in. Signals are in the buffers of a
+``Workspace``, and layers change them in place. Each gradient is of the mean loss, since the loss divides by B.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Shapes = Mapping[str, tuple[int, int]]
 
 
 def in_order(shapes: Shapes, values: Array) -> dict[str, Array]:
-    """Arrays of these shapes, (K, ...), as views of values (K, P) in which they lie one after the other."""
+    """Return arrays of these shapes, (K, ...), as consecutive views of values (K, P)."""
     views, start = {}, 0
     for name, shape in shapes.items():
         stop = start + prod(shape)
@@ -31,63 +31,89 @@ def in_order(shapes: Shapes, values: Array) -> dict[str, Array]:
 
 @dataclass(frozen=True)
 class Layer:
-    """What the network asks of a layer; ``index`` is its place in the stack."""
+    """The base class of layers; ``index`` is the layer's place in the stack."""
 
     index: int
 
     @property
-    def trained(self) -> Shapes:
-        """Its parameters, per trial. Regularisers act on ``W`` alone."""
+    def param_shapes(self) -> Shapes:
+        """The shapes of its parameters for one trial. Regularisers act on ``W`` alone."""
         return {}
 
     @property
-    def kept(self) -> Shapes:
-        """What it remembers and does not train: its running statistics."""
+    def stat_shapes(self) -> Shapes:
+        """The shapes of its arrays that are not trained, such as running statistics, for one trial."""
         return {}
 
-    def trained_in(self, values: Array) -> Arrays:
-        """Its parameters, (K, ...) each, as views of the values (K, P) of all of them; also under names for several as one."""
-        return in_order(self.trained, values)
+    def param_views(self, values: Array) -> Arrays:
+        """Return its parameters, (K, ...) each, as views of values (K, P).
 
-    def kept_in(self, values: Array) -> Arrays:
-        """What it remembers, as views of its values (K, P)."""
-        return in_order(self.kept, values)
+        An extra name may stand for several parameters as one array, such as ``Wb`` for the weights and the bias.
+        """
+        return in_order(self.param_shapes, values)
+
+    def stat_views(self, values: Array) -> Arrays:
+        """Return its arrays that are not trained as views of values (K, P)."""
+        return in_order(self.stat_shapes, values)
 
     @property
-    def initial(self) -> Mapping[str, float]:
-        """What parameters and statistics start as, where it is neither 0 nor random."""
+    def initial_values(self) -> Mapping[str, float]:
+        """Initial values of parameters and statistics that start neither at 0 nor at random."""
         return {}
 
     @property
-    def reads(self) -> int:
-        """How many features its inputs have, if it may be the first layer."""
+    def input_size(self) -> int:
+        """The number of input features D, for layers that may be the first."""
         raise NotImplementedError
 
     @property
-    def field(self) -> int:
-        """How many places of its outputs an input goes to with each unit's weights."""
+    def receptive_field(self) -> int:
+        """The number of output positions that one input contributes to: 9 for a 3x3 filter, 1 for dense weights."""
         return 1
 
     @property
-    def per_row(self) -> int:
-        """How many numbers it keeps for each row of a minibatch."""
+    def numbers_per_row(self) -> int:
+        """How many numbers of a trial the workspace stores for each row of a minibatch."""
         return 0
 
     def shared_bytes(self, rows: int, dtype: str) -> int:
-        """What it needs beside for minibatches of so many rows, whatever the number of trials, which take turns in it."""
+        """Return the bytes of scratch memory for a minibatch of B rows; all trials share it, one after the other."""
         return 0
 
-    def descends(self, rows: int) -> bool:
-        """Whether a step of ``Optimizer.descend`` pays, for a minibatch of so many rows: it is for the first layer alone."""
+    def fuses_update(self, rows: int) -> bool:
+        """Return True if ``Optimizer.fused_update`` is faster for B rows; only the first layer can use it."""
         return False
 
-    def forward(self, params: Arrays, inputs: Array, space: Workspace, *, training: bool) -> Array:
-        """Outputs of the inputs, which are overwritten by what backward needs. ``params`` has the statistics too."""
+    def forward(self, params: Arrays, inputs: Array, workspace: Workspace, *, training: bool) -> Array:
+        """Return the outputs (K, B, H).
+
+        Parameters
+        ----------
+        params
+            The layer's parameters and statistics by name, (K, ...) each.
+        inputs
+            (K, B, D), or (B, D) in the first layer. They are overwritten with what backward needs.
+        workspace
+            The buffers that outputs and intermediate results are written to.
+        training
+            Whether to draw dropout masks, and to use and track the statistics of the minibatch.
+
+        """
         raise NotImplementedError
 
-    def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, space: Workspace) -> Array:
-        """Fill ``grads``; turn ``upstream``, dL/d(outputs), into dL/d(inputs). Both arrays are overwritten.
+    def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, workspace: Workspace) -> Array:
+        """Fill ``grads`` and return dL/d(inputs), (K, B, D).
 
-        ``inputs`` is the array that forward was given, with what forward and later layers left in it.
+        Parameters
+        ----------
+        params, grads
+            The layer's parameters and their gradients by name, (K, ...) each.
+        inputs
+            The array that forward was given, as forward and later layers left it. It is overwritten.
+        upstream
+            dL/d(outputs), (K, B, H). It is overwritten.
+        workspace
+            The buffers that forward used.
+
         """
         raise NotImplementedError

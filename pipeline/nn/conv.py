@@ -1,7 +1,8 @@
-"""A convolution looks at every place of an image with the same few weights.
+"""The 3x3 convolution layer.
 
-Maps (C, H, W) are features in that order, so a signal (K, B, C·H·W) is in memory (K, C, H, W, B): a window of pixels is
-copied in long runs, and the product of the filters with all windows is the next signal as it stands.
+In this module C, H and W are channels, height and width, and F filters. Maps (C, H, W) are features in that order, and
+the minibatch is innermost in memory. So a signal (K, B, C·H·W) is laid out as (K, C, H, W, B): windows of pixels are
+copied in long runs, and the product of the filters and all windows already has the layout of the next signal.
 """
 
 from __future__ import annotations
@@ -18,31 +19,29 @@ from pipeline.nn.base import Array, Arrays, Layer, Shapes, Workspace
 Maps = tuple[int, int, int]
 """Channels C, height H and width W."""
 Piece = tuple[slice, slice]
-"""Rows and columns of the outputs."""
+"""A range of rows and a range of columns of the output maps."""
 SIZE = 3
-"""The side of a filter."""
+"""The width and height of a filter."""
 PIECE_BYTES = 2**19
-"""How much of the windows is laid out at a time: it should stay in a core's own cache until the product has read it."""
+"""How many bytes of windows are copied at a time, so that they are still in the core's own cache for the product."""
 
 
 def maps_of(signal: Array, maps: Maps) -> Array:
-    """A signal (K, B, C·H·W), or more, or the same of shared rows (B, C·H·W), as its maps (K, C, H, W, B), in place."""
+    """Return a signal (K, B, C·H·W) as maps (K, C, H, W, B), a view.
+
+    Shared rows (B, C·H·W) give K = 1. Features after the first C·H·W, such as one of ones, are left out.
+    """
     by_feature = signal.swapaxes(-1, -2)[..., : prod(maps), :]
     return by_feature.reshape(-1, *maps, signal.shape[-2], copy=False)
 
 
-def signal_of(maps: Array) -> Array:
-    """Maps (K, C, H, W, B) as the signal (K, B, C·H·W), in place."""
-    return maps.reshape(len(maps), -1, maps.shape[-1], copy=False).swapaxes(1, 2)
-
-
 @dataclass(frozen=True)
 class Conv(Layer):
-    """Outputs = the inputs' 3x3 windows·W + b, for each of the windows ``stride`` apart and up to ``padding`` outside.
+    """A 3x3 convolution: Z = windows(X)·W + b, for windows ``stride`` apart on maps with ``padding`` zeros around them.
 
-    The rows of W are the inputs' channels and within each the window by rows, its columns the filters. The ``first``
-    layer owes nobody the gradient of its inputs, which are shared by the trials; ``channels_last`` tells how their
-    features lie, (H, W, C) and not (C, H, W).
+    W is (K, 9C, F): its rows are the window's pixels, row by row, for each channel in turn. The ``first`` layer
+    computes no gradient of its inputs, which the trials share. With ``channels_last``, input features are ordered (H,
+    W, C) instead of (C, H, W).
     """
 
     maps: Maps
@@ -55,37 +54,37 @@ class Conv(Layer):
     def __post_init__(self) -> None:
         if min(self.outputs) < 1:
             raise UserError(
-                f"conv: maps of {self.maps[1]} x {self.maps[2]} are too small for a 3x3 window. Leave out a block, a p or an s"
+                f"conv: maps of {self.maps[1]} x {self.maps[2]} are too small for a 3x3 window. Leave out a convolution, a p or an s"
             )
 
     @property
     def outputs(self) -> Maps:
-        """The shape of the output maps."""
+        """The shape of the output maps, (F, H', W')."""
         height, width = ((side + 2 * self.padding - SIZE) // self.stride + 1 for side in self.maps[1:])
         return self.filters, height, width
 
     @property
     def fan_in(self) -> int:
-        """The inputs of a unit."""
+        """The number of inputs of a unit, 9C."""
         return self.maps[0] * SIZE**2
 
     @property
-    def trained(self) -> Shapes:
+    def param_shapes(self) -> Shapes:
         return {"W": (self.fan_in, self.filters), "b": (1, self.filters)}
 
-    def trained_in(self, values: Array) -> Arrays:
-        return {**super().trained_in(values), "Wb": values.reshape(-1, self.fan_in + 1, self.filters)}
+    def param_views(self, values: Array) -> Arrays:
+        return {**super().param_views(values), "Wb": values.reshape(-1, self.fan_in + 1, self.filters)}
 
     @property
-    def field(self) -> int:
+    def receptive_field(self) -> int:
         return SIZE**2
 
     @property
-    def reads(self) -> int:
+    def input_size(self) -> int:
         return prod(self.maps)
 
     @property
-    def per_row(self) -> int:
+    def numbers_per_row(self) -> int:
         return prod(self.outputs) + 1
 
     def shared_bytes(self, rows: int, dtype: str) -> int:
@@ -97,45 +96,45 @@ class Conv(Layer):
         channels, height, width = self.maps
         return channels, height + 2 * self.padding, width + 2 * self.padding
 
-    def forward(self, params: Arrays, inputs: Array, space: Workspace, *, training: bool) -> Array:
-        """Z = windows(X)·W + b."""
-        outputs = space.signal(self.index, prod(self.outputs))
+    def forward(self, params: Arrays, inputs: Array, workspace: Workspace, *, training: bool) -> Array:
+        """Z = windows(X)·W + b, (K, B, F·H'·W')."""
+        outputs = workspace.signal(self.index, prod(self.outputs))
         maps, filters = maps_of(outputs, self.outputs), params["Wb"].swapaxes(1, 2)
-        for trials, windows in self._windows(inputs, space):
-            for piece in self._pieces(space):
-                np.matmul(filters[trials], self._columns(windows, piece, space), out=_pixels(maps[trials], piece))
+        for trials, windows in self._windows(inputs, workspace):
+            for piece in self._pieces(workspace):
+                np.matmul(filters[trials], self._columns(windows, piece, workspace), out=_pixels(maps[trials], piece))
         return outputs
 
-    def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, space: Workspace) -> Array:
-        """From Z = windows(X)·W + b: dW = windows(X)ᵀ·dZ, db = Σ dZ, and dX is what the windows of dZ·Wᵀ add up to, in the place of X."""
+    def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, workspace: Workspace) -> Array:
+        """Compute dW = windows(X)ᵀ·dZ and db = Σ dZ; dX, the sum of the windows dZ·Wᵀ, overwrites X."""
         gradient = maps_of(upstream, self.outputs)
         grads["Wb"][:] = 0
-        for trials, windows in self._windows(inputs, space):
-            for piece in self._pieces(space):
+        for trials, windows in self._windows(inputs, workspace):
+            for piece in self._pieces(workspace):
                 pixels = _pixels(gradient[trials], piece)
-                grads["Wb"][trials] += self._columns(windows, piece, space) @ pixels.swapaxes(1, 2)
+                grads["Wb"][trials] += self._columns(windows, piece, workspace) @ pixels.swapaxes(1, 2)
         if not self.first:
             for k, weights in enumerate(params["W"]):
-                maps_of(inputs, self.maps)[k] = self._back(weights, gradient[k], space)
+                maps_of(inputs, self.maps)[k] = self._back(weights, gradient[k], workspace)
         return inputs
 
-    def _back(self, weights: Array, gradient: Array, space: Workspace) -> Array:
-        """Of one trial dX (C, H, W, B), from W and dZ (F, H', W', B)."""
-        padded = space.scratch(self.index, "padded gradient", *self._padded_maps, space.rows)
+    def _back(self, weights: Array, gradient: Array, workspace: Workspace) -> Array:
+        """Return dX (C, H, W, B) of one trial from its W (9C, F) and dZ (F, H', W', B)."""
+        padded = workspace.scratch(self.index, "padded gradient", *self._padded_maps, workspace.rows)
         padded.fill(0)
         windows = self._views(padded, writeable=True)
-        for piece in self._pieces(space):
+        for piece in self._pieces(workspace):
             place = windows[:, :, :, *piece]
-            columns = self._scratch(place, space)[:-1]
+            columns = self._scratch(place, workspace)[:-1]
             np.matmul(weights, _pixels(gradient[None], piece)[0], out=columns)
             parts = columns.reshape(place.shape, copy=False)
             for i, j in np.ndindex(SIZE, SIZE):  # one after the other, since the windows overlap
                 place[:, i, j] += parts[:, i, j]
         return self._inside(padded)
 
-    def _windows(self, inputs: Array, space: Workspace) -> Iterator[tuple[slice, Array]]:
-        """The windows (C, 3, 3, H', W', B) of each trial's inputs in turn, or of those that the trials share, at once."""
-        padded = space.scratch(self.index, "padded", *self._padded_maps, space.rows)
+    def _windows(self, inputs: Array, workspace: Workspace) -> Iterator[tuple[slice, Array]]:
+        """Yield the windows (C, 3, 3, H', W', B) of each trial's inputs, or of shared inputs for all trials at once."""
+        padded = workspace.scratch(self.index, "padded", *self._padded_maps, workspace.rows)
         views = self._views(padded)
         for k, maps in enumerate(self._inputs(inputs)):
             self._inside(padded)[:] = maps
@@ -152,35 +151,37 @@ class Conv(Layer):
         return padded[:, edge, edge]
 
     def _views(self, padded: Array, *, writeable: bool = False) -> Array:
-        """Maps (C, H, W, B) as their windows (C, 3, 3, H', W', B)."""
+        """Return the windows (C, 3, 3, H', W', B) of maps (C, H, W, B), a view."""
         windows = np.lib.stride_tricks.sliding_window_view(padded, (SIZE, SIZE), axis=(1, 2), writeable=writeable)
         return windows[:, :: self.stride, :: self.stride].transpose(0, 4, 5, 1, 2, 3)
 
-    def _columns(self, windows: Array, piece: Piece, space: Workspace) -> Array:
-        """Some windows side by side, and a row of ones: (9C + 1, n)."""
+    def _columns(self, windows: Array, piece: Piece, workspace: Workspace) -> Array:
+        """Copy the windows of a piece into a matrix (9C + 1, n), whose last row is ones for the bias."""
         place = windows[:, :, :, *piece]
-        columns = self._scratch(place, space)
+        columns = self._scratch(place, workspace)
         columns[:-1].reshape(place.shape, copy=False)[:] = place
         columns[-1] = 1
         return columns
 
-    def _scratch(self, place: Array, space: Workspace) -> Array:
-        """A matrix for some windows and a row more, (9C + 1, n), from memory that is used again and again."""
+    def _scratch(self, place: Array, workspace: Workspace) -> Array:
+        """Return reused memory as a matrix (9C + 1, n) for the n windows of a piece."""
         length = prod(place.shape[3:])
-        memory = space.scratch(
-            self.index, "columns", (self.fan_in + 1) * self._most_pixels(space.rows, space.dtype) * space.rows
+        memory = workspace.scratch(
+            self.index,
+            "columns",
+            (self.fan_in + 1) * self._most_pixels(workspace.rows, workspace.dtype) * workspace.rows,
         )
         return memory[: (self.fan_in + 1) * length].reshape(self.fan_in + 1, length)
 
     def _most_pixels(self, rows: int, dtype: str) -> int:
-        """How many pixels of the outputs are worked on at a time, at least one."""
+        """Return how many output pixels a piece may have, at least one."""
         bytes_each = (self.fan_in + 1) * rows * np.dtype(dtype).itemsize
         _, height, width = self.outputs
         return min(max(1, PIECE_BYTES // bytes_each), height * width)
 
-    def _pieces(self, space: Workspace) -> Iterator[Piece]:
-        """The outputs cut up: some rows at a time, or parts of a row."""
-        (_, height, width), most = self.outputs, self._most_pixels(space.rows, space.dtype)
+    def _pieces(self, workspace: Workspace) -> Iterator[Piece]:
+        """Yield the pieces of the output maps: some rows at a time, or parts of one row."""
+        (_, height, width), most = self.outputs, self._most_pixels(workspace.rows, workspace.dtype)
         down, across = max(1, most // width), min(most, width)
         for top in range(0, height, down):
             for left in range(0, width, across):
@@ -188,6 +189,6 @@ class Conv(Layer):
 
 
 def _pixels(maps: Array, piece: Piece) -> Array:
-    """A piece of maps (K, F, H, W, B) as matrices (K, F, n), in place."""
+    """Return a piece of maps (K, F, H, W, B) as matrices (K, F, n), a view."""
     part = maps[:, :, *piece]
     return part.reshape(*part.shape[:2], -1, copy=False)

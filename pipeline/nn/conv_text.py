@@ -1,4 +1,4 @@
-"""Blocks of convolutions as studies write them, and the images that they may look at."""
+"""The text that studies write convolutions as, and the shapes of images that convolutions accept."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pipeline.errors import UserError
 from pipeline.nn.conv import Maps
 
 CHANNELS = (1, 3, 4)
-"""How many an image has: grey, colours, colours and opacity."""
-EXPECTED = "text like 32x32px64s: so many filters, each with p for 2x2 max pooling after them or s for a stride of 2"
+"""The channels that an image may have: grey, RGB, RGB and opacity."""
+EXPECTED = "text like 32x32px64s: numbers of filters, each with p for 2x2 max pooling after it or s for a stride of 2"
 
 
 @dataclass(frozen=True)
-class Block:
-    """A convolution with so many filters and, after its norm, pooling if any, and the activation."""
+class ConvSpec:
+    """One convolution of a network; max pooling, if any, comes after its norm and before its activation."""
 
     filters: int
     stride: int
@@ -23,30 +23,32 @@ class Block:
 
 
 def parse_conv(value: Any) -> tuple[str, ...]:
-    """Read blocks of convolutions, given as text like ``32x32px64s``, or as the parts of it.
+    """Read convolutions, given as text like ``32x32px64s`` or as a list of its parts.
 
-    Text is how a structure is written as a categorical choice, since Optuna's choices are plain scalars.
+    The text form exists because Optuna's categorical choices are plain scalars. Raises :class:`UserError` for any other
+    value.
     """
     parts = value.split("x") if isinstance(value, str) and value else value or ()
     parts = [parts] if isinstance(parts, int) else parts
     if not isinstance(parts, (list, tuple)):
         raise UserError(f"conv: got {value!r}; expected {EXPECTED}")
-    return tuple(str(part) for part in parts if parse_block(part, value))
+    return tuple(str(part) for part in parts if parse_conv_layer(part, value))
 
 
-def parse_block(part: Any, whole: Any = None) -> Block:
-    """Read one block, ``32``, ``32p``, ``32s`` or ``32sp``."""
+def parse_conv_layer(part: Any, whole: Any = None) -> ConvSpec:
+    """Read one convolution, ``32``, ``32p``, ``32s`` or ``32sp``; an error quotes ``whole``, the value it is part of."""
     filters = str(part).rstrip("sp")
     marks = str(part)[len(filters) :]
     if not (filters.isascii() and filters.isdecimal()) or filters[0] == "0" or marks not in ("", "s", "p", "sp"):
         raise UserError(f"conv: got {part if whole is None else whole!r}; expected {EXPECTED}")
-    return Block(int(filters), 2 if "s" in marks else 1, "p" in marks)
+    return ConvSpec(int(filters), 2 if "s" in marks else 1, "p" in marks)
 
 
 def image_of(shape: tuple[int, ...], wanted_by: str = "conv") -> tuple[Maps, bool]:
-    """The channels, height and width of images of that shape, and whether their channels come last, as they do if both could.
+    """Return the channels, height and width of images of a shape, and True if their channels come last.
 
-    Raises :class:`UserError` for rows that are no images.
+    Where both the first and the last size could be the channels, it is the last. Raises :class:`UserError`, which names
+    the setting ``wanted_by``, for rows that are not images.
     """
     if len(shape) == 2:
         return (1, *shape), False

@@ -1,4 +1,4 @@
-"""Dropout silences units at random while a network trains, so that none of them leans on another."""
+"""Dropout: units are set to 0 at random during training, so that no unit relies on a particular other one."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from pipeline.nn.base import Array, Arrays, Layer, Shapes, Workspace
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """Inverted dropout (Srivastava et al. 2014): a unit passes on its input with probability ``keep``, divided by it.
+    """Inverted dropout (Srivastava et al. 2014): a unit is kept with probability ``keep`` and then divided by it.
 
-    Its expected output is its input, so that testing leaves everything as it is. Every trial draws from its own
-    generator, whatever its company.
+    The expected output equals the input, so testing changes nothing. Every trial draws from its own generator, so its
+    masks do not depend on the other trials of its group.
     """
 
     width: int
 
     @property
-    def kept(self) -> Shapes:
+    def stat_shapes(self) -> Shapes:
         return {"keep": (1, 1)}
 
     @property
-    def per_row(self) -> int:
+    def numbers_per_row(self) -> int:
         return self.width
 
-    def forward(self, params: Arrays, inputs: Array, space: Workspace, *, training: bool) -> Array:
-        """h·m, the mask m being 1/keep where a unit is kept and 0 elsewhere."""
+    def forward(self, params: Arrays, inputs: Array, workspace: Workspace, *, training: bool) -> Array:
+        """h·m, where the mask m (K, B, H) is 1/keep for units that are kept and 0 for the others."""
         if not training:
             return inputs
-        mask = self._mask(space)
-        for k, generator in enumerate(space.generators):
+        mask = self._mask(workspace)
+        for k, generator in enumerate(workspace.generators):
             generator.random(dtype=mask.dtype.type, out=mask[k].T)
         np.less(mask, params["keep"], out=mask)
         mask /= params["keep"]
         inputs *= mask
         return inputs
 
-    def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, space: Workspace) -> Array:
-        """dh·m."""
-        upstream *= self._mask(space)
+    def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, workspace: Workspace) -> Array:
+        """Return dh·m."""
+        upstream *= self._mask(workspace)
         return upstream
 
-    def _mask(self, space: Workspace) -> Array:
-        return space.like_signal(self.index, "mask", self.width)
+    def _mask(self, workspace: Workspace) -> Array:
+        return workspace.like_signal(self.index, "mask", self.width)

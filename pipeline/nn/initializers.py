@@ -1,4 +1,4 @@
-"""An initializer draws the weights that training starts from; their scale decides whether signals live or die."""
+"""Initializers draw the weights that training starts from, each with its own scale."""
 
 from __future__ import annotations
 
@@ -16,28 +16,30 @@ INITIALIZERS: dict[str, Callable[[int, int], float]] = {
     "he": lambda fan_in, fan_out: math.sqrt(2 / fan_in),  # noqa: ARG005  He et al. 2015
     "orthogonal": lambda fan_in, fan_out: math.sqrt(1 / max(fan_in, fan_out)),  # Saxe, McClelland and Ganguli 2013
 }
-"""The standard deviation of a layer's weights, from its fan-in and fan-out, by the name that studies call it.
+"""The standard deviation of a layer's weights from its fan-in and fan-out, by the initializer's name in studies.
 
-The weights are normal, but for ``orthogonal``, whose rows or columns, the fewer of the two, are orthonormal.
+The weights are normal, except for ``orthogonal``: its rows, or its columns if those are fewer, are orthonormal.
 """
 
 
-def draw_weights(rng: np.random.Generator, init: str | float, fan_in: int, fan_out: int, field: int = 1) -> np.ndarray:
-    """Draw one trial's weights (fan_in, fan_out) in float64, with the scale of ``init``, a name or a number.
+def draw_weights(
+    rng: np.random.Generator, init: str | float, fan_in: int, fan_out: int, receptive_field: int = 1
+) -> np.ndarray:
+    """Draw one trial's weights (fan_in, fan_out) in float64; ``init`` is a name or the standard deviation.
 
-    ``field`` is how many places a weight is used at for each input: 9 in a 3x3 convolution.
+    ``receptive_field`` is the number of output positions that one input contributes to: 9 for a 3x3 filter.
     """
     normal = rng.standard_normal((fan_in, fan_out))
     if init == "orthogonal":
         return orthonormal(normal)
-    scale = INITIALIZERS[init](fan_in, field * fan_out) if isinstance(init, str) else init
+    scale = INITIALIZERS[init](fan_in, receptive_field * fan_out) if isinstance(init, str) else init
     return scale * normal
 
 
 def orthonormal(normal: np.ndarray) -> np.ndarray:
-    """A uniformly random matrix with orthonormal rows or columns, from a normal one of its shape.
+    """Return a uniformly random matrix with orthonormal rows or columns, from a normal matrix of the same shape.
 
-    QR gives it once the signs of R's diagonal are made positive (Mezzadri 2007).
+    It is the Q of a QR decomposition in which R's diagonal is made positive (Mezzadri 2007).
     """
     tall = normal if normal.shape[0] >= normal.shape[1] else normal.T
     q, r = np.linalg.qr(tall)

@@ -1,4 +1,4 @@
-"""Every kind of layer that a network is stacked of."""
+"""All layer classes of the network, and the types that they share."""
 
 from pipeline.nn.base import Array, Arrays, Layer, Shapes, Workspace
 from pipeline.nn.conv import Conv

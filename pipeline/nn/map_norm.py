@@ -1,4 +1,4 @@
-"""Batch norm of maps: one mean and one variance for each map, over its pixels and the minibatch."""
+"""Batch norm of convolutional maps: one mean and one variance for each map, over its pixels and the minibatch."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from pipeline.nn.base import Array, Arrays, Workspace
 from pipeline.nn.norms import BatchNorm
 
 PIECE_BYTES = 2**18
-"""How much of a signal is worked on at a time: so little that all passes over it find it in a core's own cache."""
+"""How many bytes of a signal are processed at a time, so that every pass reads them from the core's own cache."""
 Part = tuple[int, slice]
-"""A trial, and some of its maps."""
+"""A trial, and a range of its maps."""
 
 
 @dataclass(frozen=True)
 class MapNorm(BatchNorm):
-    """Ioffe and Szegedy (2015), section 3.2: like batch norm with ``width`` maps for features and their ``pixels`` for rows.
+    """Batch norm with C = ``width`` maps as features and their ``pixels`` as rows (Ioffe and Szegedy 2015, section 3.2).
 
-    Signals are worked on as (K, C, n), the n pixels of a map in all rows being one run, and numbers as (K, C, 1).
+    Signals are viewed as (K, C, n), where n counts the pixels of a map in all rows, and numbers as (K, C, 1).
     """
 
     pixels: int = 1
 
     @property
-    def per_row(self) -> int:
+    def numbers_per_row(self) -> int:
         return self.width * self.pixels + 1
 
-    def forward(self, params: Arrays, inputs: Array, space: Workspace, *, training: bool) -> Array:
-        """y = γ·x̂ + β with x̂ = (x - mean) / sqrt(variance + ε); x - mean is left where the inputs were."""
-        outputs, moments = space.signal(self.index, self.width * self.pixels), self._moments(space)
+    def forward(self, params: Arrays, inputs: Array, workspace: Workspace, *, training: bool) -> Array:
+        """y = γ·x̂ + β with x̂ = (x - mean) / √(variance + ε), (K, B, C·H·W); x - mean overwrites the inputs."""
+        outputs, moments = workspace.signal(self.index, self.width * self.pixels), self._moments(workspace)
         moments[:] = params["moments"]
         x, y, (mean, variance) = self._by_map(inputs), self._by_map(outputs), _columns(moments)
         gamma, beta = (params[name].swapaxes(1, 2) for name in ("gamma", "beta"))
-        scale, inverse_std = (saved.swapaxes(1, 2) for saved in self._saved(space))
+        scale, inverse_std = (saved.swapaxes(1, 2) for saved in self._saved(workspace))
         for part in self._parts(x):
             if training:
                 mean[part] = _sum(x[part]) / x.shape[-1]
@@ -47,14 +47,14 @@ class MapNorm(BatchNorm):
             np.multiply(x[part], scale[part], out=y[part])
             y[part] += beta[part]
         if training:
-            self._remember(params["moments"], moments)
+            self._update_running(params["moments"], moments)
         return outputs
 
-    def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, space: Workspace) -> Array:
-        """dγ = Σ dy·x̂, dβ = Σ dy, dx = γ/std · (dy - dβ/n - x̂·dγ/n), the sums over pixels and minibatch."""
+    def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, workspace: Workspace) -> Array:
+        """Compute dγ = Σ dy·x̂, dβ = Σ dy and dx = γ/std · (dy - dβ/n - x̂·dγ/n), with sums over pixels and rows."""
         x, dy = self._by_map(inputs), self._by_map(upstream)
         gamma, beta = (grads[name].swapaxes(1, 2) for name in ("gamma", "beta"))
-        scale, inverse_std = (saved.swapaxes(1, 2) for saved in self._saved(space))
+        scale, inverse_std = (saved.swapaxes(1, 2) for saved in self._saved(workspace))
         for part in self._parts(x):
             gamma[part] = _dot(dy[part], x[part]) * inverse_std[part]
             beta[part] = _sum(dy[part])
@@ -65,7 +65,7 @@ class MapNorm(BatchNorm):
         return upstream
 
     def _by_map(self, signal: Array) -> Array:
-        """A signal (K, B, C·H·W) as (K, C, n), in place."""
+        """Return a signal (K, B, C·H·W) as (K, C, n), a view."""
         return signal.swapaxes(1, 2).reshape(len(signal), self.width, -1, copy=False)
 
     def _parts(self, x: Array) -> Iterator[Part]:
@@ -76,12 +76,12 @@ class MapNorm(BatchNorm):
 
 
 def _columns(moments: Array) -> tuple[Array, Array]:
-    """The two rows of (K, 2, C) as (K, C, 1)."""
+    """Return the two rows of (K, 2, C) as (K, C, 1) each."""
     return moments[:, 0, :, None], moments[:, 1, :, None]
 
 
 def _sum(x: Array) -> Array:
-    """Over the pixels of maps (c, n), (c, 1): a product with ones, the same bits whatever K is."""
+    """Sum maps (c, n) over their pixels, (c, 1); a product with ones gives the same bits for any K."""
     return _dot(x, np.ones(x.shape[1], x.dtype))
 
 

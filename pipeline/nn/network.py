@@ -1,4 +1,4 @@
-"""K networks of one architecture: a stack of layers, and all of their parameters in one flat array."""
+"""K networks of one architecture: a stack of layers, their parameters in one flat array, forward and backward."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.nn.activations import ACTIVATIONS
-from pipeline.nn.conv_text import image_of, parse_block
+from pipeline.nn.conv_text import image_of, parse_conv_layer
 from pipeline.nn.initializers import draw_weights
 from pipeline.nn.layers import (
     Array,
@@ -28,30 +28,18 @@ from pipeline.nn.layers import (
     PReLU,
 )
 from pipeline.nn.parameters import Parameters
-from pipeline.nn.regularisers import l2_penalty
 from pipeline.nn.workspace import Workspace
 
-__all__ = [
-    "Architecture",
-    "Network",
-    "Parameters",
-    "backward",
-    "forward",
-    "init_network",
-    "l2_penalty",
-    "make_network",
-    "with_ones",
-]
-
 CACHE_WAYS, PAGE_BYTES = 8, 4096
-"""So many numbers that lie whole pages apart, as those of a feature of CIFAR-10 do, are kept in the nearest cache at a time."""
+"""The first-level cache keeps this number of values at addresses that are whole pages apart, as in a column of CIFAR-10."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What the networks of a group have in common. ``sizes`` runs from the inputs D over the hidden sizes to the classes C.
+    """What the networks of a group have in common.
 
-    ``conv`` are blocks of convolutions before the hidden layers, of inputs that are images of ``shape``.
+    ``sizes`` has the inputs D, the hidden sizes and the classes C. ``conv`` lists the convolutions before the hidden
+    layers, in the text form of studies; their inputs are images of ``shape``.
     """
 
     sizes: tuple[int, ...]
@@ -63,16 +51,16 @@ class Architecture:
     shape: tuple[int, ...] = ()
 
     def layers(self) -> tuple[Layer, ...]:
-        """Dense, norms if any, the activation and dropout for each hidden layer; a dense layer of logits at the end.
+        """Return the stack: for each hidden layer dense, norms, activation and dropout; then a dense layer of logits.
 
-        Before them, if there are convolutions, their blocks and the mean of each map. Raises :class:`UserError` where they
-        do not go with the inputs.
+        Convolutions, and the mean of each map, come before them. Raises :class:`UserError` if the convolutions do not
+        fit the inputs.
         """
         fan_in, *hidden, classes = self.sizes
         stack: list[Layer] = []
         if self.conv:
             stack += self._convolutions()
-            fan_in = parse_block(self.conv[-1]).filters
+            fan_in = parse_conv_layer(self.conv[-1]).filters
         for width in hidden:
             stack += self._hidden(len(stack), fan_in, width)
             fan_in = width
@@ -91,25 +79,25 @@ class Architecture:
         return stack
 
     def _convolutions(self) -> list[Layer]:
-        """A convolution, batch norm if any, pooling and the activation for each block; the mean of each map at the end.
+        """Return convolution, batch norm, pooling and activation for each part of ``conv``, then the mean of each map.
 
-        Pooling comes first since for an activation that rises the order makes no difference but in the work.
+        Pooling comes before the activation: for increasing activations the results are equal, and it is less work.
         """
         maps, channels_last = image_of(self.shape)
         if prod(maps) != self.sizes[0]:
             raise UserError(f"conv: got rows of {self.sizes[0]} features; expected {prod(maps)}, images {self.shape}")
         stack: list[Layer] = []
-        for block in map(parse_block, self.conv):
-            filters = 2 * block.filters if self.activation == "maxout" else block.filters
+        for spec in map(parse_conv_layer, self.conv):
+            filters = 2 * spec.filters if self.activation == "maxout" else spec.filters
             first = not stack
-            conv = Conv(len(stack), maps, filters, block.stride, first=first, channels_last=first and channels_last)
+            conv = Conv(len(stack), maps, filters, spec.stride, first=first, channels_last=first and channels_last)
             stack, maps = [*stack, conv], conv.outputs
             if self.batch_norm:
                 stack.append(MapNorm(len(stack), filters, pixels=prod(maps[1:])))
-            if block.pooled:
+            if spec.pooled:
                 pool = MaxPool(len(stack), maps)
                 stack, maps = [*stack, pool], pool.outputs
-            maps = (block.filters, *maps[1:])
+            maps = (spec.filters, *maps[1:])
             stack.append(self._nonlinearity(len(stack), prod(maps)))
         return [*stack, GlobalAveragePool(len(stack), maps)]
 
@@ -122,9 +110,9 @@ class Architecture:
 
 @dataclass
 class Network:
-    """K trials' parameters and running statistics, on the layers that they share.
+    """The parameters and running statistics of K trials, and the layers that the trials share.
 
-    ``generators``, one for each trial, are what dropout draws from.
+    ``arrays[i]`` has those of layer i by name. Dropout draws from ``generators``, one for each trial.
     """
 
     layers: tuple[Layer, ...]
@@ -134,10 +122,10 @@ class Network:
 
     def __post_init__(self) -> None:
         pairs = zip(self.params.layers, self.stats.layers, strict=True)
-        self.arrays = [{**trained, **kept} for trained, kept in pairs]
+        self.arrays = [{**params, **stats} for params, stats in pairs]
 
     def select(self, members: Array | slice) -> Network:
-        """Some of the trials: a copy of those that an index or a mask over K chooses, a view of a slice."""
+        """Return some of the trials: a copy for an index or a mask over K, a view for a slice."""
         generators = [self.generators[k] for k in np.arange(len(self))[members]] if self.generators else ()
         return Network(self.layers, self.params.select(members), self.stats.select(members), generators)
 
@@ -147,13 +135,13 @@ class Network:
 
 
 def make_network(architecture: Architecture, trials: int, dtype: str = "float32") -> Network:
-    """K networks whose weights and biases are 0, norms γ = 1, β = 0, and running statistics mean 0, variance 1."""
+    """Return K networks whose arrays are 0, except γ and running variances, which are 1, and PReLU's slopes, 0.25."""
     layers = architecture.layers()
-    params = Parameters.zeros([(layer.trained, layer.trained_in) for layer in layers], trials, dtype)
-    stats = Parameters.zeros([(layer.kept, layer.kept_in) for layer in layers], trials, dtype)
+    params = Parameters.zeros([(layer.param_shapes, layer.param_views) for layer in layers], trials, dtype)
+    stats = Parameters.zeros([(layer.stat_shapes, layer.stat_views) for layer in layers], trials, dtype)
     network = Network(layers, params, stats)
     for layer, arrays in zip(layers, network.arrays, strict=True):
-        for name, value in layer.initial.items():
+        for name, value in layer.initial_values.items():
             arrays[name][:] = value
     return network
 
@@ -165,16 +153,19 @@ def init_network(
     dtype: str = "float32",
     dropout: Sequence[float] = (),
 ) -> Network:
-    """Draw the weights of K networks, each from its own scheme and seed, so that none depends on its company.
+    """Draw the weights of K networks, so that no network depends on the others.
 
-    ``dropout`` gives the share of units that each trial silences, and is needed if the architecture has dropout.
+    Each has its own initializer, a name or a standard deviation, its own seed, and its own share of units to drop.
+    ``dropout`` may be left out if the architecture has none.
     """
     network = make_network(architecture, len(seeds), dtype)
     for k, (init, seed) in enumerate(zip(inits, seeds, strict=True)):
         rng = np.random.default_rng(seed)
         for layer, arrays in zip(network.layers, network.arrays, strict=True):
-            if "W" in layer.trained:
-                arrays["W"][k] = draw_weights(rng, init, *layer.trained["W"], field=layer.field)
+            if "W" in layer.param_shapes:
+                arrays["W"][k] = draw_weights(
+                    rng, init, *layer.param_shapes["W"], receptive_field=layer.receptive_field
+                )
     if architecture.dropout:
         network.generators = [np.random.default_rng([seed, 1]) for seed in seeds]
         set_dropout(network, dropout)
@@ -182,16 +173,17 @@ def init_network(
 
 
 def set_dropout(network: Network, dropout: Sequence[float]) -> None:
-    """Set the share of units (K,) that each trial silences, in all layers of dropout that there are."""
+    """Set the share of units (K,) that each trial drops, in all dropout layers."""
     for layer, arrays in zip(network.layers, network.arrays, strict=True):
         if isinstance(layer, Dropout):
             arrays["keep"][:, 0, 0] = 1 - np.asarray(dropout)
 
 
 def with_ones(inputs: Array, dtype: str, memory: Array | None = None) -> Array:
-    """Rows (B, D) as the first layer reads them: (B, D + 1), the last feature of ones, in memory the minibatch innermost.
+    """Copy rows (B, D) into the first layer's layout, (B, D + 1).
 
-    They are laid out in ``memory``, a flat array of that type and of B·(D + 1) numbers or more, if it is given.
+    The last feature is ones, and the minibatch is innermost in memory. The copy is in ``memory`` if it is given, a flat
+    array of that dtype with at least B·(D + 1) numbers.
     """
     rows, features = inputs.shape
     shape = (features + 1, rows)
@@ -204,28 +196,34 @@ def with_ones(inputs: Array, dtype: str, memory: Array | None = None) -> Array:
     return columns.T
 
 
-def forward(network: Network, inputs: Array, space: Workspace, *, training: bool) -> list[Array]:
-    """Every layer's inputs, and the logits (K, B, C) at the end, for inputs (B, D) shared by the trials.
+def forward(network: Network, inputs: Array, workspace: Workspace, *, training: bool) -> list[Array]:
+    """Return the inputs of every layer and, as the last entry, the logits (K, B, C).
 
-    Inputs that went through :func:`with_ones` are taken as they are. Layers work in place where they can: an entry may
-    hold what a later layer made of it.
+    ``inputs`` are rows (B, D) that the trials share, or (B, D + 1) from :func:`with_ones`. Layers work in place where
+    they can, so an entry may have been overwritten by a later layer.
     """
-    if inputs.shape[-1] == network.layers[0].reads:
-        inputs = with_ones(inputs, space.dtype)
-    space.generators = network.generators
+    if inputs.shape[-1] == network.layers[0].input_size:
+        inputs = with_ones(inputs, workspace.dtype)
+    workspace.generators = network.generators
     signals = [inputs]
     for layer, arrays in zip(network.layers, network.arrays, strict=True):
-        signals.append(layer.forward(arrays, signals[-1], space, training=training))
+        signals.append(layer.forward(arrays, signals[-1], workspace, training=training))
     return signals
 
 
 def backward(
-    network: Network, grads: Parameters, signals: Sequence[Array], upstream: Array, space: Workspace, down_to: int = 0
+    network: Network,
+    grads: Parameters,
+    signals: Sequence[Array],
+    upstream: Array,
+    workspace: Workspace,
+    down_to: int = 0,
 ) -> Array:
-    """Fill ``grads`` from the signals of a training-mode :func:`forward` and dL/d(logits); all of these are overwritten.
+    """Fill ``grads`` of the layers from ``down_to`` on, and return the gradient of that layer's inputs.
 
-    Those of the layers below ``down_to`` are left alone; the gradient of its inputs is returned.
+    ``signals`` and ``workspace`` are from :func:`forward` in training mode, and ``upstream`` is dL/d(logits), (K, B,
+    C). All of them are overwritten.
     """
     for i in reversed(range(down_to, len(network.layers))):
-        upstream = network.layers[i].backward(network.arrays[i], grads.layers[i], signals[i], upstream, space)
+        upstream = network.layers[i].backward(network.arrays[i], grads.layers[i], signals[i], upstream, workspace)
     return upstream

@@ -1,4 +1,4 @@
-"""A nonlinearity is what makes a stack of layers more than one matrix; some of them learn their shape."""
+"""The layers of activation functions; PReLU has parameters, and Maxout halves its inputs."""
 
 from __future__ import annotations
 
@@ -13,90 +13,90 @@ from pipeline.nn.base import Array, Arrays, Layer, Shapes, Workspace
 
 @dataclass(frozen=True)
 class Nonlinearity(Layer):
-    """Outputs = f(inputs), in their place."""
+    """h = f(z), in place, for an activation without parameters."""
 
     activation: Activation
     width: int
 
     @property
-    def per_row(self) -> int:
+    def numbers_per_row(self) -> int:
         return self.width
 
-    def forward(self, params: Arrays, inputs: Array, space: Workspace, *, training: bool) -> Array:
-        """h = f(z); the slope f'(z) is kept."""
-        self.activation.forward(inputs, self._slope(space))
+    def forward(self, params: Arrays, inputs: Array, workspace: Workspace, *, training: bool) -> Array:
+        """h = f(z), (K, B, H); the slope f'(z) is stored for backward."""
+        self.activation.forward(inputs, self._slope(workspace))
         return inputs
 
-    def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, space: Workspace) -> Array:
-        """dz = f'(z)·dh."""
-        self.activation.backward(upstream, self._slope(space))
+    def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, workspace: Workspace) -> Array:
+        """Return dz = f'(z)·dh."""
+        self.activation.backward(upstream, self._slope(workspace))
         return upstream
 
-    def _slope(self, space: Workspace) -> Array:
-        return space.like_signal(self.index, "slope", self.width, "bool" if self.activation.binary else "")
+    def _slope(self, workspace: Workspace) -> Array:
+        return workspace.like_signal(self.index, "slope", self.width, "bool" if self.activation.binary else "")
 
 
 @dataclass(frozen=True)
 class PReLU(Layer):
-    """He et al. (2015): h = max(0, z) + a·min(0, z), in the place of z, with a slope ``a`` that each unit learns."""
+    """h = max(0, z) + a·min(0, z), in place, where ``a`` is a parameter of each unit (He et al. 2015)."""
 
     width: int
 
     @property
-    def trained(self) -> Shapes:
+    def param_shapes(self) -> Shapes:
         return {"a": (1, self.width)}
 
     @property
-    def initial(self) -> Mapping[str, float]:
+    def initial_values(self) -> Mapping[str, float]:
         return {"a": 0.25}
 
     @property
-    def per_row(self) -> int:
+    def numbers_per_row(self) -> int:
         return self.width
 
-    def forward(self, params: Arrays, inputs: Array, space: Workspace, *, training: bool) -> Array:
-        """The negative part is kept."""
-        negative = self._negative(space)
+    def forward(self, params: Arrays, inputs: Array, workspace: Workspace, *, training: bool) -> Array:
+        """h = max(0, z) + a·min(0, z), (K, B, H); min(0, z) is stored for backward."""
+        negative = self._negative(workspace)
         np.minimum(inputs, zeros_for(inputs), out=negative)
         inputs -= negative
         inputs += params["a"] * negative
         return inputs
 
-    def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, space: Workspace) -> Array:
-        """da = Σ over rows of dh·min(0, z); dz = dh where z >= 0, else a·dh."""
-        negative = self._negative(space)
-        space.dot_over_rows(upstream, negative, out=grads["a"])
+    def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, workspace: Workspace) -> Array:
+        """Compute da = Σ dh·min(0, z) over the rows; return dz = dh where z >= 0, else a·dh."""
+        negative = self._negative(workspace)
+        workspace.dot_over_rows(upstream, negative, out=grads["a"])
         upstream *= np.where(negative < 0, params["a"], 1)
         return upstream
 
-    def _negative(self, space: Workspace) -> Array:
-        return space.like_signal(self.index, "negative", self.width)
+    def _negative(self, workspace: Workspace) -> Array:
+        return workspace.like_signal(self.index, "negative", self.width)
 
 
 @dataclass(frozen=True)
 class Maxout(Layer):
-    """Goodfellow et al. (2013): h = max(z₁, z₂) over two pieces, which lie side by side in the inputs (K, B, 2H)."""
+    """h = max(z₁, z₂), where z₁ and z₂ are the two halves of the inputs (K, B, 2H) (Goodfellow et al. 2013)."""
 
     width: int
 
     @property
-    def per_row(self) -> int:
+    def numbers_per_row(self) -> int:
         return 2 * self.width + 1
 
-    def forward(self, params: Arrays, inputs: Array, space: Workspace, *, training: bool) -> Array:
-        """Which piece is the greater is kept; of equal ones it is the first."""
+    def forward(self, params: Arrays, inputs: Array, workspace: Workspace, *, training: bool) -> Array:
+        """h = max(z₁, z₂), (K, B, H); where z₁ >= z₂ is stored for backward."""
         first, second = inputs[..., : self.width], inputs[..., self.width :]
-        np.greater_equal(first, second, out=self._is_first(space))
-        outputs = space.signal(self.index, self.width)
+        np.greater_equal(first, second, out=self._is_first(workspace))
+        outputs = workspace.signal(self.index, self.width)
         np.maximum(first, second, out=outputs)
         return outputs
 
-    def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, space: Workspace) -> Array:
-        """dh goes to the piece that was the greater."""
+    def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, workspace: Workspace) -> Array:
+        """Return dz: dh goes to the greater half, and to the first where they are equal."""
         first, second = inputs[..., : self.width], inputs[..., self.width :]
-        np.multiply(upstream, self._is_first(space), out=first)
+        np.multiply(upstream, self._is_first(workspace), out=first)
         np.subtract(upstream, first, out=second)
         return inputs
 
-    def _is_first(self, space: Workspace) -> Array:
-        return space.like_signal(self.index, "is_first", self.width, "bool")
+    def _is_first(self, workspace: Workspace) -> Array:
+        return workspace.like_signal(self.index, "is_first", self.width, "bool")

@@ -1,4 +1,4 @@
-"""A schedule lowers the learning rate as training goes on; the first epoch runs at the rate that was asked for."""
+"""Learning rate schedules: they lower the rate from epoch to epoch, starting at the rate that is configured."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Schedule:
-    """The learning rate of each epoch, as a factor of the one that was asked for.
+    """The learning rate of each epoch as a factor of the configured rate.
 
-    ``warmup`` epochs rise to it in equal steps before: of w, the first runs at 1 / (w + 1) of the rate.
+    The rate rises in equal steps over the first ``warmup`` epochs, w: the first has 1 / (w + 1) of it.
     """
 
     name: str = "constant"
@@ -21,7 +21,7 @@ class Schedule:
     decay_rate: float = 0.1
 
     def factor(self, epoch: int, epochs: int) -> float:
-        """The factor of an epoch of so many, counted from 0."""
+        """Return the factor of an epoch, counted from 0, of ``epochs`` in total."""
         warm = min(1.0, (epoch + 1) / (self.warmup + 1))
         return warm * SCHEDULES[self.name](self, epoch, epochs)
 
@@ -33,4 +33,4 @@ SCHEDULES: dict[str, Callable[[Schedule, int, int], float]] = {
     "inverse_time": lambda schedule, epoch, epochs: 1 / (1 + schedule.decay_rate * epoch),  # noqa: ARG005
     "cosine": lambda schedule, epoch, epochs: (1 + math.cos(math.pi * epoch / epochs)) / 2,  # noqa: ARG005
 }
-"""Every schedule by the name that studies call it; without warm-up, epoch 0 has factor 1."""
+"""Every schedule by its name in studies; without warm-up, epoch 0 has factor 1."""

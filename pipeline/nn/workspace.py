@@ -1,7 +1,7 @@
-"""A workspace holds the buffers that a step of training works in, so that a step allocates next to nothing.
+"""A workspace holds the buffers for signals and intermediate results, so that a training step allocates almost nothing.
 
-Signals have the shape (K, B, H), but in memory the minibatch is innermost: products of small matrices are fastest along
-it. After the H features of a trial follows one of ones, so that a bias is one more row of the weights that it belongs to.
+Signals have the shape (K, B, H), but in memory the minibatch is innermost, which makes products of small matrices
+fastest. The H features of a trial are followed by a feature of ones, so that the bias is one more row of the weights.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import numpy as np
 Array = np.ndarray
 CACHE_LINE = 64
 EVALUATION_ROWS = 128
-"""The size of a minibatch that is evaluated."""
+"""The number of rows that are evaluated at a time."""
 
 
 class Workspace:
-    """The buffers of K trials and minibatches of B rows, each made when it is first asked for.
+    """The buffers of K trials and minibatches of B rows; each is made when it is first requested.
 
-    ``generators``, one for each trial, are what layers that need chance draw from.
+    Layers identify a buffer by their index and a name. Dropout draws from ``generators``, one for each trial.
     """
 
     def __init__(self, trials: int, rows: int, dtype: str) -> None:
@@ -31,7 +31,7 @@ class Workspace:
         self._with_ones: dict[int, Array] = {}
 
     def signal(self, layer: int, features: int) -> Array:
-        """The outputs of a hidden layer, (K, B, H)."""
+        """Return the buffer of a layer's outputs, (K, B, H)."""
         key = (layer, "signal")
         if key not in self._buffers:
             whole = self._memory(self.trials, features + 1, self.rows)
@@ -40,25 +40,25 @@ class Workspace:
         return self._buffers[key]
 
     def with_ones(self, signal: Array) -> Array:
-        """A signal of this workspace and its feature of ones, (K, B, H + 1)."""
+        """Return a signal of this workspace with its feature of ones, (K, B, H + 1)."""
         return self._with_ones[id(signal)]
 
     def like_signal(self, layer: int, name: str, features: int, dtype: str = "") -> Array:
-        """Another (K, B, H) of a layer, in the order of memory of its signal."""
+        """Return a further buffer (K, B, H) of a layer, with the memory order of its signal."""
         key = (layer, name)
         if key not in self._buffers:
             self._buffers[key] = self._memory(self.trials, features, self.rows, dtype=dtype).swapaxes(1, 2)
         return self._buffers[key]
 
-    def rows_of(self, layer: int, name: str, count: int, features: int) -> Array:
-        """So many numbers of that name for each feature, (K, count, H)."""
+    def per_feature(self, layer: int, name: str, count: int, features: int) -> Array:
+        """Return a buffer of ``count`` numbers for each feature, (K, count, H)."""
         key = (layer, name)
         if key not in self._buffers:
             self._buffers[key] = self._memory(self.trials, count, features)
         return self._buffers[key]
 
     def scratch(self, layer: int, name: str, *shape: int) -> Array:
-        """Memory of any shape, zero at first, in which the trials take turns."""
+        """Return a buffer of any shape, initially 0, which the trials use one after the other."""
         key = (layer, name)
         if key not in self._buffers:
             self._buffers[key] = self._memory(*shape)
@@ -66,7 +66,7 @@ class Workspace:
         return self._buffers[key]
 
     def sum_over_rows(self, values: Array, out: Array) -> None:
-        """Sum (K, B, H) over the minibatch into ``out`` (K, 1, H): a product with ones, the same bits whatever K is."""
+        """Sum (K, B, H) over the minibatch into ``out`` (K, 1, H), with the same bits for any K."""
         np.matmul(self._ones, values, out=out)
 
     def mean_over_rows(self, values: Array, out: Array) -> None:
@@ -75,11 +75,11 @@ class Workspace:
 
     @staticmethod
     def dot_over_rows(a: Array, b: Array, out: Array) -> None:
-        """Sum the products of two (K, B, H) over the minibatch into ``out`` (K, 1, H)."""
+        """Sum a·b, (K, B, H) each, over the minibatch into ``out`` (K, 1, H)."""
         np.vecdot(a.swapaxes(1, 2), b.swapaxes(1, 2), out=out[:, 0])
 
     def _memory(self, *shape: int, dtype: str = "") -> Array:
-        """An array of ones that starts at a cache line, which arithmetic on short rows is a quarter faster for."""
+        """Return an array of ones that starts at a cache line; arithmetic on short rows is then a quarter faster."""
         kind = np.dtype(dtype or self.dtype)
         size = math.prod(shape) * kind.itemsize
         memory = np.empty(size + CACHE_LINE, np.uint8)

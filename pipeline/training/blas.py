@@ -1,4 +1,4 @@
-"""The BLAS library that products of matrices run on, which decides their last digits."""
+"""The BLAS library that computes matrix products; their last digits depend on it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from threadpoolctl import threadpool_info
 
 
 def blas() -> str:
-    """NumPy's BLAS library with its version, its kernel and the threads that it may use now, and NumPy's version.
+    """Return a description of NumPy's BLAS library: its version, kernel and current threads, and NumPy's version.
 
-    A kernel is the code for one kind of processor. OpenBLAS chooses it when it is loaded, or takes ``OPENBLAS_CORETYPE``.
+    A kernel is the code for one kind of processor. OpenBLAS chooses it when it is loaded, unless ``OPENBLAS_CORETYPE``
+    names one.
     """
     libraries: list[dict[str, Any]] = [library for library in threadpool_info() if library["user_api"] == "blas"]
-    libraries.sort(key=lambda library: "numpy" not in Path(library["filepath"]).parent.name)  # SciPy may have another
+    libraries.sort(key=lambda library: "numpy" not in Path(library["filepath"]).parent.name)  # SciPy may have its own
     if not libraries:
         return f"unknown BLAS, NumPy {np.__version__}"
     used = libraries[0]

@@ -1,4 +1,4 @@
-"""A history is what became of trials: their curves, and the scores of each at its best epoch."""
+"""The results of training: curves, scores and checkpoints, as a record during training and as a history after it."""
 
 from __future__ import annotations
 
@@ -25,28 +25,43 @@ from pipeline.training.metrics import (
 )
 
 Watch = Callable[[Array, int, Array], Array]
-"""Called after each epoch but the last with trials (n,), by their places, the epoch, from 1, and their validation
-accuracies (n,); says which of them (n,) go on."""
+"""Called after each epoch except the last with the places of the trials (n,), the epoch, counted from 1, and their
+validation accuracies (n,). Returns a mask (n,) of the trials that continue."""
 
 
-def all_go_on(members: Array, *_: Any) -> Array:
-    """The watch that stops nobody."""
+def never_stop(members: Array, *_: Any) -> Array:
+    """A watch that stops no trial."""
     return np.ones(len(members), bool)
 
 
 @dataclass(frozen=True)
 class History:
-    """What became of K trials.
+    """The results of K trials. A diverged trial has the accuracy of a guess, 1/C; its losses are NaN.
 
-    ``curves[key]`` is (K, epochs): the data loss and accuracy of each epoch, of training as the running mean over its
-    minibatches, NaN from the epoch in which the trial diverged. ``scores[key]`` is (K,): those of the checkpoint, which
-    is the first epoch of the best validation accuracy. ``val_correct`` and ``test_correct`` (K, N) say which rows the
-    checkpoint classifies right. ``layers[key]`` is (K, epochs, L): of one step of the epoch, |update|/|W| and |gradient| of
-    each layer's weights, and, in the last epoch alone, the dead and saturated shares of each hidden layer's units over
-    the validation rows (L - 1 of them); NaN where a trial has no such layer. ``first_loss`` (K,) is over some training rows,
-    before the first step; ``batch_accuracy`` (K,) the checkpoint's on the validation rows where batch norm goes by each batch's own statistics,
-    NaN without batch norm. ``epochs`` (K,) counts the finite epochs; ``seconds`` (K,) is each trial's share of the time.
-    A diverged trial scores as a guess does, 1/C; its losses are NaN.
+    Attributes
+    ----------
+    curves
+        By metric, (K, epochs): the data loss and accuracy of each epoch, NaN from the epoch in which the trial
+        diverged. Those of training are running means over the minibatches.
+    scores
+        By metric, (K,): the scores of the checkpoint, which is the first epoch of the best validation accuracy.
+    val_correct, test_correct
+        Which rows the checkpoint classifies correctly, (K, N).
+    diverged
+        Which trials diverged, (K,).
+    epochs
+        The number of finite epochs, (K,).
+    seconds
+        Each trial's share of the training time, (K,).
+    layers
+        By statistic, (K, epochs, L): |update|/|W| and |gradient| of each layer's weights in one step of the epoch; and,
+        in the last epoch alone, the dead and saturated shares of each hidden layer's units over the validation rows
+        (L - 1 of them). NaN where a trial has no such layer.
+    first_loss
+        The loss of some training rows before the first step, (K,).
+    batch_accuracy
+        The checkpoint's validation accuracy when batch norm uses the statistics of each batch, (K,); NaN without it.
+
     """
 
     curves: dict[str, Array]
@@ -65,7 +80,7 @@ class History:
 
     @classmethod
     def join(cls, histories: Sequence[History], order: Sequence[int]) -> History:
-        """One history of several, the trials in the places that ``order`` gives."""
+        """Join histories; ``order`` has the place of each of their trials in the result."""
         place = np.argsort(order)
 
         def join(values: Sequence[Any]) -> Any:
@@ -79,25 +94,28 @@ class History:
 
 
 def _as_wide(values: Sequence[Array]) -> list[Array]:
-    """Arrays (K, epochs, L) of networks of several depths, filled up with NaN to the greatest L; others as they are."""
+    """Pad arrays (K, epochs, L) with NaN to the greatest L; return arrays of fewer axes as they are."""
     if values[0].ndim < 3:
         return list(values)
     wide = max(value.shape[2] for value in values)
     return [np.pad(v, ((0, 0), (0, 0), (0, wide - v.shape[2])), constant_values=np.nan) for v in values]
 
 
-class Record:
-    """The curves of K trials so far, and a checkpoint of each at its best epoch."""
+class TrainingRecord:
+    """The curves of K trials in training, and a checkpoint of each at its best epoch.
+
+    ``alive`` has the places of the trials that are still in training.
+    """
 
     def __init__(
-        self, tiles: Sequence[Tile], data: Dataset, epochs: int, first_loss: Array, watch: Watch = all_go_on
+        self, tiles: Sequence[Tile], data: Dataset, epochs: int, first_loss: Array, watch: Watch = never_stop
     ) -> None:
-        trials, one = sum(map(len, tiles)), tiles[0].network
+        trials, first = sum(map(len, tiles)), tiles[0].network
         self.chance, self.epochs, self.watch = data.chance, epochs, watch
         self.checkpoint = Network(
-            one.layers,
-            one.params.with_values(np.concatenate([tile.network.params.values for tile in tiles])),
-            one.stats.with_values(np.concatenate([tile.network.stats.values for tile in tiles])),
+            first.layers,
+            first.params.with_values(np.concatenate([tile.network.params.values for tile in tiles])),
+            first.stats.with_values(np.concatenate([tile.network.stats.values for tile in tiles])),
         )
         self.first_loss = first_loss
         self.alive = np.arange(trials)
@@ -109,16 +127,20 @@ class Record:
         self.best = np.full(trials, -np.inf)
 
     def add(self, epoch: int, tiles: Sequence[Tile], values: Sequence[Array], val_correct: Array) -> Array:
-        """Take down what the trials still in training did in an epoch, from 1; which of them go on: finite, and wanted."""
+        """Record an epoch, from 1, of the n trials in training; return a mask (n,) of those that continue.
+
+        ``values`` are those of :data:`CURVES`, (n,) each; ``val_correct`` (n, N) says which validation rows are
+        classified correctly. A trial continues if it is finite and the watch does not stop it.
+        """
         finite: Array = np.isfinite(values[0]) & np.isfinite(values[1])
         for key, value in zip(CURVES, values, strict=True):
             self.curves[key][self.alive[finite], epoch - 1] = value[finite]
-        self._note_layers(epoch, tiles, finite)
+        self._add_statistics(epoch, tiles, finite)
         better = finite & (values[-1] > self.best[self.alive])
         members = self.alive[better]
         self.best[members], self.best_epoch[members] = values[-1][better], epoch
         self.val_correct[members] = val_correct[better]
-        self._save(tiles, better)
+        self._save_checkpoints(tiles, better)
         self.diverged[self.alive[~finite]] = True
         stay = finite.copy()
         if epoch < self.epochs and finite.any():
@@ -126,20 +148,25 @@ class Record:
         self.alive = self.alive[stay]
         return stay
 
-    def _note_layers(self, epoch: int, tiles: Sequence[Tile], finite: Array) -> None:
-        for key in tiles[0].statistics:  # of hidden units there are none without validation rows
+    def _add_statistics(self, epoch: int, tiles: Sequence[Tile], finite: Array) -> None:
+        for key in tiles[0].statistics:  # without validation rows, there are none of hidden units
             values = np.concatenate([tile.statistics[key] for tile in tiles])
             if key not in self.layers:
                 self.layers[key] = np.full((len(self.best), self.epochs, values.shape[1]), np.nan)
             self.layers[key][self.alive[finite], epoch - 1] = values[finite]
 
-    def _save(self, tiles: Sequence[Tile], better: Array) -> None:
-        for tile, chosen, place in zip(tiles, split(better, tiles), split(self.alive, tiles), strict=True):
+    def _save_checkpoints(self, tiles: Sequence[Tile], better: Array) -> None:
+        for tile, chosen, place in zip(
+            tiles, split_by_tile(better, tiles), split_by_tile(self.alive, tiles), strict=True
+        ):
             self.checkpoint.params.values[place[chosen]] = tile.network.params.values[chosen]
             self.checkpoint.stats.values[place[chosen]] = tile.network.stats.values[chosen]
 
     def history(self, test_loss: Array, test_correct: Array, batch_accuracy: Array, seconds: float) -> History:
-        """The record with the test scores of the checkpoints; a diverged trial scores as a guess."""
+        """Return the history of the trials, given what was measured of their checkpoints, as in :class:`History`.
+
+        ``test_loss`` is (K,); ``seconds`` is the time that all trials took.
+        """
         trials = len(self.best)
         scores = {key: self.curves[key][np.arange(trials), self.best_epoch - 1] for key in CURVES}
         scores[BEST_VAL_ACCURACY] = scores.pop(VAL_ACCURACY)
@@ -164,6 +191,6 @@ class Record:
         )
 
 
-def split(values: Array, tiles: Sequence[Tile]) -> list[Array]:
-    """Cut values (K, ...) of a group into those of its tiles."""
+def split_by_tile(values: Array, tiles: Sequence[Tile]) -> list[Array]:
+    """Split values (K, ...) of a group into those of its tiles."""
     return np.split(values, np.cumsum([len(tile) for tile in tiles])[:-1])

@@ -1,4 +1,4 @@
-"""What data must be for a network to train on it; anything else is refused before training starts."""
+"""Checks of the data before training starts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.study.hparams import TrainConfig
 
 
 def check_data(data: Dataset, config: TrainConfig) -> None:
-    """Raise :class:`UserError`, naming what and where, for data that cannot be trained on as configured."""
+    """Raise :class:`UserError`, with the split and the value, for data that cannot be trained on with this configuration."""
     for name in ("train", "val", "test"):
         check_split(name, getattr(data, name), data.features, data.classes)
     if config.batch_size > len(data.train):
@@ -21,7 +21,7 @@ def check_data(data: Dataset, config: TrainConfig) -> None:
 
 
 def check_split(name: str, rows: Split, features: int, classes: int) -> None:
-    """Raise :class:`UserError` unless the rows are finite numbers (N, D), each with a label from 0 to C - 1."""
+    """Raise :class:`UserError` unless inputs are finite numbers (N, D) and labels whole numbers from 0 to C - 1, (N,)."""
     check_inputs(name, rows.inputs, features)
     labels = np.asarray(rows.labels)
     if labels.shape != (len(rows.inputs),) or labels.dtype.kind not in "iu":
@@ -34,7 +34,7 @@ def check_split(name: str, rows: Split, features: int, classes: int) -> None:
 
 
 def check_inputs(name: str, inputs: np.ndarray, features: int) -> None:
-    """Raise :class:`UserError` unless they are rows of finite numbers, (N, D) with N and D > 0."""
+    """Raise :class:`UserError` unless inputs are finite numbers (N, D) with N and D > 0."""
     inputs = np.asarray(inputs)
     if inputs.dtype.kind not in "fiu":
         raise UserError(f"{name} inputs: got dtype {inputs.dtype}; expected numbers")

@@ -1,7 +1,7 @@
-"""A lockstep group is K networks of one structure that take every step together, a tile of them at a time.
+"""Training in lockstep: K networks of one structure take every step at the same time, one tile after the other.
 
-A tile is as many networks as work in the processor's cache; it takes all of the minibatches at hand before the next
-tile has its turn. Which tile a network is in changes nothing in its numbers.
+A tile is a part of a group that fits into the processor's cache, as in a tiled matrix product. It trains on a list of
+minibatches before the next tile does. A network's numbers do not depend on its tile.
 """
 
 from __future__ import annotations
@@ -12,41 +12,41 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from pipeline.data import Split
+from pipeline.nn.arithmetic import flush, gemm
 from pipeline.nn.layers import Array, BatchNorm, Workspace
 from pipeline.nn.losses import smooth, softmax_cross_entropy, softmax_cross_entropy_gradient
-from pipeline.nn.network import Network, Parameters, backward, forward, init_network
+from pipeline.nn.network import Network, backward, forward, init_network
 from pipeline.nn.optimizers import Optimizer, make_optimizer
-from pipeline.nn.products import gemm
+from pipeline.nn.parameters import Parameters
 from pipeline.nn.regularisers import Regularisers
-from pipeline.nn.underflow import flush
 from pipeline.nn.workspace import EVALUATION_ROWS
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.training.memory import architecture, tiles_of, trials_per_tile
+from pipeline.training.memory import architecture, tile_slices, trials_per_tile
 from pipeline.training.minibatches import Minibatch, cuts, minibatches
-from pipeline.training.statistics import Gauge, Units
+from pipeline.training.statistics import StepStatistics, UnitStatistics
 
-NUMBERS = tuple(f.name for f in fields(HyperParams) if f.type == "float")
+NUMERIC_HYPERPARAMETERS = tuple(f.name for f in fields(HyperParams) if f.type == "float")
 """The hyperparameters that are arrays over the trials of a group."""
 FLUSH_STEPS = 64
-"""So often, and at the end of an epoch, what has decayed to nothing is set to 0; it costs less than a hundredth."""
+"""Subnormal numbers are removed after this number of steps, and at the end of a list; it costs less than a hundredth."""
 
 
 @dataclass
-class Bench:
-    """The buffers that tiles share, since only one of them works at a time."""
+class SharedBuffers:
+    """The buffers that the tiles of a group share, since only one of them is in use at a time."""
 
     grads: dict[int, Parameters] = field(default_factory=dict)
-    spaces: dict[tuple[int, int], Workspace] = field(default_factory=dict)
+    workspaces: dict[tuple[int, int], Workspace] = field(default_factory=dict)
 
-    def space(self, network: Network, rows: int) -> Workspace:
-        """A workspace for the networks and B rows."""
+    def workspace(self, network: Network, rows: int) -> Workspace:
+        """Return a workspace for K networks and B rows."""
         key = (len(network), rows)
-        if key not in self.spaces:
-            self.spaces[key] = Workspace(*key, network.params.values.dtype.name)
-        return self.spaces[key]
+        if key not in self.workspaces:
+            self.workspaces[key] = Workspace(*key, network.params.values.dtype.name)
+        return self.workspaces[key]
 
     def gradients(self, network: Network) -> Parameters:
-        """An array for the gradients of the networks."""
+        """Return arrays for the gradients of K networks."""
         if len(network) not in self.grads:
             self.grads[len(network)] = network.params.with_values(np.zeros_like(network.params.values))
         return self.grads[len(network)]
@@ -54,9 +54,10 @@ class Bench:
 
 @dataclass
 class Tile:
-    """Some networks of a group in training; ``smoothing`` of their labels is (K, 1, 1), if there is any.
+    """The K networks of a group that fit into the cache, with what is needed to train them.
 
-    ``statistics`` are those of their layers in the epoch that was last trained and scored, each (K, L).
+    ``smoothing`` is that of their labels, (K, 1, 1), or None. ``statistics`` has those of their layers in the last
+    epoch that was trained and scored, (K, L) each.
     """
 
     trials: Sequence[HyperParams]
@@ -64,7 +65,7 @@ class Tile:
     optimizer: Optimizer
     regularisers: Regularisers
     smoothing: Array | None
-    bench: Bench
+    buffers: SharedBuffers
     statistics: dict[str, Array] = field(default_factory=dict)
 
     @classmethod
@@ -74,29 +75,31 @@ class Tile:
         features: int,
         classes: int,
         dtype: str,
-        bench: Bench,
+        buffers: SharedBuffers,
         shape: Sequence[int] = (),
     ) -> Tile:
-        """The freshly drawn networks of trials of one structure."""
-        one = trials[0]
-        numbers = {name: np.array([getattr(t, name) for t in trials]) for name in NUMBERS}
+        """Draw the networks of K trials of one structure; the parameters are those of :func:`make_tiles`."""
+        first = trials[0]
+        numbers = {name: np.array([getattr(t, name) for t in trials]) for name in NUMERIC_HYPERPARAMETERS}
         network = init_network(
-            architecture(one, features, classes, shape),
+            architecture(first, features, classes, shape),
             [t.init for t in trials],
             [t.seed for t in trials],
             dtype,
             dropout=[t.dropout for t in trials],
         )
-        used = {name: numbers[name][:, None].astype(dtype) for name in ("clip", "l1", "max_norm") if getattr(one, name)}
-        smoothing = numbers["label_smoothing"][:, None, None].astype(dtype) if one.label_smoothing else None
-        optimizer = make_optimizer(one.optimizer, network.params, numbers)
-        return cls(trials, network, optimizer, Regularisers(**used), smoothing, bench)
+        used = {
+            name: numbers[name][:, None].astype(dtype) for name in ("clip", "l1", "max_norm") if getattr(first, name)
+        }
+        smoothing = numbers["label_smoothing"][:, None, None].astype(dtype) if first.label_smoothing else None
+        optimizer = make_optimizer(first.optimizer, network.params, numbers)
+        return cls(trials, network, optimizer, Regularisers(**used), smoothing, buffers)
 
     def __len__(self) -> int:
         return len(self.trials)
 
     def select(self, members: Array) -> Tile:
-        """Some of its networks, chosen by a mask over K: a copy, unless all are."""
+        """Return a copy with the networks that a mask over K selects, or the tile itself if it selects all."""
         if members.all():
             return self
         return Tile(
@@ -105,147 +108,165 @@ class Tile:
             self.optimizer.select(members),
             self.regularisers.select(members),
             None if self.smoothing is None else self.smoothing[members],
-            self.bench,
+            self.buffers,
         )
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
-        """Set the learning rates of an epoch, counted from 0."""
+        """Set the learning rates for an epoch, counted from 0, of ``epochs`` in total."""
         self.optimizer.anneal(np.array([trial.rate_factor(epoch, epochs) for trial in self.trials]))
 
-    def fit(self, batches: Sequence[Minibatch]) -> tuple[Array, Array]:
-        """Take a step for each minibatch; the losses (K, n) and the rows classified right (K, n) before each."""
-        measured = max(range(len(batches)), key=lambda i: (len(batches[i]), i))  # the last whole one
+    def take_steps(self, batches: Sequence[Minibatch]) -> tuple[Array, Array]:
+        """Take a step for each minibatch; return each row's loss and correctness before its step, (K, n) each."""
+        measured = max(range(len(batches)), key=lambda i: (len(batches[i]), i))  # the last of full size
         results = []
         for i, batch in enumerate(batches):
             results.append(self.step(batch, measure=i == measured))
             if (i + 1) % FLUSH_STEPS == 0 or i + 1 == len(batches):
                 self.optimizer.flush(self.network.params)
                 flush(self.network.stats.values, squared=True)
-        return _along_rows(results)
+        return _by_trial(results)
 
-    def score(self, val: Prepared, *, measure: bool = False) -> tuple[Array, Array]:
-        """The validation losses (K,) and the rows classified right (K, N), with an eye on the hidden units if wanted."""
-        units = Units(self.network.layers, len(self))
+    def score(self, val: PreparedRows, *, measure: bool = False) -> tuple[Array, Array]:
+        """Return the mean validation losses (K,) and the rows that are classified correctly (K, N).
+
+        With ``measure``, the statistics of the hidden units are taken as well.
+        """
+        units = UnitStatistics(self.network.layers, len(self))
         scores = evaluate(self.network, val, units if measure else None)
-        self.statistics |= units.read(seen=measure)
+        self.statistics |= units.read(counted=measure)
         return scores
 
-    def descends(self, rows: int) -> bool:
-        """Whether the first layer takes its steps as its gradient is made, so that nobody sees that."""
-        wanted = self.optimizer.descends and not self.regularisers.reads_gradients
-        return wanted and self.network.layers[0].descends(rows)
+    def fuses_update(self, rows: int) -> bool:
+        """Return True if the first layer is updated without storing its gradient, for minibatches of B rows."""
+        possible = self.optimizer.can_fuse and not self.regularisers.reads_gradients
+        return possible and self.network.layers[0].fuses_update(rows)
 
     def step(self, batch: Minibatch, *, measure: bool = False) -> tuple[Array, Array]:
-        """One update; the losses (K, B) and the rows classified right (K, B) before it."""
-        space, grads, scale = (
-            self.bench.space(self.network, len(batch)),
-            self.bench.gradients(self.network),
-            self.optimizer.scale,
-        )
-        signals = forward(self.network, batch.inputs, space, training=True)
-        losses, right, probabilities = softmax_cross_entropy(signals[-1], batch.labels)
+        """Take one step; return each row's loss and correctness before it, (K, B) each."""
+        workspace, grads = self.buffers.workspace(self.network, len(batch)), self.buffers.gradients(self.network)
+        scale = self.optimizer.scale
+        signals = forward(self.network, batch.inputs, workspace, training=True)
+        losses, correct, probabilities = softmax_cross_entropy(signals[-1], batch.labels)
         targets = batch.targets if self.smoothing is None else smooth(batch.targets, self.smoothing)
         upstream = softmax_cross_entropy_gradient(probabilities, targets, scale)
-        descends = self.descends(len(batch)) and not measure
-        upstream = backward(self.network, grads, signals, upstream, space, down_to=int(descends))
-        gauge = Gauge(self.network.params, grads, scale) if measure else None
-        if descends:
-            self.optimizer.descend(self.network.params, grads, signals[0], upstream)
+        fused = self.fuses_update(len(batch)) and not measure
+        upstream = backward(self.network, grads, signals, upstream, workspace, down_to=int(fused))
+        step_statistics = StepStatistics(self.network.params, grads, scale) if measure else None
+        if fused:
+            self.optimizer.fused_update(self.network.params, grads, signals[0], upstream)
         else:
             self.regularisers.before(self.network.params, grads, scale)
             self.optimizer.update(self.network.params, grads)
         self.regularisers.after(self.network.params)
-        if gauge:
-            self.statistics |= gauge.read(self.network.params)
-        return losses, right
+        if step_statistics:
+            self.statistics |= step_statistics.read(self.network.params)
+        return losses, correct
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """Rows that are evaluated again and again: laid out once, and with the buffers to go with them."""
+class PreparedRows:
+    """Rows that are evaluated many times: they are laid out once, with buffers of their own."""
 
     batches: Sequence[Minibatch]
-    bench: Bench = field(default_factory=Bench)
+    buffers: SharedBuffers = field(default_factory=SharedBuffers)
 
 
 @np.errstate(over="ignore")  # a number beyond float32 is infinite, and its trial diverges
 def make_tiles(
     trials: Sequence[HyperParams], features: int, classes: int, config: TrainConfig, shape: Sequence[int] = ()
 ) -> list[Tile]:
-    """The freshly drawn networks of K trials of one structure, ready to be trained."""
-    one, bench = trials[0], Bench()
-    layers = architecture(one, features, classes, shape).layers()
-    length = trials_per_tile(layers, config.batch_size, config.dtype, one.optimizer_memories)
-    parts = tiles_of(len(trials), length)
-    tiles = [Tile.of(trials[part], features, classes, config.dtype, bench, shape) for part in parts]
-    if tiles[0].descends(config.batch_size):
-        gemm(config.dtype)  # now, so that a limit of threads set from here on is one of this library's too
+    """Draw the networks of K trials of one structure, for D features and C classes, or images of a shape."""
+    first, buffers = trials[0], SharedBuffers()
+    layers = architecture(first, features, classes, shape).layers()
+    length = trials_per_tile(layers, config.batch_size, config.dtype, first.optimizer_memories)
+    parts = tile_slices(len(trials), length)
+    tiles = [Tile.of(trials[part], features, classes, config.dtype, buffers, shape) for part in parts]
+    if tiles[0].fuses_update(config.batch_size):
+        gemm(config.dtype)  # loads SciPy's BLAS now, so that a limit of threads that is set later includes it
     return tiles
 
 
-def fit(tiles: Sequence[Tile], blocks: Iterable[Sequence[Minibatch]]) -> tuple[Array, Array]:
-    """Take every tile through all minibatches; the sums of the losses (K,) and of the rows classified right (K,)."""
+def train_epoch(tiles: Sequence[Tile], lists: Iterable[Sequence[Minibatch]]) -> tuple[Array, Array]:
+    """Train every tile on lists of minibatches; return the sums of losses and of correct rows, (K,) each."""
     loss = correct = np.zeros(sum(map(len, tiles)))
-    for batches in blocks:
-        losses, right = zip(*[tile.fit(batches) for tile in tiles], strict=True)
+    for batches in lists:
+        losses, correct_rows = zip(*[tile.take_steps(batches) for tile in tiles], strict=True)
         loss = loss + np.concatenate([values.sum(axis=1) for values in losses])
-        correct = correct + np.concatenate([values.sum(axis=1) for values in right])
+        correct = correct + np.concatenate([values.sum(axis=1) for values in correct_rows])
     return loss, correct
 
 
-def prepare(rows: Split, network: Network) -> Prepared:
+def prepare(rows: Split, network: Network) -> PreparedRows:
     """Lay rows out for :func:`evaluate`."""
-    classes, dtype = network.layers[-1].trained["W"][1], network.params.values.dtype.name
-    return Prepared(list(minibatches(rows, classes, cuts(len(rows), EVALUATION_ROWS), dtype)))
+    classes, dtype = network.layers[-1].param_shapes["W"][1], network.params.values.dtype.name
+    return PreparedRows(list(minibatches(rows, classes, cuts(len(rows), EVALUATION_ROWS), dtype)))
 
 
-def evaluate(network: Network, rows: Split | Prepared, units: Units | None = None) -> tuple[Array, Array]:
-    """The mean data loss (K,) and the rows classified right (K, N), in test mode; ``units`` look on."""
+def evaluate(network: Network, rows: Split | PreparedRows, units: UnitStatistics | None = None) -> tuple[Array, Array]:
+    """Evaluate K networks in test mode.
+
+    Parameters
+    ----------
+    network
+        K networks.
+    rows
+        N rows, which the trials share.
+    units
+        Counts dead and saturated units, if given.
+
+    Returns
+    -------
+    The mean losses without penalties (K,), and which rows are classified correctly (K, N).
+
+    """
     rows = prepare(rows, network) if isinstance(rows, Split) else rows
     length = trials_per_tile(network.layers, EVALUATION_ROWS, network.params.values.dtype.name)
-    parts = [(part.start, network.select(part)) for part in tiles_of(len(network), length)]
-    losses, right = together(
-        [_along_rows([_test(part, batch, rows.bench, start, units) for batch in rows.batches]) for start, part in parts]
+    parts = [(part.start, network.select(part)) for part in tile_slices(len(network), length)]
+    losses, correct = concatenate_pairs(
+        [
+            _by_trial([_evaluate_batch(part, batch, rows.buffers, start, units) for batch in rows.batches])
+            for start, part in parts
+        ]
     )
-    return losses.mean(axis=1), right
+    return losses.mean(axis=1), correct
 
 
 def evaluate_in_batches(network: Network, rows: Split) -> Array:
-    """The accuracy (K,) where batch norm goes by the statistics of batches of :data:`EVALUATION_ROWS`, not by running ones."""
-    length, prepared = (
-        trials_per_tile(network.layers, EVALUATION_ROWS, network.params.values.dtype.name),
-        prepare(rows, network),
-    )
-    right = []
-    for members in tiles_of(len(network), length):
+    """Return the accuracies (K,) when batch norm uses the statistics of batches of :data:`EVALUATION_ROWS` rows."""
+    prepared = prepare(rows, network)
+    length = trials_per_tile(network.layers, EVALUATION_ROWS, network.params.values.dtype.name)
+    accuracies = []
+    for members in tile_slices(len(network), length):
         part = network.select(np.r_[members])  # a copy: its running statistics move
-        batches = [_right_in_batch(part, batch, prepared.bench) for batch in prepared.batches]
-        right.append(np.concatenate(batches, axis=1).mean(axis=1))
-    return np.concatenate(right)
+        batches = [_correct_in_batch(part, batch, prepared.buffers) for batch in prepared.batches]
+        accuracies.append(np.concatenate(batches, axis=1).mean(axis=1))
+    return np.concatenate(accuracies)
 
 
-def _right_in_batch(network: Network, batch: Minibatch, bench: Bench) -> Array:
-    space, signal = bench.space(network, len(batch)), batch.inputs
+def _correct_in_batch(network: Network, batch: Minibatch, buffers: SharedBuffers) -> Array:
+    workspace, signal = buffers.workspace(network, len(batch)), batch.inputs
     for layer, arrays in zip(network.layers, network.arrays, strict=True):
-        signal = layer.forward(arrays, signal, space, training=isinstance(layer, BatchNorm))
+        signal = layer.forward(arrays, signal, workspace, training=isinstance(layer, BatchNorm))
     return softmax_cross_entropy(signal, batch.labels)[1]
 
 
-def together(results: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """Pairs of arrays (K, ...) of several tiles as those of the group."""
+def concatenate_pairs(results: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """Concatenate the pairs of arrays (K, ...) of several tiles."""
     first, second = (np.concatenate(arrays) for arrays in zip(*results, strict=True))
     return first, second
 
 
-def _test(network: Network, batch: Minibatch, bench: Bench, start: int, units: Units | None) -> tuple[Array, Array]:
-    space = bench.space(network, len(batch))
-    logits = forward(network, batch.inputs, space, training=False)[-1]
+def _evaluate_batch(
+    network: Network, batch: Minibatch, buffers: SharedBuffers, start: int, units: UnitStatistics | None
+) -> tuple[Array, Array]:
+    workspace = buffers.workspace(network, len(batch))
+    logits = forward(network, batch.inputs, workspace, training=False)[-1]
     if units:
-        units.see(start, space)
+        units.count(start, workspace)
     return softmax_cross_entropy(logits, batch.labels)[:2]
 
 
-def _along_rows(results: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """Losses and verdicts (K, B) of minibatches as (K, N), each trial's in a row of its own, which sums run along."""
-    losses, right = (np.ascontiguousarray(np.concatenate(arrays, axis=1)) for arrays in zip(*results, strict=True))
-    return losses, right
+def _by_trial(results: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """Join results (K, B) of minibatches to (K, N), contiguous by trial, so that sums do not depend on K."""
+    losses, correct = (np.ascontiguousarray(np.concatenate(arrays, axis=1)) for arrays in zip(*results, strict=True))
+    return losses, correct

@@ -1,6 +1,6 @@
-"""Statistics of the layers, taken as trials train: of one step an epoch, and of the hidden units over the validation rows.
+"""Statistics of the layers: of one step in each epoch, and of the hidden units on the validation rows.
 
-They only look: a trial trains to the same bits with them as without, and each trial's are its own, whatever its company.
+Measuring does not change the bits of a trial, and a trial's statistics do not depend on the other trials of its group.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from pipeline.nn.parameters import Parameters
 
 STATISTICS = ("update_ratio", "gradient_norm", "dead", "saturated")
 SATURATED = {"tanh": 1 - 0.99**2, "sigmoid": 0.01 * 0.99}
-"""Slopes below these are of outputs within 0.01 of an end, which pass on hardly any gradient."""
+"""For outputs within 0.01 of a bound of the activation, the slope is below this, and almost no gradient passes."""
 
 
-class Gauge:
-    """Measures one step: made between the gradients and the update, read after it."""
+class StepStatistics:
+    """Measures one step: it is made between the gradients and the update, and read after the update."""
 
     def __init__(self, params: Parameters, grads: Parameters, scale: Array) -> None:
-        """Note the weights and, of the gradients times ``scale`` (K, 1), the norm in each layer."""
+        """Copy the weights, and compute the norm of each layer's gradients, which are multiplied by ``scale`` (K, 1)."""
         self.gradient_norm = norms(grads.weights) / scale
         self.before = params.with_values(params.values.copy())
 
     def read(self, params: Parameters) -> dict[str, Array]:
-        """|update|/|W| and |gradient| of each layer's weights, (K, L).
+        """Return |update|/|W| and |gradient| of each layer's weights, (K, L).
 
-        The ratio is NaN where the weights were all 0, and the gradient where it came multiplied by a learning rate of 0.
+        The ratio is NaN where all weights were 0, and the gradient where ``scale`` is 0.
         """
         weights = norms(self.before.weights)
         self.before.values -= params.values
@@ -38,16 +38,16 @@ class Gauge:
 
 
 def norms(weights: Sequence[Array]) -> Array:
-    """The Euclidean norm of each layer's weights (K, D, H), as (K, L): the root of the squares' sum, unit by unit."""
-    by_unit = (values.swapaxes(1, 2) for values in weights)  # as they lie in memory
+    """Return the Euclidean norm of each layer's weights (K, D, H) as (K, L), summed unit by unit."""
+    by_unit = (values.swapaxes(1, 2) for values in weights)  # the order in memory
     return np.stack([np.sqrt(np.vecdot(rows, rows).sum(axis=1)) for rows in by_unit], axis=1)
 
 
-class Units:
-    """Counts over the rows of an evaluation how the units of K networks' hidden layers fare.
+class UnitStatistics:
+    """Counts dead units and saturated outputs of K networks' hidden layers over the rows of an evaluation.
 
-    A ReLU is dead if it is on for no row (CS231n, notes 1); an output of tanh or sigmoid is saturated within 0.01 of an
-    end. No other activation has either.
+    A ReLU is dead if its output is 0 for every row (CS231n, notes 1). An output of tanh or sigmoid is saturated within
+    0.01 of a bound. Other activations have neither.
     """
 
     def __init__(self, layers: Sequence[Layer], trials: int) -> None:
@@ -56,24 +56,24 @@ class Units:
         self.beyond = np.zeros((trials, len(self.hidden)))
         self.rows = 0
 
-    def see(self, start: int, space: Workspace) -> None:
-        """Look at the slopes that a forward pass of the networks from ``start`` on has left in its workspace."""
-        self.rows += space.rows if start == 0 else 0
+    def count(self, start: int, workspace: Workspace) -> None:
+        """Count in the slopes that a forward pass of the networks from ``start`` on left in its workspace."""
+        self.rows += workspace.rows if start == 0 else 0
         for i, layer in enumerate(self.hidden):
-            slope = space.like_signal(layer.index, "slope", layer.width)
+            slope = workspace.like_signal(layer.index, "slope", layer.width)
             members = slice(start, start + len(slope))
             if _is_relu(layer):
                 self.on[i][members] |= slope.any(axis=1)
             elif limit := _limit(layer):
                 self.beyond[members, i] += np.count_nonzero(slope < limit, axis=(1, 2))
 
-    def read(self, *, seen: bool = True) -> dict[str, Array]:
-        """The share of dead units and of saturated outputs in each hidden layer, (K, L - 1).
+    def read(self, *, counted: bool = True) -> dict[str, Array]:
+        """Return the shares of dead units and of saturated outputs in each hidden layer, (K, L - 1).
 
-        NaN where there can be none, or nothing was ``seen``.
+        NaN where the activation has none, and everywhere if nothing was ``counted``.
         """
         dead, saturated = np.full((2, *self.beyond.shape), np.nan)
-        for i, layer in enumerate(self.hidden if seen else ()):
+        for i, layer in enumerate(self.hidden if counted else ()):
             if _is_relu(layer):
                 dead[:, i] = (~self.on[i]).mean(axis=1)
             elif _limit(layer):

@@ -15,7 +15,7 @@ from pipeline.diagnosis.diagnose import diagnose
 from pipeline.diagnosis.plugins import load_rules
 from pipeline.diagnosis.trial_facts import Facts
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.training import Record, scored, train, train_record
+from pipeline.training import TrainingRecord, score_checkpoints, train, train_group
 from pipeline.training.blas import blas
 from pipeline.trials.trial import FinishedTrial, PlannedTrial, TrialResult, results
 
@@ -67,12 +67,12 @@ def run_task(task: Task, data: Dataset | None = None) -> list[FinishedTrial]:
         return _diagnosed(task, data, _train(task, data))
 
 
-def run_single_trial(task: Task, data: Dataset) -> tuple[FinishedTrial, Record]:
+def run_single_trial(task: Task, data: Dataset) -> tuple[FinishedTrial, TrainingRecord]:
     """The one trial of a task on its block, as :func:`run_task` trains it, and the record that has its network."""
     start = time.perf_counter()
     with threadpool_limits(1):
-        record = train_record([trial.hparams for trial in task.trials], data, task.config, task.order_seed)
-        history = scored(record, data, start)
+        record = train_group([trial.hparams for trial in task.trials], data, task.config, task.order_seed)
+        history = score_checkpoints(record, data, start)
         (trial,) = _diagnosed(task, data, results(history, time.time()))
     return trial, record
 

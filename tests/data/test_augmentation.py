@@ -62,7 +62,7 @@ def test_an_epoch_does_not_depend_on_how_it_is_laid_out(monkeypatch):
     """However many minibatches are laid out at a time, the images are the same."""
     data, trials = load_block("digits-300", CONFIG, 0), [HyperParams(seed=1)]
     whole = train(trials, data, CONFIG)
-    monkeypatch.setattr(minibatches, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(minibatches, "LIST_BYTES", 1)
     np.testing.assert_array_equal(train(trials, data, CONFIG).curves["val/loss"], whole.curves["val/loss"])
 
 

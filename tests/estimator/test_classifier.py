@@ -1,4 +1,4 @@
-"""The scikit-learn estimator does all that scikit-learn asks of a classifier, over the core that studies train with."""
+"""The scikit-learn classifier: scikit-learn's checks, and agreement with the trials of studies."""
 
 import copy
 import pickle
@@ -18,15 +18,14 @@ from threadpoolctl import threadpool_limits
 from pipeline.data import load_block
 from pipeline.data.dataset import load_rows, split
 from pipeline.estimator import NumpyNetworkClassifier
-from pipeline.estimator.labels import encode, labels_of
-from pipeline.estimator.progress import Patience
+from pipeline.estimator.classifier import encode, labels_of
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import train
 
 
 @parametrize_with_checks([NumpyNetworkClassifier()])
-def test_scikit_learn_is_content(estimator, check):
-    """Every check that scikit-learn has for an estimator of this kind, none expected to fail."""
+def test_scikit_learns_checks_pass(estimator, check):
+    """Every check that scikit-learn has for a classifier passes."""
     check(estimator)
 
 
@@ -42,18 +41,18 @@ def digits():
 
 @pytest.fixture(scope="module")
 def block():
-    """A block of the digits, as studies train on it."""
+    """The digits in one block's splits, as studies train on them."""
     return load_block("digits", CONFIG, 0)
 
 
 @pytest.fixture(scope="module")
 def of_trial(block):
-    """The estimator of a trial."""
+    """The classifier of a trial."""
     return NumpyNetworkClassifier.of_trial(HPARAMS, block, CONFIG, order_seed=4)
 
 
-def test_a_trial_as_an_estimator(of_trial, block, digits):
-    """It classifies the raw rows as the trial's checkpoint did, with the labels that the data have, and keeps the curves."""
+def test_a_trial_becomes_a_classifier(of_trial, block, digits):
+    """It classifies raw rows as the trial's checkpoint did, with the labels of the data, and has the trial's curves."""
     with threadpool_limits(1):
         history = train([HPARAMS], block, CONFIG, order_seed=4)
     raw = split(load_rows("digits"), CONFIG, 0)
@@ -68,9 +67,9 @@ def test_a_trial_as_an_estimator(of_trial, block, digits):
 
 @pytest.mark.parametrize("through", ["pickle", "skops"])
 def test_an_estimator_is_stored(of_trial, digits, through):
-    """Stored and loaded, it says the same and learns on to the same bits; skops needs trust in its own type alone."""
+    """After storing and loading, predictions and further training have the same bits; skops needs to trust only its type."""
     if through == "pickle":
-        other = pickle.loads(pickle.dumps(of_trial))  # noqa: S301  of this test's own making
+        other = pickle.loads(pickle.dumps(of_trial))  # noqa: S301  the test made it
     else:
         trusted = ["pipeline.estimator.NumpyNetworkClassifier"]
         stored = skops.io.dumps(of_trial)
@@ -78,7 +77,7 @@ def test_an_estimator_is_stored(of_trial, digits, through):
         other = skops.io.loads(stored, trusted=trusted)
     X, y = digits
     np.testing.assert_array_equal(other.predict_proba(X), of_trial.predict_proba(X))
-    first, second = (copy.deepcopy(one).partial_fit(X[:200], y[:200]) for one in (other, of_trial))
+    first, second = (copy.deepcopy(estimator).partial_fit(X[:200], y[:200]) for estimator in (other, of_trial))
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
 
 
@@ -91,8 +90,8 @@ def test_an_estimator_is_stored(of_trial, digits, through):
         {"optimizer": "adagrad", "preprocessing": "whiten", "dtype": "float64", "activation": "prelu"},
     ],
 )
-def test_partial_fits_are_a_fit(digits, settings):
-    """As many of them over the same rows as epochs give the network and the losses of one fit, to the bit."""
+def test_partial_fits_equal_a_fit(digits, settings):
+    """As many partial fits as epochs, on the same rows, give the same bits as one fit."""
     X, y = digits[0][:400], digits[1][:400]
     whole = NumpyNetworkClassifier(max_iter=3, **settings).fit(X, y)
     parts = NumpyNetworkClassifier(max_iter=3, **settings)
@@ -105,7 +104,7 @@ def test_partial_fits_are_a_fit(digits, settings):
 
 
 def test_early_stopping_keeps_the_best_epoch(digits):
-    """It stops so many epochs after the last rise of the accuracy on held-out rows, and keeps that epoch's network."""
+    """It stops ``n_iter_no_change`` epochs after the best accuracy on held-out rows, and keeps that epoch's network."""
     X, y = digits[0][:600], digits[1][:600]
     settings = {"learning_rate": 1.0, "random_state": 1, "validation_fraction": 0.2}
     stopped = NumpyNetworkClassifier(early_stopping=True, max_iter=60, n_iter_no_change=4, **settings).fit(X, y)
@@ -118,16 +117,16 @@ def test_early_stopping_keeps_the_best_epoch(digits):
     assert stopped.score(X[held_out], y[held_out]) == max(scores)
 
 
-def test_held_out_rows_teach_no_preprocessing(digits):
-    """With early stopping, means and deviations are those of the rows that are trained on."""
+def test_preprocessing_is_not_learned_from_held_out_rows(digits):
+    """With early stopping, preprocessing uses the means of the rows that are trained on."""
     X, y = digits[0][:200], digits[1][:200]
     fitted = NumpyNetworkClassifier(early_stopping=True, max_iter=1, validation_fraction=0.5).fit(X, y)
     kept, _ = train_test_split(np.arange(200), test_size=0.5, stratify=y, random_state=0)
     np.testing.assert_array_equal(fitted.offset_, X[np.sort(kept)].mean(axis=0))
 
 
-def test_only_the_first_partial_fit_teaches_preprocessing(digits):
-    """Rows that come later are taken on the scale of the first."""
+def test_preprocessing_is_learned_from_the_first_partial_fit(digits):
+    """Later rows are scaled like the first."""
     X, y = digits[0][:200], digits[1][:200]
     fitted = NumpyNetworkClassifier().partial_fit(X, y, classes=range(10)).partial_fit(5 * X, y)
     np.testing.assert_array_equal(fitted.offset_, X.mean(axis=0))
@@ -143,13 +142,13 @@ def test_only_the_first_partial_fit_teaches_preprocessing(digits):
         ({}, {"optimizer": "adam"}),
     ],
 )
-def test_a_setting_between_partial_fits_is_heeded(digits, before, after):
-    """The network trains on as it is set now, and not as it was when it began."""
+def test_a_parameter_may_change_between_partial_fits(digits, before, after):
+    """Further training uses the parameters as they are now."""
     X, y = digits[0][:200], digits[1][:200]
-    one, other = (NumpyNetworkClassifier(**before).partial_fit(X, y, classes=range(10)) for _ in range(2))
-    one.partial_fit(X, y)
+    unchanged, other = (NumpyNetworkClassifier(**before).partial_fit(X, y, classes=range(10)) for _ in range(2))
+    unchanged.partial_fit(X, y)
     other.set_params(**after).partial_fit(X, y)
-    assert not np.array_equal(one.parameters_, other.parameters_)
+    assert not np.array_equal(unchanged.parameters_, other.parameters_)
 
 
 @pytest.mark.parametrize(
@@ -163,8 +162,8 @@ def test_a_setting_between_partial_fits_is_heeded(digits, before, after):
         {"preprocessing": "pca"},
     ],
 )
-def test_a_network_in_training_keeps_its_layers(digits, settings):
-    """Settings of other layers are refused by name until they are put back; until then, it predicts with those it has."""
+def test_a_parameter_that_changes_the_layers_is_refused(digits, settings):
+    """Parameters that need other layers are refused by name in partial_fit; predictions use the existing layers."""
     X, y = digits[0][:100], digits[1][:100]
     fitted = NumpyNetworkClassifier().partial_fit(X, y, classes=range(10))
     before = fitted.predict_proba(X)
@@ -177,7 +176,7 @@ def test_a_network_in_training_keeps_its_layers(digits, settings):
 
 
 def test_a_pickle_of_an_older_version_predicts(digits):
-    """Without the note of what its network was built as, it is taken as built as it is set."""
+    """Without ``built_``, the network is built from the parameters."""
     X, y = digits[0][:50], digits[1][:50]
     fitted = NumpyNetworkClassifier(max_iter=1).fit(X, y)
     state = {name: value for name, value in fitted.__getstate__().items() if name != "built_"}
@@ -187,21 +186,14 @@ def test_a_pickle_of_an_older_version_predicts(digits):
 
 
 def test_a_cell_beyond_the_networks_numbers_is_refused(digits):
-    """A row to predict that float32 could not hold is named, rather than answered with NaN."""
+    """A value beyond float32 in a row to predict is refused with its place."""
     X, y = digits[0][:50], digits[1][:50]
     fitted = NumpyNetworkClassifier(max_iter=1).fit(X, y)
     with pytest.raises(ValueError, match=r"X: row 3, column 2 is -1e\+300; expected a number within"):
         fitted.predict_proba(np.where((np.arange(50)[:, None] == 2) & (np.arange(64) == 1), -1e300, X))
 
 
-def test_patience_waits_for_a_rise_of_more_than_the_tolerance():
-    """Small rises are no rise: it gives up after so many epochs of them, and counts anew after a great one."""
-    patience = Patience(2, tol=0.1)
-    goes_on = [bool(patience(np.array([0]), 1, np.array([score]))[0]) for score in (0.5, 0.55, 0.7, 0.75, 0.79)]
-    assert goes_on == [True, True, True, True, False]
-
-
-def test_without_early_stopping_all_rows_are_learned_from(digits):
+def test_without_early_stopping_all_rows_are_used(digits):
     """There are no validation curves, and the network is that of the last epoch."""
     X, y = digits[0][:300], digits[1][:300]
     fitted = NumpyNetworkClassifier(max_iter=30).fit(X, y)
@@ -211,18 +203,18 @@ def test_without_early_stopping_all_rows_are_learned_from(digits):
 
 
 def test_a_grid_search_in_a_pipeline(digits):
-    """It is cloned, given other parameters, and searched behind scikit-learn's own scaler, NumPy's numbers among them."""
+    """It works in a grid search behind scikit-learn's scaler, with NumPy numbers as parameters."""
     X, y = digits[0][:300], digits[1][:300]
     steps = make_pipeline(StandardScaler(), NumpyNetworkClassifier(preprocessing="none"))
     grid = {"numpynetworkclassifier__learning_rate": np.logspace(-4, -1, 2)}
     grid["numpynetworkclassifier__hidden"] = [(np.int64(20),), "20x10"]
-    found = GridSearchCV(steps, grid, cv=2).fit(X, y)
-    assert found.best_params_["numpynetworkclassifier__learning_rate"] == 0.1
-    assert found.best_score_ > 0.7
+    search = GridSearchCV(steps, grid, cv=2).fit(X, y)
+    assert search.best_params_["numpynetworkclassifier__learning_rate"] == 0.1
+    assert search.best_score_ > 0.7
 
 
-def test_a_copy_of_a_trial_trains_anew(of_trial, digits):
-    """Its clone is not fitted, and has the trial's settings."""
+def test_a_clone_of_a_trial_is_not_fitted(of_trial, digits):
+    """The clone is not fitted, has the trial's settings, and can be fitted."""
     other = clone(of_trial)
     with pytest.raises(NotFittedError):
         other.predict(digits[0])
@@ -231,7 +223,7 @@ def test_a_copy_of_a_trial_trains_anew(of_trial, digits):
 
 
 def test_labels_of_any_kind(digits):
-    """Text comes back as text, unequal numbers as themselves, and names in no order in the order that they were given in."""
+    """Text labels and any whole numbers are returned as they are, and classes may be in any order."""
     X, y = digits
     names = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
     assert NumpyNetworkClassifier().fit(X, names[y]).score(X, names[y]) > 0.95
@@ -240,21 +232,21 @@ def test_labels_of_any_kind(digits):
 
 
 def test_it_has_every_hyperparameter():
-    """By the names and with the defaults that studies know, so that none is ever forgotten here."""
+    """It has every hyperparameter of studies, by the same name and with the same default."""
     defaults = {name: value for name, value in vars(HyperParams()).items() if name != "seed"}
     assert defaults.items() <= NumpyNetworkClassifier().get_params().items()
 
 
-def test_images_are_convolved(digits):
-    """With the shape of the rows, convolutions come before the hidden layers."""
+def test_convolutions_of_images(digits):
+    """With ``image_shape``, convolutions come before the hidden layers."""
     X, y = digits[0][:300], digits[1][:300]
     fitted = NumpyNetworkClassifier(conv="8p", image_shape=(8, 8), hidden=20, batch_norm=True).fit(X, y)
     assert fitted.score(X, y) > 0.5  # chance is 0.1
     assert fitted.parameters_.size == 9 * 8 + 8 + 2 * 8 + 9 * 20 + 2 * 20 + 21 * 10
 
 
-def test_numbers_are_told_from_names():
-    """Classes of numbers have numbers for labels; any other name makes text of all."""
+def test_class_names_that_are_numbers_give_number_labels():
+    """If all class names are whole numbers, labels are numbers; otherwise all are text."""
     assert labels_of(("0", "1", "10")).tolist() == [0, 1, 10]
     assert labels_of(("1", "two")).tolist() == ["1", "two"]
     assert labels_of(("-1", "1")).tolist() == [-1, 1]
@@ -293,8 +285,8 @@ def test_numbers_are_told_from_names():
         ({"early_stopping": True, "tol": -1.0}, "tol: got -1.0; expected a finite number"),
     ],
 )
-def test_a_wrong_setting_leaves_nothing_behind(digits, settings, message):
-    """The error names it with its value; a new estimator stays unfitted, and a fitted one as it was."""
+def test_a_wrong_parameter_changes_nothing(digits, settings, message):
+    """The error names it with its value; a new estimator stays unfitted, and a fitted one does not change."""
     X, y = digits[0][:100], digits[1][:100]
     new = NumpyNetworkClassifier(**settings)
     with pytest.raises(ValueError, match=message):
@@ -323,15 +315,15 @@ def test_a_wrong_setting_leaves_nothing_behind(digits, settings, message):
     ],
 )
 def test_bad_rows_are_refused(X, y, message):
-    """Labels that are no classes, a missing number, a single class, or text among the numbers; nothing is left behind."""
+    """Wrong labels, missing numbers, a single class and text are refused, and the estimator does not change."""
     new = NumpyNetworkClassifier()
     with pytest.raises(ValueError, match=message):
         new.fit(X, y)
     assert vars(new) == vars(NumpyNetworkClassifier())
 
 
-def test_a_partial_fit_knows_its_classes(digits):
-    """The first call must name them, a later one may not name others, and no label may be another."""
+def test_partial_fit_checks_its_classes(digits):
+    """The first call needs the classes, a later one may not pass others, and labels must be among them."""
     X, y = digits[0][:50], digits[1][:50]
     new = NumpyNetworkClassifier()
     with pytest.raises(ValueError, match="classes: got None; the first call"):
@@ -347,8 +339,8 @@ def test_a_partial_fit_knows_its_classes(digits):
     assert new.n_iter_ == 1
 
 
-def test_a_trial_that_diverges_is_no_estimator(block):
-    """There is no network to make it of."""
+def test_a_trial_that_diverges_is_refused(block):
+    """A diverged trial gives an error, since it has no checkpoint."""
     with pytest.raises(ValueError, match=r"learning_rate: got 100000.0; training diverges"):
         NumpyNetworkClassifier.of_trial(HyperParams(learning_rate=1e5), block, CONFIG)
 

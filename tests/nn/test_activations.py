@@ -1,4 +1,4 @@
-"""Activations: their values and slopes at the points that matter, and what they make of noise."""
+"""Activations: their values and slopes at known points, and their outputs on noise."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ ELEMENTWISE = [name for name, activation in ACTIVATIONS.items() if activation]
 
 
 def apply(name, values):
-    """f and f' of some numbers, in float64."""
+    """Return f and f' of some numbers, in float64."""
     z = np.array(values, float)
     slope = np.empty(z.shape, bool if ACTIVATIONS[name].binary else float)
     ACTIVATIONS[name].forward(z, slope)
@@ -19,7 +19,7 @@ def apply(name, values):
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_slopes_agree_with_differences(name):
-    """Away from kinks, f' is the slope of f to 1e-7."""
+    """Away from kinks, f' agrees with differences of f to 1e-7."""
     points = np.concatenate([np.linspace(-6, -0.01, 50), np.linspace(0.01, 6, 50)])
     numeric = (apply(name, points + 1e-5)[0] - apply(name, points - 1e-5)[0]) / 2e-5
     np.testing.assert_allclose(apply(name, points)[1], numeric, rtol=1e-7, atol=1e-9)
@@ -56,12 +56,12 @@ def test_values_as_published(name, values):
 
 
 def test_prelu_begins_at_a_quarter():
-    """Each unit's slope below 0 starts where He et al. (2015) had it."""
-    assert PReLU(0, 3).initial == {"a": 0.25}
+    """The initial slope below 0 is that of He et al. (2015)."""
+    assert PReLU(0, 3).initial_values == {"a": 0.25}
 
 
-def test_sigmoid_is_tanh_in_disguise():
-    """2·σ(2x) - 1 = tanh(x), and σ never slopes more than a quarter."""
+def test_sigmoid_is_a_scaled_tanh():
+    """2·σ(2x) - 1 = tanh(x), and the greatest slope of σ is a quarter."""
     x = np.linspace(-5, 5, 101)
     assert np.abs(2 * apply("sigmoid", 2 * x)[0] - 1 - apply("tanh", x)[0]).max() < 1e-15
     assert apply("sigmoid", x)[1].max() == 0.25
@@ -69,7 +69,7 @@ def test_sigmoid_is_tanh_in_disguise():
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_no_activation_overflows_or_hides_a_nan(name):
-    """Inputs of ±1e30 give finite outputs where f is bounded or linear, and a NaN stays one: divergence must be seen."""
+    """Inputs of ±1e30 give finite outputs, and NaN stays NaN, so that divergence is detected."""
     with np.errstate(over="ignore", invalid="ignore"):
         outputs, _ = apply(name, [-1e30, 1e30, np.nan])
     assert np.isfinite(outputs[:2]).all()
@@ -81,25 +81,25 @@ MEANS = {"sigmoid": 0.5, "tanh": 0.0, "relu": 0.399, "leaky_relu": 0.395, "prelu
 
 
 def outputs_on_noise(name):
-    """What an activation makes of 200,000 numbers from N(0, 1)."""
+    """Return the outputs for 200,000 numbers from N(0, 1)."""
     noise = np.random.default_rng(0).standard_normal((1, 2, 200_000))
     if name in ("prelu", "maxout"):
-        space = Workspace(1, noise.shape[-1] // 2, "float64")
+        workspace = Workspace(1, noise.shape[-1] // 2, "float64")
         layer = PReLU(0, 2) if name == "prelu" else Maxout(0, 1)
         rows = noise.reshape(1, 2, -1, 2)[0].swapaxes(0, 1)[None, :, 0]
-        return layer.forward({"a": np.full((1, 1, 2), 0.25)}, np.ascontiguousarray(rows), space, training=True)
+        return layer.forward({"a": np.full((1, 1, 2), 0.25)}, np.ascontiguousarray(rows), workspace, training=True)
     return apply(name, noise)[0]
 
 
 @pytest.mark.parametrize("name", MEANS)
 def test_outputs_of_noise_have_the_known_mean(name):
-    """How far from zero-centred each activation is: exactly 1/√(2π) for ReLU, 1/√π for maxout of two pieces."""
+    """The mean output is the published one, such as 1/√(2π) for ReLU and 1/√π for maxout of two pieces."""
     assert outputs_on_noise(name).mean() == pytest.approx(MEANS[name], abs=0.01)
 
 
 @pytest.mark.parametrize("shape", [(5,), (3, 4), (3, 4, 5)])
 def test_a_relu_is_the_same_in_any_shape_and_order_of_memory(shape):
-    """max(0, z), 1 where z > 0 and a NaN that stays, for arrays of any shape, as they lie and with the axes turned round."""
+    """It gives max(0, z), the slope 1 where z > 0, and keeps NaN, for any shape, in C and in Fortran order."""
     values = np.random.default_rng(0).standard_normal(shape)
     values[..., :1] = np.nan
     for z in (values.copy(), values.T.copy().T):

@@ -1,4 +1,4 @@
-"""Convolutions, pooling and the norm of maps: their numbers, their gradients, and what they ask of the data."""
+"""Convolutional networks: their outputs, their gradients, and the data that they need."""
 
 from dataclasses import replace
 
@@ -7,8 +7,7 @@ import pytest
 
 from pipeline.data import Dataset, Split
 from pipeline.nn.conv import Conv, maps_of
-from pipeline.nn.conv_text import image_of, parse_conv
-from pipeline.nn.layers import GlobalAveragePool, MapNorm, MaxPool, Workspace
+from pipeline.nn.layers import MapNorm, MaxPool, Workspace
 from pipeline.nn.losses import softmax_cross_entropy, softmax_cross_entropy_gradient
 from pipeline.nn.network import Architecture, Network, backward, forward, init_network
 from pipeline.study.hparams import HyperParams, TrainConfig
@@ -21,7 +20,7 @@ INPUTS, LABELS = RNG.standard_normal((ROWS, 126)), RNG.integers(0, CLASSES, ROWS
 
 
 def convolved(images, weights, bias, stride, padding):
-    """By the definition, one output at a time: (N, C, H, W) images and (F, C, 3, 3) weights."""
+    """Compute a convolution by its definition, one output at a time, for (N, C, H, W) images and (F, C, 3, 3) weights."""
     padded = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     height, width = ((side - 3) // stride + 1 for side in padded.shape[2:])
     outputs = np.empty((len(images), len(weights), height, width))
@@ -35,12 +34,12 @@ def convolved(images, weights, bias, stride, padding):
 @pytest.mark.parametrize("padding", [0, 1, 2])
 @pytest.mark.parametrize("piece", [1, 2**19])
 def test_a_convolution_is_its_definition(stride, padding, piece, monkeypatch):
-    """Every output is the sum over its window, for each stride and padding, however the work is cut into pieces."""
+    """Every output is the sum over its window, for each stride, padding and size of the pieces."""
     monkeypatch.setattr("pipeline.nn.conv.PIECE_BYTES", piece)
     layer = Conv(0, SHAPE, 5, stride, padding, first=True)
     weights = RNG.standard_normal((2, 28, 5))
-    space = Workspace(2, ROWS, "float64")
-    outputs = layer.forward({"Wb": weights}, INPUTS, space, training=True)
+    workspace = Workspace(2, ROWS, "float64")
+    outputs = layer.forward({"Wb": weights}, INPUTS, workspace, training=True)
     for k in range(2):
         filters = weights[k, :-1].T.reshape(5, 3, 3, 3)
         expected = convolved(INPUTS.reshape(ROWS, *SHAPE), filters, weights[k, -1], stride, padding)
@@ -48,7 +47,7 @@ def test_a_convolution_is_its_definition(stride, padding, piece, monkeypatch):
 
 
 def draw(trials, activation="tanh", conv=("4p", "5s", "3"), **structure):
-    """Networks with nothing left at 0 or 1, where faults could hide."""
+    """Return networks without parameters at 0 or 1, which could hide faults."""
     architecture = Architecture((126, 7, CLASSES), activation, conv=conv, shape=SHAPE, **structure)
     network = init_network(architecture, ["he", "xavier", 0.5][:trials], range(trials), "float64", [0.3] * trials)
     network.params.values += 0.1 * np.random.default_rng(2).standard_normal(network.params.values.shape)
@@ -57,24 +56,24 @@ def draw(trials, activation="tanh", conv=("4p", "5s", "3"), **structure):
 
 def objective(network):
     """The mean loss (K,), and its gradient over all parameters (K, P)."""
-    space = Workspace(len(network), ROWS, "float64")
+    workspace = Workspace(len(network), ROWS, "float64")
     network.generators = [np.random.default_rng(k) for k in range(len(network))]
-    signals = forward(network, INPUTS, space, training=True)
+    signals = forward(network, INPUTS, workspace, training=True)
     losses, _, probabilities = softmax_cross_entropy(signals[-1], LABELS)
     upstream = softmax_cross_entropy_gradient(probabilities, np.eye(CLASSES)[LABELS])
     grads = network.params.with_values(np.zeros_like(network.params.values))
-    backward(network, grads, signals, upstream, space)
+    backward(network, grads, signals, upstream, workspace)
     return losses.mean(axis=1), grads.values
 
 
 def moved(network, step):
-    """The same networks with their parameters moved, and statistics of their own."""
+    """Return copies of the networks with their parameters moved by a step."""
     params = network.params.with_values(network.params.values + step)
     return Network(network.layers, params, network.stats.select([*range(len(network))]))
 
 
 def error_of(network):
-    """The greatest relative error of backward against differences, of any trial, along random directions."""
+    """Return the greatest relative error of backward against differences along random directions, over the trials."""
     directions = np.random.default_rng(3).standard_normal((DIRECTIONS, *network.params.values.shape))
     analytic = (objective(moved(network, 0))[1] * directions).sum(axis=-1)
     ends = [[objective(moved(network, sign * STEP * d))[0] for sign in (1, -1)] for d in directions]
@@ -88,13 +87,13 @@ def error_of(network):
 @pytest.mark.parametrize("norm", [{}, {"batch_norm": True}])
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "prelu", "maxout"])
 def test_backward_agrees_with_differences(activation, norm, trials):
-    """Through convolutions with stride, pooling of maps of odd sides, the norm of maps and their mean, for every trial."""
+    """The gradient is right with stride, pooling of odd maps, batch norm and the mean of maps, for every trial."""
     assert error_of(draw(trials, activation, **norm)) < RIGHT
 
 
 @pytest.mark.parametrize("conv", [("4",), ("4sp",), ("2p", "3p"), ("3", "4", "5")])
 def test_every_structure_agrees(conv):
-    """A single block, and several with and without pooling, beside dropout and layer norm of the hidden layer."""
+    """The gradient is right for one and several convolutions, with dropout and layer norm in the hidden layer."""
     assert error_of(draw(2, conv=conv, dropout=True, layer_norm=True)) < RIGHT
 
 
@@ -118,61 +117,17 @@ def pool_to_all(monkeypatch):  # noqa: D103  its name says the fault
 
 @pytest.mark.parametrize("fault", [no_gradient_of_inputs, norm_without_its_mean, pool_to_all])
 def test_an_injected_fault_shows(fault, monkeypatch):
-    """A fault in any of the layers is an error above 1e-3, so the check can fail."""
+    """A fault in any of the layers gives an error above 1e-3, so the check can fail."""
     network = draw(2, batch_norm=True)
     assert error_of(network) < RIGHT
     fault(monkeypatch)
     assert error_of(network) > WRONG
 
 
-def test_pooling_keeps_the_greatest_of_each_four():
-    """A last row or column without a partner is left out, and of equal pixels the first has the gradient."""
-    layer, space = MaxPool(0, (2, 5, 4)), Workspace(1, 3, "float64")
-    images = np.random.default_rng(0).integers(0, 3, (3, 2, 5, 4)).astype(float)
-    inputs = signal(images)
-    outputs = layer.forward({}, inputs, space, training=True)
-    expected = images[:, :, :4].reshape(3, 2, 2, 2, 2, 2).transpose(0, 1, 2, 4, 3, 5).reshape(3, 2, 2, 2, 4)
-    np.testing.assert_array_equal(outputs[0].reshape(3, 2, 2, 2), expected.max(axis=-1))
-    gradient = layer.backward({}, {}, inputs, np.ones_like(outputs), space)[0].reshape(3, 2, 5, 4)
-    assert gradient.sum() == outputs.size
-    assert not gradient[:, :, 4].any()
-    first = images[0, 0, :2, :2].ravel() == images[0, 0, :2, :2].max()
-    assert gradient[0, 0, :2, :2].ravel()[first].max() == 1
-
-
-def signal(images):
-    """(N, C, H, W) as the signal of one trial."""
-    return np.ascontiguousarray(images.reshape(1, len(images), -1).swapaxes(1, 2)).swapaxes(1, 2)
-
-
-@pytest.mark.parametrize("piece", [1, 2**18])
-def test_a_map_is_normed_over_pixels_and_minibatch(piece, monkeypatch):
-    """Each map has mean β and standard deviation γ over all of its pixels in all rows; in testing by the running statistics."""
-    monkeypatch.setattr("pipeline.nn.map_norm.PIECE_BYTES", piece)
-    layer, space = MapNorm(0, 3, pixels=20), Workspace(1, 50, "float64")
-    images = 5 + 3 * np.random.default_rng(0).standard_normal((50, 3, 4, 5))
-    params = {"gamma": np.full((1, 1, 3), 2.0), "beta": np.full((1, 1, 3), -1.0), "moments": np.ones((1, 2, 3))}
-    outputs = layer.forward(params, signal(images), space, training=True)[0].reshape(50, 3, -1)
-    np.testing.assert_allclose(outputs.mean(axis=(0, 2)), -1, atol=1e-12)
-    np.testing.assert_allclose(outputs.std(axis=(0, 2)), 2, rtol=1e-5)
-    mean, variance = images.mean(axis=(0, 2, 3)), images.var(axis=(0, 2, 3))
-    np.testing.assert_allclose(params["moments"][0], [0.9 + 0.1 * mean, 0.9 + 0.1 * variance])
-    tested = layer.forward(params, signal(images), space, training=False)[0].reshape(images.shape)
-    running = params["moments"][0][:, None, :, None, None]
-    np.testing.assert_allclose(tested, 2 * (images - running[0]) / np.sqrt(running[1] + 1e-5) - 1)
-
-
-def test_the_mean_of_a_map_is_its_mean():
-    """Whatever its size, a map becomes one number."""
-    images = np.random.default_rng(0).standard_normal((6, 3, 4, 5))
-    outputs = GlobalAveragePool(0, (3, 4, 5)).forward({}, signal(images), Workspace(1, 6, "float64"), training=True)
-    np.testing.assert_allclose(outputs[0], images.mean(axis=(2, 3)))
-
-
 def test_maps_lie_where_their_signal_does():
-    """Maps are a view: nothing is copied to look at pixels."""
-    space = Workspace(2, 5, "float32")
-    assert np.shares_memory(maps_of(space.signal(0, 24), (2, 3, 4)), space.signal(0, 24))
+    """Maps are a view of their signal."""
+    workspace = Workspace(2, 5, "float32")
+    assert np.shares_memory(maps_of(workspace.signal(0, 24), (2, 3, 4)), workspace.signal(0, 24))
 
 
 CONFIG = TrainConfig(epochs=2, batch_size=60)
@@ -190,7 +145,7 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def images():
-    """181 images of 8 x 8 pixels that have three colours: minibatches of 60 leave a last one of a single row."""
+    """181 images of 8 x 8 pixels with three channels; minibatches of 60 leave a last one of 61 rows."""
     rng = np.random.default_rng(0)
     labels = np.arange(181) % 4
     inputs = (rng.standard_normal((181, 3, 8, 8)) + np.eye(4, 3)[labels][:, :, None, None]).astype("float32")
@@ -199,8 +154,8 @@ def images():
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_a_trial_is_the_same_alone_and_in_company(kind, images, monkeypatch):
-    """Every kind of convolutional network gets the same bits in a group, in tiles of two, as alone, beside one that diverges."""
+def test_a_trial_is_the_same_alone_and_in_a_group(kind, images, monkeypatch):
+    """Every kind of convolutional network gets the same bits alone and in a group with tiles of two and a diverging trial."""
     base = HyperParams(**{"learning_rate": 0.02, "hidden": (9,), **kind})
     rates = [0.02, 0.01, 0.005, 0.002, 1e9]
     trials = [replace(base, learning_rate=rate, seed=k) for k, rate in enumerate(rates)]
@@ -216,8 +171,8 @@ def test_a_trial_is_the_same_alone_and_in_company(kind, images, monkeypatch):
         np.testing.assert_array_equal(alone.test_correct[0], group.test_correct[k])
 
 
-def test_it_learns_what_only_a_window_shows():
-    """Whether a bright pixel has its dark one to the right or below, anywhere in the image, is learned from 300 and held on others."""
+def test_it_learns_a_pattern_that_only_a_window_shows():
+    """It learns from 300 images whether a dark pixel is to the right of a bright one or below it, anywhere in the image."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 600)
     inputs = 0.1 * rng.standard_normal((600, 10, 10)).astype("float32")
@@ -236,68 +191,36 @@ def test_it_learns_what_only_a_window_shows():
 def test_channels_may_come_last():
     """Images (H, W, C) and (C, H, W) of the same pixels give the same numbers."""
     last = np.moveaxis(INPUTS.reshape(ROWS, *SHAPE), 1, 3).reshape(ROWS, -1)
-    found = []
+    logits = []
     for rows, shape in ((INPUTS, SHAPE), (last, (7, 6, 3))):
         network = init_network(Architecture((126, 4), "relu", conv=("5p",), shape=shape), ["he"], [0], "float64")
-        found.append(forward(network, rows, Workspace(1, ROWS, "float64"), training=False)[-1].copy())
-    np.testing.assert_array_equal(*found)
+        logits.append(forward(network, rows, Workspace(1, ROWS, "float64"), training=False)[-1].copy())
+    np.testing.assert_array_equal(*logits)
 
 
-def test_the_norm_of_the_first_weights_goes_by_their_inputs():
-    """He's standard deviation is √(2 / (9·C)): a unit has the pixels of its window for inputs."""
+def test_the_scale_of_the_weights_depends_on_the_window():
+    """He's standard deviation is √(2 / (9·C)), since a unit's inputs are the pixels of its window."""
     network = init_network(Architecture((3072, 10), "relu", conv=("400",), shape=(3, 32, 32)), ["he"], [0])
     np.testing.assert_allclose(network.params.weights[0].std(), np.sqrt(2 / 27), rtol=0.03)
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("", ()),
-        ((), ()),
-        (16, ("16",)),
-        ("16x32", ("16", "32")),
-        ("32x32px64sx8sp", ("32", "32p", "64s", "8sp")),
-        (["16", 8], ("16", "8")),
-    ],
-)
-def test_blocks_are_read(value, expected):
-    """As text, as a number or as a list; written down and read again they are the same."""
-    assert parse_conv(value) == parse_conv(parse_conv(value)) == expected
-    assert HyperParams(conv=value).conv == expected
-
-
-@pytest.mark.parametrize("value", ["x", "16y", "0", "-3", "p", "16x", "16pp", 1.5, {"a": 1}, True, [3.5], "١٦"])
-def test_what_are_no_blocks_is_told_with_what_is(value):
-    """The value and an example, as soon as the hyperparameters are written."""
-    with pytest.raises(ValueError, match=r"conv: got .*; expected text like 32x32px64s"):
-        HyperParams(conv=value)
-
-
 def test_a_convolution_is_a_part_of_the_structure(images):
-    """Trials of other blocks train in other groups; without any, the structure is what it was."""
-    with_blocks, other, without = HyperParams(conv="4"), HyperParams(conv="4p"), HyperParams()
-    assert len({with_blocks.structure, other.structure, without.structure}) == 3
+    """Trials with other convolutions train in other groups; without any, the structure is unchanged."""
+    with_conv, other, without = HyperParams(conv="4"), HyperParams(conv="4p"), HyperParams()
+    assert len({with_conv.structure, other.structure, without.structure}) == 3
     assert without.structure == ((50,), "relu", False, False, "sgd", ())
-    history = train([with_blocks, without], images, CONFIG)
+    history = train([with_conv, without], images, CONFIG)
     assert history.curves["val/loss"][0, -1] != history.curves["val/loss"][1, -1]
 
 
 @pytest.mark.parametrize("shape", [(), (192,), (8, 8, 8), (2, 2, 2, 24)])
-def test_rows_that_are_no_images_are_refused(shape, images):
-    """One line has the shape, the shapes that are expected, and the remedy."""
+def test_rows_that_are_not_images_are_refused(shape, images):
+    """The message has the shape, the expected shapes and the remedy."""
     with pytest.raises(ValueError, match=r"conv: the rows have shape .* and are no images; expected .*Leave conv out"):
         train([HyperParams(conv="4")], replace(images, shape=shape), CONFIG)
 
 
 def test_maps_that_become_too_small_are_refused(images):
-    """Pooling 8 x 8 pixels four times leaves none."""
+    """Pooling 8 x 8 pixels four times leaves none, which is an error."""
     with pytest.raises(ValueError, match=r"conv: .* too small"):
         train([HyperParams(conv="4px4px4px4p")], images, CONFIG)
-
-
-def test_which_axis_counts_the_channels():
-    """Grey images have none; where both ends could, it is the last."""
-    assert image_of((8, 6)) == ((1, 8, 6), False)
-    assert image_of((3, 8, 6)) == ((3, 8, 6), False)
-    assert image_of((8, 6, 4)) == ((4, 8, 6), True)
-    assert image_of((3, 8, 3)) == ((3, 3, 8), True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.nn.conv_text import parse_block, parse_conv
+from pipeline.nn.conv_text import parse_conv, parse_conv_layer
 from pipeline.nn.layers import Workspace
 from pipeline.nn.losses import softmax_cross_entropy, softmax_cross_entropy_gradient
 from pipeline.nn.network import Architecture, backward, forward, init_network
@@ -19,23 +19,23 @@ ACTIVATIONS = {"relu": F.relu, "tanh": torch.tanh}
 
 
 def theirs(network, k, conv, activation, *, norm):
-    """The loss of trial k by PyTorch, its parameters' tensors by layer and name, and the norms' running statistics."""
+    """Return PyTorch's loss of trial k, its parameters' tensors by layer and name, and the norms' running statistics."""
     params = [
         {name: torch.tensor(values[k], requires_grad=True) for name, values in layer.items() if name != "Wb"}
         for layer in network.params.layers
     ]
     layers, statistics = iter([p for p in params if p]), []
     x, channels = torch.tensor(INPUTS).reshape(ROWS, *SHAPE), SHAPE[0]
-    for block in map(parse_block, conv):
+    for spec in map(parse_conv_layer, conv):
         p = next(layers)
-        weights = p["W"].T.reshape(block.filters, channels, 3, 3)
-        x, channels = F.conv2d(x, weights, p["b"][0], stride=block.stride, padding=1), block.filters
+        weights = p["W"].T.reshape(spec.filters, channels, 3, 3)
+        x, channels = F.conv2d(x, weights, p["b"][0], stride=spec.stride, padding=1), spec.filters
         if norm:
             p, mean, variance = next(layers), torch.zeros(channels).double(), torch.ones(channels).double()
             x = F.batch_norm(x, mean, variance, p["gamma"][0], p["beta"][0], training=True, momentum=0.1, eps=1e-5)
             statistics.append(mean)
         x = ACTIVATIONS[activation](x)
-        x = F.max_pool2d(x, 2) if block.pooled else x
+        x = F.max_pool2d(x, 2) if spec.pooled else x
     p = next(layers)
     logits = x.mean(dim=(2, 3)) @ p["W"] + p["b"]
     return F.cross_entropy(logits, torch.tensor(LABELS)), params, statistics
@@ -45,16 +45,19 @@ def theirs(network, k, conv, activation, *, norm):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("conv", ["4", "4px5p", "4sx5", "3x4sp"])
 def test_a_convolutional_network(conv, activation, norm):
-    """Loss, gradients of all parameters and running means, through stride, pooling of odd sides and the norm of maps."""
-    blocks = parse_conv(conv)
-    architecture = Architecture((216, CLASSES), activation, batch_norm=norm, conv=blocks, shape=SHAPE)
+    """Loss, all gradients and running means are PyTorch's, with stride, pooling of odd maps and batch norm."""
+    parts = parse_conv(conv)
+    architecture = Architecture((216, CLASSES), activation, batch_norm=norm, conv=parts, shape=SHAPE)
     network = init_network(architecture, ["he"] * TRIALS, range(TRIALS), "float64")
     network.params.values += 0.1 * RNG.standard_normal(network.params.values.shape)
-    expected = [theirs(network, k, blocks, activation, norm=norm) for k in range(TRIALS)]
-    space, grads = Workspace(TRIALS, ROWS, "float64"), network.params.with_values(np.zeros_like(network.params.values))
-    signals = forward(network, INPUTS, space, training=True)
+    expected = [theirs(network, k, parts, activation, norm=norm) for k in range(TRIALS)]
+    workspace, grads = (
+        Workspace(TRIALS, ROWS, "float64"),
+        network.params.with_values(np.zeros_like(network.params.values)),
+    )
+    signals = forward(network, INPUTS, workspace, training=True)
     losses, _, probabilities = softmax_cross_entropy(signals[-1], LABELS)
-    backward(network, grads, signals, softmax_cross_entropy_gradient(probabilities, np.eye(CLASSES)[LABELS]), space)
+    backward(network, grads, signals, softmax_cross_entropy_gradient(probabilities, np.eye(CLASSES)[LABELS]), workspace)
     for k, (loss, params, statistics) in enumerate(expected):
         loss.backward()
         np.testing.assert_allclose(losses[k].mean(), loss.item(), **CLOSE)

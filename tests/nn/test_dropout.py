@@ -8,15 +8,15 @@ ROWS, WIDTH = 400, 500
 
 
 def run(keep, seeds, *, training=True):
-    """What dropout makes of ones, (K, B, H)."""
-    space = Workspace(len(seeds), ROWS, "float64")
-    space.generators = [np.random.default_rng(seed) for seed in seeds]
+    """Return dropout's outputs for inputs of ones, (K, B, H)."""
+    workspace = Workspace(len(seeds), ROWS, "float64")
+    workspace.generators = [np.random.default_rng(seed) for seed in seeds]
     params = {"keep": np.reshape(keep, (-1, 1, 1))}
-    return Dropout(0, WIDTH).forward(params, np.ones((len(seeds), ROWS, WIDTH)), space, training=training)
+    return Dropout(0, WIDTH).forward(params, np.ones((len(seeds), ROWS, WIDTH)), workspace, training=training)
 
 
 def test_the_expected_output_is_the_input():
-    """Of ones, a share of 1 - keep is 0 and the rest 1/keep: the mean is 1 within three standard errors."""
+    """For inputs of 1, outputs are 0 or 1/keep, and their mean is 1 within three standard errors."""
     keep = np.array([0.5, 0.8])
     outputs = run(keep, [0, 1])
     for k in range(2):
@@ -26,12 +26,12 @@ def test_the_expected_output_is_the_input():
 
 
 def test_testing_changes_nothing():
-    """In test mode every unit speaks, and nothing is drawn."""
+    """In test mode, outputs equal inputs."""
     np.testing.assert_array_equal(run([0.5], [0], training=False), 1)
 
 
 def test_each_trial_draws_its_own_mask():
-    """Its mask comes from its own generator: the same alone and in company, another for another seed."""
+    """A mask comes from the trial's generator: it is the same alone and in a group, and differs for another seed."""
     together, alone = run([0.5, 0.5], [7, 8]), run([0.5], [8])
     np.testing.assert_array_equal(together[1], alone[0])
     assert (together[0] != together[1]).mean() > 0.4

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from pipeline.nn import regularisers
 from pipeline.nn.activations import ACTIVATIONS, Activation
 from pipeline.nn.layers import BatchNorm, Dense, Workspace
 from pipeline.nn.losses import smooth, softmax_cross_entropy, softmax_cross_entropy_gradient
 from pipeline.nn.network import Architecture, Network, backward, forward, init_network
 from pipeline.nn.optimizers import add_decay
+from pipeline.nn.regularisers import add_l1, l2_penalty
 
 STEP, DIRECTIONS = 1e-6, 5
 ROWS, CLASSES, FEATURES = 12, 5, 7
@@ -19,7 +19,7 @@ INPUTS, LABELS = RNG.standard_normal((ROWS, FEATURES)), RNG.integers(0, CLASSES,
 
 
 def draw(trials, activation="tanh", **structure):
-    """Networks with nothing left at 0 or 1, where faults could hide; running statistics among it."""
+    """Return networks without parameters at 0 or 1, which could hide faults."""
     architecture = Architecture((FEATURES, 9, 8, CLASSES), activation, **structure)
     dropout = [0.3, 0.5, 0.1][:trials]
     network = init_network(architecture, ["he", "xavier", 0.5][:trials], range(trials), "float64", dropout)
@@ -28,21 +28,21 @@ def draw(trials, activation="tanh", **structure):
 
 
 def objective(network, smoothing):
-    """The mean loss (K,) with smoothed labels, and its gradient over all parameters (K, P)."""
-    space = Workspace(len(network), ROWS, "float64")
+    """Return the mean loss (K,) with smoothed labels, and its gradient over all parameters (K, P)."""
+    workspace = Workspace(len(network), ROWS, "float64")
     network.generators = [np.random.default_rng(k) for k in range(len(network))]  # the same dropout every time
-    signals = forward(network, INPUTS, space, training=True)
+    signals = forward(network, INPUTS, workspace, training=True)
     by_class = [softmax_cross_entropy(signals[-1].copy(), np.full(ROWS, c))[0].mean(axis=1) for c in range(CLASSES)]
     losses, _, probabilities = softmax_cross_entropy(signals[-1], LABELS)
     share = np.full((len(network), 1, 1), smoothing)
     upstream = softmax_cross_entropy_gradient(probabilities, smooth(np.eye(CLASSES)[LABELS], share))
     grads = network.params.with_values(np.zeros_like(network.params.values))
-    backward(network, grads, signals, upstream, space)
+    backward(network, grads, signals, upstream, workspace)
     return (1 - smoothing) * losses.mean(axis=1) + smoothing * np.mean(by_class, axis=0), grads.values
 
 
 def moved(network, step):
-    """The same networks with their parameters moved, and statistics of their own, since forward moves those."""
+    """Return copies of the networks with their parameters moved by a step; statistics are copied, since forward moves them."""
     return Network(
         network.layers,
         network.params.with_values(network.params.values + step),
@@ -51,9 +51,9 @@ def moved(network, step):
 
 
 def slopes(network, smoothing=0.0):
-    """Of the objective along random directions, as backward has them and as differences have them: (DIRECTIONS, K) each.
+    """Return slopes of the objective along random directions, by backward and by differences, (DIRECTIONS, K) each.
 
-    The step is small enough for kinks to be crossed hardly ever; of the few directions the median is judged.
+    The step is so small that kinks are rarely crossed; the tests use the median over the directions.
     """
     rng = np.random.default_rng(3)
     directions = rng.standard_normal((DIRECTIONS, *network.params.values.shape))
@@ -63,14 +63,14 @@ def slopes(network, smoothing=0.0):
 
 
 def relative_error(analytic, numeric):
-    """|a - n| / (|a| + |n|) of each trial, of lengths over the directions."""
+    """Return |a - n| / (|a| + |n|) of each trial, by medians over the directions."""
     error = np.median(np.abs(analytic - numeric), axis=0) / np.median(np.abs(analytic) + np.abs(numeric), axis=0)
     assert np.all(np.median(np.abs(numeric), axis=0) > 1e-3)  # there is a slope to be right about
     return error
 
 
 def error_of(trials=2, smoothing=0.0, **structure):
-    """The greatest relative error of any trial."""
+    """Return the greatest relative error of any trial."""
     return relative_error(*slopes(draw(trials, **structure), smoothing)).max()
 
 
@@ -85,43 +85,46 @@ def test_backward_agrees_with_differences(activation, norm, trials):
 @pytest.mark.parametrize("structure", [{"dropout": True}, {"dropout": True, "batch_norm": True, "layer_norm": True}])
 @pytest.mark.parametrize("activation", ["relu", "maxout"])
 def test_dropout_and_all_norms_together_agree(activation, structure):
-    """Dropout's gradient is that of the mask that was drawn, beside both norms too."""
+    """Dropout's gradient uses the mask that was drawn, with and without both norms."""
     assert error_of(3, activation=activation, **structure) < RIGHT
 
 
 @pytest.mark.parametrize("smoothing", [0.1, 0.9])
 def test_the_gradient_is_that_of_the_smoothed_loss(smoothing):
-    """With smoothed labels the objective is their cross-entropy: (1 - s) of the label's and s of the mean over classes."""
+    """With smoothed labels, the objective is (1 - s) times the label's cross-entropy plus s times the mean over classes."""
     assert error_of(smoothing=smoothing) < RIGHT
 
 
 def test_no_hidden_layer_is_a_linear_classifier():
-    """A network without hidden layers is a dense layer of logits, and its gradient agrees too."""
+    """The gradient of a network without hidden layers agrees with differences."""
     network = init_network(Architecture((FEATURES, CLASSES), "relu"), [0.5], [0], "float64")
     assert relative_error(*slopes(network)).max() < RIGHT
 
 
-@pytest.mark.parametrize(("penalty", "gradient"), [("l2_penalty", "l2"), ("l1_penalty", "l1")])
-def test_penalties_have_the_slope_that_is_added(penalty, gradient):
-    """½·l2·ΣW² rises by l2·W and l1·Σ|W| by l1·sign(W), whatever the trial's number; biases and norms count for nothing."""
+def l1_penalty(params, l1):
+    """l1·Σ|W| of each trial, (K,)."""
+    return l1 * sum(np.abs(weights).reshape(len(weights), -1).sum(axis=1) for weights in params.weights)
+
+
+@pytest.mark.parametrize(("penalty", "add_gradient"), [(l2_penalty, add_decay), (l1_penalty, add_l1)])
+def test_the_added_gradient_is_that_of_the_penalty(penalty, add_gradient):
+    """½·l2·ΣW² has the gradient l2·W and l1·Σ|W| has l1·sign(W), for each trial's number; biases and norms add nothing."""
     network, strength = draw(3, batch_norm=True), np.array([0.1, 0.0, 2.0])
     grads = network.params.with_values(np.zeros_like(network.params.values))
-    {"l2": add_decay, "l1": regularisers.add_l1}[gradient](network.params, grads, strength[:, None])
+    add_gradient(network.params, grads, strength[:, None])
     direction = np.random.default_rng(0).standard_normal(network.params.values.shape)
-    ahead, behind = (
-        getattr(regularisers, penalty)(moved(network, s * STEP * direction).params, strength) for s in (1, -1)
-    )
+    ahead, behind = (penalty(moved(network, s * STEP * direction).params, strength) for s in (1, -1))
     np.testing.assert_allclose(
         (ahead - behind) / (2 * STEP), (grads.values * direction).sum(axis=1), rtol=1e-6, atol=1e-9
     )
 
 
 def test_the_penalty_is_half_l2_times_the_squared_weights():
-    """The convention is ½·l2·ΣW², so that l2 = 1000 on the lecture's network adds half of 1000 times its ΣW² to its loss."""
+    """The penalty is ½·l2·ΣW², so l2 = 1000 adds 500·ΣW² to the loss of the lecture's network."""
     network = init_network(Architecture((3072, 50, 10), "relu"), [1e-4] * 2, [0, 1], "float64")
     network.params.layers[0]["b"][:] = 7  # a bias is no weight
     squares = [sum((W[k] ** 2).sum() for W in network.params.weights) for k in range(2)]
-    penalty = regularisers.l2_penalty(network.params, np.array([1e3, 1e3]))
+    penalty = l2_penalty(network.params, np.array([1e3, 1e3]))
     np.testing.assert_allclose(penalty, 500 * np.array(squares), rtol=1e-12)
     assert np.all(np.abs(np.log(10) + penalty - 3.0731) < 0.012)
 
@@ -154,7 +157,7 @@ def batch_norm_without_its_mean(monkeypatch):  # noqa: D103  its name says the f
     "fault", [missing_division, biases_one_per_cent_off, slope_missing, batch_norm_without_its_mean]
 )
 def test_an_injected_fault_shows(fault, monkeypatch):
-    """Each of the classical faults is an error above 1e-3, so the check can fail."""
+    """Each of the classical faults gives an error above 1e-3, so the check can fail."""
     structure = {"batch_norm": fault is batch_norm_without_its_mean}
     assert error_of(**structure) < RIGHT
     fault(monkeypatch)
@@ -163,13 +166,13 @@ def test_an_injected_fault_shows(fault, monkeypatch):
 
 @pytest.mark.parametrize("factor", [0.0, 2.0])
 def test_a_wrong_l2_gradient_shows(factor):
-    """With L2 left out of the gradient, or counted double, the slope of loss + ½·l2·ΣW² is off by more than 1e-3."""
+    """With L2's gradient left out or doubled, the slope of loss + ½·l2·ΣW² has an error above 1e-3."""
     network, l2 = draw(1), np.array([0.1])
     direction = np.random.default_rng(0).standard_normal(network.params.values.shape)
 
     def total(step):
         at = moved(network, step * direction)
-        return objective(at, 0.0)[0] + regularisers.l2_penalty(at.params, l2)
+        return objective(at, 0.0)[0] + l2_penalty(at.params, l2)
 
     def analytic(times):
         grads = network.params.with_values(objective(moved(network, 0), 0.0)[1])

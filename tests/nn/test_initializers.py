@@ -1,4 +1,4 @@
-"""Initialisation: the scale of each scheme, and what ten layers make of a signal."""
+"""Initialisation: the scale of each scheme, and the signals of ten layers."""
 
 import numpy as np
 import pytest
@@ -28,22 +28,22 @@ def test_weights_have_the_scale_of_their_scheme(name):
 
 
 def test_a_number_is_the_standard_deviation():
-    """An initialisation given as a number scales the same normal draws."""
+    """A number as initialisation scales the same normal draws."""
     one, two = (draw_weights(np.random.default_rng(0), scale, 30, 20) for scale in (0.1, 0.2))
     np.testing.assert_array_equal(2 * one, two)
 
 
 @pytest.mark.parametrize("shape", [(30, 20), (20, 30), (20, 20)])
 def test_orthogonal_weights_are_orthonormal(shape):
-    """Of the rows and the columns, the fewer are orthonormal; and no sign is preferred."""
+    """The rows, or the columns if those are fewer, are orthonormal, and no sign is preferred."""
     weights = draw_weights(np.random.default_rng(0), "orthogonal", *shape)
     gram = weights.T @ weights if shape[0] >= shape[1] else weights @ weights.T
     np.testing.assert_allclose(gram, np.eye(20), atol=1e-12)
     assert 0.4 < (weights > 0).mean() < 0.6
 
 
-def test_a_trial_draws_what_it_draws_alone():
-    """A network's weights depend on its own scheme and seed only, not on the others of its group."""
+def test_a_trial_draws_the_same_weights_alone():
+    """A network's weights depend on its own scheme and seed only."""
     architecture = Architecture((7, 5, 3), "relu")
     group = init_network(architecture, ["he", "orthogonal", 0.1], [4, 5, 6])
     for k, (init, seed) in enumerate(zip(["he", "orthogonal", 0.1], [4, 5, 6], strict=True)):
@@ -52,10 +52,10 @@ def test_a_trial_draws_what_it_draws_alone():
 
 
 def stack(activation, init, inputs, **structure):
-    """The outputs of each of ten layers of 500 units."""
+    """Return the outputs of each of ten layers of 500 units."""
     network = init_network(Architecture((500,) * 11 + (10,), activation, **structure), [init], [0], inputs.dtype.name)
-    space = Workspace(1, len(inputs), inputs.dtype.name)
-    signals = forward(network, inputs, space, training=True)
+    workspace = Workspace(1, len(inputs), inputs.dtype.name)
+    signals = forward(network, inputs, workspace, training=True)
     return [signals[i + 1][0] for i, layer in enumerate(network.layers) if isinstance(layer, Nonlinearity)]
 
 
@@ -70,7 +70,7 @@ LECTURE = [0.213081, 0.047551, 0.010630, 0.002378, 0.000532, 0.000119]
 
 
 def test_small_weights_collapse(noise):
-    """tanh with 0.01: each layer keeps 0.01·√500 of the one before; the numbers are the lecture's own."""
+    """tanh with 0.01: each layer keeps 0.01·√500 of the one before, as the lecture prints."""
     stds = [h.std() for h in stack("tanh", "small", noise)]
     assert stds[:6] == pytest.approx(LECTURE, rel=0.02)
     assert stds[-1] < 1e-6
@@ -84,7 +84,7 @@ def test_large_weights_saturate(noise):
 
 
 def test_xavier_suits_tanh(noise):
-    """tanh with 1/√in: from 0.628 at the first to 0.228 at the tenth layer, falling all the way, hardly a unit saturated."""
+    """tanh with 1/√in: standard deviations fall from 0.628 to 0.228, and under one per cent of units are saturated."""
     layers = stack("tanh", "xavier", noise)
     stds = [h.std() for h in layers]
     assert stds[0] == pytest.approx(0.628, abs=0.005)
@@ -103,8 +103,8 @@ def test_he_suits_relu_and_xavier_does_not(noise):
 
 
 @pytest.mark.parametrize(("activation", "std"), [("tanh", 0.628), ("relu", 0.585)])
-def test_batch_norm_makes_the_initialisation_indifferent(activation, std, noise):
-    """With batch norm before the nonlinearity, all ten layers spread alike whatever the weights' scale."""
+def test_batch_norm_removes_the_effect_of_the_initialisation(activation, std, noise):
+    """With batch norm, all ten layers have the same standard deviation for any scale of the weights."""
     for init in ("small", "large", "xavier", "he"):
         assert [h.std() for h in stack(activation, init, noise, batch_norm=True)] == pytest.approx(
             [std] * 10, abs=0.005

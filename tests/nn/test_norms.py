@@ -1,4 +1,4 @@
-"""Norms: the statistics they leave, and what they remember of training when testing."""
+"""Norms: the statistics of their outputs, and the running statistics."""
 
 import numpy as np
 import pytest
@@ -17,19 +17,19 @@ def inputs():
 
 
 def params_of(layer, gamma=1.0, beta=0.0):
-    """γ and β, one of each for every trial and feature, and statistics as they start."""
-    shares = [(layer.trained, layer.trained_in)], [(layer.kept, layer.kept_in)]
-    trained, kept = (Parameters.zeros(share, TRIALS, "float64").layers[0] for share in shares)
-    params = {**trained, **kept}
-    for name, value in {**layer.initial, "gamma": gamma, "beta": beta}.items():
-        params[name][:] = value
-    return params
+    """Return γ and β for every trial and feature, and initial statistics."""
+    layouts = [(layer.param_shapes, layer.param_views)], [(layer.stat_shapes, layer.stat_views)]
+    params, stats = (Parameters.zeros(layout, TRIALS, "float64").layers[0] for layout in layouts)
+    arrays = {**params, **stats}
+    for name, value in {**layer.initial_values, "gamma": gamma, "beta": beta}.items():
+        arrays[name][:] = value
+    return arrays
 
 
 def run(layer, params, inputs, *, training=True):
-    """The outputs (K, B, H)."""
-    space = Workspace(TRIALS, inputs.shape[1], "float64")
-    return layer.forward(params, inputs.copy(), space, training=training).copy()
+    """Return the outputs (K, B, H)."""
+    workspace = Workspace(TRIALS, inputs.shape[1], "float64")
+    return layer.forward(params, inputs.copy(), workspace, training=training).copy()
 
 
 @pytest.mark.parametrize(("layer", "axis"), [(BatchNorm(0, WIDTH), 1), (LayerNorm(0, WIDTH), 2)])
@@ -41,14 +41,14 @@ def test_outputs_have_mean_beta_and_standard_deviation_gamma(layer, axis, inputs
     np.testing.assert_allclose(outputs.std(axis=axis), 3 * np.sqrt(variance / (variance + EPSILON)), rtol=1e-10)
 
 
-def test_a_variance_below_epsilon_is_not_blown_up():
-    """Where all rows are nearly alike, ε keeps the output small: its std is √(v / (v + ε)), not 1."""
+def test_a_variance_below_epsilon_is_not_amplified():
+    """If all rows are nearly equal, the output's std is √(v / (v + ε)), not 1."""
     inputs = 1e-4 * np.random.default_rng(0).standard_normal((TRIALS, ROWS, WIDTH))
     assert run(BatchNorm(0, WIDTH), params_of(BatchNorm(0, WIDTH)), inputs).std() < 0.05
 
 
 def test_batch_norm_can_learn_to_do_nothing(inputs):
-    """γ = √(variance + ε) and β = mean give back the inputs, to rounding."""
+    """γ = √(variance + ε) and β = mean return the inputs, up to rounding."""
     layer = BatchNorm(0, WIDTH)
     params = params_of(layer)
     params["gamma"][:] = np.sqrt(inputs.var(axis=1, keepdims=True) + EPSILON)
@@ -67,8 +67,8 @@ def test_running_statistics_follow_the_minibatches(inputs):
     assert all(np.array_equal(params[name], before[name]) for name in params)
 
 
-def test_testing_normalises_by_what_training_saw(inputs):
-    """After training on rows of one distribution, test outputs of others are theirs by the running statistics."""
+def test_testing_uses_the_running_statistics(inputs):
+    """After training on one distribution, rows of another are normalised by the first one's statistics."""
     layer, params = BatchNorm(0, WIDTH), params_of(BatchNorm(0, WIDTH), gamma=2.0, beta=1.0)
     for _ in range(200):
         run(layer, params, inputs)
@@ -78,8 +78,8 @@ def test_testing_normalises_by_what_training_saw(inputs):
     np.testing.assert_allclose(run(layer, params, inputs + 3, training=False), expected, rtol=1e-6, atol=1e-7)
 
 
-def test_a_test_row_does_not_depend_on_its_companions(inputs):
-    """In test mode rows are on their own; in training they jitter one another."""
+def test_a_test_row_does_not_depend_on_the_other_rows(inputs):
+    """In test mode, a row's output does not depend on the other rows; in training it does."""
     layer, params = BatchNorm(0, WIDTH), params_of(BatchNorm(0, WIDTH))
     some = inputs[:, :10]
     np.testing.assert_array_equal(
@@ -89,8 +89,8 @@ def test_a_test_row_does_not_depend_on_its_companions(inputs):
 
 
 def test_layer_norm_is_the_same_in_training_and_testing(inputs):
-    """It has nothing to remember."""
+    """It has no running statistics."""
     layer = LayerNorm(0, WIDTH)
     trained, tested = (run(layer, params_of(layer), inputs, training=training) for training in (True, False))
     np.testing.assert_array_equal(trained, tested)
-    assert not layer.kept
+    assert not layer.stat_shapes

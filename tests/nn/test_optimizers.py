@@ -1,4 +1,4 @@
-"""Optimizers: each step against its formula, each trial with its own numbers."""
+"""Optimizers: each step against its formula, for trials with different hyperparameters."""
 
 import numpy as np
 import pytest
@@ -24,12 +24,12 @@ def network():
 
 
 def gradients(size):
-    """The gradients of a few steps, (STEPS, K, P)."""
+    """Return the gradients of a few steps, (STEPS, K, P)."""
     return np.random.default_rng(1).standard_normal((STEPS, TRIALS, size))
 
 
 def run(name, numbers=NUMBERS, select=slice(None), factors=None):
-    """Where the optimizer takes the parameters, and which of them are weights."""
+    """Return the parameters after a few steps of the optimizer."""
     params = network().params.select(select)
     chosen = {key: value[select] for key, value in numbers.items()}
     optimizer = make_optimizer(name, params, chosen)
@@ -41,7 +41,7 @@ def run(name, numbers=NUMBERS, select=slice(None), factors=None):
 
 
 def formula(name, k):
-    """The same by the textbook, for one trial."""
+    """Return the parameters of one trial after the same steps by the formula."""
     n = {key: value[k] for key, value in NUMBERS.items()}
     params = network().params
     is_weight = params.with_values(np.zeros((1, params.values.shape[1])))
@@ -70,21 +70,21 @@ def formula(name, k):
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_steps_are_those_of_the_formula(name):
-    """Four steps to 1e-12, every trial by its own numbers; L2 acts on weights and on nothing else."""
+    """Four steps agree to 1e-12 for trials with different hyperparameters; L2 acts on weights only."""
     np.testing.assert_allclose(run(name), [formula(name, k) for k in range(TRIALS)], rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_trial_steps_as_it_does_alone(name):
-    """The same bits in a group of three and on its own."""
+    """A trial gets the same bits in a group of three and alone."""
     together = run(name)
     for k in range(TRIALS):
         np.testing.assert_array_equal(run(name, select=slice(k, k + 1))[0], together[k])
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_group_goes_on_undisturbed_when_a_trial_leaves(name):
-    """After two steps one trial is taken out; the others end where they would have."""
+def test_a_group_does_not_change_when_a_trial_leaves(name):
+    """After two steps one trial is removed, and the others get the same bits as with it."""
     params = network().params
     optimizer = make_optimizer(name, params, NUMBERS)
     stay = np.array([True, False, True])
@@ -98,7 +98,7 @@ def test_a_group_goes_on_undisturbed_when_a_trial_leaves(name):
 
 @pytest.mark.parametrize("name", ["sgd", "nesterov"])
 def test_momentum_zero_is_plain_descent(name):
-    """Without momentum both are w - η·(g + l2·w), and keep no velocity."""
+    """Without momentum both are w - η·(g + l2·w), also in a group with momentum."""
     none = {**NUMBERS, "momentum": np.zeros(TRIALS)}
     still = {**NUMBERS, "momentum": np.array([0.0, 0.0, 0.5])}
     np.testing.assert_array_equal(run(name, none)[:2], run(name, still)[:2])
@@ -106,7 +106,7 @@ def test_momentum_zero_is_plain_descent(name):
 
 
 def test_adams_first_step_is_the_learning_rate():
-    """Its size is η·|g| / (|g| + ε) whatever the scale of the gradient."""
+    """Its size is η·|g| / (|g| + ε)."""
     params = network().params
     numbers = {**NUMBERS, "l2": np.zeros(TRIALS)}
     before, gradient = params.values.copy(), 1e-3 * gradients(params.values.shape[1])[0]
@@ -117,15 +117,15 @@ def test_adams_first_step_is_the_learning_rate():
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_annealing_scales_the_rate_of_the_start(name):
-    """Factors are of the first rate, not of the last one: going down and up again ends at the same rate."""
+def test_annealing_scales_the_initial_rate(name):
+    """Factors multiply the initial rate, not the last one, so 0.1 and then 1 returns to it."""
     once = {**NUMBERS, "learning_rate": 0.5 * NUMBERS["learning_rate"]}
     np.testing.assert_allclose(run(name, factors=[0.5] * STEPS), run(name, once), rtol=1e-12)
     assert not np.allclose(run(name, factors=[1, 0.1, 1, 1]), run(name, factors=[1, 1, 1, 1]))
 
 
 def test_float32_keeps_the_betas_digits():
-    """1 - β is taken before rounding: Adam's first steps in float32 are those of float64 to seven digits."""
+    """1 - β is computed before rounding: Adam's first steps in float32 agree with float64 to 2e-6."""
     paths = []
     for dtype in ("float32", "float64"):
         params = init_network(Architecture((4, 3, 2), "relu"), ["zeros"], [0], dtype).params

@@ -1,4 +1,4 @@
-"""Regularisers: limits that bind, limits that do not, and nothing done to biases."""
+"""Regularisers: limits above and below the norms, and biases, which do not change."""
 
 import numpy as np
 
@@ -7,12 +7,12 @@ from pipeline.nn.regularisers import Regularisers, clip_norm, limit_norms
 
 
 def draw():
-    """Three networks."""
+    """Return the parameters of three networks."""
     return init_network(Architecture((6, 5, 4), "relu"), ["large"] * 3, range(3), "float64").params
 
 
 def test_a_long_gradient_is_scaled_to_its_limit():
-    """Its direction stays; a shorter one, a zero one and one without a limit are left alone, bit for bit."""
+    """Its direction stays; shorter gradients, zeros and those without a limit keep their bits."""
     grads = draw()
     grads.values[1] = 0
     before = grads.values.copy()
@@ -23,7 +23,7 @@ def test_a_long_gradient_is_scaled_to_its_limit():
 
 
 def test_the_weights_into_a_unit_are_kept_within_their_norm():
-    """Columns longer than the limit come down to it, the others and all biases stay."""
+    """Columns longer than the limit are scaled to it; the others and all biases do not change."""
     params = draw()
     params.layers[0]["b"][:] = 9
     before = params.select(slice(None)).with_values(params.values.copy())
@@ -37,7 +37,7 @@ def test_the_weights_into_a_unit_are_kept_within_their_norm():
 
 
 def test_the_data_gradient_is_clipped_and_not_the_penalty():
-    """L1's gradient is added after clipping, so that a clip does not weaken it; both heed the optimizer's scale."""
+    """L1's gradient is added after clipping, and both are multiplied by the optimizer's scale."""
     params, grads = draw(), draw()
     scale = np.full((3, 1), 0.1)
     both = Regularisers(clip=np.full((3, 1), 1.0), l1=np.full((3, 1), 0.01))
@@ -49,8 +49,8 @@ def test_the_data_gradient_is_clipped_and_not_the_penalty():
     np.testing.assert_allclose(added, expected.values, atol=1e-12)
 
 
-def test_what_is_off_does_nothing():
-    """Without limits nothing is touched, and selecting trials keeps what there is."""
+def test_without_regularisers_nothing_changes():
+    """Without limits, nothing changes; selecting trials keeps their limits."""
     params, grads = draw(), draw()
     nothing = Regularisers()
     nothing.before(params, grads, np.ones((3, 1)))

@@ -6,9 +6,9 @@ import pytest
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.layers import BatchNorm, Dense, Dropout, LayerNorm, Maxout, Nonlinearity, PReLU, Workspace
 from pipeline.nn.losses import smooth, softmax_cross_entropy, softmax_cross_entropy_gradient
-from pipeline.nn.network import Architecture, backward, forward, init_network, l2_penalty
+from pipeline.nn.network import Architecture, backward, forward, init_network
 from pipeline.nn.optimizers import make_optimizer
-from pipeline.nn.regularisers import Regularisers, l1_penalty
+from pipeline.nn.regularisers import Regularisers, l2_penalty
 from pipeline.study.hparams import HyperParams
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed; these tests compare with it")
@@ -31,13 +31,13 @@ FUNCTIONS = {
 
 
 def tensor(values, *, grad=False):
-    """A copy in float64 for PyTorch, with gradients or without."""
+    """Return a copy in float64 for PyTorch, with gradients or without."""
     return torch.tensor(np.array(values), dtype=torch.float64, requires_grad=grad)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_activations(name):
-    """Values and slopes, from far below 0 to far above."""
+    """Values and slopes are PyTorch's, from -40 to 40."""
     z = np.concatenate([np.linspace(-40, 40, 161), RNG.standard_normal(200)])
     z = z[z != 0]  # at the kink, a slope is a convention
     values, slope = z.copy(), np.empty(z.shape, bool if ACTIVATIONS[name].binary else float)
@@ -50,20 +50,20 @@ def test_activations(name):
 
 
 def test_every_activation_is_compared():
-    """Those that learn their shape are compared as layers."""
+    """Every activation is compared; those with parameters are compared as layers."""
     assert set(FUNCTIONS) | {"prelu", "maxout"} == set(ACTIVATIONS)
 
 
 def draw(trials=TRIALS, **structure):
-    """Networks in float64, with nothing left at 0 or 1."""
+    """Return networks in float64 without parameters at 0 or 1."""
     architecture = Architecture((FEATURES, 9, 8, CLASSES), **structure)
     network = init_network(architecture, ["he"] * trials, range(trials), "float64", [0.3, 0.5, 0.1][:trials])
     network.params.values += 0.1 * np.random.default_rng(2).standard_normal(network.params.values.shape)
     return network
 
 
-def replica(network, k, params, stats, space, *, training):
-    """The logits (B, C) of trial k, layer by layer in PyTorch's functions; ``stats`` are moved as PyTorch moves them."""
+def replica(network, k, params, stats, workspace, *, training):
+    """Return the logits (B, C) of trial k, computed with PyTorch's functions, which update ``stats``."""
     signal = tensor(INPUTS)
     for layer, p, s in zip(network.layers, params, stats, strict=True):
         if isinstance(layer, Dense):
@@ -79,7 +79,7 @@ def replica(network, k, params, stats, space, *, training):
         elif isinstance(layer, Maxout):
             signal = signal.reshape(ROWS, 2, layer.width).amax(dim=1)
         elif isinstance(layer, Dropout):
-            mask = space.like_signal(layer.index, "mask", layer.width)[k]
+            mask = workspace.like_signal(layer.index, "mask", layer.width)[k]
             signal = signal * tensor(mask) if training else signal
         elif isinstance(layer, Nonlinearity):
             (name,) = [name for name, activation in ACTIVATIONS.items() if activation is layer.activation]
@@ -88,10 +88,10 @@ def replica(network, k, params, stats, space, *, training):
 
 
 def tensors(parameters, k, *, grad):
-    """Trial k's arrays, by layer and name."""
+    """Return trial k's arrays, by layer and name."""
     return [
         {name: tensor(views[name][k], grad=grad) for name in shapes}
-        for views, (shapes, _) in zip(parameters.layers, parameters.shares, strict=True)
+        for views, (shapes, _) in zip(parameters.layers, parameters.layouts, strict=True)
     ]
 
 
@@ -107,53 +107,53 @@ STRUCTURES = [
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("structure", STRUCTURES, ids=str)
 def test_networks_in_training(structure, smoothing):
-    """Logits, losses, and the gradient of every parameter, for each of three trials trained at once."""
+    """Logits, losses and the gradient of every parameter are PyTorch's, for each of three trials."""
     network = draw(**structure)
     before = [tensors(network.stats, k, grad=False) for k in range(TRIALS)]
-    space = Workspace(TRIALS, ROWS, "float64")
-    signals = forward(network, INPUTS, space, training=True)
+    workspace = Workspace(TRIALS, ROWS, "float64")
+    signals = forward(network, INPUTS, workspace, training=True)
     logits = signals[-1].copy()
-    losses, right, probabilities = softmax_cross_entropy(signals[-1], LABELS)
+    losses, correct, probabilities = softmax_cross_entropy(signals[-1], LABELS)
     targets = smooth(np.eye(CLASSES)[LABELS], np.full((TRIALS, 1, 1), smoothing))
     upstream = softmax_cross_entropy_gradient(probabilities.copy(), targets)
     grads = network.params.with_values(np.zeros_like(network.params.values))
-    backward(network, grads, signals, upstream, space)
+    backward(network, grads, signals, upstream, workspace)
     for k in range(TRIALS):
         params = tensors(network.params, k, grad=True)
-        theirs = replica(network, k, params, before[k], space, training=True)
+        theirs = replica(network, k, params, before[k], workspace, training=True)
         np.testing.assert_allclose(logits[k], theirs.detach(), **CLOSE)
-        np.testing.assert_array_equal(right[k], theirs.argmax(dim=1).numpy() == LABELS)
+        np.testing.assert_array_equal(correct[k], theirs.argmax(dim=1).numpy() == LABELS)
         np.testing.assert_allclose(probabilities[k], theirs.softmax(dim=1).detach(), **CLOSE)
         by_row = F.cross_entropy(theirs, torch.tensor(LABELS), reduction="none")
         np.testing.assert_allclose(losses[k], by_row.detach(), **CLOSE)
         F.cross_entropy(theirs, torch.tensor(LABELS), label_smoothing=smoothing).backward()
-        for layer, (ours, own) in enumerate(zip(grads.layers, params, strict=True)):
-            for name, parameter in own.items():
+        for layer, (ours, arrays_of_trial) in enumerate(zip(grads.layers, params, strict=True)):
+            for name, parameter in arrays_of_trial.items():
                 np.testing.assert_allclose(ours[name][k], parameter.grad, err_msg=f"{layer} {name}", **CLOSE)
 
 
 @pytest.mark.parametrize("structure", STRUCTURES, ids=str)
 def test_networks_in_testing(structure):
-    """Logits by running statistics, without dropout."""
+    """Logits in test mode are PyTorch's."""
     network = draw(**structure)
-    space = Workspace(TRIALS, ROWS, "float64")
+    workspace = Workspace(TRIALS, ROWS, "float64")
     for _ in range(3):  # so that the running statistics are something
-        forward(network, INPUTS, space, training=True)
-    logits = forward(network, INPUTS, space, training=False)[-1]
+        forward(network, INPUTS, workspace, training=True)
+    logits = forward(network, INPUTS, workspace, training=False)[-1]
     for k in range(TRIALS):
         params, stats = tensors(network.params, k, grad=False), tensors(network.stats, k, grad=False)
-        theirs = replica(network, k, params, stats, space, training=False)
+        theirs = replica(network, k, params, stats, workspace, training=False)
         np.testing.assert_allclose(logits[k], theirs, **CLOSE)
 
 
 def test_running_statistics():
     """The running mean is PyTorch's; the variance is of the population, where PyTorch takes n / (n - 1) of it."""
     network = draw(activation="relu", batch_norm=True)
-    layer, running, space = network.layers[1], network.stats.layers[1], Workspace(TRIALS, ROWS, "float64")
+    layer, running, workspace = network.layers[1], network.stats.layers[1], Workspace(TRIALS, ROWS, "float64")
     theirs = torch.nn.BatchNorm1d(layer.width, dtype=torch.float64)
     for step in range(4):
         inputs = np.random.default_rng(step).standard_normal((TRIALS, ROWS, layer.width)) + step
-        layer.forward(network.arrays[1], inputs.copy(), space, training=True)
+        layer.forward(network.arrays[1], inputs.copy(), workspace, training=True)
         theirs(tensor(inputs[0]))
     np.testing.assert_allclose(running["mean"][0, 0], theirs.running_mean, **CLOSE)
     start = layer.momentum**4  # what is left of the variance of 1 that both begin with
@@ -183,7 +183,7 @@ OPTIMIZERS = {
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizers(name):
-    """Where each takes the parameters in six steps, weight decay on the weights alone, each trial with its own numbers."""
+    """The parameters after six steps are PyTorch's, with weight decay on the weights alone."""
     network = draw(activation="relu", batch_norm=True)
     params = network.params
     start = [tensors(params, k, grad=True) for k in range(TRIALS)]
@@ -191,40 +191,39 @@ def test_optimizers(name):
     optimizer = make_optimizer(name, params, NUMBERS)
     for gradient in gradients:
         optimizer.update(params, params.with_values(gradient * optimizer.scale))
-    for k, own in enumerate(start):
+    for k, arrays_of_trial in enumerate(start):
         numbers = {key: float(value[k]) for key, value in NUMBERS.items()}
-        weights = [p for arrays in own for key, p in arrays.items() if key == "W"]
-        others = [p for arrays in own for key, p in arrays.items() if key != "W"]
+        weights = [p for arrays in arrays_of_trial for key, p in arrays.items() if key == "W"]
+        others = [p for arrays in arrays_of_trial for key, p in arrays.items() if key != "W"]
         groups = [{"params": weights, "weight_decay": numbers["l2"]}, {"params": others, "weight_decay": 0.0}]
         theirs = OPTIMIZERS[name](groups, numbers)
         for gradient in gradients:
-            for arrays, views in zip(own, params.with_values(gradient).layers, strict=True):
+            for arrays, views in zip(arrays_of_trial, params.with_values(gradient).layers, strict=True):
                 for key, parameter in arrays.items():
                     parameter.grad = tensor(views[key][k])
             theirs.step()
-        for arrays, views in zip(own, params.layers, strict=True):
+        for arrays, views in zip(arrays_of_trial, params.layers, strict=True):
             for key, parameter in arrays.items():
                 np.testing.assert_allclose(views[key][k], parameter.detach(), err_msg=key, **CLOSE)
 
 
 def test_penalties_and_clips():
-    """½·l2·ΣW² and l1·Σ|W| and their gradients, the clip of the gradient's norm, and the limit of the norms into a unit."""
+    """½·l2·ΣW², the gradient of l1·Σ|W|, the clip of the gradient's norm, and the limit of the norms into a unit."""
     network = draw(activation="relu")
     params, numbers = network.params, np.array([0.3, 0.01, 2.0])
     gradients = params.with_values(np.random.default_rng(1).standard_normal(params.values.shape))
     before = gradients.values.copy()
-    l2, l1 = l2_penalty(params, numbers), l1_penalty(params, numbers)
+    l2 = l2_penalty(params, numbers)
     Regularisers(clip=numbers[:, None]).before(params, gradients, np.ones((TRIALS, 1)))
     clipped = gradients.values.copy()
     gradients.values[:] = 0
     Regularisers(l1=numbers[:, None]).before(params, gradients, np.ones((TRIALS, 1)))
-    own = [tensors(params, k, grad=True) for k in range(TRIALS)]
+    arrays_of_trial = [tensors(params, k, grad=True) for k in range(TRIALS)]
     Regularisers(max_norm=numbers[:, None]).after(params)
     for k in range(TRIALS):
-        weights = [arrays["W"] for arrays in own[k] if "W" in arrays]
+        weights = [arrays["W"] for arrays in arrays_of_trial[k] if "W" in arrays]
         np.testing.assert_allclose(l2[k], 0.5 * numbers[k] * sum((w * w).sum() for w in weights).detach(), **CLOSE)
         penalty = numbers[k] * sum(w.abs().sum() for w in weights)
-        np.testing.assert_allclose(l1[k], penalty.detach(), **CLOSE)
         penalty.backward()
         for ours, w in zip(gradients.weights, weights, strict=True):
             np.testing.assert_allclose(ours[k], w.grad, **CLOSE)
@@ -249,28 +248,28 @@ SCHEDULES = {
 
 
 def rates(schedule, *others):
-    """The learning rate of each epoch, from 0.1 on, by schedulers of PyTorch's."""
+    """Return the learning rate of each epoch, from 0.1 on, by PyTorch's schedulers."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], 0.1)
     schedulers = [make(optimizer) for make in (schedule, *others)]
-    found = []
+    values = []
     for _ in range(EPOCHS):
-        found.append(optimizer.param_groups[0]["lr"])
+        values.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         for scheduler in schedulers:
             scheduler.step()
-    return found
+    return values
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_schedules(name):
-    """The learning rate of every epoch."""
+    """The learning rate of every epoch is PyTorch's."""
     trial = HyperParams(learning_rate=0.1, schedule=name, step_epochs=3, decay_rate=0.2)
     ours = [trial.learning_rate * trial.rate_factor(epoch, EPOCHS) for epoch in range(EPOCHS)]
     np.testing.assert_allclose(ours, rates(SCHEDULES[name]), rtol=1e-12)
 
 
 def test_warm_up():
-    """It is PyTorch's linear one from 1 / (w + 1) over w epochs, before another schedule or with it."""
+    """Warm-up is PyTorch's linear schedule from 1 / (w + 1) over w epochs, chained with another schedule."""
     trial = HyperParams(learning_rate=0.1, schedule="step", step_epochs=3, warmup=4)
     ours = [trial.learning_rate * trial.rate_factor(epoch, EPOCHS) for epoch in range(EPOCHS)]
 

@@ -1,4 +1,4 @@
-"""A trial's numbers never depend on its company."""
+"""A trial's numbers do not depend on the trials that it is trained with."""
 
 from dataclasses import replace
 
@@ -14,13 +14,12 @@ from pipeline.nn.schedules import SCHEDULES
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import History, memory, train
 from pipeline.training.blas import blas
-from pipeline.training.minibatches import training_cuts
 
 CONFIG = TrainConfig(epochs=3, batch_size=50)
 
 
 def mixed_trials(count):
-    """Trials over mixed structures and numbers, some of which diverge."""
+    """Return trials of several structures with different numbers, some of which diverge."""
     rng = np.random.default_rng(3)
     return [
         HyperParams(
@@ -37,7 +36,7 @@ def mixed_trials(count):
 
 
 def values(history: History):
-    """Everything a history says, except the time it took."""
+    """Return all arrays of a history except the time."""
     arrays = {**history.curves, **history.scores, "val": history.val_correct, "test": history.test_correct}
     measured = {**history.layers, "first loss": history.first_loss, "in batches": history.batch_accuracy}
     return {**arrays, **measured, "diverged": history.diverged, "epochs": history.epochs}
@@ -51,25 +50,25 @@ def data():
 
 @pytest.fixture(scope="module")
 def few(data):
-    """A few of the digits: 181 rows to train on, so that minibatches of 60 leave a last one of 61, and of 4, a single row."""
+    """181 rows of each split of the digits: minibatches of 60 leave a last one of 61, and of 4, a single row."""
     parts = {name: getattr(data, name) for name in ("train", "val", "test")}
     return Dataset(**{name: Split(rows.inputs[:181], rows.labels[:181]) for name, rows in parts.items()}, classes=10)
 
 
 @pytest.fixture(scope="module")
 def together(data):
-    """24 trials and what became of them in lockstep."""
+    """24 trials and their history, trained in lockstep."""
     return mixed_trials(24), train(mixed_trials(24), data, CONFIG)
 
 
 def assert_same(history, other, members):
-    """The other history is that of these members, bit for bit."""
+    """Assert that the other history is that of these members, bit for bit."""
     for key, value in values(history).items():
         np.testing.assert_array_equal(values(other)[key], value[members], err_msg=key, strict=True)
 
 
 def test_a_group_equals_its_members_trained_alone(together, data):
-    """Training 24 mixed trials in lockstep gives the bits of training each alone."""
+    """24 mixed trials get the same bits in lockstep as alone."""
     trials, history = together
     assert history.diverged.any()
     assert not history.diverged.all()
@@ -78,7 +77,7 @@ def test_a_group_equals_its_members_trained_alone(together, data):
 
 
 def test_order_and_split_change_nothing(together, data):
-    """Shuffling the trials and cutting them into groups anywhere gives the same bits, each in its place."""
+    """In another order and in other groups, trials get the same bits."""
     trials, history = together
     order = np.random.default_rng(0).permutation(len(trials))
     for members in (order[:7], order[7:]):
@@ -86,7 +85,7 @@ def test_order_and_split_change_nothing(together, data):
 
 
 def test_a_diverged_trial_scores_as_a_guess_and_keeps_its_finite_curve(together):
-    """It is flagged, its accuracies are 1/C, and its curves are finite exactly until it diverged."""
+    """It is flagged, its accuracies are 1/C, and its curves are finite until the epoch in which it diverged."""
     _, history = together
     for k in np.flatnonzero(history.diverged):
         assert history.scores["best/val_accuracy"][k] == history.scores["test/accuracy"][k] == 0.1
@@ -121,7 +120,7 @@ NUMBERS = ("learning_rate", "l2", "momentum", "dropout", "l1", "max_norm", "labe
 
 
 def relatives(kind, count):
-    """Trials of one structure whose numbers all differ; the learning rate of the last is one to diverge with."""
+    """Return trials of one structure with different numbers, of which the last diverges."""
     base = HyperParams(**{"learning_rate": 0.02, "hidden": (17, 9), **kind})
     scaled = [{name: getattr(base, name) * (1 - 0.1 * k) for name in NUMBERS} for k in range(count)]
     scaled[-1]["learning_rate"] = 1e9
@@ -130,10 +129,10 @@ def relatives(kind, count):
 
 @pytest.mark.parametrize("size", [60, 4])
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_every_kind_of_trial_is_its_own(kind, size, few, monkeypatch):
+def test_every_kind_of_trial_is_independent_of_its_group(kind, size, few, monkeypatch):
     """Each activation, norm, optimizer, schedule and regulariser gives a trial the same bits in a group as alone.
 
-    The group is worked in tiles of two, its minibatches are of one size but for the last, and a member diverges.
+    The group is trained in tiles of two, its last minibatch has another size, and a member diverges.
     """
     config, trials = replace(CONFIG, batch_size=size, epochs=2 if size == 4 else CONFIG.epochs), relatives(kind, 5)
     assert len({trial.structure for trial in trials}) == 1
@@ -148,15 +147,15 @@ def test_every_kind_of_trial_is_its_own(kind, size, few, monkeypatch):
 
 @pytest.mark.parametrize("name", ["dropout", "label_smoothing", "l1", "max_norm", "clip", "momentum", "l2"])
 def test_every_number_matters(name, few):
-    """A trial with another value of a number ends elsewhere: nothing is declared and then left out."""
-    one = HyperParams(hidden=(9,), seed=1)
+    """Another value of a hyperparameter changes the result: none is ignored."""
+    trial = HyperParams(hidden=(9,), seed=1)
     value = 0.3 if name in ("dropout", "label_smoothing", "momentum", "clip") else 0.1
-    history = train([one, replace(one, **{name: value})], few, CONFIG)
+    history = train([trial, replace(trial, **{name: value})], few, CONFIG)
     assert history.curves["val/loss"][0, -1] != history.curves["val/loss"][1, -1]
 
 
-def test_float64_is_its_own_too(few):
-    """In double precision the bits do not depend on company either, and differ from single precision's."""
+def test_float64_trials_are_independent_of_their_group(few):
+    """In double precision, a trial gets the same bits alone and in a group, and other ones than in single precision."""
     double = replace(CONFIG, dtype="float64")
     trials = relatives({"batch_norm": True, "dropout": 0.2}, 4)
     group = train(trials, few, double)
@@ -167,7 +166,7 @@ def test_float64_is_its_own_too(few):
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint64"])
 def test_labels_of_any_whole_type_are_the_same(dtype, few):
-    """A label's type, however small, changes no number of a group that is larger than its range."""
+    """The integer type of the labels changes no number, even in a group with more logits than the type can count."""
     parts = {name: getattr(few, name) for name in ("train", "val", "test")}
     typed = Dataset(**{k: Split(part.inputs, part.labels.astype(dtype)) for k, part in parts.items()}, classes=10)
     trials = [HyperParams(seed=k) for k in range(9)]
@@ -175,7 +174,7 @@ def test_labels_of_any_whole_type_are_the_same(dtype, few):
 
 
 def test_a_schedule_reaches_training(few):
-    """Steps that an epoch's schedule makes nothing of change no weight: the curves stand still from then on."""
+    """When the schedule reduces the rate to almost 0, the curves no longer change."""
     steady, ended = train(
         [HyperParams(), HyperParams(schedule="step", step_epochs=1, step_factor=1e-30)], few, CONFIG
     ).curves["val/loss"]
@@ -183,28 +182,8 @@ def test_a_schedule_reaches_training(few):
     assert set(ended) == {steady[0]}
 
 
-@pytest.mark.parametrize(
-    ("count", "size", "sizes"),
-    [
-        (10, 4, [4, 4, 2]),
-        (9, 4, [4, 4, 1]),
-        (129, 64, [64, 65]),
-        (143, 64, [64, 79]),
-        (144, 64, [64, 64, 16]),
-        (64, 64, [64]),
-        (70, 64, [70]),
-        (3, 64, [3]),
-    ],
-)
-def test_a_small_rest_joins_the_last_minibatch(count, size, sizes):
-    """Every row is in one minibatch; only a last one of less than a quarter of the size is too few to stand alone."""
-    parts = training_cuts(count, size)
-    assert [part.stop - part.start for part in parts] == sizes
-    assert [row for part in parts for row in range(count)[part]] == list(range(count))
-
-
 def test_batch_norm_learns_whatever_rows_are_left_over(data):
-    """Two rows more than whole minibatches have cost no accuracy: they take no step of their own at an epoch's end."""
+    """Two rows more than whole minibatches cost no accuracy, since they are not a minibatch of their own."""
     accuracies = []
     for rows in (960, 962):
         part = replace(data, train=Split(data.train.inputs[:rows], data.train.labels[:rows]))
@@ -214,33 +193,13 @@ def test_batch_norm_learns_whatever_rows_are_left_over(data):
     assert more > whole - 0.02
 
 
-@pytest.mark.parametrize(
-    ("trials", "length", "sizes"), [(1, 8, [1]), (8, 8, [8]), (9, 8, [4, 5]), (32, 14, [10, 11, 11])]
-)
-def test_tiles_are_few_and_even(trials, length, sizes):
-    """A group falls into as few tiles as their length allows, none of them more than one longer than another."""
-    parts = memory.tiles_of(trials, length)
-    assert [len(range(trials)[part]) for part in parts] == sizes
-    assert [k for part in parts for k in range(trials)[part]] == list(range(trials))
-
-
-def test_networks_too_large_for_the_cache_share_a_tile():
-    """A tile is of many small networks, of one that just fits into the cache, and of several that would not fit alone."""
-    lengths = [
-        memory.trials_per_tile(memory.architecture(HyperParams(hidden=(width,)), features, 10).layers(), 64, "float32")
-        for features, width in ((64, 50), (64, 2400), (3072, 100))
-    ]
-    assert lengths[0] == memory.LARGEST_TILE
-    assert lengths[1] == 1 < lengths[2]
-
-
 def test_the_first_of_equal_epochs_is_the_best(few):
-    """Where no epoch changes the weights, the checkpoint is that of the first."""
+    """If no epoch changes the weights, the checkpoint is from the first."""
     assert train([HyperParams(learning_rate=0.0)], few, CONFIG).scores["best/epoch"].tolist() == [1]
 
 
 def test_a_trial_that_is_finite_on_training_rows_alone_has_diverged(few):
-    """Its validation loss is not a number: it scores as a guess does, and has no finite epoch."""
+    """A trial whose validation loss is not finite scores as a guess and has no finite epoch."""
     huge = replace(few, val=Split(few.val.inputs * np.float32(1e37), few.val.labels))
     history = train([HyperParams(learning_rate=1e-3)], huge, CONFIG)
     assert history.diverged.tolist() == [True]
@@ -250,7 +209,7 @@ def test_a_trial_that_is_finite_on_training_rows_alone_has_diverged(few):
 
 
 def test_scores_are_taken_on_one_thread(monkeypatch):
-    """A direct call of train evaluates its checkpoints within the limit of threads too, whatever the width of the layers."""
+    """A direct call of train evaluates its checkpoints with one BLAS thread."""
     used, evaluate = [], pipeline.training.evaluate
 
     def watched(*arguments):
@@ -264,8 +223,8 @@ def test_scores_are_taken_on_one_thread(monkeypatch):
     assert all(", 1 thread," in words for words in used)
 
 
-def test_the_gap_is_by_how_much_training_rows_score_higher(together):
-    """It is taken at the checkpoint, and is that of two guesses where a trial diverged."""
+def test_the_gap_is_training_minus_validation_accuracy(together):
+    """The gap is that of the checkpoint, and 0 if the trial diverged."""
     scores = together[1].scores
     np.testing.assert_array_equal(scores["gap"], scores["train/accuracy"] - scores["best/val_accuracy"])
     assert (scores["gap"][together[1].diverged] == 0).all()

@@ -1,4 +1,4 @@
-"""NaN and infinity, from training through both stores and the table to the page: nothing lost, nothing broken, no warning."""
+"""NaN and infinite measurements, from training through both stores and the table to the report."""
 
 import json
 import math
@@ -49,7 +49,7 @@ ALL_DIVERGE = WILD.replace("Float(1e-2, 1e38, log=True, levels=3)", "Float(1e30,
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, empty_mlflow_db):
-    """The wild study, run on each pair of stores: in bulk beside a journal, and one by one beside SQLite."""
+    """A study with many diverging trials, run with a journal and bulk writes, and with SQLite and single writes."""
     folder = tmp_path_factory.mktemp("wild")
     (folder / "wild.py").write_text(WILD)
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -67,19 +67,21 @@ def folder(tmp_path_factory, empty_mlflow_db):
 
 
 def optuna_store(folder, storage="optuna.log"):
-    """Optuna's record."""
+    """Return the study's Optuna store."""
     return OptunaStore(find_study(str(folder / "wild.py"), {}), storage)
 
 
 def runs(folder, database):
-    """The runs of all trials, by name."""
+    """Return the runs of all trials, by name."""
     client = MlflowClient(tracking_uri=f"sqlite:///{folder / database}")
-    found = client.search_runs(["1"], "tags.kind = 'trial'", max_results=1000, order_by=["metrics.`test/loss` ASC"])
-    return {run.info.run_name: run for run in found}
+    trial_runs = client.search_runs(
+        ["1"], "tags.kind = 'trial'", max_results=1000, order_by=["metrics.`test/loss` ASC"]
+    )
+    return {run.info.run_name: run for run in trial_runs}
 
 
 def strict(text):
-    """JSON as its standard has it: without NaN and Infinity, which other readers refuse."""
+    """Parse JSON by its standard, which has no NaN and Infinity."""
 
     def refuse(word):
         raise AssertionError(word)
@@ -87,8 +89,8 @@ def strict(text):
     return json.loads(text, parse_constant=refuse)
 
 
-def test_the_example_is_wild(folder):
-    """Most trials diverge, some in their first epoch, some do not, and of some a measurement is infinite though they train."""
+def test_the_example_has_all_cases(folder):
+    """Most trials diverge, some in their first epoch, some do not, and some have an infinite measurement without diverging."""
     table = optuna_store(folder).table()
     assert 0.5 < table["diverged"].mean() < 1
     assert (table.loc[table["diverged"], "epochs"] == 0).any()
@@ -96,7 +98,7 @@ def test_the_example_is_wild(folder):
 
 
 def test_optuna_keeps_every_trial(folder):
-    """In a journal and in SQLite all trials are there, equal, with values that are finite: a diverged one's is that of a guess."""
+    """A journal and SQLite have the same trials with finite values; a diverged trial has the value of a guess."""
     tables = [optuna_store(folder, storage).table() for storage in ("optuna.log", "sqlite:///optuna.db")]
     assert len(tables[0]) == len(plan(optuna_store(folder).study)) == 48
     pd.testing.assert_frame_equal(*(table.drop(columns=["seconds", "run_id"]) for table in tables), check_like=True)
@@ -109,12 +111,12 @@ def test_optuna_keeps_every_trial(folder):
 
 @pytest.mark.parametrize("database", ["mlflow.db", "other.db"])
 def test_mlflow_keeps_every_run(database, folder):
-    """By either route there is a finished run for each trial, no value in the tables is NaN or beyond, and what could not be kept is named."""
-    found = runs(folder, database)
+    """Both writers record a finished run for each trial, no NaN or infinite value, and the names of those left out."""
+    runs_by_name = runs(folder, database)
     storage = "optuna.log" if database == "mlflow.db" else "sqlite:///optuna.db"
     recorded = {trial.user_attrs["run_id"]: trial for trial in optuna_store(folder, storage).recorded().values()}
-    assert {run.info.run_id for run in found.values()} == set(recorded)
-    for run in found.values():
+    assert {run.info.run_id for run in runs_by_name.values()} == set(recorded)
+    for run in runs_by_name.values():
         known = recorded[run.info.run_id].user_attrs
         assert run.info.status == "FINISHED"
         assert run.data.tags["diverged"] == str(known["diverged"])
@@ -127,21 +129,21 @@ def test_mlflow_keeps_every_run(database, folder):
             assert connection.execute(odd).fetchone() == (0,)
 
 
-def test_the_table_has_nan_where_there_is_no_number(folder):
-    """Parquet and CSV both hold every trial, with a loss for just those that did not diverge, and the same numbers."""
+def test_the_table_has_nan_for_missing_losses(folder):
+    """Parquet and CSV have every trial and the same numbers, with a loss only for trials that did not diverge."""
     table = read_table(folder / "reports" / "wild")
     rows = pd.read_csv(folder / "reports" / "wild" / "trials.csv")
     assert len(table.frame) == 48
     for frame in (table.frame, rows):
         for name in ("val/loss", "test/loss"):
             np.testing.assert_array_equal(frame[name].isna(), frame["diverged"])
-    own = rows[rows["repetition"] == 0]
+    first_runs = rows[rows["repetition"] == 0]
     for name in ("learning_rate", "l2", "best/val_accuracy", "test/loss"):
-        np.testing.assert_array_equal(table.frame[name], own[name])
+        np.testing.assert_array_equal(table.frame[name], first_runs[name])
 
 
 def test_the_report_is_whole(folder):
-    """The page, its Markdown and its tables write no such number, verdict.json is strict, and the file makes the report again."""
+    """The report's files have no NaN and no infinity, verdict.json is standard JSON, and the table gives the same report."""
     report = folder / "reports" / "wild"
     for name in ("report.html", "report.md", "tables/choices_again.csv"):
         text = re.sub(r"<path .*?/>|data:[^\"]*", "", (report / name).read_text(), flags=re.DOTALL)
@@ -154,29 +156,29 @@ def test_the_report_is_whole(folder):
         assert path.read_bytes() == (report / path.relative_to(folder / "again")).read_bytes(), path.name
 
 
-def test_a_rerun_reads_it_back(folder, capsys):
-    """What is recorded is recognised, trial by trial, and nothing is trained again."""
+def test_a_second_run_trains_nothing(folder, capsys):
+    """All recorded trials are recognised, and none is trained again."""
     assert main(["search", "wild.py", "--workers", "1"]) == 0
-    said = capsys.readouterr()
-    assert "nothing to train, all 48 trials are recorded" in said.out
-    assert said.err == ""
+    output = capsys.readouterr()
+    assert "nothing to train, all 48 trials are recorded" in output.out
+    assert output.err == ""
 
 
-def test_a_study_of_which_nothing_is_left(tracking_uri, tmp_path, capsys):
-    """Where every trial diverges, the report says that all scored the same, and no model is kept."""
+def test_a_study_in_which_every_trial_diverges(tracking_uri, tmp_path, capsys):
+    """If every trial diverges, the report says that all scored the same, and no model is registered."""
     (tmp_path / "wild.py").write_text(ALL_DIVERGE.replace("blocks=1", "blocks=6").replace("trials=24", "trials=2"))
     assert main(["search", "wild.py", "--workers", "1"]) == 0
     assert main(["report", "wild.py"]) == 0
-    said = capsys.readouterr()
-    assert "model: none, since every trial diverged" in said.out
-    assert said.err == ""
+    output = capsys.readouterr()
+    assert "model: none, since every trial diverged" in output.out
+    assert output.err == ""
     verdict = strict((tmp_path / "reports" / "wild" / "verdict.json").read_text())
     assert "every trial scored the same (10.0%)" in verdict["sentences"][0]
     assert read_table(tmp_path / "reports" / "wild").frame["test/loss"].isna().all()
 
 
-def test_a_table_with_such_numbers_has_its_report(folder, tmp_path):
-    """Losses and gaps that are no numbers, as other tools may write them, come back from the file and break no page."""
+def test_a_table_with_nan_and_infinity_has_a_report(folder, tmp_path):
+    """NaN and infinite losses and gaps in the table are read back, and the report is written."""
     table = read_table(folder / "reports" / "wild")
     odd = {"val/loss": np.nan, "test/loss": np.inf, "gap": -np.inf}
     changed = TrialsTable(table.frame.assign(**odd), table.study, table.provenance)
@@ -194,17 +196,17 @@ def test_a_table_with_such_numbers_has_its_report(folder, tmp_path):
         (1e30, 1, "check the scale of 1e+30"),
     ],
 )
-def test_checks_tell_of_an_init_beyond_float32(init, code, says, tracking_uri, tmp_path, capsys):
-    """Weights so large that a forward pass overflows are told in words, as advice or as a check that failed, not warned of."""
+def test_checks_report_an_init_beyond_float32(init, code, says, tracking_uri, tmp_path, capsys):
+    """Weights that overflow in a forward pass give advice or a failed check, and no NumPy warning."""
     (tmp_path / "wild.py").write_text(WILD.replace("1e30", repr(init)))
     assert main(["check", "wild.py"]) == code
-    said = capsys.readouterr()
-    assert says in said.out
-    assert said.err.count("\n") == code
+    output = capsys.readouterr()
+    assert says in output.out
+    assert output.err.count("\n") == code
 
 
 def result(scores, curves, *, diverged=False):
-    """A result with these measurements."""
+    """Return a result with these measurements."""
     return TrialResult(curves, scores, diverged, 2, 1.0, 1.0, 0, 0, "", "")
 
 
@@ -218,15 +220,15 @@ def result(scores, curves, *, diverged=False):
         ({"gradient_norm/layer1": math.inf}, {}, True, "gradient_norm/layer1"),
     ],
 )
-def test_what_no_store_can_keep_is_named(scores, curves, diverged, named):
-    """An infinite measurement, and a loss that is NaN though the trial did not diverge; not what a trial has no such number of."""
+def test_measurements_that_are_not_finite_are_named(scores, curves, diverged, named):
+    """Infinite measurements are named, and NaN losses of trials that did not diverge; NaN for not measured is not."""
     trial = FinishedTrial(None, result(scores, curves, diverged=diverged))
     assert trial.not_finite == named
 
 
 @pytest.mark.slow
 def test_the_terminal_shows_no_warning(tracking_uri, tmp_path):
-    """With workers of its own, as users start it, a wild search and its report end with exit code 0 and an empty standard error."""
+    """With worker processes, the search and its report end with exit code 0 and an empty standard error."""
     Path("wild.py").write_text(WILD)
     for verb in (["search", "wild.py", "--workers", "2"], ["report", "wild.py"]):
         command = [sys.executable, "-W", "always::RuntimeWarning", "-m", "pipeline", *verb]

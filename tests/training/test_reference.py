@@ -1,4 +1,4 @@
-"""A network written out for one trial, as textbooks have it, ends where lockstep training ends."""
+"""Lockstep training ends at the same parameters as a textbook implementation for one trial."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from scipy.special import log_softmax
 
 from pipeline.data import Dataset, Split
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.training import run
+from pipeline.training import run_epochs
 from pipeline.training.lockstep import make_tiles
 
 ROWS, FEATURES, CLASSES, EPOCHS, ORDER = 45, 6, 4, 6, 5
@@ -19,7 +19,7 @@ ACTIVATIONS = {
 
 
 def factor(p, t):
-    """The learning rate of epoch t, counted from 0, as a share of the one that was asked for."""
+    """Return the learning rate of epoch t, counted from 0, as a factor of the configured rate."""
     annealed = {
         "constant": 1.0,
         "step": p.step_factor ** (t // p.step_epochs),
@@ -31,7 +31,7 @@ def factor(p, t):
 
 
 class Reference:
-    """One trial: its parameters as lists of arrays, W (D, H), b, gamma and beta (H,), and what it remembers."""
+    """A textbook network of one trial: parameters W (D, H), b, gamma and beta (H,), and the optimizer's state."""
 
     def __init__(self, hparams, arrays):
         self.hparams, self.masks = hparams, np.random.default_rng([hparams.seed, 1])
@@ -41,7 +41,7 @@ class Reference:
         self.steps = 0
 
     def forward(self, x, *, training):
-        """Logits, and what each hidden layer leaves for :meth:`gradients`."""
+        """Return the logits, the last layer's inputs, and what :meth:`gradients` needs of each hidden layer."""
         p, kept, (f, slope) = self.hparams, [], ACTIVATIONS[self.hparams.activation]
         for i, layer in enumerate(self.layers[:-1]):
             z = x @ layer["W"] + layer["b"]
@@ -63,7 +63,7 @@ class Reference:
         return x @ self.layers[-1]["W"] + self.layers[-1]["b"], x, kept
 
     def gradients(self, x, y):
-        """The mean loss of a minibatch before the step, and the gradients of the smoothed one."""
+        """Return the sum of a minibatch's losses, and the gradients of the mean smoothed loss."""
         p = self.hparams
         logits, hidden, kept = self.forward(x, training=True)
         logs = log_softmax(logits, axis=1)
@@ -83,7 +83,7 @@ class Reference:
         return -logs[np.arange(len(y)), y].sum(), grads
 
     def step(self, x, y, rate):
-        """One update; the sum of the losses before it."""
+        """Take one step, and return the sum of the losses before it."""
         p, (loss, grads) = self.hparams, self.gradients(x, y)
         if p.clip:
             norm = np.sqrt(sum((g**2).sum() for layer in grads for g in layer.values()))
@@ -101,7 +101,7 @@ class Reference:
         return loss
 
     def move(self, g, rate, first, second):
-        """Where a gradient moves its parameter, and the two memories that it leaves."""
+        """Return the update of a parameter for a gradient, and the two new state values."""
         p = self.hparams
         if p.optimizer in ("sgd", "nesterov"):
             velocity = p.momentum * first - rate * g
@@ -114,7 +114,7 @@ class Reference:
         return -rate * unbiased[0] / (np.sqrt(unbiased[1]) + p.epsilon), (mean, square)
 
     def train(self, data):
-        """The training and the validation loss of each epoch."""
+        """Return the training and the validation loss of each epoch."""
         p, rng, curves = self.hparams, np.random.default_rng(ORDER), []
         for t in range(EPOCHS):
             rate = p.learning_rate * factor(p, t)
@@ -127,7 +127,7 @@ class Reference:
         return np.array(curves).T
 
 
-# Before batch norm a bias has no gradient but noise, which Adam would blow up, were its epsilon as small as it is.
+# Before batch norm, the gradient of a bias is rounding noise, which Adam would amplify with the default epsilon.
 CASES = {
     "sgd": {"l2": 0.01, "schedule": "step", "step_epochs": 2, "step_factor": 0.7},
     "momentum": {"momentum": 0.9, "l2": 0.02, "batch_norm": True, "schedule": "cosine", "warmup": 2},
@@ -157,38 +157,38 @@ CASES = {
 
 
 def split(rows, seed):
-    """Rows of four classes that overlap."""
+    """Return rows of four overlapping classes."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, CLASSES, rows)
     return Split(rng.standard_normal((rows, FEATURES)) + labels[:, None] * np.linspace(-0.5, 0.5, FEATURES), labels)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_lockstep_ends_where_the_textbook_does(case):
-    """Each of three trials, whose rates and seeds differ, has the losses and parameters of the network written out."""
+def test_lockstep_agrees_with_the_textbook(case):
+    """Three trials with different rates and seeds have the losses and parameters of the textbook network."""
     data = Dataset(split(ROWS, 0), split(30, 1), split(30, 2), CLASSES)
     base = {"hidden": (8, 5), "activation": "tanh", **case}
     trials = [HyperParams(**base, learning_rate=rate, seed=k) for k, rate in enumerate((0.05, 0.02, 0.01))]
     (tile,) = tiles = make_tiles(trials, FEATURES, CLASSES, CONFIG)
     starts = [_parameters(tile.network, k) for k in range(3)]
-    record = run(tiles, data, CONFIG, np.random.default_rng(ORDER))
+    record = run_epochs(tiles, data, CONFIG, np.random.default_rng(ORDER))
     for k, (trial, start) in enumerate(zip(trials, starts, strict=True)):
-        one = Reference(trial, start)
-        curves = one.train(data)
+        reference = Reference(trial, start)
+        curves = reference.train(data)
         for key, curve in zip(("train/loss", "val/loss"), curves, strict=True):
             np.testing.assert_allclose(record.curves[key][k], curve, rtol=1e-9)
-        for ours, theirs in zip(_parameters(tile.network, k), one.layers, strict=True):
+        for ours, theirs in zip(_parameters(tile.network, k), reference.layers, strict=True):
             for name, value in theirs.items():
                 np.testing.assert_allclose(ours[name], value, rtol=1e-7, atol=1e-10, err_msg=name)
 
 
 def _parameters(network, k):
-    """Copies of the parameters of a trial: a dict for each dense layer, with those of the norm behind it, if any."""
+    """Return copies of a trial's parameters, a dict for each dense layer together with the norm after it."""
     layers = []
     for arrays in network.params.layers:
-        own = {name: arrays[name][k].copy() for name in ("W", "b", "gamma", "beta") if name in arrays}
-        if "W" in own:
-            layers.append(own)
-        elif own:
-            layers[-1] |= own
+        parameters = {name: arrays[name][k].copy() for name in ("W", "b", "gamma", "beta") if name in arrays}
+        if "W" in parameters:
+            layers.append(parameters)
+        elif parameters:
+            layers[-1] |= parameters
     return layers

@@ -1,4 +1,4 @@
-"""What is measured while trials train is what happened, and changes nothing."""
+"""Statistics of layers during training agree with direct computations."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ def data():
 
 
 def one_step(data, trial, order):
-    """The network before its first step, the gradients there, and the loss over the first rows."""
+    """Return the network before its first step, its gradients, and the loss over some rows."""
     network = init_network(
         Architecture((data.features, *trial.hidden, data.classes), trial.activation),
         [trial.init],
@@ -32,9 +32,9 @@ def one_step(data, trial, order):
     )
     rows, labels = data.train.inputs[order], data.train.labels[order]
     grads = network.params.with_values(np.zeros_like(network.params.values))
-    signals = forward(network, rows, space := Workspace(1, len(rows), "float64"), training=True)
+    signals = forward(network, rows, workspace := Workspace(1, len(rows), "float64"), training=True)
     losses, _, probabilities = softmax_cross_entropy(signals[-1], labels)
-    backward(network, grads, signals, softmax_cross_entropy_gradient(probabilities, np.eye(10)[labels]), space)
+    backward(network, grads, signals, softmax_cross_entropy_gradient(probabilities, np.eye(10)[labels]), workspace)
     return network, grads, losses.mean()
 
 
@@ -51,7 +51,7 @@ def test_sgds_update_ratio_is_its_rate_times_the_gradient_over_the_weights(data)
 
 
 def test_the_first_loss_is_that_before_the_first_step(data):
-    """It is the mean over the first training rows, near ln 10 for He's weights."""
+    """It is the mean loss over the first training rows with the initial weights."""
     trial = HyperParams(seed=3)
     history = train([trial], data, CONFIG)
     _, _, loss = one_step(data, trial, np.arange(len(data.train))[:FIRST_ROWS])
@@ -59,8 +59,8 @@ def test_the_first_loss_is_that_before_the_first_step(data):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_the_ratio_is_of_the_true_update(optimizer, data):
-    """Whatever the optimizer, a step of one epoch moves the weights by their ratio: all is counted, momentum and decay too."""
+def test_the_ratio_is_that_of_the_whole_update(optimizer, data):
+    """For every optimizer, the ratio is above 0 after a step and exactly 0 with a learning rate of 0."""
     config = replace(CONFIG, epochs=1, batch_size=len(data.train))
     trial = HyperParams(learning_rate=0.01, optimizer=optimizer, momentum=0.9, l2=0.1, l1=1e-3, clip=0.1, max_norm=1.0)
     ratio = train([trial], data, config).layers["update_ratio"][0, 0]
@@ -70,7 +70,7 @@ def test_the_ratio_is_of_the_true_update(optimizer, data):
 
 
 def test_dead_and_saturated_units_are_counted(data):
-    """A high rate kills ReLUs, weights of 1 saturate tanh; other activations have neither."""
+    """High rates give dead ReLUs, and weights of 1 saturate tanh; other activations have neither."""
     trials = [
         *(HyperParams(learning_rate=rate, hidden=(100, 100), seed=1) for rate in (1.0, 2.0, 4.0)),
         HyperParams(learning_rate=1e-6, activation="tanh", init=1.0, hidden=(100, 100)),
@@ -86,7 +86,7 @@ def test_dead_and_saturated_units_are_counted(data):
 
 
 def test_networks_of_several_depths_share_a_history(data):
-    """Each has its own number of layers, and NaN past them."""
+    """Each network has statistics of its own layers, and NaN for the others."""
     layers = train(
         [HyperParams(hidden=(9,)), HyperParams(hidden=(9, 8, 7)), HyperParams(hidden=())], data, CONFIG
     ).layers
@@ -96,18 +96,18 @@ def test_networks_of_several_depths_share_a_history(data):
 
 
 def test_batch_norm_is_scored_in_batches_too(data):
-    """The second score is near the first once running statistics have settled, and there is none without batch norm."""
+    """The score in batches is near that with running statistics after training, and NaN without batch norm."""
     history = train([HyperParams(batch_norm=True), HyperParams()], data, replace(CONFIG, epochs=20))
     assert history.batch_accuracy[0] == pytest.approx(history.scores["best/val_accuracy"][0], abs=0.02)
     assert np.isnan(history.batch_accuracy[1])
 
 
-def test_the_step_that_is_measured_is_that_of_the_last_whole_minibatch(data):
-    """Of minibatches of 400, 400 and fewer rows it is the second; at a rate near 0 its gradient is that of the first weights."""
+def test_the_measured_step_is_that_of_the_last_whole_minibatch(data):
+    """Of minibatches of 400, 400 and fewer rows it is the second; at a rate near 0, its gradient is that of the initial weights."""
     config, trial = replace(CONFIG, epochs=1, batch_size=400), HyperParams(learning_rate=1e-12, hidden=(20,), seed=3)
-    found = train([trial], data, config).layers["gradient_norm"][0, 0]
+    measured_norms = train([trial], data, config).layers["gradient_norm"][0, 0]
     order = np.random.default_rng(0).permutation(len(data.train))
     for rows, measured in ((order[:400], False), (order[400:800], True), (order[800:], False)):
         _, grads, _ = one_step(data, trial, rows)
         norms = [np.linalg.norm(w) for w in grads.weights]
-        assert np.allclose(found, norms, rtol=1e-6) == measured
+        assert np.allclose(measured_norms, norms, rtol=1e-6) == measured

@@ -14,12 +14,12 @@ from pipeline.nn.layers import Array, Dense, Nonlinearity, Workspace
 from pipeline.nn.network import Network, forward
 from pipeline.report.figures.plots import Lines, histograms, images, lines
 from pipeline.report.style import Plot
-from pipeline.training import Record
+from pipeline.training import TrainingRecord
 
 ACTIVATION_ROWS, BINS, UNITS_SHOWN = 512, 40, 16
 
 
-def network_figures(record: Record, data: Dataset) -> list[Plot]:
+def network_figures(record: TrainingRecord, data: Dataset) -> list[Plot]:
     """Return the figures of the one trial in a record, which trained on ``data``."""
     network = record.checkpoint
     figures = [_loss_figure(record), _accuracy_figure(record), _update_ratio_figure(record)]
@@ -35,25 +35,25 @@ def save_figures(figures: Sequence[Plot], folder: Path) -> None:
         figure.table.to_csv(folder / f"{figure.name}.csv", index=False, lineterminator="\n")
 
 
-def _loss_figure(record: Record) -> Plot:
+def _loss_figure(record: TrainingRecord) -> Plot:
     return _curves_figure(record, "loss", "Loss of the data, by epoch")
 
 
-def _accuracy_figure(record: Record) -> Plot:
+def _accuracy_figure(record: TrainingRecord) -> Plot:
     """Draw training and validation accuracy; the title has the train/val gap at the best epoch."""
     best = int(record.best_epoch[0])
     gap = np.subtract(*(record.curves[f"{part}/accuracy"][0, best - 1] for part in ("train", "val")))
     return _curves_figure(record, "accuracy", f"Accuracy: a gap of {100 * gap:.1f} points at epoch {best}")
 
 
-def _curves_figure(record: Record, kind: str, title: str) -> Plot:
+def _curves_figure(record: TrainingRecord, kind: str, title: str) -> Plot:
     epochs = np.arange(1, record.epochs + 1)
     curves = {part: record.curves[f"{part}/{kind}"][0] for part in ("train", "val")}
     panel: Lines = {part: (epochs, values) for part, values in curves.items()}
     return lines(kind, title, {title: panel}, x="epoch", y=kind, rows={"epoch": epochs, **curves})
 
 
-def _update_ratio_figure(record: Record) -> Plot:
+def _update_ratio_figure(record: TrainingRecord) -> Plot:
     """Draw the size of a step relative to the weights, for each layer; the lecture recommends about 0.001."""
     ratios, epochs = record.layers["update_ratio"][0], np.arange(1, record.epochs + 1)  # (epochs, L)
     panel: Lines = {f"layer {i + 1}": (epochs, column) for i, column in enumerate(ratios.T)}

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline.data import load_block
-from pipeline.estimator.progress import train_one
+from pipeline.estimator.trial_training import retrain_trial
 from pipeline.report.figures.network import network_figures, save_figures
 from pipeline.study.hparams import HyperParams, TrainConfig
 
@@ -22,7 +22,7 @@ def block():
 
 def figures_of(block, **settings):
     """Return the figures of a trial, by name, and its record."""
-    record = train_one(HyperParams(learning_rate=0.1, **settings), block, CONFIG)
+    record = retrain_trial(HyperParams(learning_rate=0.1, **settings), block, CONFIG)
     return {figure.name: figure for figure in network_figures(record, block)}, record
 
 

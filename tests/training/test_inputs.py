@@ -1,4 +1,4 @@
-"""What a network cannot be, or cannot train on, is refused with its name and value before training starts."""
+"""Wrong data and wrong hyperparameters are refused with their name and value before training starts."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ CONFIG = TrainConfig(epochs=1, batch_size=10)
 
 
 def with_value(array, value, dtype=None):
-    """A copy that has the value in its row 7."""
+    """Return a copy with the value in row 7."""
     other = array.astype(dtype or array.dtype)
     other[7] = value
     return other
@@ -40,19 +40,19 @@ def with_value(array, value, dtype=None):
     ],
 )
 def test_rows_that_cannot_be_trained_on(part, inputs, labels, message):
-    """Labels that are no classes, a missing number, no numbers, no rows: in any split, with its name, the value and where."""
+    """Wrong labels, missing numbers, other types and no rows are refused in any split, with the value and its place."""
     with pytest.raises(ValueError, match=f"^{part} {message}"):
         train([HyperParams()], replace(DATA, **{part: Split(inputs, labels)}), CONFIG)
 
 
 def test_rows_of_another_width():
-    """Every split has the columns of the training rows."""
+    """A split with another number of columns than the training rows is refused."""
     with pytest.raises(ValueError, match=r"val inputs: got shape \(30, 3\); expected \(N, 4\)"):
         train([HyperParams()], replace(DATA, val=Split(INPUTS[:, :3], LABELS)), CONFIG)
 
 
-def test_nothing_to_train_and_nothing_to_train_on():
-    """No trial, and rows without a column, are refused like rows that are missing."""
+def test_no_trials_and_no_columns():
+    """No trials, and rows without columns, are refused."""
     with pytest.raises(ValueError, match="trials: got none; expected at least one"):
         train([], DATA, CONFIG)
     bare = Split(INPUTS[:, :0], LABELS)
@@ -62,20 +62,20 @@ def test_nothing_to_train_and_nothing_to_train_on():
 
 @pytest.mark.parametrize("name", ["learning_rate", "init", "l1", "l2"])
 def test_a_number_beyond_float32_diverges(name):
-    """It is told by the trial, which a warning out of NumPy would not name; the trial beside it is none the worse."""
+    """The trial is marked as diverged, without a NumPy warning, and the other trial of the group is not affected."""
     history = train([HyperParams(**{name: 1e39}), HyperParams(**{name: 1e-3})], DATA, CONFIG)
     assert history.diverged.tolist() == [True, False]
 
 
 def test_a_batch_larger_than_the_data():
-    """The message has both sizes; a batch of all rows is one."""
+    """The message has both sizes; a batch of all rows is allowed."""
     with pytest.raises(ValueError, match="batch_size: got 31; the training split has 30 rows"):
         train([HyperParams()], DATA, replace(CONFIG, batch_size=31))
     assert np.isfinite(train([HyperParams()], DATA, replace(CONFIG, batch_size=30)).curves["train/loss"]).all()
 
 
-def test_rows_that_are_refused_stay_as_they_were():
-    """Nothing is trained, and neither the rows nor NumPy's warnings about errors are touched."""
+def test_rows_that_are_refused_do_not_change():
+    """Neither the rows nor NumPy's error settings change."""
     inputs, before = with_value(INPUTS, np.nan), np.geterr()
     copy = inputs.copy()
     with pytest.raises(ValueError, match="train inputs: got nan"):
@@ -107,8 +107,8 @@ def test_rows_that_are_refused_stay_as_they_were():
         ({"step_epochs": 0}, "step_epochs: got 0"),
     ],
 )
-def test_hyperparameters_that_cannot_be(values, message):
-    """Each is named with its value, and no point is made."""
+def test_wrong_hyperparameters_are_refused(values, message):
+    """The error names each with its value."""
     with pytest.raises(ValueError, match=message):
         HyperParams(**values)
 
@@ -125,14 +125,14 @@ def test_hyperparameters_that_cannot_be(values, message):
         ({"preprocessing": "zca"}, "preprocessing: got 'zca'"),
     ],
 )
-def test_settings_that_cannot_be(values, message):
-    """Each is named with its value."""
+def test_wrong_settings_are_refused(values, message):
+    """The error names each with its value."""
     with pytest.raises(ValueError, match=message):
         TrainConfig(**values)
 
 
-def test_a_late_row_is_named_by_its_number():
-    """However many rows are looked at at a time, the message counts from the first of all."""
+def test_a_row_of_a_later_chunk_has_its_number():
+    """Rows are checked in chunks, and the message counts from the first row of all."""
     inputs = np.zeros((2500, 3))
     inputs[2100, 2] = np.inf
     with pytest.raises(ValueError, match=r"inputs: got inf in row 2100, column 2; expected finite numbers"):
