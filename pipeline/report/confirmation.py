@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,54 +24,52 @@ from pipeline.training.metrics import BEST_VAL_ACCURACY, TEST_ACCURACY
 
 @dataclass(frozen=True)
 class Confirmation:
-    """One arm's choices in K blocks.
+    """One arm's choices in K blocks and their repetitions.
 
-    Attributes
-    ----------
-    seeds
-        The number of repetitions of each choice; the fewest if blocks differ.
-    validation, test
-        The accuracies of the chosen trials, (K,).
-    validation_again, test_again
-        The mean accuracies of their repetitions, (K,).
-    spread
-        The standard deviation of test accuracy over repetitions, (K,); NaN for a single repetition.
+    ``seeds`` is the number of repetitions of each choice, the fewest if blocks differ. ``choices`` has a row for each
+    block: the ``block`` and ``trial`` of the choice, its ``val_accuracy`` and ``test_accuracy``, their means over
+    repetitions, ``val_again`` and ``test_again``, and ``sd_of_seeds``, the standard deviation of the latter (NaN for one).
     """
 
     arm: Arm
-    blocks: tuple[int, ...]
-    trials: tuple[int, ...]
     seeds: int
-    validation: Array
-    test: Array
-    validation_again: Array
-    test_again: Array
-    spread: Array
+    choices: pd.DataFrame
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        return tuple(self.choices["block"].tolist())
 
     @property
     def sd(self) -> float:
         """The standard deviation over weights, pooled over blocks; NaN for a single repetition."""
-        return float(np.sqrt(np.mean(self.spread**2)))
+        return float(np.sqrt(np.mean(self._column("sd_of_seeds") ** 2)))
 
     @cached_property
     def confirmed(self) -> Interval:
         """The test accuracy of the repetitions: mean over blocks and its interval."""
-        return mean_interval(self.test_again, within=SHARE)
+        return mean_interval(self._column("test_again"), within=SHARE)
 
     @cached_property
     def luck(self) -> Interval:
         """By how much the first weights raised the validation accuracy."""
-        return mean_interval(self.validation - self.validation_again, within=DIFFERENCE)
+        return self._gap("val_accuracy", "val_again")
 
     @cached_property
     def test_luck(self) -> Interval:
         """By how much the first weights raised the test accuracy."""
-        return mean_interval(self.test - self.test_again, within=DIFFERENCE)
+        return self._gap("test_accuracy", "test_again")
 
     @cached_property
     def promise(self) -> Interval:
         """By how much the validation accuracy exceeds the test accuracy of the repetitions."""
-        return mean_interval(self.validation - self.test_again, within=DIFFERENCE)
+        return self._gap("val_accuracy", "test_again")
+
+    def _column(self, name: str) -> Array:
+        values: Array = self.choices[name].to_numpy(float)
+        return values
+
+    def _gap(self, first: str, second: str) -> Interval:
+        return mean_interval(self._column(first) - self._column(second), within=DIFFERENCE)
 
 
 def confirmations(table: TrialsTable) -> dict[str, Confirmation]:
@@ -81,33 +78,25 @@ def confirmations(table: TrialsTable) -> dict[str, Confirmation]:
         return {}
     merged = table.confirmations.merge(table.frame, on=list(IDENTITY), suffixes=("_again", ""))
     rows = ((arm, merged[merged["arm"] == arm.name]) for arm in table.study.arms)
-    return {arm.name: _of_arm(arm, frame.groupby(["block", "trial"])) for arm, frame in rows if len(frame)}
+    return {arm.name: _of_arm(arm, frame) for arm, frame in rows if len(frame)}
 
 
-def _of_arm(arm: Arm, choices: Any) -> Confirmation:
-    blocks, trials = zip(*choices.groups, strict=True)
-
-    def values(column: str, how: str) -> Array:
-        return np.asarray(choices[column].agg(how), dtype=float)
-
-    return Confirmation(
-        arm,
-        tuple(map(int, blocks)),
-        tuple(map(int, trials)),
-        int(choices.size().min()),
-        values(BEST_VAL_ACCURACY, "first"),
-        values(TEST_ACCURACY, "first"),
-        values(f"{BEST_VAL_ACCURACY}_again", "mean"),
-        values(f"{TEST_ACCURACY}_again", "mean"),
-        values(f"{TEST_ACCURACY}_again", "std"),
+def _of_arm(arm: Arm, repetitions: pd.DataFrame) -> Confirmation:
+    grouped = repetitions.groupby(["block", "trial"])
+    choices = grouped.agg(
+        val_accuracy=(BEST_VAL_ACCURACY, "first"),
+        val_again=(f"{BEST_VAL_ACCURACY}_again", "mean"),
+        test_accuracy=(TEST_ACCURACY, "first"),
+        test_again=(f"{TEST_ACCURACY}_again", "mean"),
+        sd_of_seeds=(f"{TEST_ACCURACY}_again", "std"),
     )
+    return Confirmation(arm, int(grouped.size().min()), choices.reset_index())
 
 
 def confirmed_difference(first: Confirmation, second: Confirmation) -> Difference | None:
     """Subtract the second arm's confirmed test accuracies on the common blocks; None if there are none."""
-    partners = dict(zip(second.blocks, second.test_again, strict=True))
-    differences = [float(x - partners[b]) for b, x in zip(first.blocks, first.test_again, strict=True) if b in partners]
-    return Difference(tuple(differences)) if differences else None
+    pairs = first.choices.merge(second.choices, on="block", suffixes=("_1", "_2"))
+    return Difference(tuple((pairs["test_again_1"] - pairs["test_again_2"]).tolist())) if len(pairs) else None
 
 
 def confirmation_sentence(confirmations: Mapping[str, Confirmation], contrast: tuple[Arm, ...]) -> Iterator[str]:
@@ -139,9 +128,9 @@ def confirmation_table(confirmations: Mapping[str, Confirmation]) -> pd.DataFram
                 "arm": name,
                 "blocks": len(c.blocks),
                 "seeds": c.seeds,
-                "val_accuracy": c.validation.mean(),
-                "test_accuracy": c.test.mean(),
-                "val_again": c.validation_again.mean(),
+                "val_accuracy": c.choices["val_accuracy"].mean(),
+                "test_accuracy": c.choices["test_accuracy"].mean(),
+                "val_again": c.choices["val_again"].mean(),
                 **c.confirmed.named("test_again"),
                 **c.luck.named("val_luck"),
                 **c.test_luck.named("test_luck"),
@@ -155,22 +144,7 @@ def confirmation_table(confirmations: Mapping[str, Confirmation]) -> pd.DataFram
 
 def choices_again(confirmations: Mapping[str, Confirmation]) -> pd.DataFrame:
     """Return a row for each choice: its own accuracies, and the means and spread of its repetitions."""
-    frames = [
-        pd.DataFrame(
-            {
-                "arm": name,
-                "block": c.blocks,
-                "trial": c.trials,
-                "val_accuracy": c.validation,
-                "val_again": c.validation_again,
-                "test_accuracy": c.test,
-                "test_again": c.test_again,
-                "sd_of_seeds": c.spread,
-            }
-        )
-        for name, c in confirmations.items()
-    ]
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat({name: c.choices for name, c in confirmations.items()}, names=["arm"]).reset_index("arm")
 
 
 def confirmation_notes(

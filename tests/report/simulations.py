@@ -132,9 +132,11 @@ def lucky_choice(rng, blocks, trials=M, seeds=5):
     worth = WORTH + SPREAD * rng.normal(size=blocks)
     validation = (worth[:, None] + NOISE * rng.normal(size=(blocks, trials))).max(axis=1)
     again = worth[:, None] + NOISE * rng.normal(size=(2, blocks, seeds))
-    places, spread = tuple(range(blocks)), again[1].std(axis=1, ddof=1)
     test = worth + NOISE * rng.normal(size=blocks)
-    return Confirmation(RANDOM, places, places, seeds, validation, test, *again.mean(axis=2), spread)
+    val_again, test_again = again.mean(axis=2)
+    choices = {"block": range(blocks), "val_accuracy": validation, "val_again": val_again}
+    choices |= {"test_accuracy": test, "test_again": test_again, "sd_of_seeds": again[1].std(axis=1, ddof=1)}
+    return Confirmation(RANDOM, seeds, pd.DataFrame(choices))
 
 
 def luck_of_the_best(trials=M):
