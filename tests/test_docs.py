@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.arguments import VERBS, parser
-from pipeline.diagnosis.rules import RULES
+from pipeline.diagnosis.diagnose import RULES
 from pipeline.diagnosis.trial_facts import RULE_FAILED
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.initializers import INITIALIZERS
@@ -120,7 +120,7 @@ def test_no_word_of_a_study_is_left_out():
 
 def codes():
     """The codes that the built-in rules can give, read from their sources."""
-    sources = "".join(path.read_text() for path in (ROOT / "pipeline" / "babysitting").glob("*.py"))
+    sources = "".join(path.read_text() for path in (ROOT / "pipeline" / "diagnosis").glob("*.py"))
     found = set(re.findall(r'\bFinding\(\s*"([a-z0-9-]+)"', sources))
     return found | set(re.findall(r'"(updates-(?:low|high))"', sources))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.checks import CheckResult
 from pipeline.checks.networks import networks, structures
-from pipeline.checks.result import CheckResult
 from pipeline.data import Dataset, Split
 from pipeline.nn.layers import Array, Workspace
 from pipeline.nn.losses import softmax_cross_entropy, softmax_cross_entropy_gradient

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.checks.result import CheckResult
+from pipeline.checks import CheckResult
 from pipeline.data import Dataset, Split
 from pipeline.nn.layers import Array
 from pipeline.study.hparams import HyperParams, TrainConfig

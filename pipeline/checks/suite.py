@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from pipeline.checks import CheckResult
 from pipeline.checks.activations import activation_statistics
 from pipeline.checks.gradients import gradient_check
 from pipeline.checks.labels import label_checks
 from pipeline.checks.networks import Init, inits, name_of, networks, structures
-from pipeline.checks.result import CheckResult
 from pipeline.data import Dataset, Split, load_block
 from pipeline.data.preprocessing import EPSILON
-from pipeline.diagnosis.first_loss import lowest_first_loss
+from pipeline.diagnosis.curve_features import lowest_first_loss
 from pipeline.nn.conv_text import parse_block
 from pipeline.nn.network import l2_penalty
 from pipeline.nn.optimizers import SGD

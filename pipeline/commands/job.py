@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from pipeline.checks.result import CheckResult, markdown_table
+from pipeline.checks import CheckResult, markdown_table
 from pipeline.checks.suite import check
 from pipeline.console.console import Console
 from pipeline.console.progress import Progress
-from pipeline.data import class_count, fingerprint
+from pipeline.data import DataDescription, describe
+from pipeline.diagnosis.diagnose import RULES
 from pipeline.diagnosis.plugins import load_rules
-from pipeline.diagnosis.rules import RULES
 from pipeline.errors import Failed, UserError
 from pipeline.search import confirmation
 from pipeline.search.affordable import check_affordable
@@ -87,9 +87,14 @@ class Job:
             return Tracker(self.stores.tracking)
 
     @cached_property
+    def data(self) -> DataDescription:
+        """The facts of the study's data. The data are fetched here, before any worker starts."""
+        return describe(self.study.dataset)
+
+    @cached_property
     def basis(self) -> dict[str, Any]:
-        """What decides a trial's numbers beside the declaration. It is also where data is fetched: here, before any worker."""
-        return {"network_version": NETWORK_VERSION, "data_sha256": fingerprint(self.study.dataset)}
+        """What decides a trial's numbers in addition to the declaration."""
+        return {"network_version": NETWORK_VERSION, "data_sha256": self.data.sha256}
 
     @cached_property
     def pending_trials(self) -> PendingTrials:
@@ -130,7 +135,7 @@ class Job:
             seen = self.check() if checked else []
             with self.recorded():
                 self._log_checks(seen)
-                besides = {"classes": class_count(self.study.dataset), **self.links}
+                besides = {"classes": self.data.classes, **self.links}
                 self.optuna_store.open(self.tracker.run_id, self.basis, besides)
                 yield
 
@@ -187,7 +192,7 @@ class Job:
         seen = []
         for result in check(self.study):
             seen.append(result)
-            self.console.say(f"  {result.word:6}  {result.name}: {result.message}")
+            self.console.say(f"  {result.status:6}  {result.name}: {result.message}")
             for key, value in result.metrics.items():
                 self.console.detail(f"          {key} {value:.4g}")
             if result.advice:
@@ -210,7 +215,7 @@ class Job:
         study = self.study
         if mended := reconcile(self.pending_trials, self.tracker):
             self.console.say(f"search: the stores differed: {mended}")
-        self.tracker.add_dataset(study.dataset, self.basis["data_sha256"])
+        self.tracker.add_dataset(study.dataset, self.data.sha256)
         pending = len(self.pending_trials)
         planned = study.blocks * study.trials * len(study.arms)
         if not pending:

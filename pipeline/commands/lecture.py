@@ -55,7 +55,7 @@ class LectureJob:
         seconds = time.perf_counter() - start
         for claim in outcome.claims:
             tell = self.console.detail if claim.holds else self.console.say
-            tell(f"  {claim.word}: {claim.experiment} {claim.says}: {claim.seen}")
+            tell(f"  {claim.verdict}: {claim.experiment} {claim.says}: {claim.seen}")
         folder = self.stores.folder / "reports" / "lecture" / experiment.name
         write(experiment, outcome, folder)
         tracker.log_files(folder, experiment.name)

@@ -14,7 +14,7 @@ from pipeline.data.cifar import load_cifar
 from pipeline.data.folder import say
 from pipeline.data.prepared import prepared
 from pipeline.data.preprocessing import learn
-from pipeline.data.rows import Loader, Rows, chunks, digest
+from pipeline.data.rows import DataDescription, Loader, Rows, chunks
 from pipeline.data.tables import DOORS, is_table, load_table
 from pipeline.data.transform import Transform
 from pipeline.errors import UserError
@@ -39,8 +39,8 @@ class Split:
         return len(self.labels)
 
     @property
-    def none(self) -> Split:
-        """No rows of these."""
+    def empty(self) -> Split:
+        """A split of the same columns without rows."""
         return Split(self.inputs[:0], self.labels[:0])
 
 
@@ -108,14 +108,9 @@ def load_rows(dataset: str) -> Rows:
     raise AssertionError  # pragma: no cover  check_choice has raised
 
 
-def fingerprint(dataset: str) -> str:
-    """The SHA-256 of a data set's arrays, in hex: the same data anywhere, under any name, have the same."""
-    return digest(load_rows(dataset))
-
-
-def class_count(dataset: str) -> int:
-    """The number of classes of a data set."""
-    return load_rows(dataset).classes
+def describe(dataset: str) -> DataDescription:
+    """The facts of a data set. Raises :class:`UserError` as :func:`load_rows` does."""
+    return load_rows(dataset).description
 
 
 def subset(rows: Rows, size: int, name: str) -> Rows:
@@ -159,14 +154,14 @@ def _own_block(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
 
 def _shared_block(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
     """The same block, of rows that the processes of this machine share; each has its own where no file can hold them."""
-    parts = places(rows, config, seed)
+    parts = split_indices(rows, config, seed)
 
     def make() -> tuple[Transform, Iterator[np.ndarray]]:
         raw = split(rows, config, seed)
         transform = learn(config.preprocessing, raw.train.inputs, raw.shape)
         return transform, (transform(p.inputs[some]) for p in (raw.train, raw.val, raw.test) for some in chunks(len(p)))
 
-    said = f"{digest(rows)} {config.preprocessing} in float64 {config.dtype}".encode()
+    said = f"{rows.description.sha256} {config.preprocessing} in float64 {config.dtype}".encode()
     name = sha256(said + b"".join(part.astype("<i8").tobytes() for part in parts)).hexdigest()[:24]
     try:
         transform, inputs = prepared(name, sum(map(len, parts)), config.dtype, make)
@@ -187,7 +182,7 @@ def _make_room(coming: int) -> None:
         del _blocks[next(iter(_blocks))]
 
 
-def places(rows: Rows, config: TrainConfig, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def split_indices(rows: Rows, config: TrainConfig, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Which rows are trained on, chosen by and tested on: stratified, and the same for the same seed.
 
     A published test split is the test split, in every block; ``config.validation`` is then a share of the other rows, and
@@ -215,8 +210,8 @@ def places(rows: Rows, config: TrainConfig, seed: int) -> tuple[np.ndarray, np.n
 
 
 def split(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
-    """The splits that :func:`places` gives."""
-    train, val, test = (Split(rows.inputs[found], rows.labels[found]) for found in places(rows, config, seed))
+    """The splits that :func:`split_indices` gives."""
+    train, val, test = (Split(rows.inputs[found], rows.labels[found]) for found in split_indices(rows, config, seed))
     return Dataset(train, val, test, rows.classes, rows.class_names, rows.shape)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,21 @@ CHUNK = 1024
 """Rows that are looked at or converted at a time, so that no copy of a whole data set is made."""
 COLUMNS = 256
 """Columns whose statistics are taken at a time."""
+
+
+@dataclass(frozen=True)
+class DataDescription:
+    """The facts of a data set: its numbers of classes, columns and rows, the shape of a row, and its hash.
+
+    ``shape`` is that of a row before it was flattened, if it is known. ``sha256`` is the hash of the arrays in hex: the same
+    data have the same hash on every machine and under every name.
+    """
+
+    classes: int
+    columns: int
+    shape: tuple[int, ...]
+    rows: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -42,6 +58,11 @@ class Rows:
     def classes(self) -> int:
         """C."""
         return len(self.class_names)
+
+    @cached_property
+    def description(self) -> DataDescription:
+        """The facts of these rows; the hash is computed at the first use."""
+        return DataDescription(self.classes, self.inputs.shape[1], self.shape, len(self), digest(self))
 
 
 def chunks(count: int) -> list[slice]:

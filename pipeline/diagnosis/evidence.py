@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from pipeline.diagnosis.curve_features import ORDINARY_SCALE, Shape
+from pipeline.diagnosis.curve_features import ORDINARY_SCALE, CurveFeatures
 
 SPIKE = 1.5
 """A loss that rose so many times above the greatest ordinary start was thrown there."""
 
 
-class Evidence(Shape):
+class Evidence(CurveFeatures):
     """A trial's curves, its facts, and what they amount to."""
 
     @cached_property

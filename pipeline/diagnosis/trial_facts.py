@@ -41,8 +41,7 @@ class Facts:
     ``epochs`` and ``steps`` are the epochs planned and the updates in each; ``rows`` counts the validation rows (0:
     unknown). ``initial_loss`` is the loss before the first step, where it was recorded. ``update_ratios`` is the
     median of |update|/|W| of each layer, first to last; ``dead`` and ``saturated`` are the greatest share of dead or
-    saturated units in a layer; ``rival_loss`` is the final training loss of the best trial with a smaller learning
-    rate; ``batch_accuracy`` is the checkpoint's validation accuracy where batch norm goes by each batch's own
+    saturated units in a layer; ``batch_accuracy`` is the checkpoint's validation accuracy where batch norm goes by each batch's own
     statistics, and ``best_accuracy`` where it goes by the running ones. All of these may be absent.
     """
 
@@ -56,7 +55,6 @@ class Facts:
     update_ratios: Sequence[float] = ()
     dead: float | None = None
     saturated: float | None = None
-    rival_loss: float | None = None
     batch_accuracy: float | None = None
     best_accuracy: float | None = None
 

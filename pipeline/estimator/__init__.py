@@ -130,7 +130,7 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
             rows = Split(X, encode(y, self.classes_))
             if first:
                 self._begin(learn(self.preprocessing, X, self._shape()))
-            self._train(rows, rows.none, 1, all_go_on)
+            self._train(rows, rows.empty, 1, all_go_on)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -166,7 +166,7 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
         """The rows to train on, and those to stop by, which are none without early stopping."""
         check_flag("early_stopping", plain(self.early_stopping))
         if not self.early_stopping:
-            return rows, rows.none
+            return rows, rows.empty
         check_number("validation_fraction", plain(self.validation_fraction), low=LEAST_SHARE, below=1.0)
         check_integer("n_iter_no_change", plain(self.n_iter_no_change), low=1)
         check_number("tol", plain(self.tol), low=0.0)
@@ -206,7 +206,7 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
     def _train(self, train: Split, val: Split, epochs: int, watch: Watch) -> None:
         """Take the network that there is, or a new one, through so many epochs more."""
         hparams, config = self._hyperparams(), self._config(len(train))
-        ready = [transformed(rows, self._transform, config.dtype) for rows in (train, val, train.none)]
+        ready = [transformed(rows, self._transform, config.dtype) for rows in (train, val, train.empty)]
         data = Dataset(ready[0], ready[1], ready[2], len(self.classes_))
         tile, order = self._tile(hparams, config), copy.deepcopy(self.order_)
         start = self.n_iter_ + 1

@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.data import Dataset
-from pipeline.diagnosis.diagnose import diagnose, health
-from pipeline.diagnosis.rules import RULES
+from pipeline.diagnosis.diagnose import RULES, diagnose, health
 from pipeline.lecture.digits import load_digits
 from pipeline.lecture.networks import first_layer, fit_network, minibatch_losses
 from pipeline.lecture.outcome import Claim, Outcome, at_least, at_most, between, shown

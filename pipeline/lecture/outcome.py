@@ -29,7 +29,7 @@ class Claim:
     note: str = ""
 
     @property
-    def word(self) -> str:
+    def verdict(self) -> str:
         """``reproduced`` or ``not reproduced``."""
         return REPRODUCED if self.holds else NOT_REPRODUCED
 
@@ -40,7 +40,7 @@ class Claim:
             "experiment": self.experiment,
             "says": self.says,
             "seen": self.seen,
-            "verdict": self.word,
+            "verdict": self.verdict,
             "value": value,
             "note": self.note,
         }

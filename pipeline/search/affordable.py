@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pipeline.data.dataset import load_rows, places
+from pipeline.data.dataset import load_rows, split_indices
 from pipeline.errors import UserError
 from pipeline.search.budget import memory_bytes
 from pipeline.study.spec import Study
@@ -17,7 +17,7 @@ GIB = 2**30
 def check_affordable(study: Study, planned: Collection[PlannedTrial]) -> None:
     """Raise :class:`UserError`, naming the value, unless the rows suffice for the splits and the memory for every network."""
     rows, config = load_rows(study.dataset), study.config
-    train, *_ = places(rows, config, 0)
+    train, *_ = split_indices(rows, config, 0)
     if config.batch_size > len(train):
         raise UserError(f"batch_size: got {config.batch_size}; the training split has {len(train):,} rows. Give fewer")
     features, memory = rows.inputs.shape[1], memory_bytes()

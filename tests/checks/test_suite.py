@@ -10,7 +10,6 @@ from sklearn import datasets
 from pipeline.checks import suite as checks
 from pipeline.checks.activations import complaint_of, layer_statistics
 from pipeline.checks.gradients import gradient_errors
-from pipeline.checks.result import CheckResult, markdown_table, text_table
 from pipeline.checks.suite import check
 from pipeline.data import Dataset, Split
 from pipeline.data.dataset import load_rows, split
@@ -43,7 +42,7 @@ def test_the_default_study_passes():
     """Every check, in order; the small weights of its space get advice, which stops nothing."""
     results = list(check(STUDY))
     assert [result.name for result in results] == NAMES
-    assert [result.word for result in results] == ["ok"] * 6 + ["advice"]
+    assert [result.status for result in results] == ["ok"] * 6 + ["advice"]
     assert "relu from small collapses" in results[-1].message
     assert all(key.startswith("check/") for result in results for key in result.metrics)
 
@@ -179,7 +178,7 @@ def test_a_fault_is_found(fault, monkeypatch):
     """The first check to fail is the one that looks for this fault; its advice says where to look."""
     fault(monkeypatch)
     first = next(result for result in check(STUDY) if not result.passed)
-    assert (first.name, first.word) == (FAULTS[fault], "FAILED")
+    assert (first.name, first.status) == (FAULTS[fault], "FAILED")
     assert first.advice
 
 
@@ -209,13 +208,13 @@ def test_convolutions_of_the_space_pass():
 def test_whitening_is_warned_of_where_directions_are_faint(tmp_path):
     """Some of the digits' 64 directions have next to no variance: advice, which stops nothing; the four of iris are sound."""
     result = list(check(replace(STUDY, config=TrainConfig(preprocessing="whiten"))))[-1]
-    assert (result.name, result.word) == ("whitening", "advice")
+    assert (result.name, result.status) == ("whitening", "advice")
     few = int(re.search(r"; (\d+) of 64 below 0.001 of the greatest", result.message)[1])
     raw = split(load_rows("digits"), TrainConfig(), derive_seed(STUDY.seed, "split", 0)).train.inputs
     variances = np.linalg.eigvalsh(np.cov(raw.T, bias=True))
     assert few == (variances < 1e-3 * variances.max()).sum()
     iris = replace(table_study("iris", 0, tmp_path), config=TrainConfig(preprocessing="whiten"))
-    assert [result.word for result in check(iris) if result.name == "whitening"] == ["ok"]
+    assert [result.status for result in check(iris) if result.name == "whitening"] == ["ok"]
 
 
 def test_zero_weights_cannot_learn_by_heart():
@@ -278,24 +277,3 @@ def test_batch_norm_makes_the_spread_the_same_for_every_init():
     trial = HyperParams(hidden=(100,) * 5, activation="tanh", batch_norm=True)
     spreads = [[layer.std for layer in layers] for layers in layer_statistics(trial, _gaussian(), [0.05, 1.0, "he"])]
     assert np.ptp(spreads, axis=0).max() < 0.005
-
-
-def test_results_are_told_as_tables():
-    """On the terminal a line each and its advice below; in Markdown a row each, bars escaped."""
-    results = [
-        CheckResult("a", True, "x|y"),
-        CheckResult("bb", False, "bad", "do so"),
-        CheckResult("c", True, "m", "hm"),
-    ]
-    assert text_table(results).splitlines() == [
-        "ok      a   x|y",
-        "FAILED  bb  bad",
-        "            do so",
-        "advice  c   m",
-        "            hm",
-    ]
-    assert markdown_table(results).splitlines()[2:] == [
-        "| ok | a | x\\|y |  |",
-        "| FAILED | bb | bad | do so |",
-        "| advice | c | m | hm |",
-    ]

@@ -13,7 +13,7 @@ import threading
 import numpy as np
 import pytest
 
-from pipeline.data import fingerprint, load_block
+from pipeline.data import describe, load_block
 from pipeline.data.cifar import ARCHIVES, PIXELS, load_cifar
 from pipeline.data.files import MIRRORS_VARIABLE
 from pipeline.data.folder import data_folder
@@ -25,7 +25,7 @@ NAMES = ("cifar10", "cifar100")
 LOAD = """
 import resource, sys
 from dataclasses import replace
-from pipeline.data import cifar, fingerprint
+from pipeline.data import cifar, describe
 from pipeline.errors import UserError
 url, sha256, size, records, limit = sys.argv[1:]
 true = cifar.ARCHIVES["cifar10"]
@@ -35,7 +35,7 @@ cifar.ARCHIVES["cifar10"] = replace(true, file=file, train=train, test=(true.tes
 if int(limit):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
 try:
-    print(fingerprint("cifar10"))
+    print(describe("cifar10").sha256)
 except UserError as error:
     print(error)
 """
@@ -423,7 +423,7 @@ def test_two_processes_share_one_download(server, folder, publish, forge):
     said = second.stderr.readline()  # it says that it waits while it does
     go.set()
     (one, _), (other, _) = (process.communicate(timeout=60) for process in (first, second))
-    assert {one.strip(), other.strip()} == {fingerprint("cifar10")}
+    assert {one.strip(), other.strip()} == {describe("cifar10").sha256}
     assert "another process is bringing it" in said
     assert len(server.requests) == 1
 
@@ -455,7 +455,7 @@ def test_a_subset_is_a_part_of_it(folder, publish, forge):
     assert (len(block.train), len(block.val), len(block.test)) == (30, 30, forge.records)
     labels = np.concatenate([block.train.labels, block.val.labels])
     assert set(np.bincount(labels)) == {6}
-    assert fingerprint("cifar10-60") == fingerprint("cifar10-60") != fingerprint("cifar10")
+    assert describe("cifar10-60").sha256 != describe("cifar10").sha256
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from pipeline.data import dataset, fingerprint, load_block
+from pipeline.data import dataset, describe, load_block
 from pipeline.data.dataset import Dataset, Rows, preprocess, split, subset
 from pipeline.data.rows import CHUNK, COLUMNS, by_columns, digest
 from pipeline.errors import UserError
@@ -22,7 +22,7 @@ def rows_of(count, features=3, classes=3, dtype=float, test=0):
 
 def test_digits_are_as_they_were():
     """The digits are scikit-learn's of 1998, to the byte."""
-    assert fingerprint("digits") == "0b3e4ee14f82503950f2fd8375b2e78056c1dd5ef2cb04e4cd0cc4827c0e6bb6"
+    assert describe("digits").sha256 == "0b3e4ee14f82503950f2fd8375b2e78056c1dd5ef2cb04e4cd0cc4827c0e6bb6"
 
 
 def test_the_splits_of_a_block_are_as_they_were():
