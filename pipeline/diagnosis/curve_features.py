@@ -1,4 +1,4 @@
-"""The shape of a trial's curves: the features that the rules of diagnosis read off them, in numbers."""
+"""Numbers that the rules of diagnosis compute from a trial's curves."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from pipeline.diagnosis.trial_facts import Facts
 
 KEYS = ("train/loss", "val/loss", "train/accuracy", "val/accuracy")
 ORDINARY_SCALE = 0.7
-"""So far above ln C may the loss of an ordinary initialisation start."""
+"""How far above ln C the loss of an ordinary initialisation may start."""
 SMALL = 0.05
-"""Weights of at most this standard deviation start at ln C."""
+"""With weights of at most this standard deviation, the loss starts at ln C."""
 
 LUCKY_RISE = 2.5
-"""How far above ln C weights scaled by the fans may start. On standardised digits, iris, wine and breast cancer 0.2 % started
-higher, all of them maxout (relu, tanh and maxout by He and by Xavier, 200 seeds each)."""
+"""How far above ln C the loss may start by chance with weights scaled by the fans. On standardised digits, iris, wine and
+breast cancer 0.2 % started higher, all of them maxout (relu, tanh and maxout by He and by Xavier, 200 seeds each)."""
 LUCKY_SHARE = 0.3
-"""To what share of ln C such weights may guess by luck, where few classes are easily told apart; it went down to 0.36."""
+"""The share of ln C that the first loss may have by chance, if few classes are easily separated; 0.36 was the lowest seen."""
 MANY_CLASSES = 10
-"""So many are not told apart by luck."""
-KNOWING_NOTHING = 0.9
-"""Below this share of ln C, only a leak or a wrong loss explains it."""
+"""From this number of classes on, weights do not separate them by chance."""
+LOWEST_SHARE = 0.9
+"""Only a leak or a wrong loss explains a first loss below this share of ln C, if chance cannot."""
 
 
 def lowest_first_loss(classes: int, *, small: bool) -> float:
-    """The least loss that C classes may start from; ``small`` weights have no luck, since all of their logits are near 0."""
-    return (KNOWING_NOTHING if small or classes >= MANY_CLASSES else LUCKY_SHARE) * math.log(classes)
+    """The lowest first loss of C classes that is not a fault. With ``small`` weights all logits are near 0, so chance has no part."""
+    return (LOWEST_SHARE if small or classes >= MANY_CLASSES else LUCKY_SHARE) * math.log(classes)
 
 
 @dataclass(frozen=True)
 class CurveFeatures:
-    """A trial's curves as far as they are finite; ``cut`` says whether they went on. Epochs count from 1."""
+    """A trial's curves up to the first loss that is not finite; ``cut`` is True if there is one. Epochs count from 1."""
 
     train_loss: Sequence[float]
     val_loss: Sequence[float]
@@ -46,7 +46,7 @@ class CurveFeatures:
 
     @classmethod
     def of(cls, curves: Mapping[str, Sequence[float]], facts: Facts) -> Self:
-        """Cut the curves (epochs,) before the first epoch of which a loss is not finite."""
+        """Cut the curves (epochs,) before the first epoch with a loss that is not finite."""
         losses = zip(curves["train/loss"], curves["val/loss"], strict=True)
         ends = (epoch for epoch, pair in enumerate(losses) if not all(map(math.isfinite, pair)))
         stop = next(ends, len(curves["train/loss"]))
@@ -55,12 +55,12 @@ class CurveFeatures:
 
     @cached_property
     def epochs(self) -> int:
-        """How many epochs are finite."""
+        """The number of finite epochs."""
         return len(self.train_loss)
 
     @cached_property
     def diverged(self) -> bool:
-        """Whether the loss stopped being finite."""
+        """True if the loss became infinite or NaN."""
         return self.facts.diverged or self.cut or not self.epochs
 
     @cached_property
@@ -75,13 +75,13 @@ class CurveFeatures:
 
     @cached_property
     def small_init(self) -> bool:
-        """Whether the weights start so small that the first loss is ln C."""
+        """True if the initial weights are so small that the first loss is ln C."""
         init = self.facts.hparams.init
         return init in ("zeros", "small") or (not isinstance(init, str) and init <= SMALL)
 
     @cached_property
     def ordinary_init(self) -> bool:
-        """Whether the weights are scaled by the fans, or small, so that the first loss is near ln C."""
+        """True if the initial weights are scaled by the fans, or small, so that the first loss is near ln C."""
         init = self.facts.hparams.init
         return self.small_init or (isinstance(init, str) and init != "large")
 
@@ -89,8 +89,8 @@ class CurveFeatures:
     def start(self) -> float:
         """The loss before training, L0.
 
-        Where it was not recorded: ln C for small weights; else the first epoch's, no more than 0.7 above ln C unless
-        the weights are large or the loss goes on from there gently.
+        If it was not recorded, it is ln C for small weights. For others it is the loss of the first epoch, but at least
+        ln C, and at most 0.7 above it unless the weights are large or the loss falls gently from there.
         """
         if self.facts.initial_loss is not None:
             return self.facts.initial_loss
@@ -107,16 +107,16 @@ class CurveFeatures:
 
     @cached_property
     def drop(self) -> float:
-        """D: the share of the first loss that training took away."""
+        """D: the fall of the loss as a share of the first loss."""
         return (self.start - self.final) / self.start if self.epochs else 0.0
 
     @cached_property
     def peak(self) -> float:
-        """The greatest training loss of any epoch, in multiples of the first loss."""
+        """The greatest training loss of an epoch, divided by the first loss."""
         return max(self.train_loss) / self.start if self.epochs else math.inf
 
     def fallen(self, share: float) -> float:
-        """f_q: how much of the whole fall was done after that share of the epochs."""
+        """f_q: the part of the whole fall that was done after a share q of the epochs."""
         if not self.epochs:
             return 0.0
         at = max(1, round(share * self.epochs))
@@ -124,9 +124,9 @@ class CurveFeatures:
 
     @cached_property
     def slope(self) -> float:
-        """s: the slope of the loss over the last tenth of the epochs (two at least) relative to the first tenth.
+        """s: the slope of the loss over the last tenth of the epochs (at least two), divided by that over the first tenth.
 
-        An epoch's loss is that of its middle, so the first tenth spans half an epoch less.
+        The loss of an epoch is the loss at its middle, so the first tenth is half an epoch shorter.
         """
         span = max(2, round(0.1 * self.epochs))
         if self.epochs <= span:
@@ -139,13 +139,16 @@ class CurveFeatures:
 
     @cached_property
     def falling(self) -> float:
-        """The share of epochs in which the loss fell, of those after the first."""
+        """The share of the epochs after the first in which the loss fell."""
         pairs = pairwise(self.train_loss)
         return sum(b < a for a, b in pairs) / max(1, self.epochs - 1)
 
     @cached_property
     def flat_epochs(self) -> int:
-        """How long the loss stood still at the beginning: within 1 % of a guess's, or above it, before a fall four times as fast."""
+        """The number of epochs at the beginning without a fall.
+
+        The loss is then above 0.99 of a guess's, and the steepest fall after it is more than four times as fast.
+        """
         level = 0.99 * min(self.start, self.guess)
         flat = next((epoch for epoch, loss in enumerate(self.train_loss) if loss <= level), self.epochs)
         if not 0 < flat < self.epochs:
@@ -155,15 +158,15 @@ class CurveFeatures:
 
     @cached_property
     def steepest(self) -> float:
-        """The greatest fall of the loss from one epoch to the next."""
+        """The greatest fall of the loss between two epochs."""
         return max((a - b for a, b in pairwise(self.train_loss)), default=0.0)
 
     @cached_property
     def wiggle(self) -> float:
-        """The noise of the loss over the last half of the epochs: sd of the differences, over √2 and the mean loss."""
+        """The noise of the loss over the last half of the epochs: the sd of its differences, divided by √2 and the mean loss."""
         tail = self.train_loss[self.epochs // 2 :]
         steps = [b - a for a, b in pairwise(tail)]
-        if len(steps) < 2 or not any(tail):  # a loss of exactly 0 is easy to reach in float32
+        if len(steps) < 2 or not any(tail):  # a float32 loss can be exactly 0
             return 0.0
         mean = sum(steps) / len(steps)
         deviation = math.sqrt(sum((step - mean) ** 2 for step in steps) / len(steps))
@@ -171,15 +174,15 @@ class CurveFeatures:
 
     @cached_property
     def luck(self) -> float:
-        """The accuracy up to which nothing is learned: one and a half times a guess's and, of few classes, 0.1 above it."""
+        """The accuracy that chance explains: 1.5 times that of a guess, but at most 0.1 above it."""
         return min(1.5 * self.chance, self.chance + 0.1)
 
     @cached_property
     def at_chance(self) -> bool:
-        """Whether the last epoch's accuracies are no better than luck."""
+        """True if both accuracies of the last epoch are explained by chance."""
         return max(self.train_accuracy[-1], self.val_accuracy[-1]) <= self.luck
 
     @cached_property
     def gap(self) -> float:
-        """Training accuracy less validation accuracy at the end."""
+        """Training accuracy minus validation accuracy at the end."""
         return self.train_accuracy[-1] - self.val_accuracy[-1]
