@@ -15,7 +15,7 @@ from pipeline.checks.labels import label_checks
 from pipeline.checks.networks import Init, inits, name_of, networks, structures
 from pipeline.data import Dataset, Split, load_block
 from pipeline.data.preprocessing import EPSILON
-from pipeline.diagnosis.curve_features import lowest_first_loss
+from pipeline.diagnosis.evidence import lowest_first_loss
 from pipeline.nn.conv_text import parse_block
 from pipeline.nn.network import l2_penalty
 from pipeline.nn.optimizers import SGD

@@ -105,8 +105,8 @@ def load_cifar(name: str) -> Rows:
             say(f"{archive.file.name.replace('-binary', '-python')} in {folder} {PICKLES}")
         with scratch_folder(folder, name) as scratch:
             if not path.exists():  # another process may have made it while this one waited
-                found = obtain(archive.file, folder, scratch, extra_bytes=math.prod(archive.shape))
-                unpack(found, archive, scratch).replace(path)
+                packed = obtain(archive.file, folder, scratch, extra_bytes=math.prod(archive.shape))
+                unpack(packed, archive, scratch).replace(path)
     records = open_records(path, archive)
     labels = records[:, archive.label_bytes - 1].astype(np.intp)
     return Rows(records[:, archive.label_bytes :], labels, archive.class_names, test=archive.test[1], shape=IMAGE)

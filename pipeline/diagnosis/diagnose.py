@@ -9,67 +9,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from pipeline.diagnosis import rules_fit, rules_high_rate, rules_slow_start
 from pipeline.diagnosis.evidence import Evidence
-from pipeline.diagnosis.rules_fit import (
-    dead_units,
-    overfitting,
-    running_statistics,
-    saturated,
-    underfitting,
-    update_ratio,
-    val_above_train,
-    val_at_chance,
-)
-from pipeline.diagnosis.rules_high_rate import (
-    dead,
-    diverged,
-    full_batch_rises,
-    high_plateau,
-    late_explosion,
-    lr_too_high,
-    spike,
-    wiggly,
-)
-from pipeline.diagnosis.rules_slow_start import (
-    barely_moves,
-    flat_then_drop,
-    l2_overwhelms,
-    late_start,
-    low_lr,
-    never_starts,
-    slightly_low_lr,
-    wrong_first_loss,
-)
 from pipeline.diagnosis.trial_facts import RULE_FAILED, Facts, Finding
 
 GOOD = "good"
 Rule = Callable[[Evidence], Finding | None]
 
 RULES: list[Rule] = [
-    diverged,
-    dead,
-    late_explosion,
-    lr_too_high,
-    l2_overwhelms,
-    never_starts,
-    barely_moves,
-    val_at_chance,
-    flat_then_drop,
-    late_start,
-    low_lr,
-    high_plateau,
-    spike,
-    slightly_low_lr,
-    overfitting,
-    underfitting,
-    full_batch_rises,
-    wiggly,
-    dead_units,
-    saturated,
-    running_statistics,
-    update_ratio,
-    wrong_first_loss,
-    val_above_train,
+    rules_high_rate.diverged,
+    rules_high_rate.dead,
+    rules_high_rate.late_explosion,
+    rules_high_rate.lr_too_high,
+    rules_slow_start.l2_overwhelms,
+    rules_slow_start.never_starts,
+    rules_slow_start.barely_moves,
+    rules_fit.val_at_chance,
+    rules_slow_start.flat_then_drop,
+    rules_slow_start.late_start,
+    rules_slow_start.low_lr,
+    rules_high_rate.high_plateau,
+    rules_high_rate.spike,
+    rules_slow_start.slightly_low_lr,
+    rules_fit.overfitting,
+    rules_fit.underfitting,
+    rules_high_rate.full_batch_rises,
+    rules_high_rate.wiggly,
+    rules_fit.dead_units,
+    rules_fit.saturated,
+    rules_fit.running_statistics,
+    rules_fit.update_ratio,
+    rules_slow_start.wrong_first_loss,
+    rules_fit.val_above_train,
 ]
 """Every rule, gravest first: a trial's health is the code of its first finding."""
 

@@ -36,7 +36,7 @@ class InstalledRule:
             return check_finding(self.rule(evidence))
         except (Exception, SystemExit) as error:  # noqa: BLE001  code from outside may raise anything
             sentence = f"the rule {self.name} failed: {_one_line(error)}"
-            return Finding(RULE_FAILED, sentence[:MAX_LENGTH], "mend the rule, or uninstall it")
+            return Finding(RULE_FAILED, sentence[:MAX_LENGTH], "fix the rule, or uninstall it")
 
 
 @cache
@@ -65,7 +65,7 @@ def _load(point: EntryPoint) -> InstalledRule:
         inspect.signature(rule).bind(None)
     except (Exception, SystemExit) as error:
         raise UserError(
-            f"the diagnosis rule {name}, {point.value}, cannot be used: {_one_line(error)}. Mend it, or uninstall it"
+            f"the diagnosis rule {name}, {point.value}, cannot be used: {_one_line(error)}. Fix it, or uninstall it"
         ) from error
     return InstalledRule(name, rule)
 

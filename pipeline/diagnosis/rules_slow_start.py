@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pipeline.diagnosis.curve_features import LUCKY_RISE, lowest_first_loss
-from pipeline.diagnosis.evidence import Evidence
+from pipeline.diagnosis.evidence import LUCKY_RISE, Evidence, lowest_first_loss
 from pipeline.diagnosis.trial_facts import Finding
 
 INIT_ADVICE = "initialise by He or Xavier, or use batch norm"

@@ -95,7 +95,7 @@ def test_a_broken_plugin_is_named_before_anything_is_written(verb, value, source
     assert main([verb, "random_vs_grid", *stores]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: the diagnosis rule 'mine' of acme-rules 1.0, {value}, cannot be used: {says}")
-    assert line.endswith("Mend it, or uninstall it")
+    assert line.endswith("Fix it, or uninstall it")
     assert [path for path in sorted(tmp_path.rglob("*")) if "__pycache__" not in path.parts] == before
 
 
