@@ -1,4 +1,4 @@
-"""The checks before a study: cheap experiments that a network passes if it can learn, and fails if it has a bug."""
+"""The checks before a study: cheap experiments that a network with a bug fails."""
 
 from __future__ import annotations
 

@@ -37,9 +37,9 @@ def gradient_check(study: Study, data: Dataset) -> CheckResult:
 
 
 def gradient_errors(trial: HyperParams, data: Dataset) -> dict[str, float]:
-    """The relative error |a - n| / (|a| + |n|) of each parameter array, by a name such as ``W0``; NaN counts as 1.
+    """The relative errors of the gradients of all parameter arrays, by names such as ``W0``.
 
-    Each direction changes one array, and is one of K networks that are evaluated together.
+    An error is |a - n| / (|a| + |n|); NaN counts as 1. Each direction changes one array, and is one of K networks that are evaluated together.
     """
     rows = Split(data.train.inputs[:CHECKED_ROWS].astype("float64"), data.train.labels[:CHECKED_ROWS])
     network = networks(trial, data, ["he"], "float64")

@@ -132,7 +132,7 @@ def _is_small(init: Init) -> bool:
 
 
 def l2_is_wired(study: Study, data: Dataset) -> CheckResult:
-    """Check in every structure that L2 adds ½·l2·ΣW² to the loss, and that a step follows the slope of that term."""
+    """Check that L2 adds ½·l2·ΣW² to the loss, and that a step follows its slope, in every structure."""
     measured = [_l2(trial, data) for trial in structures(study)]
     passed = all(
         math.isclose(rise, expected, rel_tol=1e-6) and math.isclose(slope, moved, rel_tol=1e-6)
@@ -145,7 +145,7 @@ def l2_is_wired(study: Study, data: Dataset) -> CheckResult:
 
 
 def _l2(trial: HyperParams, data: Dataset) -> tuple[float, float, float, float]:
-    """Return what L2 adds to the loss, what it should add, its slope along a direction, and the step along that direction.
+    """Return what L2 adds to the loss, what it should add, and its slope and a step along a direction.
 
     The slope is computed by differences. Without another gradient, a step of size 1 changes w by -l2·w; biases do not change.
     """

@@ -46,7 +46,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The splits of one block: ``train`` to train on, ``val`` to choose by, and ``test`` to score once at the end.
+    """The splits of one block: to train on, to choose by, and to score once at the end.
 
     ``shape`` is that of a row before it was flattened, if it is known. ``transform`` was applied to the rows.
     """
@@ -93,7 +93,7 @@ DATASETS: dict[str, Loader] = {
 
 @lru_cache(maxsize=1)
 def load_rows(dataset: str) -> Rows:
-    """All rows of a data set: a name of ``DATASETS``, with or without a size, a file, or a number on OpenML.
+    """All rows of a data set: a name of ``DATASETS``, or one with a size, a file, or an OpenML number.
 
     Raises :class:`UserError` for an unknown name and for unusable data.
     """
@@ -143,7 +143,7 @@ def load_block(dataset: str, config: TrainConfig, seed: int) -> Dataset:
 
 
 def small_block(dataset: str, config: TrainConfig, seed: int) -> Dataset | None:
-    """The block of :func:`load_block` if it is small enough to be sent to a worker, else None; the worker then loads it."""
+    """The block if it is small enough to be sent to a worker, else None: the worker loads it."""
     small = _block_bytes(load_rows(dataset), config) <= SMALL_BYTES
     return load_block(dataset, config, seed) if small else None
 

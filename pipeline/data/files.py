@@ -103,7 +103,7 @@ def download(file: Published, folder: Path, scratch: Path) -> Path:
 
 
 class _Failed(Exception):  # noqa: N818  it is caught here
-    """A source did not give the file; the message is the reason. It is not a ``ValueError``, which pooch would retry."""
+    """A source did not give the file. It is not a ``ValueError``, because pooch retries after those."""
 
 
 def _download_from(url: str, file: Published, scratch: Path) -> None:
@@ -159,7 +159,7 @@ def by_hand(file: Published, folder: Path) -> str:
 
 
 class Meter:
-    """Shows on a terminal, once a second, how much has arrived and how fast; stops a source that sends too much.
+    """Shows how much has arrived and how fast, on a terminal; stops a source that sends too much.
 
     The methods are those that pooch calls on a progress bar.
     """

@@ -44,7 +44,7 @@ def scratch_folder(folder: Path, name: str) -> Iterator[Path]:
 
 
 def _hold(lock: IO[str], name: str) -> None:
-    """Take the lock of an open file, which lasts until it is closed; print a line if another process has it."""
+    """Lock an open file until it is closed; print a line if another process has the lock."""
     import fcntl
 
     try:

@@ -64,7 +64,7 @@ def _is_complete(folder: Path) -> bool:
 
 
 def _write(folder: Path, transform: Transform, parts: Iterable[np.ndarray], dtype: str) -> None:
-    """Write the files. They are not mapped here: a full disk then raises an error and does not kill the process."""
+    """Write the files without mapping them, so that a full disk raises an error and kills no process."""
     folder.mkdir()
     np.savez(folder / TRANSFORM_FILE, **{key: value for key, value in asdict(transform).items() if value is not None})
     with (folder / ROWS_FILE).open("wb") as stream:

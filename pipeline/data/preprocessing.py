@@ -47,7 +47,7 @@ def channel_mean(train: np.ndarray, shape: Shape = ()) -> Transform:
 
 
 def channel_axis(shape: Shape) -> int | None:
-    """The channel axis of an image's shape, the last if there are two candidates; ``None`` for a grey image (H, W)."""
+    """The channel axis of an image's shape, the last of two candidates; ``None`` for grey images (H, W)."""
     axes = [axis for axis in (len(shape) - 1, 0) if len(shape) == 3 and shape[axis] in CHANNELS]
     if not axes and len(shape) != 2:
         raise UserError(
@@ -90,9 +90,9 @@ def column_means(train: np.ndarray) -> np.ndarray:
 
 
 def principal_axes(train: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The mean (D,) of rows (N, D), the variances (D,) along their principal axes, and the axes, the columns of (D, D).
+    """The mean (D,) of rows (N, D), and the variances (D,) and axes (D, D) of their principal components.
 
-    The greatest entry of an axis is positive. Raises :class:`UserError` if (D, D) is too large.
+    The axes are columns. The greatest entry of an axis is positive. Raises :class:`UserError` if (D, D) is too large.
     """
     mean = column_means(train)
     variances, axes = np.linalg.eigh(covariance(train, mean))

@@ -24,7 +24,7 @@ COLUMNS = 256
 
 @dataclass(frozen=True)
 class DataDescription:
-    """The facts of a data set: its numbers of classes, columns and rows, the shape of a row, and its hash.
+    """The facts of a data set: classes, columns and rows, the shape of a row, and the hash.
 
     ``shape`` is that of a row before it was flattened, if it is known. ``sha256`` is the hash of the arrays in hex: the same
     data have the same hash on every machine and under every name.
@@ -80,7 +80,7 @@ def by_columns(statistic: Callable[..., np.ndarray], inputs: np.ndarray) -> np.n
 
 
 def digest(rows: Rows) -> str:
-    """The SHA-256 of the types, shapes and values of inputs and labels, in hex. The layout in memory does not change it."""
+    """The SHA-256, in hex, of the types, shapes and values of inputs and labels in any memory layout."""
     sha = hashlib.sha256()
     for array in (rows.inputs, rows.labels.astype("<i8")):
         dtype = array.dtype.newbyteorder("<")

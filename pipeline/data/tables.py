@@ -42,7 +42,7 @@ def split_target(name: str) -> tuple[str, str]:
 
 
 def load_table(name: str) -> Rows:
-    """The rows of a file or of an OpenML data set. Raises :class:`UserError` in one line with the fault and its place."""
+    """The rows of a file or an OpenML data set. Raises :class:`UserError` with the fault and its place."""
     if name.startswith(OPENML):
         return load_openml(name.removeprefix(OPENML))
     path, target = split_target(name)
@@ -52,7 +52,7 @@ def load_table(name: str) -> Rows:
 
 
 def load_arrays(path: str) -> Rows:
-    """The rows of an .npz file with ``X`` or ``inputs`` (N, ...) and ``y`` or ``labels`` (N,). No pickle is loaded."""
+    """The rows of an .npz file of ``X`` or ``inputs`` (N, ...) and ``y`` or ``labels`` (N,)."""
     try:
         with Path(path).open("rb") as stream:  # np.load does not close a file that it cannot read
             _check_magic(path, stream.peek(6))

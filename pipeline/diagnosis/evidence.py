@@ -31,13 +31,13 @@ LOWEST_SHARE = 0.9
 
 
 def lowest_first_loss(classes: int, *, small: bool) -> float:
-    """The lowest first loss of C classes that is not a fault. With ``small`` weights all logits are near 0, so chance has no part."""
+    """The lowest first loss that is not a fault. Chance cannot lower it with ``small`` weights."""
     return (LOWEST_SHARE if small or classes >= MANY_CLASSES else LUCKY_SHARE) * math.log(classes)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """A trial's curves up to the first loss that is not finite; ``cut`` is True if there is one. Epochs count from 1."""
+    """A trial's curves up to the first loss that is not finite; ``cut`` is True if there is one."""
 
     train_loss: Sequence[float]
     val_loss: Sequence[float]
@@ -83,7 +83,7 @@ class Evidence:
 
     @cached_property
     def ordinary_init(self) -> bool:
-        """True if the initial weights are scaled by the fans, or small, so that the first loss is near ln C."""
+        """True if the initial weights are small or scaled by the fans: the first loss is near ln C."""
         init = self.facts.hparams.init
         return self.small_init or (isinstance(init, str) and init != "large")
 
@@ -126,9 +126,9 @@ class Evidence:
 
     @cached_property
     def slope(self) -> float:
-        """s: the slope of the loss over the last tenth of the epochs (at least two), divided by that over the first tenth.
+        """s: the slope of the loss over the last tenth of the epochs, divided by the first tenth's.
 
-        The loss of an epoch is the loss at its middle, so the first tenth is half an epoch shorter.
+        A tenth has at least two epochs. The loss of an epoch is the loss at its middle, so the first tenth is half an epoch shorter.
         """
         span = max(2, round(0.1 * self.epochs))
         if self.epochs <= span:
@@ -165,7 +165,7 @@ class Evidence:
 
     @cached_property
     def wiggle(self) -> float:
-        """The noise of the loss over the last half of the epochs: the sd of its differences, divided by √2 and the mean loss."""
+        """The sd of the differences of the loss in the last half of the epochs, over √2 and its mean."""
         tail = self.train_loss[self.epochs // 2 :]
         steps = [b - a for a, b in pairwise(tail)]
         if len(steps) < 2 or not any(tail):  # a float32 loss can be exactly 0
@@ -233,7 +233,7 @@ class Evidence:
 
     @cached_property
     def creeps(self) -> bool:
-        """True if the steps are small: by the update ratios, or by a fall in nine epochs of ten. Else there is no gradient."""
+        """True if the steps are small: by the update ratios, or by a fall in nine epochs of ten."""
         ratios = self.facts.update_ratios
         return max(ratios) < 2e-4 if ratios else self.falling >= 0.9
 
@@ -253,7 +253,7 @@ class Evidence:
 
     @cached_property
     def overwhelmed(self) -> bool:
-        """True if the loss ends within 1 % of a guess's and L2 alone would have shrunk the weights to 1/e or less."""
+        """True if the loss ends at a guess's, and L2 alone would have shrunk the weights to 1/e or less."""
         return self.at_chance and self.shrunk >= 1 and abs(self.final - self.guess) <= 0.01 * self.guess
 
     @cached_property

@@ -76,7 +76,7 @@ def running_statistics(e: Evidence) -> Finding | None:
 
 
 def dead_units(e: Evidence) -> Finding | None:
-    """P11: over 10 % of a layer's units are zero on every row, or 40 % if the network fits (lecture 6, notes 1)."""
+    """P11: over 10 % of a layer's units are dead, 40 % if the network fits (lecture 6, notes 1)."""
     share = e.facts.dead
     if share is None or share <= (0.4 if e.fits else 0.1) or dead(e):
         return None
@@ -87,7 +87,7 @@ def dead_units(e: Evidence) -> Finding | None:
 
 
 def saturated(e: Evidence) -> Finding | None:
-    """P12: over half of a layer's outputs are within 0.01 of the limits of tanh or sigmoid, and the network does not fit."""
+    """P12: over half of a layer's outputs are within 0.01 of tanh's or sigmoid's limits, without a fit."""
     share = e.facts.saturated
     if share is None or share <= 0.5 or e.fits:
         return None

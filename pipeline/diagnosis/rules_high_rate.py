@@ -1,4 +1,4 @@
-"""Rules about learning rates that are too high: losses that explode, stay at ln C, recover, or stay on a plateau."""
+"""Rules about too high learning rates: losses that explode, stay at ln C, recover, or stay on a plateau."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def diverged(e: Evidence) -> Finding | None:
 
 
 def dead(e: Evidence) -> Finding | None:
-    """P10: after a spike the loss stays at ln C, because a network of dead units gives the same output for every row."""
+    """P10: after a spike the loss stays at ln C: a network of dead units has one output."""
     exploded = (e.thrown or e.lost) and not e.overwhelmed
     if e.diverged or not exploded or abs(e.final - e.guess) >= 0.05 or not e.at_chance:
         return None
@@ -50,7 +50,7 @@ def late_explosion(e: Evidence) -> Finding | None:
 
 
 def lr_too_high(e: Evidence) -> Finding | None:
-    """P2: the mean loss of an epoch passes three times the first loss (lecture 6), or does not recover from a spike."""
+    """P2: an epoch's mean loss passes three times the first (lecture 6), or does not recover from a spike."""
     raised = e.peak > 3 or e.spiked or e.lost or e.drop <= -0.01
     if e.diverged or not raised or e.came_back or late_explosion(e) or dead(e):
         return None
@@ -96,7 +96,7 @@ def full_batch_rises(e: Evidence) -> Finding | None:
 
 
 def wiggly(e: Evidence) -> Finding | None:
-    """P16: the loss varies by half of itself per minibatch (by 1/√steps of that per epoch), at a mean above 0.2."""
+    """P16: the loss varies by half of itself per minibatch (1/√steps of that per epoch), at above 0.2."""
     tail = e.train_loss[e.epochs // 2 :]
     if not e.settled or e.slope > 0.4 or e.wiggle * math.sqrt(e.facts.steps) <= 0.5 or sum(tail) / len(tail) <= 0.2:
         return None

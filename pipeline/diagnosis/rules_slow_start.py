@@ -11,7 +11,7 @@ INIT_ADVICE = "initialise by He or Xavier, or use batch norm"
 
 
 def wrong_first_loss(e: Evidence) -> Finding | None:
-    """P18: the recorded first loss is below 0.9 ln C, or above ln C by 0.7, with allowance for chance unless weights are small."""
+    """P18: the first loss is outside of the range that the initialisation and chance explain."""
     first = e.facts.initial_loss
     least = lowest_first_loss(e.facts.classes, small=e.small_init)
     limit = e.guess + (0.7 if e.small_init else LUCKY_RISE if e.ordinary_init else math.inf)
@@ -22,7 +22,7 @@ def wrong_first_loss(e: Evidence) -> Finding | None:
 
 
 def l2_overwhelms(e: Evidence) -> Finding | None:
-    """P15: the loss ends within 1 % of ln C, and L2 alone would have shrunk the weights to a third or less."""
+    """P15: the loss ends within 1 % of ln C, and L2 alone would have shrunk the weights to 1/e or less."""
     if e.diverged or e.spiked or not e.overwhelmed:
         return None
     sentence = (
@@ -32,7 +32,7 @@ def l2_overwhelms(e: Evidence) -> Finding | None:
 
 
 def never_starts(e: Evidence) -> Finding | None:
-    """P7: after five epochs or more the loss has changed by less than 1 %, without a steady fall, and accuracy is a guess's."""
+    """P7: in five epochs or more the loss has neither fallen steadily nor by 1 %; accuracy is a guess's."""
     if not e.unmoved or not e.at_chance or e.creeps or l2_overwhelms(e):
         return None
     init = e.facts.hparams.init
@@ -42,7 +42,7 @@ def never_starts(e: Evidence) -> Finding | None:
 
 
 def barely_moves(e: Evidence) -> Finding | None:
-    """P4: the loss changes by less than 1 % in five epochs or more, but steadily, or with an accuracy above a guess's."""
+    """P4: in five epochs the loss changes by under 1 %, but steadily, or accuracy is above a guess's."""
     if not e.unmoved or never_starts(e) or l2_overwhelms(e):
         return None
     learning = e.val_accuracy[-1] > e.luck
@@ -52,7 +52,7 @@ def barely_moves(e: Evidence) -> Finding | None:
 
 
 def flat_then_drop(e: Evidence) -> Finding | None:
-    """P6: no fall for a tenth of the epochs, then a sudden one by over 30 %: suspect the initialisation (lecture 6)."""
+    """P6: no fall for a tenth of the epochs, then by over 30 %: suspect the initialisation (lecture 6)."""
     if not e.settled or e.flat_epochs < max(2, 0.1 * e.epochs) or e.drop <= 0.3:
         return None
     sentence = f"the loss stood still for {e.flat_epochs} of {e.epochs} epochs, then fell by {e.drop:.0%}"
@@ -70,7 +70,7 @@ def late_start(e: Evidence) -> Finding | None:
 
 
 def low_lr(e: Evidence) -> Finding | None:
-    """P5: a nearly straight fall, half done at the middle of the epochs and steep at the end; or a fall below 10 %."""
+    """P5: a nearly straight fall, half done after half of the epochs, or a fall below 10 %."""
     straight = 0.4 <= e.fallen(0.5) <= 0.65 and e.slope > 0.4
     too_slow = e.drop < 0.1 and e.shrunk < 1
     if not e.settled or not (straight or too_slow) or flat_then_drop(e) or late_start(e) or l2_overwhelms(e):
@@ -81,7 +81,7 @@ def low_lr(e: Evidence) -> Finding | None:
 
 
 def slightly_low_lr(e: Evidence) -> Finding | None:
-    """Between P5 and P9: less than 85 % of the fall is done at the middle of the epochs, and the loss still falls."""
+    """Between P5 and P9: under 85 % of the fall is done after half of the epochs, and it continues."""
     falling = e.fallen(0.1) < 0.5 and e.fallen(0.5) < 0.85 and e.slope > 0.05
     if not e.settled or e.thrown or not falling or flat_then_drop(e) or late_start(e) or low_lr(e):
         return None

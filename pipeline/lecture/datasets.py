@@ -74,7 +74,7 @@ def load_images(seed: int) -> Pictures:
 
 
 def clouds(seed: int, rows: int) -> tuple[Array, Array]:
-    """Images (N, 3072) with pixels from 0 to 255, each the pattern of its class plus noise; and their labels (N,)."""
+    """Images (N, 3072) of pixels from 0 to 255, each its class's pattern plus noise, and labels (N,)."""
     rng = np.random.default_rng([seed, 32])
     templates, labels = noise(rng, CLASSES), rng.integers(0, CLASSES, rows)
     individual = np.concatenate([noise(rng, len(part)) for part in np.array_split(labels, 10)])

@@ -44,7 +44,7 @@ def demonstrate(seed: int, *, linear_epochs: int = 200, hidden_epochs: int = 100
 
 
 def spiral(seed: int) -> Split:
-    """Points (N, 2) on the arms of a spiral, with noise of 0.2 in the angle, labelled by arm (CS231n, case study)."""
+    """Points (N, 2) on the arms of a spiral, with noise in the angle, labelled by arm (CS231n, case study)."""
     rng = np.random.default_rng(seed)
     radius = np.linspace(0, 1, POINTS)
     arms = [np.linspace(4 * j, 4 * (j + 1), POINTS) + 0.2 * rng.standard_normal(POINTS) for j in range(CLASSES)]
