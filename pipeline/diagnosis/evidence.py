@@ -10,13 +10,12 @@ from itertools import pairwise
 from typing import Self
 
 from pipeline.diagnosis.trial_facts import Facts
+from pipeline.training import CURVES
 
-KEYS = ("train/loss", "val/loss", "train/accuracy", "val/accuracy")
 ORDINARY_SCALE = 0.7
 """How far above ln C the loss of an ordinary initialisation may start."""
 SMALL = 0.05
 """With weights of at most this standard deviation, the loss starts at ln C."""
-
 SPIKE = 1.5
 """A loss above this multiple of the greatest possible first loss is a spike."""
 LUCKY_RISE = 2.5
@@ -52,7 +51,7 @@ class Evidence:
         losses = zip(curves["train/loss"], curves["val/loss"], strict=True)
         ends = (epoch for epoch, pair in enumerate(losses) if not all(map(math.isfinite, pair)))
         stop = next(ends, len(curves["train/loss"]))
-        loss, val_loss, accuracy, val_accuracy = ([float(value) for value in curves[key][:stop]] for key in KEYS)
+        loss, val_loss, accuracy, val_accuracy = ([float(value) for value in curves[key][:stop]] for key in CURVES)
         return cls(loss, val_loss, accuracy, val_accuracy, facts, cut=stop < len(curves["train/loss"]))
 
     @cached_property
