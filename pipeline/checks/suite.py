@@ -167,20 +167,17 @@ def _l2(trial: HyperParams, data: Dataset) -> tuple[float, float, float, float]:
 def overfits_few(study: Study, data: Dataset) -> CheckResult:
     """Check that twenty examples can be overfitted with at least one learning rate; the second attempt is longer."""
     few = Split(data.train.inputs[:FEW], data.train.labels[:FEW])
-    rates: list[float] = []
-    epochs = 0
     for epochs in OVERFIT_EPOCHS:
-        rates = _learned_by_heart(study, replace(data, train=few, val=few, test=few), epochs)
-        if rates:
+        if rates := _overfitting_rates(study, replace(data, train=few, val=few, test=few), epochs):
             break
-    tried = f"rates {', '.join(f'{rate:.2g}' for rate in rates)}" if rates else "no learning rate from 1e-4 to 10"
+    at = f"learning rates {', '.join(f'{rate:.2g}' for rate in rates)}" if rates else "no learning rate from 1e-4 to 10"
     advice = "" if rates else "check the gradient, and for equal rows with different labels"
     metrics = {"check/overfit_rates": float(len(rates)), "check/overfit_epochs": float(epochs)}
-    message = f"learned by heart at {'learning ' if rates else ''}{tried}, in {epochs} epochs"
+    message = f"overfitted at {at}, in {epochs} epochs"
     return CheckResult(f"overfit {len(few)} examples", bool(rates), message, advice, metrics)
 
 
-def _learned_by_heart(study: Study, few: Dataset, epochs: int) -> list[float]:
+def _overfitting_rates(study: Study, few: Dataset, epochs: int) -> list[float]:
     """The learning rates that reach accuracy 1 and a loss below 0.05 on these rows, with full batches."""
     config = replace(study.config, epochs=epochs, batch_size=len(few.train))
     trials = [replace(study.fixed, learning_rate=rate, l2=0.0) for rate in LEARNING_RATES]
