@@ -154,9 +154,7 @@ def test_a_faulty_study_file_is_named_with_its_line(source, says, tmp_path, monk
 
 def test_a_failed_check_stops_the_job(tiny_study, tmp_path, tracking_uri, capsys):
     """A network that cannot learn ends the job with exit code 1 and the reason, its run FAILED, before any trial is spent."""
-    source = tiny_study.read_text().replace(
-        "from pipeline.study.hparams import", "from pipeline.study.hparams import HyperParams,"
-    )
+    source = tiny_study.read_text().replace("from pipeline import", "from pipeline import HyperParams,")
     tiny_study.write_text(source.replace("    blocks=2,", '    blocks=2,\n    fixed=HyperParams(init="zeros"),'))
     assert main(["run", str(tiny_study)]) == 1
     assert "check 'overfit 20 examples' failed: overfitted at no learning rate" in capsys.readouterr().err
