@@ -92,7 +92,7 @@ def test_an_unknown_augmentation_is_refused():
 
 
 def test_studies_without_it_keep_their_identity():
-    """A setting that is not used is left out of the record, so that trials recorded before it existed stay valid."""
+    """An unused setting is left out of the record, so that trials recorded before it existed stay valid."""
     assert DIGITS.hash == "1ea38945b502"
     assert CIFAR10.hash == "b8313481aee4"
     assert "conv" not in DIGITS.identity["fixed"]

@@ -127,7 +127,7 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_local_file_is_refused(case, folder, publish, forge):
-    """A file that differs from the published one is not read; the line has the file, both hashes and the remedy."""
+    """A file that differs from the published one is refused with its path, both hashes and the remedy."""
     content = forge.published(forge.small("cifar10"))
     archive = publish("cifar10", content)
     change, what = WRONG[case]
@@ -360,7 +360,7 @@ def test_two_processes_share_one_download(server, folder, publish, forge):
 
 
 def test_a_block_keeps_the_published_test_split(folder, publish, forge):
-    """The test batch is the test split of every block; the other rows are split by class into training and validation."""
+    """The test batch is the test split of every block; the other rows are split by class."""
     archive = publish("cifar10")
     (folder / archive.file.name).write_bytes(forge.published(archive))
     rows = load_cifar("cifar10")
@@ -402,7 +402,7 @@ def test_the_published_archives_are_described_right(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_real_archive_is_as_published(name):
-    """The real file, if present: 6,000 images in each of 10 classes or 600 in each of 100, a sixth of them for testing."""
+    """The real file, if present, has 60,000 images in equal classes, a sixth of them for testing."""
     archive, folder = ARCHIVES[name], data_folder()
     if not (folder / archive.file.name).exists() and not list(folder.glob(f"{name}-*.npy")):
         pytest.skip(f"{archive.file.name} is not in {folder}; it takes up to an hour to download")

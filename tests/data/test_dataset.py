@@ -134,7 +134,7 @@ def test_preprocessing_makes_no_float64_copy():
 
 
 def test_few_blocks_are_kept(monkeypatch):
-    """A process keeps four blocks, and of large ones only the last; a kept block is returned as the same object."""
+    """A process keeps four blocks, or only the last of large ones; a kept block is the same object."""
     dataset._blocks.clear()
     for seed in range(6):
         load_block("digits", TrainConfig(), seed)

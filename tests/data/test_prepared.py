@@ -1,4 +1,4 @@
-"""Prepared blocks: the bits of blocks in memory, made once, few kept, and made in memory if no file can be written."""
+"""Prepared blocks: the bits of blocks in memory, made once, few kept, and optional."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -134,7 +134,7 @@ def test_without_a_folder_the_block_is_in_memory(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("lost", ["rows.bin", "transform.npz"])
 @pytest.mark.usefixtures("shared")
 def test_an_incomplete_block_is_made_again(lost, folder, monkeypatch):
-    """A block that lacks a file, as after a kill during its deletion, is made again, and no other files are left."""
+    """A block that lacks a file, as after a kill during its deletion, is made again, without other files."""
     first = load_block("digits", TrainConfig(), 0)
     (path,) = folder.glob(f"*/{lost}")
     path.unlink()

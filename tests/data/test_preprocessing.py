@@ -83,7 +83,7 @@ def test_training_rows_have_mean_zero(name):
 
 
 def test_standardised_rows_have_deviation_one():
-    """A feature of the training rows has standard deviation 1; a constant one is 0, even if its mean is rounded."""
+    """A feature has standard deviation 1 over training rows; a constant one is 0, even with rounding."""
     inputs = photos().astype(float) / 255
     assert np.std(inputs[:, 0]) > 0
     done = learn("standardise", inputs)(inputs)

@@ -223,7 +223,7 @@ def test_overfitting_is_a_gap_or_a_decline():
 
 
 def test_barely_moving_is_not_never_starting():
-    """A steady fall below 1 % is a low rate; an unsteady loss at ln C has no gradient; known update ratios decide."""
+    """A steady small fall is a low rate, an unsteady loss has no gradient, and update ratios decide."""
     guess = [0.1] * 20
     creep = curves(math.log(10) - 1e-4 * np.arange(1, 21), guess, guess)
     shuffle = curves(math.log(10) + 1e-4 * np.tile([1, -1], 10), guess, guess)

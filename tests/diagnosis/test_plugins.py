@@ -88,7 +88,7 @@ def test_rules_come_in_the_order_of_their_names(install):
 )
 @pytest.mark.parametrize("verb", ["run", "search", "train"])
 def test_a_broken_plugin_is_named_before_anything_is_written(verb, value, source, says, install, tmp_path, capsys):
-    """One line has the entry point, its distribution and the reason; the exit code is 2, and no file is made."""
+    """One line has the entry point, its distribution and the reason; exit code 2, and no file."""
     install("acme-rules", "acme_rules", {"mine": value}, source)
     before = sorted(tmp_path.rglob("*"))
     stores = ["--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db", "--storage", f"{tmp_path}/optuna.log"]
