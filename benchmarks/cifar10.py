@@ -45,7 +45,7 @@ def convolve(conv: str) -> Callable[[], object]:
     from pipeline.training.lockstep import make_tiles
 
     rows = random_rows()
-    data = Dataset(Split(*rows), Split(*rows).none, Split(*rows).none, 10, shape=(3, 32, 32))
+    data = Dataset(Split(*rows), Split(*rows).empty, Split(*rows).empty, 10, shape=(3, 32, 32))
     config = TrainConfig(epochs=EPOCHS, batch_size=128)
     trial = HyperParams(conv=conv, batch_norm=True, hidden=(), learning_rate=0.01)
     return lambda: run_epochs(

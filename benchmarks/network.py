@@ -78,7 +78,7 @@ def babysit(work: Work, size: int, count: int = 1) -> Side:
     from pipeline.training.lockstep import make_tiles
 
     rows = Split(*rows_of(work))
-    data = Dataset(rows, rows.none, rows.none, work.sizes[-1])
+    data = Dataset(rows, rows.empty, rows.empty, work.sizes[-1])
     config = TrainConfig(epochs=work.epochs, batch_size=work.batch)
     settings = {"hidden": work.sizes[1:-1], "batch_norm": work.batch_norm, "learning_rate": LEARNING_RATE}
 

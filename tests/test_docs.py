@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.arguments import VERBS, parser
-from pipeline.diagnosis.rules import RULES
+from pipeline.diagnosis.diagnose import RULES
 from pipeline.diagnosis.trial_facts import RULE_FAILED
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.initializers import INITIALIZERS

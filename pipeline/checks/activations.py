@@ -1,4 +1,4 @@
-"""Activation statistics: how the signal fares on its way through the layers of a network that has just been initialised."""
+"""Activation statistics: how the signal changes through the layers of an untrained network."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.checks import CheckResult
 from pipeline.checks.networks import Init, inits, networks, structures
-from pipeline.checks.result import CheckResult
 from pipeline.data import Dataset
 from pipeline.nn.layers import Array, Nonlinearity, Workspace
 from pipeline.nn.network import forward
 from pipeline.study.hparams import HyperParams
 from pipeline.study.spec import Study
 
-MEASURED_ROWS = 512
+STATISTICS_ROWS = 512
+"""The most rows that the statistics are computed from."""
 SATURATED = {"tanh": (-0.99, 0.99), "sigmoid": (0.01, 0.99)}
-"""Outputs beyond these pass on hardly any gradient."""
+"""Outputs beyond these limits pass on nearly no gradient."""
 
 
 @dataclass(frozen=True)
 class LayerStatistics:
-    """A hidden layer's outputs over the rows: mean, standard deviation, share saturated, share of units that are never on."""
+    """A hidden layer's outputs: their mean, standard deviation, share saturated, and share of units that are always 0."""
 
     mean: float
     std: float
@@ -30,26 +31,27 @@ class LayerStatistics:
 
 
 def activation_statistics(study: Study, data: Dataset) -> CheckResult:
-    """Look at every structure and initialisation of the space; what is unhealthy is advice, since a search may want to know."""
-    schemes, seen, metrics = inits(study), [], {}
+    """Check the activations of every structure and initialisation of the space.
+
+    A fault gives advice and no failure, because a study may search bad initialisations on purpose.
+    """
+    schemes, faults, metrics = inits(study), [], {}
     for trial in structures(study):
         for init, layers in zip(schemes, layer_statistics(trial, data, schemes), strict=True):
             name = "-".join([trial.activation, str(init), *(["bn"] if trial.batch_norm else [])])
             metrics[f"check/activation_std/{name}"] = layers[-1].std if layers else 1.0
-            if complaint := complaint_of(layers, float(data.train.inputs[:MEASURED_ROWS].std())):
-                seen.append(
-                    f"{trial.activation} from {init}{' with batch norm' if trial.batch_norm else ''} {complaint}"
-                )
-    message = "; ".join(seen) or f"healthy in all {len(metrics)} kinds of networks"
-    advice = "expect late starts there; He or Xavier, or batch norm, keep the signal" if seen else ""
+            if fault := signal_fault(layers, float(data.train.inputs[:STATISTICS_ROWS].std())):
+                faults.append(f"{trial.activation} from {init}{' with batch norm' if trial.batch_norm else ''} {fault}")
+    message = "; ".join(faults) or f"healthy in all {len(metrics)} kinds of networks"
+    advice = "expect late starts there; He or Xavier, or batch norm, keep the signal" if faults else ""
     return CheckResult("activations at initialisation", passed=True, message=message, advice=advice, metrics=metrics)
 
 
-@np.errstate(all="ignore")  # what explodes beyond the numbers of its type is told as it is, not warned of
+@np.errstate(all="ignore")  # a signal that overflows is reported, without NumPy's warnings
 def layer_statistics(trial: HyperParams, data: Dataset, schemes: list[Init]) -> list[list[LayerStatistics]]:
-    """For each initialisation, the statistics of each hidden layer, over the first rows of the training split."""
+    """The statistics of each hidden layer for each initialisation, over the first training rows."""
     network = networks(trial, data, schemes, data.train.inputs.dtype.name)
-    inputs = data.train.inputs[:MEASURED_ROWS]
+    inputs = data.train.inputs[:STATISTICS_ROWS]
     space = Workspace(len(schemes), len(inputs), inputs.dtype.name)
     signals = forward(network, inputs, space, training=True)
     hidden = [signals[i + 1] for i, layer in enumerate(network.layers) if isinstance(layer, Nonlinearity)]
@@ -57,27 +59,28 @@ def layer_statistics(trial: HyperParams, data: Dataset, schemes: list[Init]) -> 
 
 
 def _statistics(outputs: Array, activation: str) -> LayerStatistics:
-    """Of one layer's outputs (B, H)."""
+    """The statistics of one layer's outputs (B, H)."""
     low, high = SATURATED.get(activation, (-np.inf, np.inf))
     beyond = (outputs < low) | (outputs > high)
     dead = (outputs <= 0).all(axis=0).mean() if activation == "relu" else 0.0
     return LayerStatistics(*(float(x) for x in (outputs.mean(), outputs.std(), beyond.mean(), dead)))
 
 
-def complaint_of(layers: list[LayerStatistics], input_std: float) -> str:
-    """What is unhealthy, if anything: a signal below a tenth or above ten times, half saturated, or a fifth of the units dead.
+def signal_fault(layers: list[LayerStatistics], input_std: float) -> str:
+    """The faults of a signal, an empty text if there are none.
 
-    The last hidden layer is compared with the first, a single one with the inputs.
+    A fault is a spread below a tenth or above ten times that of the first hidden layer (of the inputs, if there is only
+    one), over half of a layer saturated, or over a fifth of its units dead.
     """
     if not layers:
         return ""
     first, last = layers[0].std if len(layers) > 1 else input_std, layers[-1].std
     ratio = last / (first or 1.0) if np.isfinite(last) else np.inf
     saturated, dead = max(layer.saturated for layer in layers), max(layer.dead for layer in layers)
-    said = {
+    faults = {
         f"collapses to {ratio:.2g} of its spread": ratio < 0.1,
         f"explodes to {ratio:.2g} times its spread": ratio > 10,
         f"saturates {saturated:.0%} of a layer": saturated > 0.5,
         f"has {dead:.0%} dead units in a layer": dead > 0.2,
     }
-    return ", ".join(words for words, unhealthy in said.items() if unhealthy)
+    return ", ".join(fault for fault, present in faults.items() if present)

@@ -1,11 +1,11 @@
-"""The gradient check: what backward says of every array of parameters is what differences of the loss say, in float64."""
+"""The gradient check: the gradient of every parameter array equals differences of the loss, in float64."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from pipeline.checks import CheckResult
 from pipeline.checks.networks import networks, structures
-from pipeline.checks.result import CheckResult
 from pipeline.data import Dataset, Split
 from pipeline.nn.layers import Array, Workspace
 from pipeline.nn.losses import softmax_cross_entropy, softmax_cross_entropy_gradient
@@ -14,13 +14,13 @@ from pipeline.nn.parameters import Parameters
 from pipeline.study.hparams import HyperParams
 from pipeline.study.spec import Study
 
-GRADIENT_ROWS, DIRECTIONS = 12, 3
+CHECKED_ROWS, DIRECTIONS = 12, 3
 STEPS = (1e-6, 1e-7)
-"""A long step loses less to rounding, a short one crosses fewer kinks, of which convolutions have many: the better counts."""
+"""Steps of the differences; the smaller error counts. A long step has less rounding error, a short one crosses fewer kinks."""
 TOLERANCE = 1e-5
-"""A right float64 gradient is within 1e-6 (median of three directions: one may cross a kink), a wrong one off by 1e-3."""
+"""A right float64 gradient has an error below 1e-6, a wrong one above 1e-3 (median of three directions: one may cross a kink)."""
 FLOOR = 1e-4
-"""Slopes far below it are nil, as those of biases before batch norm are: differences give them to 1e-10 of the loss."""
+"""Slopes far below it count as 0, such as those of biases before batch norm; differences are exact to 1e-10 of the loss."""
 
 
 def gradient_check(study: Study, data: Dataset) -> CheckResult:
@@ -28,8 +28,8 @@ def gradient_check(study: Study, data: Dataset) -> CheckResult:
     errors: dict[str, float] = {}
     for trial in structures(study):
         kind = f"{trial.activation}{' with batch norm' if trial.batch_norm else ''}"
-        found = gradient_errors(trial, data)
-        errors |= {f"{name} of {kind}": max(error, errors.get(f"{name} of {kind}", 0)) for name, error in found.items()}
+        for name, error in gradient_errors(trial, data).items():
+            errors[f"{name} of {kind}"] = max(error, errors.get(f"{name} of {kind}", 0))
     worst = max(errors, key=errors.__getitem__)
     passed = errors[worst] <= TOLERANCE
     message = f"relative error at most {errors[worst]:.1e}, in {worst}; {len(errors)} kinds of parameters"
@@ -38,14 +38,16 @@ def gradient_check(study: Study, data: Dataset) -> CheckResult:
 
 
 def gradient_errors(trial: HyperParams, data: Dataset) -> dict[str, float]:
-    """The relative error |a - n| / (|a| + |n|) of each parameter array, by a name like ``W0``; NaN counts as 1.
+    """The relative errors of the gradients of all parameter arrays, by names such as ``W0``.
 
-    Each direction moves one array alone, and is one of the K networks that are asked at once.
+    An error is |a - n| / (|a| + |n|); NaN counts as 1. Each direction changes one array, and is one of K networks that are evaluated together.
     """
-    rows = Split(data.train.inputs[:GRADIENT_ROWS].astype("float64"), data.train.labels[:GRADIENT_ROWS])
+    rows = Split(data.train.inputs[:CHECKED_ROWS].astype("float64"), data.train.labels[:CHECKED_ROWS])
     network = networks(trial, data, ["he"], "float64")
     rng = np.random.default_rng(0)
-    network.params.values += 0.1 * rng.standard_normal(network.params.values.shape)  # biases, γ and β off 0 and 1
+    network.params.values += 0.1 * rng.standard_normal(
+        network.params.values.shape
+    )  # moves biases, γ and β away from 0 and 1
     names, directions = _directions(network.params, rng)
     loss, gradient = _loss_and_gradient(network, rows, data.classes)
     analytic = (gradient * directions).sum(axis=1)
@@ -71,14 +73,14 @@ def _relative_error(analytic: Array, numeric: Array, floor: float) -> Array:
 
 
 def _directions(params: Parameters, rng: np.random.Generator) -> tuple[list[str], Array]:
-    """The names of the arrays, and :data:`DIRECTIONS` random directions along each, one array after another (K, P)."""
+    """The names of the arrays, and :data:`DIRECTIONS` random directions (K, P) along each, in the order of the arrays."""
     masks = []
     for layer, name, _ in params.names:
         mask = params.with_values(np.zeros_like(params.values[:1]))
         mask.layers[layer][name][:] = 1
         masks.append(mask.values)
-    chosen = np.repeat(np.concatenate(masks), DIRECTIONS, axis=0)
-    return [f"{name}{layer}" for layer, name, _ in params.names], chosen * rng.standard_normal(chosen.shape)
+    repeated = np.repeat(np.concatenate(masks), DIRECTIONS, axis=0)
+    return [f"{name}{layer}" for layer, name, _ in params.names], repeated * rng.standard_normal(repeated.shape)
 
 
 def _moved(network: Network, step: Array) -> Network:
@@ -88,7 +90,7 @@ def _moved(network: Network, step: Array) -> Network:
 
 
 def _loss_and_gradient(network: Network, rows: Split, classes: int) -> tuple[Array, Array]:
-    """The mean loss of each network (K,), and its gradient over all parameters (K, P)."""
+    """The mean loss (K,) of each network, and its gradient (K, P) with respect to all parameters."""
     space = Workspace(len(network.params.values), len(rows), "float64")
     signals = forward(network, rows.inputs, space, training=True)
     losses, _, probabilities = softmax_cross_entropy(signals[-1], rows.labels)

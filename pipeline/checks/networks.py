@@ -1,4 +1,4 @@
-"""The networks that checks look at: those of the structures and initialisations that a study may try."""
+"""The networks that are checked: those with the structures and initialisations of a study."""
 
 from __future__ import annotations
 
@@ -17,33 +17,32 @@ Init = str | float
 
 
 def inits(study: Study) -> list[Init]:
-    """The initialisations of the space; of a real range its grid."""
+    """The initialisations of the space; for a real range, its grid."""
     return values(study, "init")
 
 
 def structures(study: Study) -> list[HyperParams]:
-    """One trial of each structure in the space, with what the study holds fixed."""
+    """One trial for each structure in the space, with the fixed hyperparameters of the study."""
     names = [name for name in study.space if isinstance(study.space[name], Categorical) and name in STRUCTURAL]
     points = product(*(values(study, name) for name in names))
     return [replace(study.fixed, **dict(zip(names, point, strict=True))) for point in points]
 
 
 def name_of(study: Study, trial: HyperParams, init: Init) -> str:
-    """An initialisation, and what is searched of a trial's structure: "he (hidden 100x50, batch_norm True)"."""
-    searched = [name for name in STRUCTURAL if name in study.space]
-    told = ", ".join(f"{name} {as_choice(getattr(trial, name))}" for name in searched)
-    return f"{init} ({told})" if told else str(init)
+    """An initialisation with the searched part of a structure: "he (hidden 100x50, batch_norm True)"."""
+    searched = [f"{name} {as_choice(getattr(trial, name))}" for name in STRUCTURAL if name in study.space]
+    return f"{init} ({', '.join(searched)})" if searched else str(init)
 
 
 def values(study: Study, name: str) -> list[Any]:
-    """What a hyperparameter may be: the choices or the grid of the space, or what the study holds fixed."""
+    """The values of a hyperparameter: its choices or grid in the space, or its fixed value."""
     return study.space[name].grid() if name in study.space else [getattr(study.fixed, name)]
 
 
 def networks(
     trial: HyperParams, data: Dataset, schemes: Sequence[Init], dtype: str, seeds: Sequence[int] = ()
 ) -> Network:
-    """The network of a trial's structure, once for each initialisation (K of them), from the trial's seed or these K."""
+    """Networks of a trial's structure, one for each of K initialisations, from the trial's seed or from K seeds."""
     sizes = (data.features, *trial.hidden, data.classes)
     architecture = Architecture(sizes, trial.activation, trial.batch_norm, conv=trial.conv, shape=data.shape)
     return init_network(architecture, schemes, seeds or [trial.seed] * len(schemes), dtype)

@@ -1,4 +1,4 @@
-"""The checks before a study: cheap experiments that a network which can learn passes, and one with a bug does not."""
+"""The list of checks before a study, and those of the loss, L2, a few examples, and whitening."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from pipeline.checks import CheckResult
 from pipeline.checks.activations import activation_statistics
 from pipeline.checks.gradients import gradient_check
 from pipeline.checks.labels import label_checks
 from pipeline.checks.networks import Init, inits, name_of, networks, structures
-from pipeline.checks.result import CheckResult
 from pipeline.data import Dataset, Split, load_block
 from pipeline.data.preprocessing import EPSILON
-from pipeline.diagnosis.first_loss import lowest_first_loss
+from pipeline.diagnosis.evidence import lowest_first_loss
 from pipeline.nn.conv_text import parse_conv_layer
 from pipeline.nn.optimizers import SGD
 from pipeline.nn.regularisers import l2_penalty
@@ -25,24 +25,26 @@ from pipeline.study.spec import Study
 from pipeline.training import evaluate, train
 from pipeline.training.metrics import VAL_ACCURACY, VAL_LOSS
 
-CHECKED_ROWS = 2048
-"""Rows that the loss is taken over, at most: it is within 0.02 of that of all of them."""
+LOSS_ROWS = 2048
+"""The most rows that the loss is computed from; it is within 0.02 of the loss of all rows."""
 L2 = 0.1
+"""The coefficient of the L2 check."""
 SMALL = 0.01
-"""Weights of this scale leave all logits near 0."""
+"""With weights of at most this scale all logits are near 0."""
 FAINT = 1e-3
-"""Of the greatest variance: below it, a direction is taken for noise."""
+"""A direction with less than this share of the greatest variance counts as noise."""
 REDRAWN = 15
-"""So many other draws of the weights tell whether a first loss was luck."""
+"""Further draws of the weights, to decide whether a first loss was chance."""
 FEW = 20
-PATIENCE = (200, 1000)
-"""The epochs of the first try, which is usually enough, and of the last."""
+"""Examples that are overfitted."""
+OVERFIT_EPOCHS = (200, 1000)
+"""The epochs of the first attempt, which is usually enough, and of the second."""
 LEARNING_RATES = tuple(10 ** (exponent / 2) for exponent in range(-8, 3))
-"""Half-decade steps from 1e-4 to 10: which ones work depends on the scale of the data, so all are tried."""
+"""Half-decade steps from 1e-4 to 10. All are tried, because the scale of the data decides which work."""
 
 
 def check(study: Study) -> Iterator[CheckResult]:
-    """Check the network of a study, on the data of its first block. Yields each result as it is made."""
+    """Check the networks of a study on the data of its first block. Yields each result when it is known."""
     data = load_block(study.dataset, study.config, derive_seed(study.seed, "split", 0))
     yield initial_loss(study, data)
     yield l2_is_wired(study, data)
@@ -55,30 +57,30 @@ def check(study: Study) -> Iterator[CheckResult]:
 
 
 def noise_of_whitening(data: Dataset) -> CheckResult:
-    """Whitening divides by the root of a direction's variance, which blows up the noise of one that has hardly any.
+    """Check for directions with nearly no variance: whitening divides by its root, which amplifies their noise.
 
-    The variances are read off the transform, whose columns are axes divided by √(variance + ε).
+    The variances are computed from the transform, whose columns are axes divided by √(variance + ε).
     """
     variances = np.maximum(1 / np.square(np.asarray(data.transform.basis)).sum(axis=0) - EPSILON, 0)
     few = int(np.count_nonzero(variances < FAINT * variances.max()))
-    seen = f"variances of the principal axes from {variances.min():.2g} to {variances.max():.2g}"
+    message = f"variances of the principal axes from {variances.min():.2g} to {variances.max():.2g}"
     metrics = {"check/smallest_variance": float(variances.min())}
     if not few:
-        return CheckResult("whitening", True, seen, metrics=metrics)
-    seen += f"; {few} of {len(variances)} below {FAINT:g} of the greatest"
-    advice = "their noise is blown up to the size of a signal; standardise, or take pca, which leaves them small"
-    return CheckResult("whitening", True, seen, advice, metrics)
+        return CheckResult("whitening", True, message, metrics=metrics)
+    message += f"; {few} of {len(variances)} below {FAINT:g} of the greatest"
+    advice = "their noise is amplified to the size of a signal; standardise, or take pca, which keeps them small"
+    return CheckResult("whitening", True, message, advice, metrics)
 
 
-@np.errstate(all="ignore")  # a loss beyond the numbers of its type is told as it is, not warned of
+@np.errstate(all="ignore")  # a loss that overflows is reported, without NumPy's warnings
 def initial_loss(study: Study, data: Dataset) -> CheckResult:
-    """Before training, a classifier knows nothing: its loss is near ln C, for every structure and init scheme of the space.
+    """Check that the loss of an untrained network is near ln C, for every structure and initialisation of the space.
 
-    Small weights must come within 0.1; larger ones may be lucky or not (an intended scale of 1 may be anywhere above),
-    and none may start lower than luck explains.
+    With small weights it must be within 0.1. With larger ones chance has a part (a scale of 1 may start anywhere above),
+    but no loss may be lower than chance explains.
     """
     expected, schemes, trials = math.log(data.classes), inits(study), structures(study)
-    rows = Split(data.train.inputs[:CHECKED_ROWS], data.train.labels[:CHECKED_ROWS])
+    rows = Split(data.train.inputs[:LOSS_ROWS], data.train.labels[:LOSS_ROWS])
     losses = {trial: evaluate(networks(trial, data, schemes, study.config.dtype), rows)[0] for trial in trials}
     outside = [
         name_of(study, trial, init)
@@ -87,12 +89,12 @@ def initial_loss(study: Study, data: Dataset) -> CheckResult:
         if _is_outside(trial, init, loss, data.classes)
         and _is_outside(trial, init, _usual_loss(trial, init, data, rows, study.config.dtype), data.classes)
     ]
-    spans = {init: (min(found), max(found)) for init, *found in zip(schemes, *losses.values(), strict=True)}
-    seen = ", ".join(f"{init} {_span(*span)}" for init, span in spans.items())
+    spans = {init: (min(values), max(values)) for init, *values in zip(schemes, *losses.values(), strict=True)}
+    message = ", ".join(f"{init} {_span(*span)}" for init, span in spans.items())
     advice = f"check the scale of {', '.join(outside)}, the labels and the loss" if outside else ""
     metrics = {f"check/initial_loss/{init}": float(greatest) for init, (_, greatest) in spans.items()}
     return CheckResult(
-        "initial loss", not outside, f"{seen}; a guess has ln {data.classes} = {expected:.3f}", advice, metrics
+        "initial loss", not outside, f"{message}; a guess has ln {data.classes} = {expected:.3f}", advice, metrics
     )
 
 
@@ -102,7 +104,7 @@ def _is_outside(trial: HyperParams, init: Init, loss: float, classes: int) -> bo
 
 
 def _usual_loss(trial: HyperParams, init: Init, data: Dataset, rows: Split, dtype: str) -> float:
-    """The median over other draws of the weights, which a single one may miss by luck."""
+    """The median first loss over further draws of the weights; a single draw may be far from it by chance."""
     drawn = networks(trial, data, [init] * REDRAWN, dtype, range(1, REDRAWN + 1))
     return float(np.median(evaluate(drawn, rows)[0]))
 
@@ -114,10 +116,10 @@ def _span(least: float, greatest: float) -> str:
 def _allowance(init: Init, trial: HyperParams) -> float:
     """How far above ln C the loss may start.
 
-    By He's rule logits have variance 2 on standardised inputs, which puts the loss by up to half of it, 1, above. The
-    draw adds to that where inputs have few directions, as images do: of 192 such networks on CIFAR-10 it was 1.26 at most,
-    of tables with few columns more. The maxima that pooling picks are far from centred: by He's rule such networks were
-    seen to start up to 5.3 above, on noise, smooth images and digits.
+    By He's rule logits have variance 2 on standardised inputs, so the loss is up to half of that, 1, above ln C. Chance
+    adds to it if the inputs have few directions, as images do: the maximum over 192 such networks on CIFAR-10 was 1.26,
+    and more on tables with few columns. The maxima of pooling are far from centred: such networks by He's rule started up
+    to 5.3 above, on noise, smooth images and digits.
     """
     if _is_small(init):
         return 0.1
@@ -131,22 +133,22 @@ def _is_small(init: Init) -> bool:
 
 
 def l2_is_wired(study: Study, data: Dataset) -> CheckResult:
-    """The loss rises by ½·l2·ΣW², and one step moves the parameters by the slope of that term, in every structure."""
-    found = [_l2(trial, data) for trial in structures(study)]
+    """Check that L2 adds ½·l2·ΣW² to the loss, and that a step follows its slope, in every structure."""
+    measured = [_l2(trial, data) for trial in structures(study)]
     passed = all(
         math.isclose(rise, expected, rel_tol=1e-6) and math.isclose(slope, moved, rel_tol=1e-6)
-        for rise, expected, slope, moved in found
+        for rise, expected, slope, moved in measured
     )
-    rise, expected, slope, moved = max(found, key=lambda one: max(abs(one[0] - one[1]), abs(one[2] - one[3])))
+    rise, expected, slope, moved = max(measured, key=lambda m: max(abs(m[0] - m[1]), abs(m[2] - m[3])))
     message = f"l2 = {L2} raises the loss by {rise:.4f}, ½·l2·ΣW² is {expected:.4f}; its slope is {slope:.6f}, a step follows {moved:.6f}"
     advice = "" if passed else "look at the L2 term of the loss, and at the decay of the weights in the optimizer"
     return CheckResult("L2", passed, message, advice, {"check/l2_rise": rise})
 
 
 def _l2(trial: HyperParams, data: Dataset) -> tuple[float, float, float, float]:
-    """What L2 adds to the loss, what it should; its slope along a direction by differences, and how far a step goes along it.
+    """Return what L2 adds to the loss, what it should add, and its slope and a step along a direction.
 
-    With no other gradient, a step of size 1 moves w by -l2·w; biases stay.
+    The slope is computed by differences. Without another gradient, a step of size 1 changes w by -l2·w; biases do not change.
     """
     network = networks(trial, data, ["he"], "float64")
     direction = np.random.default_rng(0).standard_normal(network.params.values.shape)
@@ -164,23 +166,20 @@ def _l2(trial: HyperParams, data: Dataset) -> tuple[float, float, float, float]:
 
 
 def overfits_few(study: Study, data: Dataset) -> CheckResult:
-    """Twenty examples can be learned by heart, at one learning rate of the sweep at least; the patient try again for longer."""
+    """Check that twenty examples can be overfitted with at least one learning rate; the second attempt is longer."""
     few = Split(data.train.inputs[:FEW], data.train.labels[:FEW])
-    rates: list[float] = []
-    epochs = 0
-    for epochs in PATIENCE:
-        rates = _learned_by_heart(study, replace(data, train=few, val=few, test=few), epochs)
-        if rates:
+    for epochs in OVERFIT_EPOCHS:
+        if rates := _overfitting_rates(study, replace(data, train=few, val=few, test=few), epochs):
             break
-    said = f"rates {', '.join(f'{rate:.2g}' for rate in rates)}" if rates else "no learning rate from 1e-4 to 10"
+    at = f"learning rates {', '.join(f'{rate:.2g}' for rate in rates)}" if rates else "no learning rate from 1e-4 to 10"
     advice = "" if rates else "check the gradient, and for equal rows with different labels"
     metrics = {"check/overfit_rates": float(len(rates)), "check/overfit_epochs": float(epochs)}
-    message = f"learned by heart at {'learning ' if rates else ''}{said}, in {epochs} epochs"
+    message = f"overfitted at {at}, in {epochs} epochs"
     return CheckResult(f"overfit {len(few)} examples", bool(rates), message, advice, metrics)
 
 
-def _learned_by_heart(study: Study, few: Dataset, epochs: int) -> list[float]:
-    """The learning rates that bring the rows to accuracy 1 and a loss below 0.05, by full batches, in lockstep."""
+def _overfitting_rates(study: Study, few: Dataset, epochs: int) -> list[float]:
+    """The learning rates that reach accuracy 1 and a loss below 0.05 on these rows, with full batches."""
     config = replace(study.config, epochs=epochs, batch_size=len(few.train))
     trials = [replace(study.fixed, learning_rate=rate, l2=0.0) for rate in LEARNING_RATES]
     curves = train(trials, few, config).curves

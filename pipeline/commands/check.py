@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from pipeline.checks import suite
-from pipeline.checks.result import CheckResult
+from pipeline.checks import CheckResult, suite
 from pipeline.commands import Context, given
 from pipeline.console.console import Console
 from pipeline.errors import Failed
@@ -26,7 +25,7 @@ def check(study: Study, console: Console) -> list[CheckResult]:
         console.say(f"check: can the network of {study.name} learn at all?")
         for result in suite.check(study):
             results.append(result)
-            console.say(f"  {result.word:6}  {result.name}: {result.message}")
+            console.say(f"  {result.status:6}  {result.name}: {result.message}")
             for key, value in result.metrics.items():
                 console.detail(f"          {key} {value:.4g}")
             if result.advice:

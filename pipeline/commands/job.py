@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.commands import Context
 from pipeline.console.console import Console
-from pipeline.data import fingerprint
+from pipeline.data import DataDescription, describe
 from pipeline.errors import UserError
 from pipeline.search.interrupts import Stopped
 from pipeline.search.pending import PendingTrials, find_pending
@@ -63,9 +63,14 @@ class Job:
         return plan(self.declared)
 
     @cached_property
+    def data(self) -> DataDescription:
+        """The facts of the study's data. The data is fetched here, before any worker starts."""
+        return describe(self.declared.dataset)
+
+    @cached_property
     def basis(self) -> dict[str, Any]:
-        """What decides a trial's numbers, apart from the declaration. The data is fetched here, before any worker starts."""
-        return {"network_version": NETWORK_VERSION, "data_sha256": fingerprint(self.declared.dataset)}
+        """What decides a trial's numbers, apart from the declaration."""
+        return {"network_version": NETWORK_VERSION, "data_sha256": self.data.sha256}
 
     @cached_property
     def optuna_store(self) -> OptunaStore:

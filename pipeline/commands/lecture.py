@@ -61,7 +61,7 @@ def _run_one(experiment: Experiment, tracker: Tracker, context: Context) -> tupl
     seconds = time.perf_counter() - start
     for claim in outcome.claims:
         show = console.detail if claim.holds else console.say
-        show(f"  {claim.word}: {claim.experiment} {claim.says}: {claim.seen}")
+        show(f"  {claim.verdict}: {claim.experiment} {claim.says}: {claim.seen}")
     folder = context.stores.folder / "reports" / "lecture" / experiment.name
     write(experiment, outcome, folder)
     tracker.log_files(folder, experiment.name)

@@ -6,14 +6,13 @@ import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from pipeline.checks.result import CheckResult
+from pipeline.checks import CheckResult
 from pipeline.commands import Context, given, workers_of
 from pipeline.commands.check import require
 from pipeline.commands.job import Job
 from pipeline.console.progress import Progress
-from pipeline.data import class_count
+from pipeline.diagnosis.diagnose import RULES
 from pipeline.diagnosis.plugins import load_rules
-from pipeline.diagnosis.rules import RULES
 from pipeline.report.formatting import markdown_table
 from pipeline.search import confirmation
 from pipeline.search.budget import check_affordable
@@ -57,11 +56,11 @@ def opened(job: Job, checks: Sequence[CheckResult] = ()) -> Iterator[None]:
     """
     with job.recorded():
         if checks:
-            cells = [(result.word, result.name, result.message, result.advice) for result in checks]
+            cells = [(result.status, result.name, result.message, result.advice) for result in checks]
             job.tracker.log_text(markdown_table(("result", "check", "seen", "advice"), cells), "check.md")
             job.tracker.log_metrics({key: value for result in checks for key, value in result.metrics.items()})
             require(checks)
-        attributes = {"classes": class_count(job.study.dataset), **job.links}
+        attributes = {"classes": job.data.classes, **job.links}
         job.optuna_store.open(job.tracker.run_id, job.basis, attributes)
         yield
 
@@ -78,7 +77,7 @@ def search(job: Job, engine: Engine) -> None:
     study, console, pending_trials = job.study, job.console, job.pending_trials
     if mended := reconcile(pending_trials, job.tracker):
         console.say(f"search: the stores differed: {mended}")
-    job.tracker.add_dataset(study.dataset, job.basis["data_sha256"])
+    job.tracker.add_dataset(study.dataset, job.data.sha256)
     if not len(pending_trials):
         console.say(f"search: nothing to train, all {study.total_trials:,} trials are recorded")
         return

@@ -1,5 +1,6 @@
-"""The rows a network trains on: data sets by name, split afresh for every block, preprocessed from the training rows alone."""
+"""Data sets by name, split again for every block, and preprocessed from the training rows alone."""
 
-from pipeline.data.dataset import Dataset, Split, class_count, fingerprint, load_block, small_block
+from pipeline.data.dataset import Dataset, Split, describe, load_block, small_block
+from pipeline.data.rows import DataDescription
 
-__all__ = ["Dataset", "Split", "class_count", "fingerprint", "load_block", "small_block"]
+__all__ = ["DataDescription", "Dataset", "Split", "describe", "load_block", "small_block"]

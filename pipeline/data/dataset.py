@@ -1,4 +1,4 @@
-"""A data set is three splits of labelled rows: one to train on, one to choose by, and one to be honest by."""
+"""Data sets by name, and their training, validation and test splits for each block."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from pipeline.data.cifar import load_cifar
 from pipeline.data.folder import say
 from pipeline.data.prepared import prepared
 from pipeline.data.preprocessing import learn
-from pipeline.data.rows import Loader, Rows, chunks, digest
-from pipeline.data.tables import DOORS, is_table, load_table
+from pipeline.data.rows import DataDescription, Loader, Rows, chunks
+from pipeline.data.tables import NAME_FORMS, is_table, load_table
 from pipeline.data.transform import Transform
 from pipeline.errors import UserError
 from pipeline.study.hparams import TrainConfig
 from pipeline.validation import check_choice
 
 BLOCKS, BLOCKS_BYTES = 4, 2**28
-"""Blocks that a process keeps: so many, and no more of them than fit into so many bytes, but always the last one."""
+"""The most blocks that a process keeps, and the most bytes of them; the last one is always kept."""
 
 SMALL_BYTES = 2**23
-"""Up to here it is quicker to send a block than to import what it takes to split one, scikit-learn."""
+"""Up to this size, sending a block to a worker takes less time than importing scikit-learn there to split one."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,16 @@ class Split:
         return len(self.labels)
 
     @property
-    def none(self) -> Split:
-        """No rows of these."""
+    def empty(self) -> Split:
+        """A split of the same columns without rows."""
         return Split(self.inputs[:0], self.labels[:0])
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The splits of one block; ``train`` is learned from, ``val`` chosen by, and ``test`` scored once at the end.
+    """The splits of one block: to train on, to choose by, and to score once at the end.
 
-    ``shape`` is that of a row before it was flattened, if it is known, and ``transform`` what the rows have been through.
+    ``shape`` is that of a row before it was flattened, if it is known. ``transform`` was applied to the rows.
     """
 
     train: Split
@@ -61,17 +61,17 @@ class Dataset:
 
     @property
     def features(self) -> int:
-        """D."""
+        """The number of columns, D."""
         return int(self.train.inputs.shape[1])
 
     @property
     def chance(self) -> float:
-        """The accuracy of a guess, 1/C; a diverged trial scores it."""
+        """The accuracy of a guess, 1/C. It is the score of a diverged trial."""
         return 1 / self.classes
 
     @property
     def nbytes(self) -> int:
-        """The memory of all inputs."""
+        """The size of all inputs in bytes."""
         return sum(rows.inputs.nbytes for rows in (self.train, self.val, self.test))
 
 
@@ -88,14 +88,14 @@ DATASETS: dict[str, Loader] = {
     "cifar10": partial(load_cifar, "cifar10"),
     "cifar100": partial(load_cifar, "cifar100"),
 }
-"""Every data set by the name that studies call it. ``NAME-5000`` is 5,000 of its rows, the same ones every time."""
+"""Every data set by its name in studies. ``NAME-5000`` is 5,000 of its rows, always the same."""
 
 
 @lru_cache(maxsize=1)
 def load_rows(dataset: str) -> Rows:
-    """All rows of a data set: a name of ``DATASETS``, with or without a size, a file, or a number on OpenML.
+    """All rows of a data set: a name of ``DATASETS``, or one with a size, a file, or an OpenML number.
 
-    Raises :class:`UserError` for a name that is none of these, and :class:`UserError` for data that cannot be used.
+    Raises :class:`UserError` for an unknown name and for unusable data.
     """
     name, size = re.fullmatch(r"(.*?)(?:-([1-9]\d{0,11}))?", dataset, re.DOTALL).groups()  # type: ignore[union-attr]
     if dataset in DATASETS:
@@ -104,22 +104,17 @@ def load_rows(dataset: str) -> Rows:
         return subset(DATASETS[name](), int(size), dataset)
     if is_table(dataset):
         return load_table(dataset)
-    check_choice("dataset", dataset, [*DATASETS, "one of these with a size (cifar10-5000)", DOORS])
+    check_choice("dataset", dataset, [*DATASETS, "one of these with a size (cifar10-5000)", NAME_FORMS])
     raise AssertionError  # pragma: no cover  check_choice has raised
 
 
-def fingerprint(dataset: str) -> str:
-    """The SHA-256 of a data set's arrays, in hex: the same data anywhere, under any name, have the same."""
-    return digest(load_rows(dataset))
-
-
-def class_count(dataset: str) -> int:
-    """The number of classes of a data set."""
-    return load_rows(dataset).classes
+def describe(dataset: str) -> DataDescription:
+    """The facts of a data set. Raises :class:`UserError` as :func:`load_rows` does."""
+    return load_rows(dataset).description
 
 
 def subset(rows: Rows, size: int, name: str) -> Rows:
-    """So many rows, stratified and the same ones every time; a published test split stays whole beside them."""
+    """``size`` rows, stratified and always the same; a published test split is kept complete in addition."""
     from sklearn.model_selection import train_test_split
 
     count = len(rows) - rows.test
@@ -136,62 +131,71 @@ _blocks: dict[tuple[str, TrainConfig, int], Dataset] = {}
 def load_block(dataset: str, config: TrainConfig, seed: int) -> Dataset:
     """A data set in the stratified splits of one block, preprocessed, in the precision of the network.
 
-    Raises :class:`UserError` as :func:`load_rows` does. The result is shared; its arrays are read-only.
+    Raises :class:`UserError` as :func:`load_rows` does. Callers share the result; its arrays are read-only.
     """
     key = (dataset, config, seed)
     if key not in _blocks:
         rows = load_rows(dataset)
-        coming = rows.inputs.size * np.dtype(config.dtype).itemsize
-        _make_room(coming)
-        _blocks[key] = (_shared_block if coming > BLOCKS_BYTES else _own_block)(rows, config, seed)
+        nbytes = _block_bytes(rows, config)
+        _drop_blocks(nbytes)
+        _blocks[key] = (_mapped_block if nbytes > BLOCKS_BYTES else _block_in_memory)(rows, config, seed)
     return _blocks[key]
 
 
 def small_block(dataset: str, config: TrainConfig, seed: int) -> Dataset | None:
-    """:func:`load_block`, if the block is small enough to be sent to whoever trains on it; a large one he loads himself."""
-    small = load_rows(dataset).inputs.size * np.dtype(config.dtype).itemsize <= SMALL_BYTES
+    """The block if it is small enough to be sent to a worker, else None: the worker loads it."""
+    small = _block_bytes(load_rows(dataset), config) <= SMALL_BYTES
     return load_block(dataset, config, seed) if small else None
 
 
-def _own_block(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
+def _block_bytes(rows: Rows, config: TrainConfig) -> int:
+    return rows.inputs.size * np.dtype(config.dtype).itemsize
+
+
+def _block_in_memory(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
     return preprocess(split(rows, config, seed), config)
 
 
-def _shared_block(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
-    """The same block, of rows that the processes of this machine share; each has its own where no file can hold them."""
-    parts = places(rows, config, seed)
+def _mapped_block(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
+    """The same block with rows in a file that the processes of a machine share.
+
+    If the file cannot be written, each process keeps the rows in its memory.
+    """
+    parts = split_indices(rows, config, seed)
 
     def make() -> tuple[Transform, Iterator[np.ndarray]]:
         raw = split(rows, config, seed)
         transform = learn(config.preprocessing, raw.train.inputs, raw.shape)
-        return transform, (transform(p.inputs[some]) for p in (raw.train, raw.val, raw.test) for some in chunks(len(p)))
+        return transform, (
+            transform(s.inputs[chunk]) for s in (raw.train, raw.val, raw.test) for chunk in chunks(len(s))
+        )
 
-    said = f"{digest(rows)} {config.preprocessing} in float64 {config.dtype}".encode()
-    name = sha256(said + b"".join(part.astype("<i8").tobytes() for part in parts)).hexdigest()[:24]
+    identity = f"{rows.description.sha256} {config.preprocessing} in float64 {config.dtype}".encode()
+    name = sha256(identity + b"".join(part.astype("<i8").tobytes() for part in parts)).hexdigest()[:24]
     try:
         transform, inputs = prepared(name, sum(map(len, parts)), config.dtype, make)
     except UserError as error:
-        say(f"data: each worker has rows of its own: {error}")
-        return _own_block(rows, config, seed)
+        say(f"data: each worker keeps its own copy of the rows: {error}")
+        return _block_in_memory(rows, config, seed)
     ends = np.cumsum([len(part) for part in parts])[:-1]
     train, val, test = (Split(x, rows.labels[p]) for x, p in zip(np.split(inputs, ends), parts, strict=True))
-    for one in (train, val, test):
-        one.labels.flags.writeable = False
+    for part in (train, val, test):
+        part.labels.flags.writeable = False
     shape = _shape_after(transform, rows.shape)
     return Dataset(train, val, test, rows.classes, rows.class_names, shape, transform)
 
 
-def _make_room(coming: int) -> None:
-    """Let go of the oldest blocks, before another of ``coming`` bytes is made."""
-    while _blocks and (len(_blocks) >= BLOCKS or coming + sum(b.nbytes for b in _blocks.values()) > BLOCKS_BYTES):
+def _drop_blocks(nbytes: int) -> None:
+    """Drop the oldest blocks until another one of ``nbytes`` bytes is within the limits."""
+    while _blocks and (len(_blocks) >= BLOCKS or nbytes + sum(b.nbytes for b in _blocks.values()) > BLOCKS_BYTES):
         del _blocks[next(iter(_blocks))]
 
 
-def places(rows: Rows, config: TrainConfig, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which rows are trained on, chosen by and tested on: stratified, and the same for the same seed.
+def split_indices(rows: Rows, config: TrainConfig, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The indices of the training, validation and test rows: stratified, and decided by the seed.
 
-    A published test split is the test split, in every block; ``config.validation`` is then a share of the other rows, and
-    ``config.test`` is not used. Raises :class:`UserError` if a class has no room in one of them.
+    A published test split is the test split of every block. ``config.validation`` is then a share of the other rows, and
+    ``config.test`` is not used. Raises :class:`UserError` if a split has too few rows for all classes.
     """
     from sklearn.model_selection import train_test_split
 
@@ -215,13 +219,13 @@ def places(rows: Rows, config: TrainConfig, seed: int) -> tuple[np.ndarray, np.n
 
 
 def split(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
-    """The splits that :func:`places` gives."""
-    train, val, test = (Split(rows.inputs[found], rows.labels[found]) for found in places(rows, config, seed))
+    """The splits with the indices of :func:`split_indices`."""
+    train, val, test = (Split(rows.inputs[part], rows.labels[part]) for part in split_indices(rows, config, seed))
     return Dataset(train, val, test, rows.classes, rows.class_names, rows.shape)
 
 
 def preprocess(data: Dataset, config: TrainConfig) -> Dataset:
-    """Transform all splits by what the training rows say, some rows at a time, and freeze them."""
+    """Learn the transform from the training rows, apply it to all splits, and make them read-only."""
     transform = learn(config.preprocessing, data.train.inputs, data.shape)
     train, val, test = (transformed(rows, transform, config.dtype) for rows in (data.train, data.val, data.test))
     for rows in (train, val, test):
@@ -232,13 +236,13 @@ def preprocess(data: Dataset, config: TrainConfig) -> Dataset:
 
 
 def _shape_after(transform: Transform, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Turned onto other axes, an image is none any more."""
+    # A row on other axes is no longer an image.
     return shape if transform.basis is None else ()
 
 
 def transformed(rows: Split, transform: Transform, dtype: str) -> Split:
-    """The rows after preprocessing, in the precision of the network."""
+    """The rows after preprocessing, in the precision of the network; a chunk at a time, to save memory."""
     inputs = np.empty((len(rows), transform(rows.inputs[:1]).shape[1]), dtype)
-    for some in chunks(len(rows)):
-        inputs[some] = transform(rows.inputs[some])
+    for chunk in chunks(len(rows)):
+        inputs[chunk] = transform(rows.inputs[chunk])
     return Split(inputs, rows.labels)

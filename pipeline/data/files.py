@@ -1,7 +1,8 @@
-"""Published files: found in the data folder, or else downloaded and held to their hash."""
+"""Published files: taken from the data folder or downloaded, and compared with their SHA-256."""
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import os
@@ -18,16 +19,18 @@ from pipeline.errors import UserError
 
 MIRRORS_VARIABLE = "BABYSIT_MIRRORS"
 RETRIES = 2
+"""How often pooch repeats a download that the network broke."""
 TIMEOUT = 30
-BLOCK = 2**16
+"""Seconds."""
+CHUNK_BYTES = 2**16
 
 
 @dataclass(frozen=True)
 class Published:
-    """A file that is published at ``url`` once and for all: its SHA-256 and its size in bytes.
+    """A file that is published at ``url`` and never changes: its SHA-256 and its size in bytes.
 
-    ``lookalikes`` tells what else a file of that name may turn out to be: text in its unpacked beginning, and the reason
-    why it will not do. ``note`` is said before a download.
+    ``lookalikes`` are other files that may have its name: a text in the unpacked beginning, and the reason why that file is
+    refused. ``note`` is printed before a download.
     """
 
     url: str
@@ -38,11 +41,11 @@ class Published:
 
     @property
     def name(self) -> str:
-        """The file's own name."""
+        """The file name."""
         return self.url.rsplit("/", 1)[-1]
 
     def sources(self) -> list[str]:
-        """Where to ask for it: the mirrors that ``BABYSIT_MIRRORS`` lists, folders on the web, and then its origin."""
+        """The addresses to try: in the web folders that ``BABYSIT_MIRRORS`` lists, then the origin."""
         mirrors = os.environ.get(MIRRORS_VARIABLE, "").replace(",", " ").split()
         for mirror in mirrors:
             if not mirror.startswith(("https://", "http://")):
@@ -50,32 +53,46 @@ class Published:
         return [f"{mirror.rstrip('/')}/{self.name}" for mirror in mirrors] + [self.url]
 
 
-def obtain(file: Published, folder: Path, scratch: Path, room: int = 0) -> Path:
-    """The file in ``folder``, downloaded if it is not there; ``room`` is how many bytes more will be wanted.
+def obtain(file: Published, folder: Path, scratch: Path, extra_bytes: int = 0) -> Path:
+    """Return the path of a file in the data folder; download it if it is not there.
 
-    Raises :class:`UserError` for a file that is not the published one, whether found or downloaded.
+    Parameters
+    ----------
+    file
+        The published file.
+    folder
+        The data folder.
+    scratch
+        Where a download is written before it is moved into ``folder``.
+    extra_bytes
+        The space that is needed in addition to the file.
+
+    Raises
+    ------
+    UserError
+        If the file, present or downloaded, is not the published one, or there is too little space.
     """
     path = folder / file.name
     if path.exists():
-        if wrong := complaint(path, file):
-            raise UserError(f"{path}: {wrong}. Delete it and run again, or {by_hand(file, folder)}")
+        if fault := difference(path, file):
+            raise UserError(f"{path}: {fault}. Delete it and run again, or {by_hand(file, folder)}")
         return path
     free = shutil.disk_usage(folder).free
-    if free < file.size + room:
-        need = f"{file.name} needs {(file.size + room) / MIB:,.0f} MiB"
+    if free < file.size + extra_bytes:
+        need = f"{file.name} needs {(file.size + extra_bytes) / MIB:,.0f} MiB"
         raise UserError(f"{folder}: {need}, {free / MIB:,.0f} MiB are free. Make room, or set {FOLDER_VARIABLE}")
     return download(file, folder, scratch)
 
 
 def download(file: Published, folder: Path, scratch: Path) -> Path:
-    """Ask each source in turn, and move what is right into place."""
+    """Try each source in order, and move the first right file into place."""
     say(
         f"{file.name}: not in {folder}; downloading {file.size / MIB:,.0f} MiB. {file.note}To do so yourself, {by_hand(file, folder)}"
     )
     failures = []
     for url in file.sources():
         try:
-            _ask(url, file, scratch)
+            _download_from(url, file, scratch)
         except _Failed as failure:
             failures.append(f"{url}: {failure}")
         else:
@@ -86,35 +103,36 @@ def download(file: Published, folder: Path, scratch: Path) -> Path:
 
 
 class _Failed(Exception):  # noqa: N818  it is caught here
-    """A source did not give the file; the reason is the message. No ``ValueError``: those pooch would try again."""
+    """A source did not give the file. It is not a ``ValueError``, because pooch retries after those."""
 
 
-def _ask(url: str, file: Published, scratch: Path) -> None:
-    """Download from one source with pooch: into a temporary file, checked, and tried again when the network fails."""
+def _download_from(url: str, file: Published, scratch: Path) -> None:
+    """Download from one source with pooch, which writes a temporary file and retries when the network fails."""
     import pooch  # type: ignore[import-untyped]
     from requests import RequestException
 
-    def downloader(url: str, output: str, asker: Any) -> None:
+    def downloader(url: str, output: str, registry: Any) -> None:
         meter: Any = Meter(file)
-        pooch.HTTPDownloader(progressbar=meter, timeout=TIMEOUT, chunk_size=BLOCK)(url, output, asker)
-        if wrong := complaint(Path(output), file):
-            raise _Failed(wrong)
+        pooch.HTTPDownloader(progressbar=meter, timeout=TIMEOUT, chunk_size=CHUNK_BYTES)(url, output, registry)
+        if fault := difference(Path(output), file):
+            raise _Failed(fault)
 
     pooch.get_logger().setLevel("WARNING")
-    registry = {file.name: f"sha256:{file.sha256}"}
-    asker = pooch.create(scratch, base_url="", registry=registry, urls={file.name: url}, retry_if_failed=RETRIES)
+    known = {file.name: f"sha256:{file.sha256}"}
+    registry = pooch.create(scratch, base_url="", registry=known, urls={file.name: url}, retry_if_failed=RETRIES)
     try:
-        asker.fetch(file.name, downloader=downloader)
+        registry.fetch(file.name, downloader=downloader)
     except RequestException as error:
         raise _Failed(
             f"HTTP {error.response.status_code}" if error.response is not None else type(error).__name__
         ) from error
 
 
-def complaint(path: Path, file: Published) -> str:
-    """What is wrong with a file that should be the published one; nothing if it is."""
+def difference(path: Path, file: Published) -> str:
+    """How a file differs from the published one; an empty text if it does not."""
     size = path.stat().st_size
-    got = sha256(path)
+    with path.open("rb") as stream:
+        got = hashlib.file_digest(stream, "sha256").hexdigest()
     if got == file.sha256:
         return ""
     numbers = f"expected {file.size:,} bytes of SHA-256 {file.sha256}, got {size:,} bytes of SHA-256 {got}"
@@ -122,41 +140,28 @@ def complaint(path: Path, file: Published) -> str:
 
 
 def _likeness(path: Path, file: Published, size: int) -> str:
-    """What a wrong file seems to be."""
+    """What a wrong file probably is."""
     with path.open("rb") as stream:
         start = stream.read(512)
     if start.lstrip()[:1] == b"<":
         return "looks like HTML, perhaps the page of a login or of an error"
-    inside = _unpacked_start(path)
-    for mark, reason in file.lookalikes:
-        if mark in inside:
-            return reason
+    with contextlib.suppress(OSError, EOFError, zlib.error), gzip.open(path) as stream:
+        unpacked = stream.read(512)
+        for mark, reason in file.lookalikes:
+            if mark in unpacked:
+                return reason
     return "is cut short" if size < file.size else "is not the published file"
 
 
-def _unpacked_start(path: Path) -> bytes:
-    try:
-        with gzip.open(path) as stream:
-            return stream.read(512)
-    except (OSError, EOFError, zlib.error):
-        return b""
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def by_hand(file: Published, folder: Path) -> str:
-    """The command that fetches the file without this program, and goes on where it was stopped."""
+    """The command that downloads the file without this program, and can be resumed."""
     return f"fetch it by hand: curl -L -C - -o '{folder / file.name}' {file.url}"
 
 
 class Meter:
-    """How much has come and how fast, once a second on a terminal; it stops a source that sends more than the file.
+    """Shows how much has arrived and how fast, on a terminal; stops a source that sends too much.
 
-    The methods are those that pooch calls.
+    The methods are those that pooch calls on a progress bar.
     """
 
     def __init__(self, file: Published) -> None:
@@ -164,9 +169,9 @@ class Meter:
         self.start = time.monotonic()
 
     def update(self, count: int) -> None:
-        """So many bytes more have come; pooch rounds them up to a block."""
+        """Count bytes that have arrived; pooch rounds them up to a chunk."""
         self.done += count
-        if self.done > self.file.size + BLOCK:
+        if self.done > self.file.size + CHUNK_BYTES:
             raise _Failed(f"sends more than the {self.file.size:,} bytes of the file")
         if sys.stderr.isatty() and time.monotonic() - self.shown > 1:
             self.shown = time.monotonic()
@@ -176,7 +181,7 @@ class Meter:
             )
 
     def reset(self) -> None:
-        """Begin to count anew."""
+        """Start to count from 0."""
         self.done = 0
 
     def close(self) -> None:

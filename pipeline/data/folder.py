@@ -1,4 +1,4 @@
-"""The data folder: where data sets are kept, written to by one process at a time, and never half."""
+"""The data folder: data sets are written there by one process at a time, and only complete."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MIB = 2**20
 
 
 def data_folder() -> Path:
-    """Where data sets are kept: ``BABYSIT_DATA_DIR``, or else the user's cache folder."""
+    """The folder ``BABYSIT_DATA_DIR``; if it is not set, babysit's folder in the user's cache."""
     import pooch  # type: ignore[import-untyped]
 
     given = os.environ.get(FOLDER_VARIABLE)
@@ -25,12 +25,12 @@ def data_folder() -> Path:
 
 
 @contextlib.contextmanager
-def workshop(folder: Path, name: str) -> Iterator[Path]:
-    """A scratch folder inside ``folder``, for one process at a time; it is gone afterwards.
+def scratch_folder(folder: Path, name: str) -> Iterator[Path]:
+    """A temporary folder inside ``folder``, for one process at a time; it is deleted at the end.
 
-    What a killed process left behind is cleared away by the next one. Raises :class:`UserError` where nothing can be written.
+    What a killed process left in it is deleted by the next one. Raises :class:`UserError` if ``folder`` cannot be written to.
     """
-    with writing(folder):
+    with _write_errors_in_one_line(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f".{name}.lock").open("a") as lock:
             _hold(lock, name)
@@ -44,30 +44,29 @@ def workshop(folder: Path, name: str) -> Iterator[Path]:
 
 
 def _hold(lock: IO[str], name: str) -> None:
-    """Hold the lock of an open file until it is closed; whoever has to wait for it is told why."""
+    """Lock an open file until it is closed; print a line if another process has the lock."""
     import fcntl
 
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        say(f"{name}: another process is bringing it; waiting for that")
+        say(f"{name}: another process is preparing it; waiting for that")
         fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 @contextlib.contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Turn what the file system refuses into one line."""
+def _write_errors_in_one_line(folder: Path) -> Iterator[None]:
+    """Raise errors of the file system as :class:`UserError`, with the free space and a remedy."""
     try:
         yield
     except OSError as error:
         remedy = f"Make room, or set {FOLDER_VARIABLE} to a folder that you may write to"
         raise UserError(
-            f"{error.filename or folder}: {error.strerror or error} ({free_space(folder)}). {remedy}"
+            f"{error.filename or folder}: {error.strerror or error} ({_free_space(folder)}). {remedy}"
         ) from error
 
 
-def free_space(folder: Path) -> str:
-    """How much room there is, in words."""
+def _free_space(folder: Path) -> str:
     try:
         return f"{shutil.disk_usage(folder).free / MIB:,.0f} MiB free"
     except OSError:
@@ -75,5 +74,5 @@ def free_space(folder: Path) -> str:
 
 
 def say(line: str) -> None:
-    """Tell the user, beside what a command prints."""
+    """Print a line on standard error, apart from the output of the command."""
     sys.stderr.write(f"{line}\n")

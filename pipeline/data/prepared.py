@@ -11,41 +11,60 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.data.folder import data_folder, workshop
+from pipeline.data.folder import data_folder, scratch_folder
 from pipeline.data.transform import Transform
 
 KEPT = 4
-"""Blocks that the data folder keeps, those that were used last; of CIFAR-10 one has 703 MiB."""
+"""The number of blocks that the data folder keeps, the last used; a block of CIFAR-10 has 703 MiB."""
 ROWS_FILE, TRANSFORM_FILE = "rows.bin", "transform.npz"
 Make = Callable[[], tuple[Transform, Iterable[np.ndarray]]]
-"""Learns the transform, and gives the rows that have been through it, some at a time."""
+"""A function that learns the transform, and returns it with the transformed rows, a chunk at a time."""
 
 
 def prepared(name: str, count: int, dtype: str, make: Make) -> tuple[Transform, np.ndarray]:
-    """The transform of that name and its ``count`` rows (N, M), mapped read-only; made by one process, if they are not there.
+    """Return a prepared transform and its rows, mapped read-only. If they do not exist, one process makes them.
 
-    Raises :class:`pipeline.errors.UserError` where the data folder cannot hold them.
+    Parameters
+    ----------
+    name
+        The name of the folder, a hash of what decides the rows.
+    count
+        The number of rows, N.
+    dtype
+        The type of the rows.
+    make
+        Makes the transform and the rows.
+
+    Returns
+    -------
+    tuple
+        The transform and the rows (N, M).
+
+    Raises
+    ------
+    UserError
+        If the rows cannot be written to the data folder.
     """
     folder = data_folder() / "prepared" / name
     while True:
-        if not _whole(folder):
-            with workshop(folder.parent, "prepared") as scratch:
-                if not _whole(folder):  # while this process waited, another may have made them
-                    _forget(folder.parent, KEPT - 1, scratch)
+        if not _is_complete(folder):
+            with scratch_folder(folder.parent, "prepared") as scratch:
+                if not _is_complete(folder):  # another process may have made them while this one waited
+                    _delete_oldest(folder.parent, KEPT - 1, scratch)
                     _write(scratch / name, *make(), dtype)
                     if folder.exists():
-                        folder.rename(scratch / "half")
+                        folder.rename(scratch / "incomplete")
                     (scratch / name).rename(folder)
-        with suppress(FileNotFoundError):  # another process may have forgotten them meanwhile
+        with suppress(FileNotFoundError):  # another process may have deleted them since
             return _read(folder, count, dtype)
 
 
-def _whole(folder: Path) -> bool:
+def _is_complete(folder: Path) -> bool:
     return (folder / ROWS_FILE).exists() and (folder / TRANSFORM_FILE).exists()
 
 
 def _write(folder: Path, transform: Transform, parts: Iterable[np.ndarray], dtype: str) -> None:
-    """Written, not mapped: a full disk is then an error, and no signal that kills."""
+    """Write the files without mapping them, so that a full disk raises an error and kills no process."""
     folder.mkdir()
     np.savez(folder / TRANSFORM_FILE, **{key: value for key, value in asdict(transform).items() if value is not None})
     with (folder / ROWS_FILE).open("wb") as stream:
@@ -56,17 +75,17 @@ def _write(folder: Path, transform: Transform, parts: Iterable[np.ndarray], dtyp
 
 
 def _read(folder: Path, count: int, dtype: str) -> tuple[Transform, np.ndarray]:
-    with np.load(folder / TRANSFORM_FILE, allow_pickle=False) as found:
-        transform = Transform(**{key: found[key] for key in found.files})
+    with np.load(folder / TRANSFORM_FILE, allow_pickle=False) as arrays:
+        transform = Transform(**{key: arrays[key] for key in arrays.files})
     rows = np.memmap(folder / ROWS_FILE, dtype, mode="r")
     os.utime(folder)
     return transform, np.asarray(rows).reshape(count, -1)
 
 
-def _forget(folder: Path, kept: int, scratch: Path) -> None:
-    """Delete all but the last used; a process that has one mapped keeps its rows until it lets go of them.
+def _delete_oldest(folder: Path, kept: int, scratch: Path) -> None:
+    """Delete all blocks except the last used. A process that has mapped a deleted one keeps its rows.
 
-    They are moved away first, so that one which is killed meanwhile leaves no half of any.
+    A block is moved to ``scratch`` first, so that a killed process leaves no incomplete block.
     """
     blocks = sorted(
         (path for path in folder.iterdir() if not path.name.startswith(".")), key=lambda p: p.stat().st_mtime

@@ -1,4 +1,4 @@
-"""Preprocessing puts the inputs where training works well; what it does is learned from the training rows alone."""
+"""Preprocessing: transforms of the inputs that are learned from the training rows alone."""
 
 from __future__ import annotations
 
@@ -15,31 +15,30 @@ from pipeline.study.hparams import PREPROCESSING_NAMES
 from pipeline.validation import check_choice
 
 EPSILON = 1e-5
-"""Added to the variances that whitening divides by, so that a direction of none does not blow up (CS231n, notes 2)."""
+"""Added to the variances that whitening divides by, so that it never divides by 0 (CS231n, notes 2)."""
 MOST_COLUMNS = 8192
-"""Beyond it, the covariances of the columns would take more than 512 MiB."""
+"""With more columns, their covariances take more than 512 MiB."""
 CHANNELS = (1, 3, 4)
-"""How many an image has: grey, colours, colours and opacity."""
-
+"""The possible numbers of channels: grey, colours, colours and opacity."""
 
 Shape = tuple[int, ...]
-"""Of a row before it was flattened: (D,) of a table, (3, 32, 32) or (32, 32, 3) of an image."""
+"""The shape of a row before it was flattened: (D,) of a table, (3, 32, 32) or (32, 32, 3) of an image."""
 
 
-def none(train: np.ndarray, shape: Shape = ()) -> Transform:  # noqa: ARG001  every preprocessing is made from both
-    """The rows as they are."""
+def none(train: np.ndarray, shape: Shape = ()) -> Transform:  # noqa: ARG001  all have the same signature
+    """Leave the rows unchanged."""
     return Transform()
 
 
 def centre(train: np.ndarray, shape: Shape = ()) -> Transform:  # noqa: ARG001
-    """Subtract each feature's mean over the training rows (N, D); of images, the mean image (Krizhevsky et al. 2012)."""
+    """Subtract each feature's mean over the training rows (N, D): the mean image (Krizhevsky et al. 2012)."""
     return Transform(column_means(train))
 
 
 def channel_mean(train: np.ndarray, shape: Shape = ()) -> Transform:
     """Subtract the mean of each colour over all pixels of the training images (Simonyan and Zisserman 2014).
 
-    Raises :class:`UserError` where the rows are no images.
+    Raises :class:`UserError` if the rows are not images.
     """
     axis = channel_axis(shape)
     pixels = tuple(i for i in range(len(shape)) if i != axis)
@@ -48,53 +47,52 @@ def channel_mean(train: np.ndarray, shape: Shape = ()) -> Transform:
 
 
 def channel_axis(shape: Shape) -> int | None:
-    """Which axis of an image's shape counts its channels, the last if several could; ``None`` of a grey one (H, W)."""
+    """The channel axis of an image's shape, the last of two candidates; ``None`` for grey images (H, W)."""
     axes = [axis for axis in (len(shape) - 1, 0) if len(shape) == 3 and shape[axis] in CHANNELS]
     if not axes and len(shape) != 2:
         raise UserError(
-            f"preprocessing: got 'channel_mean', and rows of shape {shape}, which are no images; "
+            f"preprocessing: got 'channel_mean', and rows of shape {shape}, which are not images; "
             "expected (height, width), (height, width, channels) or (channels, height, width). Take 'centre'"
         )
     return axes[0] if axes else None
 
 
 def standardise(train: np.ndarray, shape: Shape = ()) -> Transform:  # noqa: ARG001
-    """To mean 0 and standard deviation 1 over the training rows (N, D); a constant feature becomes 0."""
+    """Scale to mean 0 and standard deviation 1 over the training rows (N, D); a constant feature becomes 0."""
     mean, std = column_means(train), by_columns(partial(np.ndarray.std, dtype="float64"), train)
-    varies = (by_columns(np.min, train) < by_columns(np.max, train)) & (
-        std > 0
-    )  # rounding gives 0.1, 0.1, 0.1 a deviation
+    # Rounding may give a constant column, such as 0.1, 0.1, 0.1, a deviation above 0.
+    varies = (by_columns(np.min, train) < by_columns(np.max, train)) & (std > 0)
     return Transform(mean, np.where(varies, std, 1))
 
 
 def min_max(train: np.ndarray, shape: Shape = ()) -> Transform:  # noqa: ARG001
-    """To the range from -1 to 1 over the training rows (N, D); a constant feature becomes 0, other rows may lie outside."""
+    """Scale the training rows (N, D) to [-1, 1]; a constant feature becomes 0, and other rows may lie outside."""
     low, high = (by_columns(extreme, train).astype("float64") for extreme in (np.min, np.max))
     half = (high - low) / 2
     return Transform(low + half, np.where(half > 0, half, 1))
 
 
 def pca(train: np.ndarray, shape: Shape = ()) -> Transform:  # noqa: ARG001
-    """Centre, and turn onto the principal axes of the training rows (N, D), in falling order of their variances."""
+    """Centre, and project onto the principal axes of the training rows (N, D), the greatest variance first."""
     mean, _, axes = principal_axes(train)
     return Transform(mean, basis=axes)
 
 
 def whiten(train: np.ndarray, shape: Shape = ()) -> Transform:  # noqa: ARG001
-    """Like :func:`pca`, and divide by √(variance + ε), so that the covariance of the training rows (N, D) becomes I."""
+    """Like :func:`pca`, then divide by √(variance + ε), so that the covariance of the training rows (N, D) is I."""
     mean, variances, axes = principal_axes(train)
     return Transform(mean, basis=axes / np.sqrt(variances + EPSILON))
 
 
 def column_means(train: np.ndarray) -> np.ndarray:
-    """The mean (D,) of rows (N, D) in float64: a sum of float16 soon overflows, and one of float32 loses its last digits."""
+    """The mean (D,) of rows (N, D) in float64: a float16 sum overflows, and a float32 sum loses digits."""
     return by_columns(partial(np.ndarray.mean, dtype="float64"), train)
 
 
 def principal_axes(train: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The mean (D,) of rows (N, D), and the variances (D,) along their principal axes, the columns of (D, D).
+    """The mean (D,) of rows (N, D), and the variances (D,) and axes (D, D) of their principal components.
 
-    The greatest entry of an axis is positive. Raises :class:`UserError` where (D, D) would be too large.
+    The axes are columns. The greatest entry of an axis is positive. Raises :class:`UserError` if (D, D) is too large.
     """
     mean = column_means(train)
     variances, axes = np.linalg.eigh(covariance(train, mean))
@@ -103,7 +101,7 @@ def principal_axes(train: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def covariance(train: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """The (population) covariances (D, D) of rows (N, D), some rows at a time."""
+    """The population covariances (D, D) of rows (N, D), computed a chunk at a time."""
     features = train.shape[1]
     if features > MOST_COLUMNS:
         raise UserError(
@@ -126,13 +124,25 @@ PREPROCESSING: dict[str, Callable[[np.ndarray, Shape], Transform]] = {
     "pca": pca,
     "whiten": whiten,
 }
-"""Every preprocessing by the name that studies call it: from the training rows and their shape to a transform of any rows."""
+"""Every preprocessing by its name in studies: a function from the training rows and their shape to a transform."""
 
 
 def learn(name: str, train: np.ndarray, shape: Shape = ()) -> Transform:
-    """The preprocessing of that name, learned from training rows (N, D) that had ``shape`` each before they were flattened.
+    """Learn a preprocessing from training rows (N, D).
 
-    Raises :class:`UserError` for an unknown name, and :class:`UserError` for rows that it is not made for.
+    Parameters
+    ----------
+    name
+        A key of ``PREPROCESSING``.
+    train
+        The training rows.
+    shape
+        The shape of a row before it was flattened; (D,) by default.
+
+    Raises
+    ------
+    UserError
+        For an unknown name, and for rows that the preprocessing cannot be used on.
     """
     check_choice("preprocessing", name, PREPROCESSING_NAMES)
     return PREPROCESSING[name](train, shape or (math.prod(train.shape[1:]),))

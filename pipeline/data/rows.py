@@ -1,10 +1,11 @@
-"""Labelled rows as they arrive: sound numbers, labels counted from 0, and a hash that tells one data set from another."""
+"""Labelled rows before preprocessing: checks of their numbers and labels, and their hash."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,21 +13,36 @@ import numpy as np
 from pipeline.errors import UserError
 
 FEWEST = 3
-"""Rows that a class needs: one for each of the training, the validation and the test split."""
+"""The fewest rows of a class: one for each of the training, validation and test splits."""
 LARGEST = 1e30
-"""A cell beyond it is an accident; float32 ends at 3.4e38, and what is not preprocessed needs room for products."""
+"""The greatest absolute value of a cell. The limit of float32 is 3.4e38, and products of cells have to stay below it."""
 CHUNK = 1024
-"""Rows that are looked at or converted at a time, so that no copy of a whole data set is made."""
+"""Rows that are checked or converted at a time, so that no copy of a whole data set is made."""
 COLUMNS = 256
-"""Columns whose statistics are taken at a time."""
+"""Columns whose statistics are computed at a time."""
+
+
+@dataclass(frozen=True)
+class DataDescription:
+    """The facts of a data set: classes, columns and rows, the shape of a row, and the hash.
+
+    ``shape`` is that of a row before it was flattened, if it is known. ``sha256`` is the hash of the arrays in hex: the same
+    data have the same hash on every machine and under every name.
+    """
+
+    classes: int
+    columns: int
+    shape: tuple[int, ...]
+    rows: int
+    sha256: str
 
 
 @dataclass(frozen=True)
 class Rows:
     """Inputs (N, D) of any real type, and their labels (N,), integers from 0 to C - 1.
 
-    ``class_names`` are the C classes by their own names. The last ``test`` rows are the published test split, if there is one.
-    ``shape`` is that of a row before it was flattened, (3, 32, 32) for one, if it is known.
+    ``class_names`` are the names of the C classes. The last ``test`` rows are the published test split, if there is one.
+    ``shape`` is that of a row before it was flattened, such as (3, 32, 32), if it is known.
     """
 
     inputs: np.ndarray
@@ -40,8 +56,13 @@ class Rows:
 
     @property
     def classes(self) -> int:
-        """C."""
+        """The number of classes, C."""
         return len(self.class_names)
+
+    @cached_property
+    def description(self) -> DataDescription:
+        """The facts of these rows; the hash is computed at the first use."""
+        return DataDescription(self.classes, self.inputs.shape[1], self.shape, len(self), digest(self))
 
 
 def chunks(count: int) -> list[slice]:
@@ -50,16 +71,16 @@ def chunks(count: int) -> list[slice]:
 
 
 def by_columns(statistic: Callable[..., np.ndarray], inputs: np.ndarray) -> np.ndarray:
-    """NumPy's mean, extreme or standard deviation of each column (D,), bit for bit, taken a few columns at a time.
+    """NumPy's mean, extreme or standard deviation of each column (D,), with the same bits, a few columns at a time.
 
-    On its own, ``np.std`` makes a float64 copy of all that it is given: 1 GB for the training rows of CIFAR-10.
+    Called on all columns, ``np.std`` makes a float64 copy of its argument: 1 GB for the training rows of CIFAR-10.
     """
     starts = range(0, inputs.shape[1], COLUMNS)
     return np.concatenate([statistic(inputs[:, start : start + COLUMNS], axis=0) for start in starts])
 
 
 def digest(rows: Rows) -> str:
-    """The SHA-256 of the types, shapes and values of inputs and labels, in hex; the order of bytes in memory is no part of it."""
+    """The SHA-256, in hex, of the types, shapes and values of inputs and labels in any memory layout."""
     sha = hashlib.sha256()
     for array in (rows.inputs, rows.labels.astype("<i8")):
         dtype = array.dtype.newbyteorder("<")
@@ -70,10 +91,23 @@ def digest(rows: Rows) -> str:
 
 
 def labelled(where: str, inputs: Any, labels: Any, columns: Sequence[str] = ()) -> Rows:
-    """Rows of arrays that someone else made, or :class:`UserError` with the first thing that is wrong with them.
+    """Make rows of arrays from outside.
 
-    Inputs (N, ...) are flattened to (N, D). Labels are integers, truth values or text, in any numbering;
-    class 0 is the first of them in sorted order. ``columns`` are the names of the D features.
+    Parameters
+    ----------
+    where
+        The name of the data set, for messages.
+    inputs
+        Numbers (N, ...); they are flattened to (N, D).
+    labels
+        Integers, truth values or text (N,). Class 0 is the first label in sorted order.
+    columns
+        The names of the D features, for messages.
+
+    Raises
+    ------
+    UserError
+        With the first fault of the arrays.
     """
     inputs, labels = np.asarray(inputs), np.asarray(labels)
     if inputs.ndim < 2 or not inputs.size:
@@ -90,7 +124,7 @@ def labelled(where: str, inputs: Any, labels: Any, columns: Sequence[str] = ()) 
 
 
 def check_inputs(where: str, inputs: np.ndarray, columns: Sequence[str] = ()) -> np.ndarray:
-    """The inputs (N, D) in the machine's own order of bytes; :class:`UserError` names the first cell that is no number."""
+    """Return inputs (N, D) in native byte order. Raises :class:`UserError` with the first cell that is not a number."""
     if inputs.dtype.kind not in "biuf" or inputs.dtype.itemsize > 8:
         raise UserError(
             f"{where}: the inputs are of type {inputs.dtype}; expected numbers of up to 64 bits. Convert them"
@@ -101,24 +135,24 @@ def check_inputs(where: str, inputs: np.ndarray, columns: Sequence[str] = ()) ->
 
 
 def check_cells(where: str, inputs: np.ndarray, columns: Sequence[str] = ()) -> None:
-    """Raise :class:`UserError`, naming the first, if a cell of rows (N, D) is missing or beyond :data:`LARGEST`."""
+    """Raise :class:`UserError` with the first cell of rows (N, D) that is missing or beyond :data:`LARGEST`."""
     for part in chunks(len(inputs)):
         _check_finite(where, inputs[part], part.start, columns)
 
 
 def _check_finite(where: str, inputs: np.ndarray, start: int, columns: Sequence[str]) -> None:
-    wrong = ~(np.abs(inputs) <= LARGEST)  # a NaN is not below anything
+    wrong = ~(np.abs(inputs) <= LARGEST)  # True for NaN, too
     if wrong.any():
         row, column = (int(index) for index in np.argwhere(wrong)[0])
         name = repr(columns[column]) if columns else column + 1
-        what = "is missing (NaN)" if np.isnan(inputs[row, column]) else f"is {inputs[row, column]:g}"
+        fault = "is missing (NaN)" if np.isnan(inputs[row, column]) else f"is {inputs[row, column]:g}"
         raise UserError(
-            f"{where}: row {start + row + 1}, column {name} {what}; expected a number within ±{LARGEST:g}. Fill, clip or drop it"
+            f"{where}: row {start + row + 1}, column {name} {fault}; expected a number within ±{LARGEST:g}. Fill, clip or drop it"
         )
 
 
 def check_labels(where: str, labels: np.ndarray) -> np.ndarray:
-    """The labels (N,), if they are of a type that names classes."""
+    """Return labels (N,). Raises :class:`UserError` if their type cannot name classes."""
     if labels.dtype.kind not in "biuUS":
         example = f" (row 1 is {labels[:1].tolist()[0]!r})" if len(labels) else ""
         raise UserError(
@@ -129,7 +163,7 @@ def check_labels(where: str, labels: np.ndarray) -> np.ndarray:
 
 
 def check_classes(where: str, names: np.ndarray, counts: np.ndarray) -> None:
-    """Raise :class:`UserError` unless there are two classes or more, each with rows for every split."""
+    """Raise :class:`UserError` unless there are at least two classes, each with a row for every split."""
     if len(names) < 2:
         raise UserError(f"{where}: all {counts.sum():,} rows are of class {names[0]}; expected at least two classes")
     if counts.min() < FEWEST:
@@ -141,4 +175,4 @@ def check_classes(where: str, names: np.ndarray, counts: np.ndarray) -> None:
 
 
 Loader = Callable[[], Rows]
-"""What a data set's name stands for."""
+"""A function that loads a named data set."""

@@ -1,4 +1,4 @@
-"""People's own data: arrays in an .npz, tables in a .csv or .parquet file, and the data sets of OpenML."""
+"""The user's own data: arrays in an .npz, tables in a .csv or .parquet file, and data sets of OpenML."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from pipeline.data.rows import Rows, check_labels, labelled
 from pipeline.errors import UserError
 
 INPUTS, LABELS = ("X", "inputs"), ("y", "labels")
-"""The names that an .npz file may give its arrays."""
+"""The accepted names of the arrays in an .npz file."""
 TABLES = (".csv", ".parquet")
 OPENML = "openml:"
-DOORS = "FILE.npz, FILE.csv[:TARGET], FILE.parquet[:TARGET], openml:ID"
+NAME_FORMS = "FILE.npz, FILE.csv[:TARGET], FILE.parquet[:TARGET], openml:ID"
 
 
 def is_table(name: str) -> bool:
-    """Whether a data set's name is a file of arrays, a table or a number on OpenML."""
+    """Return True if a data set's name is a file of arrays, a table or a number on OpenML."""
     path, _ = split_target(name)
     return name.startswith(OPENML) or path.endswith((".npz", *TABLES))
 
 
 def split_target(name: str) -> tuple[str, str]:
-    """``table.csv:species`` in two: the file, and its target column, nothing if none is named."""
+    """Split ``table.csv:species`` into the file and its target column, which is empty if none is named."""
     for suffix in TABLES:
-        path, mark, target = name.partition(f"{suffix}:")
-        if mark:
+        path, separator, target = name.partition(f"{suffix}:")
+        if separator:
             return path + suffix, target
     return name, ""
 
 
 def load_table(name: str) -> Rows:
-    """The rows of a file or of an OpenML data set. Raises :class:`UserError` in one line that says what is wrong and where."""
+    """The rows of a file or an OpenML data set. Raises :class:`UserError` with the fault and its place."""
     if name.startswith(OPENML):
         return load_openml(name.removeprefix(OPENML))
     path, target = split_target(name)
@@ -52,22 +52,22 @@ def load_table(name: str) -> Rows:
 
 
 def load_arrays(path: str) -> Rows:
-    """The arrays ``X`` or ``inputs`` (N, ...) and ``y`` or ``labels`` (N,) of an .npz file; pickled objects are never loaded."""
+    """The rows of an .npz file of ``X`` or ``inputs`` (N, ...) and ``y`` or ``labels`` (N,)."""
     try:
-        with Path(path).open("rb") as stream:  # np.load leaves a file that it cannot read open
+        with Path(path).open("rb") as stream:  # np.load does not close a file that it cannot read
             _check_magic(path, stream.peek(6))
             inputs, labels = _pair(path, np.load(stream, allow_pickle=False))
     except UserError:
         raise
-    except Exception as error:  # a damaged file raises what its reader stumbles over: compression, passwords, memory
+    except Exception as error:  # damaged files raise many kinds: compression, password, memory
         raise UserError(f"{path}: cannot be read as an .npz file of plain arrays ({_first_line(error)})") from error
     return labelled(path, inputs, labels)
 
 
 def _check_magic(path: str, start: bytes) -> None:
-    """Raise :class:`UserError` unless it begins like NumPy's files: any other would be taken for a pickle."""
+    """Raise :class:`UserError` unless a file begins like NumPy's files; NumPy takes any other for a pickle."""
     if not start.startswith((b"PK", b"\x93NUMPY")):
-        raise UserError(f"{path}: is no .npz file; expected what np.savez(path, X=..., y=...) writes")
+        raise UserError(f"{path}: is not an .npz file; expected what np.savez(path, X=..., y=...) writes")
 
 
 def _pair(path: str, arrays: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -85,7 +85,7 @@ def _pick(path: str, arrays: Any, names: tuple[str, ...]) -> np.ndarray:
 
 
 def load_frame(path: str, target: str = "") -> Rows:
-    """A table with a header: the target column, the last one if none is named, and numbers in all of the others."""
+    """The rows of a table with a header. The default target is the last column; all other columns are numbers."""
     import pandas as pd
 
     try:
@@ -94,10 +94,10 @@ def load_frame(path: str, target: str = "") -> Rows:
         raise UserError(f"{path}: cannot be read as a table ({_first_line(error)})") from error
     columns = [str(column) for column in frame.columns]
     if len(columns) < 2:
-        raise UserError(f"{path}: has {len(columns)} column; expected features and a target, divided by commas")
+        raise UserError(f"{path}: has {len(columns)} column; expected features and a target, separated by commas")
     target = target or columns[-1]
     if target not in columns:
-        raise UserError(f"{path}: no column {target!r}; there are {', '.join(columns[:20])}")
+        raise UserError(f"{path}: no column {target!r}; expected one of {', '.join(columns[:20])}")
     frame.columns = columns
     return from_frame(path, frame.drop(columns=target), frame[target])
 
@@ -109,7 +109,7 @@ def from_frame(where: str, features: Any, target: Any) -> Rows:
     missing = np.flatnonzero(target.isna())
     if len(missing):
         raise UserError(f"{where}: row {missing[0] + 1} has no label in column {target.name!r}. Fill or drop it")
-    labels = check_labels(where, _plain_labels(target))  # first, since a wrong target makes all else look wrong
+    labels = check_labels(where, _plain_labels(target))  # first, because a wrong target causes the other errors
     inputs = np.column_stack([_numbers(where, features[column]) for column in features.columns])
     return labelled(where, inputs, labels, [str(column) for column in features.columns])
 
@@ -130,7 +130,7 @@ def _numbers(where: str, column: Any) -> np.ndarray:
 
 
 def _plain_labels(target: Any) -> np.ndarray:
-    """A target column (N,) as integers or text; other types are kept, to be refused by name."""
+    """A target column (N,) as integers or text. Other types are returned unchanged; the next check refuses them."""
     values: np.ndarray = target.to_numpy()
     if values.dtype == object and all(isinstance(value, str) for value in values):
         return values.astype(str)
@@ -138,48 +138,48 @@ def _plain_labels(target: Any) -> np.ndarray:
 
 
 def load_openml(number: str) -> Rows:
-    """The data set of that number on https://www.openml.org, through scikit-learn, which keeps it in the data folder.
+    """The data set with a number on https://www.openml.org. scikit-learn downloads it and keeps it in the data folder.
 
-    Raises :class:`UserError` that tells a number without a data set, an absent network, a folder that cannot be written
-    and unusable data apart.
+    Raises :class:`UserError`, with different messages for an unknown number, no network, a folder that cannot be written,
+    and unusable data.
     """
     where = f"{OPENML}{number}"
     if not (number.isascii() and number.isdecimal() and len(number) < 12) or int(number) == 0:
         raise UserError(f"{where}: expected the number of a data set, as in {OPENML}61")
-    with _blaming(where):
-        found = _fetch(int(number))
-    if found.frame is None:
+    with _openml_errors_in_one_line(where):
+        bunch = _fetch(int(number))
+    if bunch.frame is None:
         raise UserError(f"{where}: is a sparse table; expected a dense one. Choose another data set")
-    if found.target is None or found.target.ndim != 1:
+    if bunch.target is None or bunch.target.ndim != 1:
         raise UserError(f"{where}: has no single target column. Save it as a table with one, and name that")
-    return from_frame(where, found.data, found.target)
+    return from_frame(where, bunch.data, bunch.target)
 
 
 def _fetch(number: int) -> Any:
-    """scikit-learn's answer, after a second attempt where the network fails."""
+    """scikit-learn's result; it repeats the download once if the network fails."""
     from sklearn.datasets import fetch_openml
 
     fetch = partial(fetch_openml, data_id=number, n_retries=1, data_home=str(data_folder()))
-    with warnings.catch_warnings():  # of attempts: the last one's end is reported
+    with warnings.catch_warnings():  # of failed attempts: the last error is raised
         warnings.filterwarnings("ignore", "A network error|Invalid cache")
         try:
             return fetch()
         except ValueError:
             raise
-        except TypeError:  # scikit-learn's fast parser fails on classes that are called true and false
+        except TypeError:  # scikit-learn's fast parser fails on classes named true and false
             return fetch(parser="liac-arff")
 
 
 @contextmanager
-def _blaming(where: str) -> Iterator[None]:
-    """Report what fails as one line that names its cause. An argument that scikit-learn refuses is a bug, and stays as it is."""
+def _openml_errors_in_one_line(where: str) -> Iterator[None]:
+    """Raise failures as :class:`UserError` with the cause. An argument that scikit-learn refuses is a bug and passes."""
     try:
         yield
     except (ValueError, KeyError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        if isinstance(error, TypeError):  # as only scikit-learn's class for a wrong argument is
+        if isinstance(error, TypeError):  # scikit-learn's error for a wrong argument is a ValueError and a TypeError
             raise
         if "not found" in str(error):
-            raise UserError(f"{where}: there is no such data set on openml.org. Check the number") from error
+            raise UserError(f"{where}: no such data set on openml.org. Check the number") from error
         raise UserError(f"{where}: the data cannot be used ({_first_line(error)}). Choose another data set") from error
     except HTTPError as error:
         error.close()

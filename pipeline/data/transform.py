@@ -1,4 +1,4 @@
-"""A transform is what preprocessing has learned, ready for any rows."""
+"""The transform that preprocessing has learned, which applies to any rows."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Transform:
-    """From rows (N, D) to rows (N, M): less ``offset`` (D,), divided by ``scale`` (D,), turned by ``basis`` (D, M).
+    """Maps rows (N, D) to (N, M): subtracts ``offset`` (D,), divides by ``scale`` (D,), multiplies by ``basis`` (D, M).
 
-    Each is learned from training rows, and left out where it is ``None``. A row's result does not depend on the others.
+    A step is skipped if its array is ``None``. The result of a row does not depend on the other rows.
     """
 
     offset: np.ndarray | None = None

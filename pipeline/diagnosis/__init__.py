@@ -1,1 +1,1 @@
-"""Diagnosis after a trial: its curves put into words."""
+"""Diagnosis after a trial: rules that read its curves and state what went wrong."""

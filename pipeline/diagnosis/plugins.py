@@ -1,7 +1,7 @@
-"""Rules of one's own: those that installed distributions offer as entry points of the group ``babysit.diagnosis``.
+"""Installed rules: entry points of the group ``babysit.diagnosis`` in other distributions.
 
-They are asked after the built-in ones, in the order of the names of their distributions and entry points. A rule that
-raises, or returns what is no finding, costs no trial: it is told of as a finding itself, the least grave of them.
+They are applied after the built-in rules, in the order of the names of their distributions and entry points. A rule that
+raises an exception or returns something else than a finding does not stop a trial: that gives a finding, the least grave.
 """
 
 from __future__ import annotations
@@ -19,58 +19,58 @@ from pipeline.errors import UserError
 
 GROUP = "babysit.diagnosis"
 RESERVED = ("good", RULE_FAILED)
-LONGEST = 1000
-"""So many characters of a sentence are kept; what stores take of a tag is limited."""
+MAX_LENGTH = 1000
+"""The most characters of a sentence that are kept, because stores limit the length of a tag."""
 
 
 @dataclass(frozen=True)
-class OwnRule:
-    """A rule of another distribution, and what messages call it."""
+class InstalledRule:
+    """A rule of another distribution, and its name in messages."""
 
     name: str
     rule: Callable[[Evidence], Finding | None]
 
     def __call__(self, evidence: Evidence) -> Finding | None:
-        """What the rule finds; where it fails at that, a finding that says how."""
+        """Return the finding of the rule; if the rule fails, a finding with the error."""
         try:
-            return checked(self.rule(evidence))
-        except (Exception, SystemExit) as error:  # noqa: BLE001  it is anybody's code, and may raise anything
-            said = f"the rule {self.name} failed: {in_a_line(error)}"
-            return Finding(RULE_FAILED, said[:LONGEST], "mend the rule, or uninstall it")
+            return check_finding(self.rule(evidence))
+        except (Exception, SystemExit) as error:  # noqa: BLE001  code from outside may raise anything
+            sentence = f"the rule {self.name} failed: {_one_line(error)}"
+            return Finding(RULE_FAILED, sentence[:MAX_LENGTH], "fix the rule, or uninstall it")
 
 
 @cache
-def load_rules() -> tuple[OwnRule, ...]:
-    """The rules that are installed, loaded once. Raises :class:`UserError`, naming it and its distribution, for a broken one."""
-    return tuple(_load(point) for point in sorted(entry_points(group=GROUP), key=_place))
+def load_rules() -> tuple[InstalledRule, ...]:
+    """The installed rules, loaded once. Raises :class:`UserError` with the name of a rule that cannot be used."""
+    return tuple(_load(point) for point in sorted(entry_points(group=GROUP), key=_order))
 
 
-def checked(found: object) -> Finding | None:
-    """What a rule returned, if it is None or a finding whose code is fit for tags and metrics. Raises ``ValueError`` otherwise."""
-    if found is None:
+def check_finding(result: object) -> Finding | None:
+    """Return the result of a rule if it is None or a finding with a valid code, else raise ``ValueError``."""
+    if result is None:
         return None
-    if not isinstance(found, Finding):
-        raise ValueError(f"it returned {found!r}; expected a Finding or None")
-    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", found.code) or found.code in RESERVED:
+    if not isinstance(result, Finding):
+        raise ValueError(f"it returned {result!r}; expected a Finding or None")
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", result.code) or result.code in RESERVED:
         raise ValueError(
-            f"its code is {found.code!r}; expected 1-40 small letters, digits or -, and none of {RESERVED}"
+            f"its code is {result.code!r}; expected 1-40 small letters, digits or -, and none of {RESERVED}"
         )
-    return Finding(found.code, str(found.sentence)[:LONGEST], str(found.advice)[:LONGEST])
+    return Finding(result.code, str(result.sentence)[:MAX_LENGTH], str(result.advice)[:MAX_LENGTH])
 
 
-def _load(point: EntryPoint) -> OwnRule:
+def _load(point: EntryPoint) -> InstalledRule:
     name = f"{point.name!r} of {_distribution(point)}"
     try:
         rule = point.load()
         inspect.signature(rule).bind(None)
     except (Exception, SystemExit) as error:
         raise UserError(
-            f"the diagnosis rule {name}, {point.value}, cannot be used: {in_a_line(error)}. Mend it, or uninstall it"
+            f"the diagnosis rule {name}, {point.value}, cannot be used: {_one_line(error)}. Fix it, or uninstall it"
         ) from error
-    return OwnRule(name, rule)
+    return InstalledRule(name, rule)
 
 
-def _place(point: EntryPoint) -> tuple[str, str]:
+def _order(point: EntryPoint) -> tuple[str, str]:
     return _distribution(point), point.name
 
 
@@ -78,6 +78,5 @@ def _distribution(point: EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}" if point.dist else "no distribution"
 
 
-def in_a_line(error: BaseException) -> str:
-    """The kind of an error and its message, in one line."""
+def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")

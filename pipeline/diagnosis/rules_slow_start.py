@@ -1,88 +1,89 @@
-"""Rules about trials that start late, move slowly, or never start."""
+"""Rules about trials that start late, learn slowly, or never start."""
 
 from __future__ import annotations
 
 import math
 
-from pipeline.diagnosis.evidence import Evidence
-from pipeline.diagnosis.first_loss import LUCKY_RISE, lowest_first_loss
+from pipeline.diagnosis.evidence import LUCKY_RISE, Evidence, lowest_first_loss
 from pipeline.diagnosis.trial_facts import Finding
 
 INIT_ADVICE = "initialise by He or Xavier, or use batch norm"
 
 
 def wrong_first_loss(e: Evidence) -> Finding | None:
-    """P18: the recorded first loss is below 0.9 ln C, or above it by more than 0.7 with small weights; the luck of others allowed."""
+    """P18: the first loss is outside of the range that the initialisation and chance explain."""
     first = e.facts.initial_loss
     least = lowest_first_loss(e.facts.classes, small=e.small_init)
     limit = e.guess + (0.7 if e.small_init else LUCKY_RISE if e.ordinary_init else math.inf)
     if first is None or least <= first <= limit:
         return None
-    said = f"the first loss is {first:.3g}, and a guess's is {e.guess:.3g}"
-    return Finding("wrong-first-loss", said, "check the scale of the init, the labels and the loss")
+    sentence = f"the first loss is {first:.3g}, and a guess's is {e.guess:.3g}"
+    return Finding("wrong-first-loss", sentence, "check the scale of the init, the labels and the loss")
 
 
 def l2_overwhelms(e: Evidence) -> Finding | None:
-    """P15: the loss ends within 1 % of ln C at chance, and L2 alone would have shrunk the weights to a third or less."""
+    """P15: the loss ends within 1 % of ln C, and L2 alone would have shrunk the weights to 1/e or less."""
     if e.diverged or e.spiked or not e.overwhelmed:
         return None
-    said = (
+    sentence = (
         f"L2 of {e.facts.hparams.l2:.2g} overwhelms the data: the loss ends at {e.final:.4g}, a guess's {e.guess:.4g}"
     )
-    return Finding("l2-overwhelms", said, "divide the L2 by 10")
+    return Finding("l2-overwhelms", sentence, "divide the L2 by 10")
 
 
 def never_starts(e: Evidence) -> Finding | None:
-    """P7: after five epochs or more the loss has not moved by 1 %, nor does it fall steadily, and accuracy is a guess's."""
+    """P7: in five epochs or more the loss has neither fallen steadily nor by 1 %; accuracy is a guess's."""
     if not e.unmoved or not e.at_chance or e.creeps or l2_overwhelms(e):
         return None
     init = e.facts.hparams.init
-    said = f"never starts: after {e.epochs} epochs the loss is still {e.final:.4g}, a guess's is {e.guess:.4g}"
+    sentence = f"never starts: after {e.epochs} epochs the loss is still {e.final:.4g}, a guess's is {e.guess:.4g}"
     why = "all units start alike" if init in ("zeros", 0) else f"no gradient comes through from init {init}"
-    return Finding("never-starts", f"{said}; {why}", "initialise by He or Xavier, or use batch norm")
+    return Finding("never-starts", f"{sentence}; {why}", INIT_ADVICE)
 
 
 def barely_moves(e: Evidence) -> Finding | None:
-    """P4: the loss moves by less than 1 % in five epochs or more, but steadily, or the accuracy is above a guess's."""
+    """P4: in five epochs the loss changes by under 1 %, but steadily, or accuracy is above a guess's."""
     if not e.unmoved or never_starts(e) or l2_overwhelms(e):
         return None
     learning = e.val_accuracy[-1] > e.luck
     so = f", though accuracy has reached {e.val_accuracy[-1]:.3g}: it learns, but slowly" if learning else ""
-    said = f"the loss fell by {max(0.0, e.drop):.2%} in {e.epochs} epochs{so}"
-    return Finding("barely-moves", f"{e.rate} too low: {said}", "multiply it by 10")
+    sentence = f"the loss fell by {max(0.0, e.drop):.2%} in {e.epochs} epochs{so}"
+    return Finding("barely-moves", f"{e.rate} too low: {sentence}", "multiply it by 10")
 
 
 def flat_then_drop(e: Evidence) -> Finding | None:
-    """P6: still for a tenth of the epochs, then a sudden fall by 30 % or more: prime suspect bad initialisation (lecture 6)."""
+    """P6: no fall for a tenth of the epochs, then by over 30 %: suspect the initialisation (lecture 6)."""
     if not e.settled or e.flat_epochs < max(2, 0.1 * e.epochs) or e.drop <= 0.3:
         return None
-    said = f"the loss stood still for {e.flat_epochs} of {e.epochs} epochs, then fell by {e.drop:.0%}"
-    return Finding("flat-then-drop", f"{said}: suspect the init {e.facts.hparams.init}", INIT_ADVICE)
+    sentence = f"the loss stood still for {e.flat_epochs} of {e.epochs} epochs, then fell by {e.drop:.0%}"
+    return Finding("flat-then-drop", f"{sentence}: suspect the init {e.facts.hparams.init}", INIT_ADVICE)
 
 
 def late_start(e: Evidence) -> Finding | None:
-    """P6, unfinished: still for a tenth of the epochs, and the fall that has begun has not yet come to 30 %."""
+    """P6, unfinished: no fall for a tenth of the epochs, then one that has not reached 30 %."""
     if not e.settled or e.flat_epochs < max(2, 0.1 * e.epochs) or e.drop > 0.3 or e.slope < 1.5:
         return None
-    said = f"the loss stood still for {e.flat_epochs} of {e.epochs} epochs and has only begun to fall, by {e.drop:.0%}"
-    return Finding("late-start", said, f"{INIT_ADVICE}; or a higher learning rate")
+    sentence = (
+        f"the loss stood still for {e.flat_epochs} of {e.epochs} epochs and has only begun to fall, by {e.drop:.0%}"
+    )
+    return Finding("late-start", sentence, f"{INIT_ADVICE}; or a higher learning rate")
 
 
 def low_lr(e: Evidence) -> Finding | None:
-    """P5: a nearly straight fall, half of it done by the middle of the epochs, still steep at the end; or a crawl of under 10 %."""
+    """P5: a nearly straight fall, half done after half of the epochs, or a fall below 10 %."""
     straight = 0.4 <= e.fallen(0.5) <= 0.65 and e.slope > 0.4
-    crawls = e.drop < 0.1 and e.shrunk < 1
-    if not e.settled or not (straight or crawls) or flat_then_drop(e) or late_start(e) or l2_overwhelms(e):
+    too_slow = e.drop < 0.1 and e.shrunk < 1
+    if not e.settled or not (straight or too_slow) or flat_then_drop(e) or late_start(e) or l2_overwhelms(e):
         return None
     line = "the loss falls in a straight line" if straight else "the loss has hardly fallen"
-    said = f"{line}, by {e.drop:.0%} in {e.epochs} epochs"
-    return Finding("low-lr", f"{e.rate} low: {said}", "multiply it by 3 to 10")
+    sentence = f"{line}, by {e.drop:.0%} in {e.epochs} epochs"
+    return Finding("low-lr", f"{e.rate} low: {sentence}", "multiply it by 3 to 10")
 
 
 def slightly_low_lr(e: Evidence) -> Finding | None:
-    """Between P5 and P9: less than 85 % of the fall done by the middle of the epochs, and still falling at the end."""
+    """Between P5 and P9: under 85 % of the fall is done after half of the epochs, and it continues."""
     falling = e.fallen(0.1) < 0.5 and e.fallen(0.5) < 0.85 and e.slope > 0.05
     if not e.settled or e.thrown or not falling or flat_then_drop(e) or late_start(e) or low_lr(e):
         return None
-    said = f"{e.fallen(0.5):.0%} of the fall was done by the middle of the epochs, and the loss is still falling"
-    return Finding("slightly-low-lr", f"{e.rate} slightly low: {said}", "multiply it by 3, or train longer")
+    sentence = f"{e.fallen(0.5):.0%} of the fall was done by the middle of the epochs, and the loss is still falling"
+    return Finding("slightly-low-lr", f"{e.rate} slightly low: {sentence}", "multiply it by 3, or train longer")

@@ -1,4 +1,4 @@
-"""The summary of a study's diagnoses: where in the space each complaint gathers."""
+"""The summary of a study's diagnoses: in which part of the search space each finding is frequent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.study.spec import Dimension, Float, SearchSpace
 
 @dataclass(frozen=True)
 class Tally:
-    """Where in the space a complaint gathers: ``hits`` of the ``trials`` with these values have it as their health."""
+    """A finding at some values of the space: ``hits`` of the ``trials`` with these values have it as their health."""
 
     code: str
     values: Mapping[str, str]
@@ -25,12 +25,12 @@ class Tally:
 
     @property
     def sentence(self) -> str:
-        """In words: "activation sigmoid with init small: 41 of 43 never start"."""
+        """A sentence such as "activation sigmoid with init small: 41 of 43 never start"."""
         cell = " with ".join(f"{name} {value}" for name, value in self.values.items())
-        return f"{cell}: {self.hits} of {self.trials} {SAID.get(self.code, f'are {self.code}')}"
+        return f"{cell}: {self.hits} of {self.trials} {PHRASES.get(self.code, f'are {self.code}')}"
 
 
-SAID = {
+PHRASES = {
     "diverged": "diverge",
     "dead": "die",
     "late-explosion": "explode late",
@@ -38,16 +38,16 @@ SAID = {
     "l2-overwhelms": "are overwhelmed by L2",
     "never-starts": "never start",
     "barely-moves": "barely move",
-    "val-at-chance": "know nothing of held-out rows",
-    "flat-then-drop": "stand still before they fall",
+    "val-at-chance": "guess on held-out rows",
+    "flat-then-drop": "are flat before they fall",
     "late-start": "start late",
     "low-lr": "fall in a straight line, at too low a learning rate",
     "high-plateau": "stay on a high plateau",
-    "spike": "are thrown up and come back",
+    "spike": "have a spike and recover",
     "slightly-low-lr": "are still falling at the end",
     "overfitting": "overfit",
     "underfitting": "underfit",
-    "wiggly": "sway",
+    "wiggly": "have an unsteady loss",
     "val-above-train": "do better on held-out rows",
     "full-batch-rises": "rise by full batches",
     "dead-units": "have dead units",
@@ -56,17 +56,17 @@ SAID = {
     "updates-low": "take steps that are too short",
     "updates-high": "take steps that are too long",
     "wrong-first-loss": "start from a wrong loss",
-    RULE_FAILED: "could not be judged by a rule of one's own",
+    RULE_FAILED: "have an installed rule that failed",
     GOOD: "are good",
 }
-"""What trials of a health do, in the plural."""
+"""What trials with a health do, in the plural."""
 
 
 def tallies(trials: Sequence[Mapping[str, Any]], space: SearchSpace) -> list[Tally]:
-    """How many trials of each health there are at each value of each hyperparameter, and each pair of values.
+    """Count the trials of each health at each value of each hyperparameter, and at each pair of values.
 
-    A trial maps the searched names to its values, and ``health`` to its word. Real hyperparameters are counted by
-    decade on a log scale, by quarter of the range on a linear one.
+    A trial maps the searched names to its values, and ``health`` to a code. Real hyperparameters are counted by decade on
+    a log scale, and by quarter of the range on a linear scale.
     """
     cells: Counter[tuple[tuple[str, str], ...]] = Counter()
     hits: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
@@ -79,10 +79,10 @@ def tallies(trials: Sequence[Mapping[str, Any]], space: SearchSpace) -> list[Tal
 
 
 def summary(trials: Sequence[Mapping[str, Any]], space: SearchSpace, *, least: int = 5) -> list[Tally]:
-    """For each complaint, where in the space it gathers most, the commonest complaint first.
+    """For each finding, the values where it is most frequent; the most frequent finding is first.
 
-    Of the values and pairs where half of the trials and ``least`` of them have it, the one with the greatest weighted
-    relative accuracy: hits less what its share of all trials would give (Lavrač, Flach and Zupan 1999).
+    Only values and pairs count where half of the trials, and at least ``least`` of them, have the finding. Of these, the
+    greatest weighted relative accuracy wins: the hits minus those expected from all trials (Lavrač, Flach and Zupan 1999).
     """
     totals = Counter(trial["health"] for trial in trials)
 
@@ -91,12 +91,12 @@ def summary(trials: Sequence[Mapping[str, Any]], space: SearchSpace, *, least: i
 
     counted = tallies(trials, space)
     dense = [t for t in counted if t.code != GOOD and t.hits >= max(least, t.trials / 2)]
-    found = {t.code: t for t in sorted(dense, key=surplus) if surplus(t)[0] > 0}
-    return sorted(found.values(), key=lambda tally: -totals[tally.code])
+    greatest = {t.code: t for t in sorted(dense, key=surplus) if surplus(t)[0] > 0}
+    return sorted(greatest.values(), key=lambda tally: -totals[tally.code])
 
 
 def _bin(dimension: Dimension, value: Any) -> str:
-    """The value, or the interval that a real one lies in."""
+    """The value; for a real one, its interval."""
     if not isinstance(dimension, Float):
         return str(value)
     if dimension.log:

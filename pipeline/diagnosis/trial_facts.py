@@ -1,4 +1,4 @@
-"""The facts of a trial that its curves do not tell, and the findings that diagnosis makes of both."""
+"""The facts of a trial that its curves do not show, and the findings of diagnosis."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ SCORES = {
     "batch_accuracy": BATCH_MODE_ACCURACY,
     "best_accuracy": BEST_VAL_ACCURACY,
 }
-"""The facts that are among a trial's recorded scores, by their keys."""
+"""The keys of the facts that are recorded as scores."""
 
 RULE_FAILED = "rule-failed"
-"""The code of what is said where a rule of one's own could not judge a trial."""
+"""The code of the finding that an installed rule failed."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One complaint: a short code to count and filter by, a sentence with the numbers, and what to do about it."""
+    """One finding: a short code to count and filter by, a sentence with the numbers, and what to do."""
 
     code: str
     sentence: str
@@ -36,14 +36,30 @@ class Finding:
 
 @dataclass(frozen=True)
 class Facts:
-    """What decided a trial, and what was measured while it trained, beside its curves.
+    """What decided a trial, and what was measured while it trained, in addition to its curves.
 
-    ``epochs`` and ``steps`` are the epochs planned and the updates in each; ``rows`` counts the validation rows (0:
-    unknown). ``initial_loss`` is the loss before the first step, where it was recorded. ``update_ratios`` is the
-    median of |update|/|W| of each layer, first to last; ``dead`` and ``saturated`` are the greatest share of dead or
-    saturated units in a layer; ``rival_loss`` is the final training loss of the best trial with a smaller learning
-    rate; ``batch_accuracy`` is the checkpoint's validation accuracy where batch norm goes by each batch's own
-    statistics, and ``best_accuracy`` where it goes by the running ones. All of these may be absent.
+    Attributes
+    ----------
+    classes
+        The number of classes, C.
+    hparams
+        The hyperparameters.
+    epochs, steps
+        The planned epochs, and the updates in each.
+    rows
+        The number of validation rows; 0 if unknown.
+    diverged
+        True if the loss became infinite or NaN.
+    initial_loss
+        The loss before the first step.
+    update_ratios
+        The median of |update|/|W| of each layer, first to last.
+    dead, saturated
+        The greatest share of dead or saturated units in a layer.
+    batch_accuracy, best_accuracy
+        The checkpoint's validation accuracy with the statistics of each batch, and with the running statistics, of batch norm.
+
+    Measurements may be absent.
     """
 
     classes: int
@@ -56,7 +72,6 @@ class Facts:
     update_ratios: Sequence[float] = ()
     dead: float | None = None
     saturated: float | None = None
-    rival_loss: float | None = None
     batch_accuracy: float | None = None
     best_accuracy: float | None = None
 
@@ -73,9 +88,9 @@ class Facts:
         curves: Mapping[str, Sequence[float]] | None = None,
         scores: Mapping[str, float] | None = None,
     ) -> Facts:
-        """The facts of a trial, from its point, the settings of its study and the size of its data.
+        """The facts of a trial, from its hyperparameters, the settings of its study and the size of its data.
 
-        ``curves`` and ``scores`` are as they are recorded, with what was measured while it trained.
+        ``curves`` and ``scores`` have the recorded keys, including those of measurements.
         """
         steps = len(training_cuts(train_rows, config.batch_size))
         facts = cls(classes, hparams, config.epochs, steps, val_rows, diverged)
@@ -83,7 +98,7 @@ class Facts:
 
 
 def _measured(curves: Mapping[str, Sequence[float]], scores: Mapping[str, float]) -> dict[str, Any]:
-    """The measurements among recorded curves and scores; those that are missing or not finite are absent."""
+    """The measurements among recorded curves and scores, without those that are missing or not finite."""
     ratios = {
         key: [r for r in values if math.isfinite(r)] for key, values in curves.items() if key.startswith(UPDATE_RATIO)
     }

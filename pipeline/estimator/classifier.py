@@ -108,7 +108,7 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
             rows = Split(X, encode(y, self.classes_))
             if first:
                 self._reset(learn(self.preprocessing, X, self._shape()))
-            self._train_epochs(rows, rows.none, 1, never_stop)
+            self._train_epochs(rows, rows.empty, 1, never_stop)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -144,7 +144,7 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
         """Return the rows to train on and those that are held out, which are none without early stopping."""
         check_flag("early_stopping", plain(self.early_stopping))
         if not self.early_stopping:
-            return rows, rows.none
+            return rows, rows.empty
         check_number("validation_fraction", plain(self.validation_fraction), low=LEAST_SHARE, below=1.0)
         check_integer("n_iter_no_change", plain(self.n_iter_no_change), low=1)
         check_number("tol", plain(self.tol), low=0.0)
@@ -184,7 +184,7 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
     def _train_epochs(self, train: Split, val: Split, epochs: int, watch: Watch) -> None:
         """Train the current network, or a new one, for further epochs."""
         hparams, config = self._hyperparams(), self._config(len(train))
-        ready = [transformed(rows, transform_of(vars(self)), config.dtype) for rows in (train, val, train.none)]
+        ready = [transformed(rows, transform_of(vars(self)), config.dtype) for rows in (train, val, train.empty)]
         data = Dataset(ready[0], ready[1], ready[2], len(self.classes_))
         tile, order = self._tile(hparams, config), copy.deepcopy(self.order_)
         start = self.n_iter_ + 1

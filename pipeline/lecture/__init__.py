@@ -1,6 +1,6 @@
-"""The lecture's demonstrations: CS231n, "Training Neural Networks I", each one run, drawn, and held against its numbers.
+"""Demonstrations of CS231n's lecture "Training Neural Networks I": each runs, draws figures, and tests the lecture's claims.
 
-Where the lecture's words are loose, a claim tests the correct statement and its note says so.
+If the lecture is imprecise, a claim tests the correct statement and its note says so.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def demonstrate(experiment: Experiment) -> Outcome:
-    """Run an experiment. Raises :class:`UserError` for a setting that there is not."""
+    """Run an experiment. Raises :class:`UserError` for an unknown setting."""
     check_settings(experiment)
     return _demonstration(experiment.demonstration)(experiment.seed, **experiment.settings)
 
 
 def check_settings(experiment: Experiment) -> None:
-    """Raise :class:`UserError`, naming it and what is known, for a setting that there is not."""
+    """Raise :class:`UserError` for an unknown setting; the message lists the known ones."""
     function = _demonstration(experiment.demonstration)
     known = [name for name in inspect.signature(function).parameters if name != "seed"]
     for name in experiment.settings:

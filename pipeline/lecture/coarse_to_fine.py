@@ -1,4 +1,4 @@
-"""From coarse to fine (6.1 to 6.3): a wide search of few epochs, what it says, and where the next one should look."""
+"""From coarse to fine (6.1 to 6.3): a wide search with few epochs, its reading, and the next search."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.data import Dataset
-from pipeline.lecture.digits import load_digits
+from pipeline.lecture.datasets import load_digits
 from pipeline.lecture.outcome import Claim, Outcome, at_least, at_most, near, shown
 from pipeline.report.figures.plots import Row, scatter
 from pipeline.search.refine import Proposal, border_check, position, propose
@@ -19,7 +19,7 @@ from pipeline.study.spec import Arm, Float, SearchSpace, Study
 from pipeline.training import train
 from pipeline.training.metrics import BEST_VAL_ACCURACY
 
-# Validation accuracy, learning rate, regularisation: the rows that the lecture prints of its coarse and its fine search.
+# Validation accuracy, learning rate, regularisation: the rows of the coarse and the fine search in the lecture.
 COARSE = (
     (0.412, 1.41e-4, 4.79e-1), (0.214, 7.23e-6, 2.32e-4), (0.208, 2.12e-6, 8.01e1), (0.196, 1.55e-5, 4.37e-5),
     (0.079, 1.75e-5, 1.20e3), (0.223, 4.22e-5, 4.20e1), (0.441, 1.75e-4, 2.11e-4), (0.241, 6.75e-5, 4.23e1),
@@ -38,7 +38,7 @@ FINE = (
 STUDY = Study(
     name="coarse",
     question="Where do the good learning rates and regularisations lie?",
-    # The lecture's rates, 1e-6 to 1e-3, are for pixels of 0 to 255; those of the digits lie a thousand times higher.
+    # The lecture's rates, 1e-6 to 1e-3, are for pixels from 0 to 255; the digits need rates a thousand times higher.
     space=SearchSpace(learning_rate=Float(1e-6, 1, log=True), l2=Float(1e-5, 1e5, log=True)),
     fixed=HyperParams(momentum=0.9, schedule="exponential", decay_rate=-math.log(0.9)),
     config=TrainConfig(epochs=5, batch_size=100),
@@ -48,27 +48,25 @@ STUDY = Study(
 
 
 def demonstrate(seed: int, *, trials: int = 100) -> Outcome:
-    """The lecture's own rows first, then a coarse and a fine stage of real trials."""
+    """Read the rows of the lecture, then run a coarse and a fine stage of real trials."""
     data, study = load_digits(seed), replace(STUDY, trials=trials, seed=seed)
     coarse = _searched(study, data, seed)
     proposal = propose(study, coarse)
     fine_study = replace(proposal.study, trials=trials)
     fine = _searched(fine_study, data, seed)
     claims = [*_printed(), *_border(), *_coarse(study, coarse), *_fine(coarse, fine, proposal)]
-    rows = [{"stage": stage, **row} for stage, some in (("coarse", coarse), ("fine", fine)) for row in some]
+    rows = [{"stage": stage, **row} for stage, trained in (("coarse", coarse), ("fine", fine)) for row in trained]
     stages, keys = {"coarse": coarse, "fine": fine}, ("learning_rate", "l2", BEST_VAL_ACCURACY)
-    panels = {stage: [np.array([row[key] for row in some]) for key in keys] for stage, some in stages.items()}
-    picture = scatter(
-        "stages", "From coarse to fine", panels, x="learning rate", y="L2", colour="validation accuracy", rows=rows
-    )
-    return Outcome(claims, rows, [picture], "the lecture's printed rows; digits less their mean, over 8")
+    panels = {stage: [np.array([row[key] for row in trained]) for key in keys] for stage, trained in stages.items()}
+    colour = "validation accuracy"
+    figure = scatter("stages", "From coarse to fine", panels, x="learning rate", y="L2", colour=colour, rows=rows)
+    return Outcome(claims, rows, [figure], "the lecture's printed rows; digits minus their mean, divided by 8")
 
 
 def _searched(study: Study, data: Dataset, seed: int) -> list[Row]:
     drawn = sampled(study.arms[0], study, 0)
-    history = train(
-        [study.hyperparams(point, seed=k) for k, point in enumerate(drawn)], data, study.config, order_seed=seed
-    )
+    trials = [study.hyperparams(point, seed=k) for k, point in enumerate(drawn)]
+    history = train(trials, data, study.config, order_seed=seed)
     first, losses = history.first_loss, history.curves["train/loss"]
     stopped = history.diverged | (np.nan_to_num(losses, nan=np.inf).max(axis=1) > 3 * first)
     scores = history.scores[BEST_VAL_ACCURACY]
@@ -78,51 +76,31 @@ def _searched(study: Study, data: Dataset, seed: int) -> list[Row]:
 
 
 def _printed() -> Iterator[Claim]:
-    """6.1: how the lecture reads its own rows."""
-    best = sorted(COARSE, reverse=True)[:3]
-    yield shown(
-        "6.1",
-        "the best three printed rows have a rate above 1e-4",
-        f"{min(b[1] for b in best):.3g}",
-        holds=min(b[1] for b in best) > 1e-4,
-    )
-    worst = max(accuracy for accuracy, _, l2 in COARSE if l2 > 1e3)
-    yield at_most("6.1", "printed rows with a regularisation above 1e3 are no better than a guess", worst, 0.15)
-    accuracy, rate, _ = map(np.array, zip(*FINE, strict=True))
-    yield near(
-        "6.2",
-        "the printed fine rows: rank correlation of accuracy with rate",
-        rank_correlation(accuracy, rate),
-        0.81,
-        0.005,
-    )
-
-
-def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's: the correlation of the ranks, ties sharing theirs."""
+    """6.1 and 6.2: how the lecture reads its rows."""
     from scipy.stats import rankdata
 
-    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
+    least = min(rate for _, rate, _ in sorted(COARSE, reverse=True)[:3])
+    yield shown("6.1", "the best three printed rows have a rate above 1e-4", f"{least:.3g}", holds=least > 1e-4)
+    strong = max(accuracy for accuracy, _, l2 in COARSE if l2 > 1e3)
+    yield at_most("6.1", "printed rows with a regularisation above 1e3 are no better than a guess", strong, 0.15)
+    accuracy, rate, _ = zip(*FINE, strict=True)
+    says = "the printed fine rows: rank correlation of accuracy with rate"
+    yield near("6.2", says, np.corrcoef(rankdata(accuracy), rankdata(rate))[0, 1], 0.81, 0.005)
 
 
 def _border() -> Iterator[Claim]:
-    """6.3: the lecture's fine rows flag the rate upwards, and nothing else."""
+    """6.3: for the lecture's fine rows the border check flags the rate, upwards, and nothing else."""
     ranges = {"learning_rate": Float(1e-4, 1e-3, log=True), "l2": Float(1e-4, 1, log=True)}
     ranked = sorted(FINE, reverse=True)
     places = {name: [position(ranges[name], row[i]) for row in ranked] for i, name in enumerate(ranges, start=1)}
     note = (
-        "The lecture shifts the rate down in words; its rows sample 1e-4 to 1e-3 and the best lies at the upper end, so the "
-        "range is to be extended upwards."
+        "The lecture says to shift the rate down. But its rows sample 1e-4 to 1e-3, and the best is at the upper end, so the "
+        "range should be extended upwards."
     )
     yield near("6.3", "the best rate's place in its range", places["learning_rate"][0], 0.976, 0.001, note=note)
-    flags = {name: border_check(found[0], found) for name, found in places.items()}
-    yield shown(
-        "6.3",
-        "flagged: the rate, upwards, and nothing else",
-        str(flags),
-        holds=flags == {"learning_rate": "high", "l2": None},
-        note=note,
-    )
+    flags = {name: border_check(ranked_places[0], ranked_places) for name, ranked_places in places.items()}
+    holds = flags == {"learning_rate": "high", "l2": None}
+    yield shown("6.3", "only the rate is flagged, upwards", str(flags), holds=holds, note=note)
 
 
 def _coarse(study: Study, rows: Sequence[Row]) -> Iterator[Claim]:
@@ -131,34 +109,22 @@ def _coarse(study: Study, rows: Sequence[Row]) -> Iterator[Claim]:
     reals = {name: dimension for name, dimension in study.space.items() if isinstance(dimension, Float)}
     for name, dimension in reals.items():
         unit = [position(dimension, row[name]) for row in rows]
-        yield at_least(
-            "6.1",
-            f"log10 of {name} is uniform: Kolmogorov and Smirnov's p",
-            float(kstest(unit, "uniform").pvalue),
-            0.01,
-        )
-    lost = [row[BEST_VAL_ACCURACY] for row in rows if row["l2"] > 1e3]
-    yield at_most(
-        "6.1", "real trials: an L2 above 1e3 leaves the mean accuracy at a guess's", float(np.mean(lost)), 0.15
-    )
-    note = "The rule of three times the first cost never trips on NaN, which is no greater than anything: both are looked for."
-    stopped = [row for row in rows if row["stopped"]]
-    yield shown(
-        "6.1", "the rule of three stops hopeless trials", f"{len(stopped)} of {len(rows)}, the best of them {max((r[BEST_VAL_ACCURACY] for r in stopped), default=0):.2f}",
-        holds=0 < len(stopped) < len(rows) / 2, note=note,
-    )  # fmt: skip
+        says = f"log10 of {name} is uniform: Kolmogorov and Smirnov's p"
+        yield at_least("6.1", says, kstest(unit, "uniform").pvalue, 0.01)
+    overwhelmed = [row[BEST_VAL_ACCURACY] for row in rows if row["l2"] > 1e3]
+    yield at_most("6.1", "real trials with an L2 above 1e3: the mean accuracy is a guess's", np.mean(overwhelmed), 0.15)
+    note = "The rule of three times the first cost never applies to NaN, so the program looks for both."
+    stopped = [row[BEST_VAL_ACCURACY] for row in rows if row["stopped"]]
+    seen = f"{len(stopped)} of {len(rows)}, the best of them {max(stopped, default=0):.2f}"
+    holds = 0 < len(stopped) < len(rows) / 2
+    yield shown("6.1", "the rule of three times the first cost stops bad trials", seen, holds=holds, note=note)
 
 
 def _fine(coarse: Sequence[Row], fine: Sequence[Row], proposal: Proposal) -> Iterator[Claim]:
     means = [float(np.mean([row[BEST_VAL_ACCURACY] for row in rows])) for rows in (coarse, fine)]
-    said = "; ".join(proposal.reasons)
-    yield at_least(
-        "6.2",
-        f"the mean accuracy rises from {means[0]:.2f} to that of the fine stage ({said})",
-        means[1],
-        means[0] + 0.2,
-    )
+    reasons = "; ".join(proposal.reasons)
+    says = f"the mean accuracy of the fine stage, from {means[0]:.2f} in the coarse stage ({reasons})"
+    yield at_least("6.2", says, means[1], means[0] + 0.2)
     best = [max(row[BEST_VAL_ACCURACY] for row in rows) for rows in (coarse, fine)]
-    yield at_least(
-        "6.2", f"its best is no worse than the coarse stage's {best[0]:.3f}, but for luck", best[1], best[0] - 0.01
-    )
+    says = f"the best of the fine stage is not worse than the coarse stage's {best[0]:.3f}, except by chance"
+    yield at_least("6.2", says, best[1], best[0] - 0.01)

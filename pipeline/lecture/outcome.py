@@ -1,4 +1,4 @@
-"""The outcome of a demonstration: each claim beside what was seen, and whether that is what the lecture says."""
+"""The outcome of a demonstration: each claim of the lecture, what was measured, and whether they agree."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
 
 @dataclass(frozen=True)
 class Claim:
-    """Something that the lecture says, with the number of its experiment, and what was seen here.
+    """A statement of the lecture, with the number of its experiment, and what was measured.
 
-    ``value`` is the number that decided, if one did; ``note`` says where the lecture's own words are loose and what was
-    tested in their place.
+    ``value`` is the number that decided, if there is one. ``note`` says where the lecture is imprecise, and what was tested
+    instead.
     """
 
     experiment: str
@@ -29,54 +29,56 @@ class Claim:
     note: str = ""
 
     @property
-    def word(self) -> str:
+    def verdict(self) -> str:
         """``reproduced`` or ``not reproduced``."""
         return REPRODUCED if self.holds else NOT_REPRODUCED
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; a number that is not finite is left to the words."""
+        """The claim as plain values. A number that is not finite is None; ``seen`` has it as text."""
         value = self.value if self.value is not None and math.isfinite(self.value) else None
         return {
             "experiment": self.experiment,
             "says": self.says,
             "seen": self.seen,
-            "verdict": self.word,
+            "verdict": self.verdict,
             "value": value,
             "note": self.note,
         }
 
 
-def near(experiment: str, says: str, seen: float, expected: float, tolerance: float, *, note: str = "") -> Claim:
-    """That a number is the expected one, to a tolerance."""
-    told = f"{seen:.4g}, to be within {tolerance:.2g} of {expected:.4g}"
-    return Claim(experiment, says, told, bool(abs(seen - expected) <= tolerance), float(seen), note)
+def near(experiment: str, says: str, value: float, expected: float, tolerance: float, *, note: str = "") -> Claim:
+    """The claim that a number is the expected one, within a tolerance."""
+    value = float(value)
+    seen = f"{value:.4g}, to be within {tolerance:.2g} of {expected:.4g}"
+    return Claim(experiment, says, seen, abs(value - expected) <= tolerance, value, note)
 
 
-def between(experiment: str, says: str, seen: float, low: float, high: float, *, note: str = "") -> Claim:
-    """That a number lies in a range, ends included."""
+def between(experiment: str, says: str, value: float, low: float, high: float, *, note: str = "") -> Claim:
+    """The claim that a number lies in a range, including its ends."""
+    value = float(value)
     limits = f"at least {low:.4g}" if math.isinf(high) else f"{low:.4g} to {high:.4g}"
     limits = f"at most {high:.4g}" if math.isinf(low) else limits
-    return Claim(experiment, says, f"{seen:.4g}, to be {limits}", bool(low <= seen <= high), float(seen), note)
+    return Claim(experiment, says, f"{value:.4g}, to be {limits}", bool(low <= value <= high), value, note)
 
 
-def at_most(experiment: str, says: str, seen: float, high: float, *, note: str = "") -> Claim:
-    """That a number is no greater."""
-    return between(experiment, says, seen, -math.inf, high, note=note)
+def at_most(experiment: str, says: str, value: float, high: float, *, note: str = "") -> Claim:
+    """The claim that a number has an upper limit."""
+    return between(experiment, says, value, -math.inf, high, note=note)
 
 
-def at_least(experiment: str, says: str, seen: float, low: float, *, note: str = "") -> Claim:
-    """That a number is no smaller."""
-    return between(experiment, says, seen, low, math.inf, note=note)
+def at_least(experiment: str, says: str, value: float, low: float, *, note: str = "") -> Claim:
+    """The claim that a number has a lower limit."""
+    return between(experiment, says, value, low, math.inf, note=note)
 
 
 def shown(experiment: str, says: str, seen: str, *, holds: bool, note: str = "") -> Claim:
-    """That something is so, told in words."""
+    """The claim that a condition holds, with a text in place of a number."""
     return Claim(experiment, says, seen, bool(holds), None, note)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The claims of a demonstration, its numbers as rows of a table, its pictures, and the data it stood on."""
+    """The claims of a demonstration, its numbers as rows of a table, its figures, and its data in words."""
 
     claims: Sequence[Claim]
     rows: Sequence[Row]
@@ -86,7 +88,7 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        """``reproduced`` if every claim is."""
+        """``reproduced`` if every claim is reproduced."""
         return REPRODUCED if all(claim.holds for claim in self.claims) else NOT_REPRODUCED
 
     def to_json(self) -> dict[str, Any]:

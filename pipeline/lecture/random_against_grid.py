@@ -1,4 +1,4 @@
-"""Random search against grid search (6.4, 6.5): nine points each, in a simulation and on real trials."""
+"""Random search against grid search (6.4, 6.5): nine points each, in a simulation and in real trials."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.lecture.digits import load_digits
+from pipeline.lecture.datasets import load_digits
 from pipeline.lecture.outcome import Claim, Outcome, at_least, near, shown
 from pipeline.nn.layers import Array
 from pipeline.report.figures.plots import Row, scatter
@@ -19,7 +19,7 @@ from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 TABLE = {(9, 0.1): (0.700, 0.836, 0.67), (9, 0.05): (0.396, 0.642, 0.67), (9, 0.02): (0.168, 0.363, 0.72)}
 TABLE |= {(25, 0.05): (0.617, 0.897, 0.79), (100, 0.05): (0.874, 1.002, 0.84)}
-"""By trials and width of the peak: grid's mean best, random's, and how often random's is the better."""
+"""By trials and width of the peak: the mean best of grid, that of random, and how often random is better."""
 STUDY = Study(
     name="nine",
     question="Nine trials: where do they look?",
@@ -30,25 +30,23 @@ STUDY = Study(
 
 
 def demonstrate(seed: int, *, repeats: int = 20000, blocks: int = 10) -> Outcome:
-    """The simulation that the numbers are of, and nine real trials of each arm, drawn as the search draws them."""
+    """Simulate the numbers of ``TABLE``, and train nine real trials of each arm, drawn as a search draws them."""
     trials = _trials(seed, blocks)
     rows = [row for block in trials for row in block]
-    claims = [*_simulation(seed, repeats), *_axes(), *_log(seed), *_real(trials)]
+    claims = [*_simulation(seed, repeats), *_axes(), *_log(seed), _real(trials)]
     first = {arm: [row for row in trials[0] if row["arm"] == arm] for arm in ("grid", "random")}
     keys = ("learning_rate", "l2", "val_accuracy")
-    panels = {arm: [np.array([row[key] for row in some]) for key in keys] for arm, some in first.items()}
-    picture = scatter(
-        "plane", "Nine trials of each", panels, x="learning rate", y="L2", colour="validation accuracy", rows=rows
-    )
-    return Outcome(
-        claims, rows, [picture], f"digits less their mean, over 8; {blocks} blocks of 9 real trials of each arm"
-    )
+    panels = {arm: [np.array([row[key] for row in drawn]) for key in keys] for arm, drawn in first.items()}
+    colour = "validation accuracy"
+    figure = scatter("plane", "Nine trials of each", panels, x="learning rate", y="L2", colour=colour, rows=rows)
+    source = f"digits minus their mean, divided by 8; {blocks} blocks of 9 real trials of each arm"
+    return Outcome(claims, rows, [figure], source)
 
 
 def best_of_each(rng: np.random.Generator, repeats: int, trials: int, width: float) -> tuple[Array, Array]:
-    """The best of a grid and of random points (repeats,) of a narrow peak in one of two coordinates.
+    """The best of a grid and of random points (repeats,) on a narrow peak in one of two coordinates.
 
-    The function is exp(-((u - c)/w)²/2) + 0.02·v, its peak at a random place c, on the unit square.
+    The function is exp(-((u - c)/w)²/2) + 0.02·v on the unit square; c is random.
     """
     centre = rng.random((repeats, 1))
     levels = (np.arange(math.isqrt(trials)) + 0.5) / math.isqrt(trials)
@@ -62,38 +60,34 @@ def _simulation(seed: int, repeats: int) -> Iterator[Claim]:
     for (trials, width), (grid, random, better) in TABLE.items():
         g, r = best_of_each(rng, repeats, trials, width)
         at = f"{trials} trials, a peak of width {width}"
-        yield near("6.4", f"{at}: random is better so often", float((r > g).mean()), better, 0.02)
+        yield near("6.4", f"{at}: the share in which random is better", (r > g).mean(), better, 0.02)
         seen = f"grid {g.mean():.3f} ({grid}), random {r.mean():.3f} ({random})"
-        yield shown("6.4", f"{at}: random's best is higher in the mean", seen, holds=bool(r.mean() > g.mean()))
-    hits = float((rng.random((repeats, 60)) < 0.05).any(axis=1).mean())
-    yield near("6.4", "60 random trials find the best 5 % so often", hits, 1 - 0.95**60, 0.02)
+        yield shown("6.4", f"{at}: the mean best of random is higher", seen, holds=r.mean() > g.mean())
+    hits = (rng.random((repeats, 60)) < 0.05).any(axis=1).mean()
+    yield near("6.4", "the share in which 60 random trials find the best 5 %", hits, 1 - 0.95**60, 0.02)
 
 
 def _axes() -> Iterator[Claim]:
-    """How many values of each hyperparameter nine trials test."""
+    """Count the values of each hyperparameter that nine trials test."""
     for name in STUDY.space:
         distinct = {arm.name: len({point[name] for point in sampled(arm, STUDY, 0)}) for arm in STUDY.arms}
-        seen = f"random {distinct['random']}, grid {distinct['grid']}"
-        yield shown(
-            "6.4", f"values of {name} that nine trials test: 9 and 3", seen, holds=distinct == {"random": 9, "grid": 3}
+        says, seen = (
+            f"values of {name} in nine trials: 9 and 3",
+            f"random {distinct['random']}, grid {distinct['grid']}",
         )
+        yield shown("6.4", says, seen, holds=distinct == {"random": 9, "grid": 3})
 
 
 def _log(seed: int) -> Iterator[Claim]:
     rng, space = np.random.default_rng(seed), {"linear": Float(1e-6, 1e-3), "log": Float(1e-6, 1e-3, log=True)}
     for scale, share in (("linear", 0.099), ("log", 0.667)):
         drawn = np.array([space[scale].at(u) for u in rng.random(5000)])
-        yield near(
-            "6.5",
-            f"rates of 1e-6 to 1e-3 drawn on a {scale} scale: those below 1e-4",
-            float((drawn < 1e-4).mean()),
-            share,
-            0.02,
-        )
+        says = f"the share below 1e-4 of rates from 1e-6 to 1e-3 drawn on a {scale} scale"
+        yield near("6.5", says, (drawn < 1e-4).mean(), share, 0.02)
 
 
 def _trials(seed: int, blocks: int) -> list[list[Row]]:
-    """Nine trials of each arm in each block, with their validation accuracies."""
+    """Train nine trials of each arm in each block; the rows of each block have their validation accuracies."""
     planned = [(b, arm.name, point) for b in range(blocks) for arm in STUDY.arms for point in sampled(arm, STUDY, b)]
     hparams = [HyperParams(**point, seed=seed + block) for block, _, point in planned]
     history = train(hparams, load_digits(seed), STUDY.config, order_seed=seed)
@@ -104,16 +98,16 @@ def _trials(seed: int, blocks: int) -> list[list[Row]]:
     return [[row for row in rows if row["block"] == block] for block in range(blocks)]
 
 
-def _real(trials: list[list[Row]]) -> Iterator[Claim]:
-    """The best of nine, of both arms, on the real network."""
-    best = [
-        {arm: max(r["val_accuracy"] for r in rows if r["arm"] == arm) for arm in ("random", "grid")} for rows in trials
-    ]
-    gap = np.array([b["random"] - b["grid"] for b in best])
+def _real(trials: list[list[Row]]) -> Claim:
+    """Compare the best of nine real trials of both arms."""
+
+    def best(rows: list[Row], arm: str) -> float:
+        return float(max(row["val_accuracy"] for row in rows if row["arm"] == arm))
+
+    differences = [best(rows, "random") - best(rows, "grid") for rows in trials]
     note = (
-        "One fixed grid may lie well or badly; here it ends in a rate of 10 and has 0.03 in its middle. So that random is "
-        "better on average over peaks says nothing certain of one network: what is tested is that it keeps up."
+        "One fixed grid may be good or bad by chance; this one has rates of 0.03 in the middle and 10 at the end. The "
+        "advantage of random search is a mean over peaks, so for one network only equality is tested."
     )
-    yield at_least(
-        "6.4", "real trials: the best of nine, random less grid, mean over blocks", float(gap.mean()), -0.01, note=note
-    )
+    says = "real trials: the best of nine, random minus grid, mean over blocks"
+    return at_least("6.4", says, float(np.mean(differences)), -0.01, note=note)

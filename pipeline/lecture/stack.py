@@ -1,4 +1,4 @@
-"""Ten layers of 500 units: the lecture's stack of random layers, many seeds of it in lockstep, forwards and back."""
+"""The lecture's stack of ten random layers: signals and gradients for many seeds in lockstep."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.nn.parameters import Parameters
 
 EDGES = np.linspace(-1, 1, 31)
 AT_ONCE = 4
-"""Seeds that go together, so that their signals fit into memory."""
+"""Seeds that are computed together; the signals of more take too much memory."""
 
 
 @dataclass(frozen=True)
@@ -27,21 +27,21 @@ class Scheme:
 
     @property
     def name(self) -> str:
-        """In words."""
+        """The scheme in words."""
         return f"{self.activation}, {self.init}{', batch norm' if self.batch_norm else ''}"
 
     def scale(self, units: int) -> float:
-        """The standard deviation of the weights between layers of so many units."""
+        """The standard deviation of the weights between layers of ``units`` units."""
         return INITIALIZERS[self.init](units, units) if isinstance(self.init, str) else self.init
 
 
 @dataclass
 class Layers:
-    """What was seen in each layer, over all seeds: arrays (K, L), and the histograms (L, bins) of the first seed.
+    """Statistics of each layer: lists of arrays (K, L) over seeds, and the histograms (L, bins) of the first seed.
 
-    ``beyond`` is the share of outputs with |h| > 0.99, ``slope`` the median of 1 - h² (tanh's slope), and ``dead`` the share
-    of units that are on for no row. ``dx`` and ``dw`` are the standard deviations of the gradients of a layer's inputs and
-    weights for a standard normal gradient of the last layer's outputs, which the first few seeds alone are sent.
+    ``beyond`` is the share of outputs with |h| > 0.99, ``slope`` the median of 1 - h² (the slope of tanh), and ``dead`` the
+    share of units that are 0 for all rows. ``dx`` and ``dw`` are the standard deviations of the gradients of a layer's inputs
+    and weights, for a standard normal gradient of the last outputs; they are computed for the first few seeds only.
     """
 
     mean: list[Array] = field(default_factory=list)
@@ -54,18 +54,18 @@ class Layers:
     counts: Array = field(default_factory=lambda: np.zeros(0))
 
     def of(self, name: str) -> Array:
-        """One of the numbers over all seeds, (K, L)."""
+        """A statistic over all seeds, (K, L)."""
         return np.concatenate(getattr(self, name))
 
 
 def walk(
     schemes: Sequence[Scheme], seed: int, *, seeds: int, rows: int = 1000, units: int = 500, depth: int = 10
 ) -> dict[Scheme, Layers]:
-    """Send N(0, 1) inputs through every scheme's stack, each seed's own; all schemes scale the same draws of the weights.
+    """Send N(0, 1) inputs through the stacks of all schemes, and return the statistics of each scheme.
 
-    Returns the statistics of each scheme, over all of its seeds.
+    Each seed has its own inputs and draws of the weights; all schemes scale the same draws.
     """
-    found = {scheme: Layers() for scheme in schemes}
+    layers = {scheme: Layers() for scheme in schemes}
     for start in range(0, seeds, AT_ONCE):
         members = [seed * 1000 + k for k in range(start, min(seeds, start + AT_ONCE))]
         inputs = np.random.default_rng([seed, start]).standard_normal((rows, units)).astype("float32")
@@ -76,28 +76,28 @@ def walk(
             for scheme in schemes:
                 if (scheme.activation, scheme.batch_norm) == kind:
                     _scale(network, drawn, scheme.scale(units))
-                    _look(found[scheme], network, inputs, space, first=start == 0)
-    return found
+                    _measure(layers[scheme], network, inputs, space, first=start == 0)
+    return layers
 
 
 def _scale(network: Network, drawn: Array, scale: float) -> None:
-    """Make the standard normal weights those of a scheme; nothing else is scaled."""
+    """Scale the standard normal weights to those of a scheme; other parameters are not scaled."""
     network.params.values[:] = drawn
     for weights in network.params.weights:
         np.multiply(weights, np.float32(scale), out=weights)
 
 
-def _look(seen: Layers, network: Network, inputs: Array, space: Workspace, *, first: bool) -> None:
+def _measure(layers: Layers, network: Network, inputs: Array, space: Workspace, *, first: bool) -> None:
     signals = forward(network, inputs, space, training=True)
     hidden = [signals[i + 1] for i, layer in enumerate(network.layers) if isinstance(layer, Nonlinearity)]
-    for name, look in LOOKS.items():
-        getattr(seen, name).append(np.stack([look(outputs) for outputs in hidden], axis=1))
+    for name, statistic in STATISTICS.items():
+        getattr(layers, name).append(np.stack([statistic(outputs) for outputs in hidden], axis=1))
     if first:
-        seen.counts = np.array([np.histogram(outputs[0], EDGES)[0] for outputs in hidden])
+        layers.counts = np.array([np.histogram(outputs[0], EDGES)[0] for outputs in hidden])
         grads = network.params.with_values(np.zeros_like(network.params.values))
-        seen.dx.append(np.array(list(_backwards(network, grads, signals, space))[::-1]).T)
+        layers.dx.append(np.array(list(_backwards(network, grads, signals, space))[::-1]).T)
         dense = [arrays["W"] for arrays in grads.layers if "W" in arrays][:-1]
-        seen.dw.append(np.stack([_std(w) for w in dense], axis=1))
+        layers.dw.append(np.stack([_std(w) for w in dense], axis=1))
 
 
 def _std(values: Array) -> Array:
@@ -114,14 +114,14 @@ def _median_slope(outputs: Array) -> Array:
     return np.asarray(np.median(1 - outputs[:, ::50].astype("float64") ** 2, axis=(1, 2)))
 
 
-LOOKS: dict[str, Callable[[Array], Array]] = {
+STATISTICS: dict[str, Callable[[Array], Array]] = {
     "mean": _mean,
     "std": _std,
     "beyond": lambda outputs: (np.abs(outputs) > 0.99).mean(axis=(1, 2)),
     "slope": _median_slope,
     "dead": lambda outputs: (outputs <= 0).all(axis=1).mean(axis=1),
 }
-"""What is seen in a layer's outputs (K, B, H), one number for each trial, by its name in :class:`Layers`."""
+"""The statistics (K,) of a layer's outputs (K, B, H), by their names in :class:`Layers`."""
 
 
 def _backwards(
@@ -133,9 +133,9 @@ def _backwards(
     for i in reversed(hidden):
         layer, arrays = network.layers[i], network.arrays[i]
         if isinstance(layer, Dense):
+            # The first layer does not compute the gradient of its inputs.
             inner = upstream @ arrays["W"].swapaxes(-1, -2) if layer.first else None
             upstream = layer.backward(arrays, grads.layers[i], signals[i], upstream, space)
-            passed = upstream if inner is None else inner
-            yield list(_std(passed))
+            yield list(_std(upstream if inner is None else inner))
         else:
             upstream = layer.backward(arrays, grads.layers[i], signals[i], upstream, space)

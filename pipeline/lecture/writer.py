@@ -1,4 +1,4 @@
-"""Writes what a demonstration leaves: its verdict, its claims, its numbers and its pictures."""
+"""Writes the files of a demonstration: its verdict, claims, numbers and figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 
 from pipeline.lecture.outcome import Outcome
 from pipeline.report.figures.plots import Row
-from pipeline.report.formatting import markdown_table
 from pipeline.report.style import PAGE_COLOURS, Plot
 from pipeline.study.experiment import Experiment
 
@@ -17,7 +16,7 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/19
 
 
 def write(experiment: Experiment, outcome: Outcome, folder: Path) -> None:
-    """Into a folder: ``verdict.json``, ``claims.md``, ``table.csv`` and others of their kind, and each picture twice."""
+    """Write ``verdict.json``, ``claims.md``, ``table.csv`` and further tables, and each figure as PNG and SVG."""
     folder.mkdir(parents=True, exist_ok=True)
     verdict = {"experiment": experiment.name, "question": experiment.question, **outcome.to_json()}
     _text(folder / "verdict.json", json.dumps(verdict, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
@@ -34,14 +33,15 @@ def _text(path: Path, text: str) -> None:
 
 
 def claims_table(experiment: Experiment, outcome: Outcome) -> str:
-    """The claims in Markdown, under the question."""
-    columns = ("experiment", "the lecture says", "seen", "verdict", "note")
-    table = markdown_table(columns, [(c.experiment, c.says, c.seen, c.word, c.note) for c in outcome.claims])
-    return f"# {experiment.question}\n\n**{outcome.verdict}**. Data: {outcome.data}.\n\n{table}\n"
+    """The question and a table of the claims, in Markdown."""
+    rows = [["experiment", "the lecture says", "seen", "verdict", "note"], ["---"] * 5]
+    rows += [[c.experiment, c.says, c.seen, c.verdict, c.note] for c in outcome.claims]
+    lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+    return "\n".join([f"# {experiment.question}", "", f"**{outcome.verdict}**. Data: {outcome.data}.", "", *lines, ""])
 
 
 def write_rows(rows: Sequence[Row], path: Path) -> None:
-    """A table of rows that need not have the same columns."""
+    """Write rows as CSV; they may have different columns."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
@@ -50,7 +50,7 @@ def write_rows(rows: Sequence[Row], path: Path) -> None:
 
 
 def standalone(picture: Plot) -> str:
-    """The SVG as a file of its own: with its namespaces, and its ink in colours rather than a page's."""
+    """The SVG for a file: with its namespaces, and with colours in place of the variables of a page."""
     svg = picture.svg.replace("<svg ", SVG, 1)
     for colour, variable in PAGE_COLOURS.items():
         svg = svg.replace(variable, colour)

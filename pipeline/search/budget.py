@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from pipeline.data.dataset import load_rows, places
+from pipeline.data.dataset import load_rows, split_indices
 from pipeline.errors import UserError
 from pipeline.study.spec import Study
 from pipeline.training.memory import bytes_per_trial
@@ -27,7 +27,7 @@ def check_affordable(study: Study, planned: Collection[PlannedTrial]) -> None:
     Raises :class:`UserError` that names the value.
     """
     rows, config = load_rows(study.dataset), study.config
-    train, *_ = places(rows, config, 0)
+    train, *_ = split_indices(rows, config, 0)
     if config.batch_size > len(train):
         raise UserError(f"batch_size: got {config.batch_size}; the training split has {len(train):,} rows. Give fewer")
     features, memory = rows.inputs.shape[1], memory_bytes()

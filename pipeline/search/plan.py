@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby, pairwise
 
-from pipeline.data.dataset import load_rows
+from pipeline.data import describe
 from pipeline.errors import UserError
 from pipeline.search.pruners import Pruning, make_pruner
 from pipeline.search.pruning_history import PruningHistory
@@ -91,9 +91,8 @@ def tasks(
 
 def group_limit(study: Study, trial: PlannedTrial, budget_bytes: int) -> int:
     """How many trials of one structure may train together."""
-    rows = load_rows(study.dataset)
-    sizes = rows.inputs.shape[1], rows.classes
-    fits = trials_per_group(trial.hparams, *sizes, study.config, budget_bytes, rows.shape)
+    data = describe(study.dataset)
+    fits = trials_per_group(trial.hparams, data.columns, data.classes, study.config, budget_bytes, data.shape)
     return min(GROUP_SIZE, fits)
 
 

@@ -1,4 +1,4 @@
-"""The checks on images: few directions hold nearly all of them, pixels go up to 255, and maps have kinks by the thousand."""
+"""The checks on images, which have few directions, pixels up to 255, and feature maps with many kinks."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from pipeline.study.spec import Arm, Float, SearchSpace, Study
 
 
 def images(scale=1.0, rows=1500):
-    """Random images of 16 x 16 pixels in blocks of 4, standardised and then scaled; a class has a pattern of its own."""
+    """Random images of 16 x 16 pixels in squares of 4, standardised and then scaled; each class has a pattern."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, rows)
     coarse = rng.standard_normal((rows, 3, 4, 4))
@@ -26,7 +26,7 @@ def images(scale=1.0, rows=1500):
 
 
 def study(**fixed):
-    """A study of images, by He's rule unless it says otherwise."""
+    """A study of images, by default with He's rule."""
     space = SearchSpace(learning_rate=Float(1e-4, 1, log=True))
     config = TrainConfig(batch_size=100)
     return Study(
@@ -34,34 +34,33 @@ def study(**fixed):
     )
 
 
-def test_by_he_images_start_higher_than_digits():
-    """Of some seeds the loss starts more than 0.7 above ln 10, as on CIFAR-10; that is no fault of any network."""
+def test_images_by_he_start_higher_than_digits():
+    """With some seeds the loss starts more than 0.7 above ln 10, as on CIFAR-10, and the check passes."""
     results = [initial_loss(study(seed=seed), images()) for seed in range(8)]
     assert max(result.metrics["check/initial_loss/he"] for result in results) > np.log(10) + 0.7
     assert all(result.passed for result in results)
 
 
-def test_weights_twice_too_large_are_seen():
-    """Inputs of twice the scale, as twice too large weights, put the loss out of its limits."""
+def test_weights_twice_too_large_are_found():
+    """Inputs of twice the scale, which act as weights of twice the size, give a loss outside the limits."""
     assert not initial_loss(study(), images(scale=2)).passed
 
 
 @pytest.mark.parametrize("seed", [3, 7])
-def test_kinks_are_no_fault(seed):
-    """The maps of three convolutions with pooling have so many kinks that a step crosses some; the gradient is right."""
+def test_kinks_do_not_fail_the_gradient_check(seed):
+    """Three convolutions with pooling have so many kinks that a step crosses some, and the check passes."""
     assert gradient_check(study(seed=seed, conv="16px32px64p", hidden=(), batch_norm=True, init=0.05), images()).passed
 
 
 def test_pixels_up_to_255_are_learned_from():
-    """From small weights and pixels of such a scale only rates of about 1e-3 and below learn: one of them is tried."""
-    held = {result.name: result for result in label_checks(study(init=1e-4, momentum=0.9), images(scale=160.0))}
-    assert all(result.passed for result in held.values())
+    """With small weights and such pixels only rates up to about 1e-3 learn, and the check tries one of them."""
+    assert all(result.passed for result in label_checks(study(init=1e-4, momentum=0.9), images(scale=160.0)))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in study_names() if name.startswith("cifar10")])
 def test_the_studies_of_cifar10_pass(name):
-    """On the real images, where they are present, every study that comes with the project passes its checks."""
+    """On the real images, if present, every study of CIFAR-10 passes the checks."""
     if not [*data_folder().glob("cifar10-*.npy"), *data_folder().glob("cifar-10-binary.tar.gz")]:
         pytest.skip(f"the archive of CIFAR-10 is not in {data_folder()}")
     assert [result.name for result in check(find_study(name, {})) if not result.passed] == []

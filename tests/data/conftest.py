@@ -1,4 +1,4 @@
-"""Small archives of the true format, and a server on loopback that hands them out."""
+"""Small archives in the published format, and a server on loopback that serves them."""
 
 import gzip
 import hashlib
@@ -31,45 +31,35 @@ def small(name, content=b"", url=""):
 
 
 def batches(archive, seed=0):
-    """The bytes of each batch: random pixels, and every class in turn."""
+    """The bytes of each batch: random pixels, and all classes in turn."""
     rng = np.random.default_rng(seed)
-    found = {}
+    contents = {}
     for name, count in archive.members.items():
         records = rng.integers(0, 256, (count, archive.shape[1]), np.uint8)
         records[:, archive.label_bytes - 1] = np.arange(count) % len(archive.class_names)
-        found[name] = records.tobytes()
-    return found
+        contents[name] = records.tobytes()
+    return contents
 
 
 def tar_gz(members):
-    """A .tar.gz of members: bytes, or a ready TarInfo of a link or a device; a name may come twice."""
+    """A .tar.gz of members, each a name and its bytes; a folder has None."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as tar:
         for name, content in members:
-            if isinstance(content, tarfile.TarInfo):
-                tar.addfile(content)
-                continue
             info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return gzip.compress(stream.getvalue(), 1, mtime=0)  # the same bytes whenever it is made
-
-
-def link(name, kind, target="/etc/passwd"):
-    """A member that is a link, a device or a pipe."""
-    info = tarfile.TarInfo(name)
-    info.type, info.linkname = kind, target
-    return name, info
+            info.type, info.size = (tarfile.REGTYPE, len(content)) if content is not None else (tarfile.DIRTYPE, 0)
+            tar.addfile(info, io.BytesIO(content or b""))
+    return gzip.compress(stream.getvalue(), 1, mtime=0)  # without the time, the bytes are always the same
 
 
 def published(archive):
-    """What the true archives hold: a folder, the batches, a list of names and a page."""
+    """The members of the published archives: a folder, the batches, a list of names and a page."""
     folder = archive.folder
     extra = [
         (f"{folder}/batches.meta.txt", "\n".join(archive.class_names).encode()),
         (f"{folder}/readme.html", b"<html>"),
     ]
-    return tar_gz([link(folder, tarfile.DIRTYPE, ""), *extra, *batches(archive).items()])
+    return tar_gz([(folder, None), *extra, *batches(archive).items()])
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -95,19 +85,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.answer(self)
 
     def send(self, content, length=None, status=200):
-        """Content, under a length that may be a lie."""
+        """Send content under a length that may be wrong."""
         self.send_response(status)
         self.send_header("Content-Length", str(len(content) if length is None else length))
         self.end_headers()
         self.wfile.write(content)
 
     def log_message(self, *_):
-        """Keep quiet."""
+        """Print nothing."""
 
 
 @pytest.fixture
 def server():
-    """A server on loopback that has nothing to give yet."""
+    """A server on loopback that has no content yet."""
     with Server() as running:
         threading.Thread(target=partial(running.serve_forever, poll_interval=0.01), daemon=True).start()
         yield running
@@ -123,19 +113,19 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.delenv(MIRRORS_VARIABLE, raising=False)
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("pooch.core.time", SimpleNamespace(sleep=lambda _: None))  # between the tries of a download
+    monkeypatch.setattr("pooch.core.time", SimpleNamespace(sleep=lambda _: None))  # between the attempts of a download
     return path
 
 
 @pytest.fixture(scope="session")
 def forge():
-    """The makers of small archives."""
-    return SimpleNamespace(small=small, batches=batches, tar_gz=tar_gz, link=link, published=published, records=RECORDS)
+    """Functions that make small archives."""
+    return SimpleNamespace(small=small, batches=batches, tar_gz=tar_gz, published=published, records=RECORDS)
 
 
 @pytest.fixture
 def publish(monkeypatch):
-    """Put a small archive in the place of a true one; returns it."""
+    """A function that replaces a published archive by a small one and returns it."""
 
     def put(name, content=None, url=""):
         archive = small(name, published(small(name)) if content is None else content, url)

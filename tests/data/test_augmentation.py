@@ -1,4 +1,4 @@
-"""Augmented minibatches: what becomes of an image, and that all trials of a block see the same."""
+"""Augmentation: the changes of an image, and the same images for all trials of a block."""
 
 from dataclasses import replace
 
@@ -17,27 +17,27 @@ IMAGES = np.random.default_rng(0).standard_normal((400, 3, 6, 5))
 
 
 def test_a_flip_mirrors_half_of_the_images():
-    """Each image comes out as it is or left to right, about half of them each."""
+    """Each image is unchanged or mirrored, about half of them each."""
     flipped = flip(IMAGES, np.random.default_rng(0))
     mirrored = (flipped == IMAGES[..., ::-1]).all(axis=(1, 2, 3))
     assert ((flipped == IMAGES).all(axis=(1, 2, 3)) ^ mirrored).all()
     assert 150 < mirrored.sum() < 250
 
 
-def test_a_crop_moves_an_image_and_fills_up_with_zeros():
-    """Each image is moved as a whole by up to 4 pixels, every distance is drawn, and what comes in from outside is 0."""
+def test_a_crop_shifts_an_image():
+    """Each image is shifted by up to 4 pixels, each distance occurs, and the border is filled with 0."""
     moved = crop(IMAGES, np.random.default_rng(0))
-    seen = set()
+    shifts = set()
     for image, result in zip(IMAGES, moved, strict=True):
         padded = np.pad(image, ((0, 0), (PADDING, PADDING), (PADDING, PADDING)))
         places = [(i, j) for i in range(9) for j in range(9) if np.array_equal(padded[:, i : i + 6, j : j + 5], result)]
         assert len(places) == 1
-        seen |= set(places)
-    assert {i for i, _ in seen} == {j for _, j in seen} == set(range(9))
+        shifts |= set(places)
+    assert {i for i, _ in shifts} == {j for _, j in shifts} == set(range(9))
 
 
 def test_channels_may_come_last():
-    """Images (H, W, C) are moved over the same pixels as (C, H, W)."""
+    """Images (H, W, C) are shifted by the same pixels as (C, H, W)."""
     last = np.moveaxis(IMAGES, 1, 3)
     first_rows, last_rows = (
         augmentation(CONFIG, images.shape[1:], np.random.default_rng(0))(images.reshape(400, -1))
@@ -47,7 +47,7 @@ def test_channels_may_come_last():
 
 
 def test_trials_of_a_block_see_the_same_images(monkeypatch):
-    """Alone, in a group, or in a group of another structure, a trial gets the same bits; another block's images are others."""
+    """A trial has the same bits alone, in a group, or with another structure; another block has other images."""
     data = load_block("digits-300", CONFIG, 0)
     trials = [HyperParams(learning_rate=0.1, hidden=hidden, seed=k) for k, hidden in enumerate([(9,), (9,), (5,)])]
     group = train(trials, data, CONFIG, order_seed=1)
@@ -58,8 +58,8 @@ def test_trials_of_a_block_see_the_same_images(monkeypatch):
     assert not np.array_equal(other.curves["train/loss"], group.curves["train/loss"])
 
 
-def test_an_epoch_does_not_depend_on_how_it_is_laid_out(monkeypatch):
-    """However many minibatches are laid out at a time, the images are the same."""
+def test_the_number_of_minibatches_in_memory_changes_nothing(monkeypatch):
+    """The images are the same for any number of minibatches that are prepared at a time."""
     data, trials = load_block("digits-300", CONFIG, 0), [HyperParams(seed=1)]
     whole = train(trials, data, CONFIG)
     monkeypatch.setattr(minibatches, "LIST_BYTES", 1)
@@ -67,8 +67,8 @@ def test_an_epoch_does_not_depend_on_how_it_is_laid_out(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["flip", "crop", "flip_crop"])
-def test_training_images_are_changed_and_no_others(name):
-    """Augmentation makes another training loss, of the same order of minibatches; the rows themselves stay as they are."""
+def test_only_training_images_are_changed(name):
+    """Augmentation changes the training loss; validation, and the rows of the data set, stay the same."""
     plain, config = (replace(CONFIG, augmentation=kind) for kind in ("none", name))
     data, trials = load_block("digits-300", plain, 0), [HyperParams(learning_rate=0.0)]
     before = data.train.inputs.copy()
@@ -78,21 +78,21 @@ def test_training_images_are_changed_and_no_others(name):
     np.testing.assert_array_equal(data.train.inputs, before)
 
 
-def test_rows_that_are_no_images_are_refused():
-    """One line has the shape and the remedy; what PCA has turned onto other axes is an image no more."""
+def test_other_rows_than_images_are_refused():
+    """One line has the shape and the remedy; rows after PCA are not images."""
     data = load_block("digits-300", replace(CONFIG, preprocessing="pca"), 0)
     with pytest.raises(ValueError, match=r"augmentation: the rows have shape \(\), and are no images; .*Leave augment"):
         train([HyperParams()], data, CONFIG)
 
 
-def test_an_unknown_augmentation_is_told_with_those_known():
-    """As soon as the configuration is written."""
+def test_an_unknown_augmentation_is_refused():
+    """The line lists the known names, when the configuration is made."""
     with pytest.raises(ValueError, match="augmentation: got 'mirror'; expected one of none, flip, crop, flip_crop"):
         TrainConfig(augmentation="mirror")
 
 
 def test_studies_without_it_keep_their_identity():
-    """What came later is left out of the record where it is not used, so that trials recorded before stay valid."""
+    """An unused setting is left out of the record, so that trials recorded before it existed stay valid."""
     assert DIGITS.hash == "1ea38945b502"
     assert CIFAR10.hash == "b8313481aee4"
     assert "conv" not in DIGITS.identity["fixed"]

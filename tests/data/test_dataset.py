@@ -1,4 +1,4 @@
-"""Data sets by name, split by class and seed, transformed by the training rows alone, within bounded memory."""
+"""Data sets by name: their splits, their preprocessing from training rows alone, and their bounded memory."""
 
 import hashlib
 import tracemalloc
@@ -6,27 +6,27 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from pipeline.data import dataset, fingerprint, load_block
+from pipeline.data import dataset, describe, load_block
 from pipeline.data.dataset import Dataset, Rows, preprocess, split, subset
-from pipeline.data.rows import CHUNK, COLUMNS, by_columns, digest
+from pipeline.data.rows import CHUNK, digest
 from pipeline.errors import UserError
 from pipeline.study.hparams import TrainConfig
 
 
 def rows_of(count, features=3, classes=3, dtype=float, test=0):
-    """Random rows of every class in turn."""
+    """Random rows of all classes in turn."""
     rng = np.random.default_rng(0)
     inputs = rng.integers(0, 256, (count, features)).astype(dtype)
     return Rows(inputs, np.arange(count) % classes, tuple("abcdefghij"[:classes]), test)
 
 
-def test_digits_are_as_they_were():
-    """The digits are scikit-learn's of 1998, to the byte."""
-    assert fingerprint("digits") == "0b3e4ee14f82503950f2fd8375b2e78056c1dd5ef2cb04e4cd0cc4827c0e6bb6"
+def test_the_digits_have_the_recorded_hash():
+    """The digits are the bytes that recorded studies used."""
+    assert describe("digits").sha256 == "0b3e4ee14f82503950f2fd8375b2e78056c1dd5ef2cb04e4cd0cc4827c0e6bb6"
 
 
-def test_the_splits_of_a_block_are_as_they_were():
-    """The rows of a block's splits stay the same from version to version: recorded trials are compared with new ones."""
+def test_the_splits_of_a_block_have_the_recorded_hash():
+    """The rows of a block's splits do not change between versions, because recorded trials are compared with new ones."""
     block = load_block("digits", TrainConfig(preprocessing="none", dtype="float64"), 3)
     assert [len(part) for part in (block.train, block.val, block.test)] == [1079, 359, 359]
     labels = np.concatenate([block.train.labels, block.val.labels, block.test.labels]).astype(np.uint8)
@@ -34,7 +34,7 @@ def test_the_splits_of_a_block_are_as_they_were():
 
 
 def test_every_row_is_in_one_split():
-    """The splits share out all rows, each class in proportion, and another seed shares them out otherwise."""
+    """Each row is in one split, the classes are in proportion, and another seed gives other splits."""
     rows = rows_of(300)
     first, second = (split(rows, TrainConfig(validation=0.2, test=0.1), seed) for seed in (0, 1))
     parts = np.concatenate([part.inputs for part in (first.train, first.val, first.test)])
@@ -48,7 +48,7 @@ def test_every_row_is_in_one_split():
 
 
 def test_a_published_test_split_stays():
-    """The last rows are the test split as published; validation is a share of the others alone."""
+    """The last rows are the published test split; validation is a share of the other rows."""
     rows = rows_of(120, test=30)
     block = split(rows, TrainConfig(validation=1 / 3, test=0.5), 0)
     np.testing.assert_array_equal(block.test.inputs, rows.inputs[-30:])
@@ -56,31 +56,31 @@ def test_a_published_test_split_stays():
 
 
 @pytest.mark.parametrize("config", [{"validation": 0.005}, {"validation": 0.0}, {"validation": 0.7, "test": 0.299}])
-def test_a_split_without_room_for_each_class_is_refused(config):
-    """Shares that leave a split with fewer rows than classes are told in numbers."""
+def test_a_split_smaller_than_the_classes_is_refused(config):
+    """Shares that give a split fewer rows than classes are refused with the numbers."""
     with pytest.raises(UserError, match="300 rows in 3 classes: a split of"):
         split(rows_of(300), TrainConfig(**config), 0)
 
 
 def test_a_subset_has_each_class_and_the_published_test():
-    """A subset is stratified, the same every time, and keeps the published test split whole."""
+    """A subset is stratified, always the same, and keeps the complete published test split."""
     rows = rows_of(120, test=30)
-    some = subset(rows, 9, "x-9")
-    assert np.bincount(some.labels[:9]).tolist() == [3, 3, 3]
-    np.testing.assert_array_equal(some.inputs[-30:], rows.inputs[-30:])
-    assert digest(some) == digest(subset(rows, 9, "x-9"))
+    part = subset(rows, 9, "x-9")
+    assert np.bincount(part.labels[:9]).tolist() == [3, 3, 3]
+    np.testing.assert_array_equal(part.inputs[-30:], rows.inputs[-30:])
+    assert digest(part) == digest(subset(rows, 9, "x-9"))
 
 
 @pytest.mark.parametrize("size", [1, 8, 88, 90, 10**9])
 def test_a_subset_of_an_impossible_size_is_refused(size):
-    """A size with too few rows for every class, or more than there are, is told with the limits."""
+    """A size with too few rows for each class, or with too many, is refused with the limits."""
     with pytest.raises(UserError, match=f"'x-{size}'; expected a size from 9 to 87"):
         subset(rows_of(120, test=30), size, f"x-{size}")
 
 
 @pytest.mark.parametrize("name", ["", "digit", "cifar10-", "cifar10-0", "cifar10-1e3", "digits-x", "../digits", "x\n"])
-def test_an_unknown_name_is_told_with_those_known(name):
-    """A name that is none is refused with the names and the kinds of files there are."""
+def test_an_unknown_name_is_refused(name):
+    """The message lists the known names and kinds of files."""
     with pytest.raises(ValueError, match=r"dataset: got .* expected one of digits, cifar10, .*FILE.csv"):
         load_block(name, TrainConfig(), 0)
 
@@ -91,25 +91,8 @@ def test_a_named_subset_of_the_digits():
     assert len(block.train) + len(block.val) + len(block.test) == 100
 
 
-def test_other_data_have_another_fingerprint():
-    """One pixel, one label, the type or the shape changes the hash; the order in memory does not."""
-    rows = rows_of(30)
-    pixel, labels = rows.inputs.copy(), rows.labels.copy()
-    pixel[4, 1] += 1
-    labels[0] = 1
-    others = [
-        Rows(pixel, rows.labels, rows.class_names),
-        Rows(rows.inputs, labels, rows.class_names),
-        Rows(rows.inputs.astype(np.float32), rows.labels, rows.class_names),
-        Rows(rows.inputs.reshape(-1, 1), rows.labels, rows.class_names),
-    ]
-    assert len({digest(other) for other in [*others, rows]}) == 5
-    same = Rows(np.asfortranarray(rows.inputs.astype(">f8")), rows.labels.astype(np.int32), ("other", "names", "x"))
-    assert digest(same) == digest(rows)
-
-
-def test_statistics_know_nothing_of_the_held_out_rows():
-    """Other validation and test rows leave the transformed training rows the same to the bit."""
+def test_statistics_do_not_use_held_out_rows():
+    """With other validation and test rows, the transformed training rows have the same bits."""
     config = TrainConfig()
     block = split(rows_of(300), config, 0)
     other = Dataset(
@@ -120,7 +103,7 @@ def test_statistics_know_nothing_of_the_held_out_rows():
 
 @pytest.mark.parametrize("name", ["none", "centre", "standardise"])
 def test_chunks_change_no_bit(name):
-    """Transforming some rows at a time gives the bits of transforming them at once."""
+    """Transforming a chunk at a time gives the same bits as transforming all rows at once."""
     from pipeline.data.preprocessing import learn
 
     rows = rows_of(5 * CHUNK // 2 * 2, features=5)
@@ -131,16 +114,16 @@ def test_chunks_change_no_bit(name):
     np.testing.assert_array_equal(preprocess(block, config).train.inputs, whole)
 
 
-def test_a_block_is_frozen():
-    """Nobody can change the rows that others share."""
+def test_a_block_is_read_only():
+    """The rows that callers share cannot be changed."""
     block = load_block("digits", TrainConfig(), 0)
     for part in (block.train, block.val, block.test):
         assert not part.inputs.flags.writeable
         assert not part.labels.flags.writeable
 
 
-def test_converting_takes_no_copy_of_the_whole():
-    """Beyond uint8 rows and the float32 rows it returns, preprocessing takes a few chunks: no float64 copy of everything."""
+def test_preprocessing_makes_no_float64_copy():
+    """In addition to the result, preprocessing takes the memory of a few chunks."""
     config = TrainConfig(preprocessing="centre")
     block = split(rows_of(16 * CHUNK, features=64, dtype=np.uint8), config, 0)
     tracemalloc.start()
@@ -150,26 +133,8 @@ def test_converting_takes_no_copy_of_the_whole():
     assert peak < done.nbytes + 3 * CHUNK * 64 * 8
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32, float])
-@pytest.mark.parametrize("statistic", [np.mean, np.std])
-def test_statistics_by_columns_change_no_bit(statistic, dtype):
-    """Means and deviations of a few columns at a time have the bits of those of all at once."""
-    inputs = rows_of(1000, features=2 * COLUMNS + 7, dtype=dtype).inputs
-    np.testing.assert_array_equal(by_columns(statistic, inputs), statistic(inputs, axis=0))
-
-
-def test_a_deviation_by_columns_takes_no_copy_of_the_whole():
-    """The memory is that of a few columns in float64."""
-    inputs = rows_of(1000, features=8 * COLUMNS, dtype=np.uint8).inputs
-    tracemalloc.start()
-    by_columns(np.std, inputs)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 3 * 1000 * COLUMNS * 8
-
-
-def test_large_blocks_are_not_kept(monkeypatch):
-    """A process keeps few blocks, and of large ones the last alone; asked again for a kept one, it returns the same."""
+def test_few_blocks_are_kept(monkeypatch):
+    """A process keeps four blocks, or only the last of large ones; a kept block is the same object."""
     dataset._blocks.clear()
     for seed in range(6):
         load_block("digits", TrainConfig(), seed)
@@ -180,8 +145,8 @@ def test_large_blocks_are_not_kept(monkeypatch):
     assert list(dataset._blocks.values()) == [last]
 
 
-def test_the_studies_train_on_data_that_there_are():
-    """Every study that comes with the pipeline names a data set that the pipeline knows, or a number of rows of one."""
+def test_the_studies_name_known_data():
+    """Every study in ``studies/`` names a known data set, with or without a size."""
     from pipeline.study.loading import find_study, is_experiment, study_names
 
     known = {name: find_study(name, {}).dataset for name in study_names() if not is_experiment(name)}

@@ -1,4 +1,4 @@
-"""Blocks that processes share: the same bits as blocks of their own, made once, few kept, done without where they cannot be."""
+"""Prepared blocks: the bits of blocks in memory, made once, few kept, and optional."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,62 +25,66 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def shared(monkeypatch):
-    """Every block is large enough to be shared."""
+    """Make every block large enough to be shared."""
     monkeypatch.setattr(dataset, "BLOCKS_BYTES", 1)
 
 
 @pytest.mark.parametrize("name", [name for name in PREPROCESSING_NAMES if name != "none"])
 def test_a_shared_block_has_the_same_bits(name, monkeypatch, folder):
-    """Rows, labels, transform and shape are those of a block of one's own, and as read-only."""
+    """Rows, labels, transform and shape are those of a block in memory, and read-only, too."""
     config = TrainConfig(preprocessing=name)
-    own = load_block("digits", config, 3)
+    in_memory = load_block("digits", config, 3)
     assert not folder.exists()
     monkeypatch.setattr(dataset, "_blocks", {})
     monkeypatch.setattr(dataset, "BLOCKS_BYTES", 1)
     block = load_block("digits", config, 3)
     assert len(list(folder.glob("*/rows.bin"))) == 1
-    for one, other in ((getattr(own, part), getattr(block, part)) for part in SPLITS):
-        np.testing.assert_array_equal(one.inputs, other.inputs)
-        np.testing.assert_array_equal(one.labels, other.labels)
-        assert one.inputs.dtype == other.inputs.dtype
-        assert not other.inputs.flags.writeable
-        assert not other.labels.flags.writeable
-    np.testing.assert_equal(vars(own.transform), vars(block.transform))
-    assert (own.shape, own.classes, own.class_names) == (block.shape, block.classes, block.class_names)
+    for expected, shared in ((getattr(in_memory, part), getattr(block, part)) for part in SPLITS):
+        np.testing.assert_array_equal(expected.inputs, shared.inputs)
+        np.testing.assert_array_equal(expected.labels, shared.labels)
+        assert expected.inputs.dtype == shared.inputs.dtype
+        assert not shared.inputs.flags.writeable
+        assert not shared.labels.flags.writeable
+    np.testing.assert_equal(vars(in_memory.transform), vars(block.transform))
+    assert (in_memory.shape, in_memory.classes, in_memory.class_names) == (
+        block.shape,
+        block.classes,
+        block.class_names,
+    )
 
 
 @pytest.mark.usefixtures("shared")
-def test_another_process_makes_nothing(monkeypatch):
-    """What one has made, the next only maps; another seed, preprocessing or precision is another block."""
+def test_another_process_maps_the_block(monkeypatch):
+    """The next process maps the file; another seed, preprocessing or precision is another block."""
     first = load_block("digits", TrainConfig(), 0)
     monkeypatch.setattr(dataset, "_blocks", {})
     learn = dataset.learn
     monkeypatch.setattr(dataset, "learn", lambda *_: pytest.fail("learned again"))
     again = load_block("digits", TrainConfig(), 0)
     np.testing.assert_array_equal(first.train.inputs, again.train.inputs)
-    asked = []
-    monkeypatch.setattr(dataset, "learn", lambda *of: asked.append(of[0]) or learn(*of))
+    learned = []
+    monkeypatch.setattr(dataset, "learn", lambda *of: learned.append(of[0]) or learn(*of))
     for config, seed in (
         (TrainConfig(), 1),
         (TrainConfig(preprocessing="centre"), 0),
         (TrainConfig(dtype="float64"), 0),
     ):
         load_block("digits", config, seed)
-    assert asked == ["standardise", "centre", "standardise"]
+    assert learned == ["standardise", "centre", "standardise"]
 
 
-def test_one_of_several_makes_it():
-    """Those who ask at once wait for the first."""
-    made = []
+def test_concurrent_calls_make_it_once():
+    """Concurrent calls wait for the first."""
+    calls = []
 
     def make():
-        made.append(1)
+        calls.append(1)
         return Transform(), (np.full((10, 3), i, float) for i in range(5))
 
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: prepared("rows", 50, "float32", make), range(4)))
-    assert len(made) == 1
-    for transform, rows in found:
+        results = list(pool.map(lambda _: prepared("rows", 50, "float32", make), range(4)))
+    assert len(calls) == 1
+    for transform, rows in results:
         assert transform == Transform()
         np.testing.assert_array_equal(
             rows, np.repeat(np.arange(5, dtype="float32"), 10)[:, None] * np.ones(3, "float32")
@@ -88,7 +92,7 @@ def test_one_of_several_makes_it():
 
 
 def test_few_blocks_are_kept(folder):
-    """The data folder keeps those that were used last; one that is deleted stays readable to whoever has it."""
+    """The data folder keeps the last used blocks; a process that has mapped a deleted one can still read it."""
 
     def make(number):
         return lambda: (Transform(), [np.full((2, 2), number)])
@@ -102,8 +106,8 @@ def test_few_blocks_are_kept(folder):
     np.testing.assert_array_equal(first, 0)
 
 
-def test_a_failure_leaves_nothing_half_made(folder):
-    """Rows that cannot be finished are not there; the next attempt makes them."""
+def test_a_failure_leaves_no_incomplete_block(folder):
+    """After a failure the block does not exist; the next attempt makes it."""
 
     def fail():
         yield np.ones((2, 2))
@@ -117,23 +121,23 @@ def test_a_failure_leaves_nothing_half_made(folder):
 
 
 @pytest.mark.usefixtures("shared")
-def test_without_a_folder_each_has_its_own(tmp_path, monkeypatch, capsys):
-    """Where nothing can be written, a line says so and the block is made in memory."""
+def test_without_a_folder_the_block_is_in_memory(tmp_path, monkeypatch, capsys):
+    """If nothing can be written, a line is printed and the block is made in memory."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("BABYSIT_DATA_DIR", str(tmp_path / "file" / "inside"))
     block = load_block("digits", TrainConfig(), 0)
-    assert capsys.readouterr().err.startswith("data: each worker has rows of its own: ")
+    assert capsys.readouterr().err.startswith("data: each worker keeps its own copy of the rows: ")
     assert isinstance(block.train.inputs, np.ndarray)
     assert not Path(tmp_path / "prepared").exists()
 
 
 @pytest.mark.parametrize("lost", ["rows.bin", "transform.npz"])
 @pytest.mark.usefixtures("shared")
-def test_half_a_block_is_made_again(lost, folder, monkeypatch):
-    """A block that lacks a file, as after a kill while it was deleted, is made again, and nothing is left beside it."""
+def test_an_incomplete_block_is_made_again(lost, folder, monkeypatch):
+    """A block that lacks a file, as after a kill during its deletion, is made again, without other files."""
     first = load_block("digits", TrainConfig(), 0)
-    (found,) = folder.glob(f"*/{lost}")
-    found.unlink()
+    (path,) = folder.glob(f"*/{lost}")
+    path.unlink()
     monkeypatch.setattr(dataset, "_blocks", {})
     again = load_block("digits", TrainConfig(), 0)
     np.testing.assert_array_equal(first.train.inputs, again.train.inputs)

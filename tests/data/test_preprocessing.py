@@ -1,4 +1,4 @@
-"""Preprocessing is learned from training rows alone, in bounded memory, and does to every row what its name says."""
+"""Preprocessing: learned from training rows alone, in bounded memory, and right for each name."""
 
 import hashlib
 import tracemalloc
@@ -18,7 +18,7 @@ IMAGE = (3, 4, 5)
 
 
 def photos(count=90, shape=IMAGE, dtype=np.uint8):
-    """Random images whose colours have means of their own, flattened; one pixel is the same in all."""
+    """Random flattened images with a different mean for each colour; one pixel is constant."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 100, (count, *shape)) + 50 * np.arange(shape[0])[:, None, None]
     images[:, 0, 0, 0] = 77
@@ -31,15 +31,15 @@ def block_of(inputs, shape=IMAGE):
 
 
 def test_the_names_are_those_that_studies_may_use():
-    """A configuration takes every preprocessing that there is, and no other."""
+    """A configuration accepts exactly the names of ``PREPROCESSING``."""
     assert list(PREPROCESSING) == list(PREPROCESSING_NAMES)
     for name in PREPROCESSING:
         TrainConfig(preprocessing=name)
 
 
 @pytest.mark.parametrize("name", ["zca", "", "Standardise", None])
-def test_an_unknown_preprocessing_is_told_with_those_known(name):
-    """The value and the names that there are, as soon as the configuration is written."""
+def test_an_unknown_preprocessing_is_refused(name):
+    """The line has the value and the known names, when the configuration is made."""
     with pytest.raises(ValueError, match=f"preprocessing: got {name!r}; .*expected one of none, centre, standardise"):
         TrainConfig(preprocessing=name)
     with pytest.raises(ValueError, match="preprocessing: got"):
@@ -48,8 +48,8 @@ def test_an_unknown_preprocessing_is_told_with_those_known(name):
 
 @pytest.mark.parametrize("held_out", ["val", "test"])
 @pytest.mark.parametrize("name", PREPROCESSING)
-def test_held_out_rows_have_no_say(name, held_out):
-    """Other validation or test rows leave all else that is transformed the same to the bit, and a training row does not."""
+def test_held_out_rows_change_nothing(name, held_out):
+    """Another validation or test row changes no bit of the other splits; another training row does."""
     block, config = block_of(photos()), TrainConfig(preprocessing=name)
 
     def changed(part):
@@ -67,8 +67,8 @@ def test_held_out_rows_have_no_say(name, held_out):
 @pytest.mark.parametrize(
     ("name", "digest"), [("none", "45a2f96ee5c8"), ("centre", "2a55822c21b2"), ("standardise", "620b3f17f724")]
 )
-def test_recorded_studies_see_the_rows_they_saw(name, digest):
-    """The digits of a block, preprocessed, are the same bits as ever."""
+def test_preprocessed_digits_have_the_recorded_hash(name, digest):
+    """The preprocessed digits of a block have the bits that recorded studies used."""
     block = load_block("digits", TrainConfig(preprocessing=name, dtype="float64"), 3)
     inputs = [part.inputs for part in (block.train, block.val, block.test)]
     assert hashlib.sha256(b"".join(part.tobytes() for part in inputs)).hexdigest()[:12] == digest
@@ -76,14 +76,14 @@ def test_recorded_studies_see_the_rows_they_saw(name, digest):
 
 @pytest.mark.parametrize("name", ["centre", "standardise", "mean_image", "pca", "whiten"])
 def test_training_rows_have_mean_zero(name):
-    """Over the training rows, and not over the others."""
+    """The mean over the training rows is 0, and over the test rows it is not."""
     done = preprocess(block_of(photos().astype(float)), TrainConfig(preprocessing=name, dtype="float64"))
     np.testing.assert_allclose(done.train.inputs.mean(axis=0), 0, atol=1e-10 * 255)
     assert np.abs(done.test.inputs.mean(axis=0)).max() > 0.01
 
 
 def test_standardised_rows_have_deviation_one():
-    """A feature of the training rows has standard deviation 1; a constant one is 0, even where its mean is rounded."""
+    """A feature has standard deviation 1 over training rows; a constant one is 0, even with rounding."""
     inputs = photos().astype(float) / 255
     assert np.std(inputs[:, 0]) > 0
     done = learn("standardise", inputs)(inputs)
@@ -93,8 +93,8 @@ def test_standardised_rows_have_deviation_one():
 
 @pytest.mark.parametrize("name", ["centre", "standardise", "mean_image"])
 @pytest.mark.parametrize(("dtype", "far"), [("float16", 300), ("float32", 1000)])
-def test_statistics_of_short_floats_are_not_short(name, dtype, far):
-    """Of many rows far from 0, in which sums of their own precision overflow or lose digits, the mean becomes 0 all the same."""
+def test_statistics_of_float16_and_float32_are_exact(name, dtype, far):
+    """The mean becomes 0 for many rows far from 0, whose sums overflow or lose digits in their own precision."""
     inputs = (far + np.random.default_rng(0).standard_normal((20_000, 3))).astype(dtype)
     done = learn(name, inputs)(inputs)
     np.testing.assert_allclose(done.mean(axis=0, dtype="float64"), 0, atol=1e-9)
@@ -104,7 +104,7 @@ def test_statistics_of_short_floats_are_not_short(name, dtype, far):
 
 
 def test_min_max_spans_the_range():
-    """Each feature of the training rows runs from -1 to 1; a constant one is 0; other rows may lie outside."""
+    """Each feature of the training rows spans [-1, 1]; a constant one is 0; other rows may lie outside."""
     transform = learn("min_max", photos())
     done = transform(photos())
     assert (done[:, 1:].min(axis=0) == -1).all()
@@ -114,7 +114,7 @@ def test_min_max_spans_the_range():
 
 
 def test_principal_components():
-    """PCA leaves no covariance between components, keeps all variance and distance, and orders by variance."""
+    """PCA components have no covariance, keep all variance and distances, and are ordered by variance."""
     inputs = photos().astype(float) @ np.random.default_rng(1).normal(size=(60, 60))
     done = learn("pca", inputs)(inputs)
     covariances = np.cov(done.T, bias=True)
@@ -135,7 +135,7 @@ def test_pca_is_that_of_scikit_learn():
 
 
 def test_whitened_rows_have_unit_covariance():
-    """Up to ε beside the smallest variance, the covariance is I; a direction of no variance stays 0."""
+    """The covariance is I, up to ε relative to the smallest variance; a direction without variance stays 0."""
     inputs = np.random.default_rng(1).normal(size=(5000, 5)) * [1, 2, 3, 0.2, 0]
     done = learn("whiten", inputs)(inputs)
     covariances = np.cov(done.T, bias=True)
@@ -144,25 +144,25 @@ def test_whitened_rows_have_unit_covariance():
 
 
 def test_covariances_are_summed_over_chunks():
-    """Some rows at a time, they are NumPy's."""
+    """Covariances of chunks add up to NumPy's."""
     inputs = photos(CHUNK + 300)
     np.testing.assert_allclose(covariance(inputs, inputs.mean(axis=0)), np.cov(inputs.T, bias=True), atol=1e-9)
 
 
 def test_the_mean_image_has_a_number_for_each_pixel():
-    """It is what ``centre`` subtracts."""
+    """The mean image is the mean of each pixel."""
     mean = learn("mean_image", photos(), IMAGE).offset
     np.testing.assert_array_equal(mean, photos().mean(axis=0))
 
 
 @pytest.mark.parametrize("last", [True, False])
 def test_the_channel_mean_has_a_number_for_each_colour(last):
-    """Whether the channels come first, as in CIFAR-10, or last, as in most arrays of images."""
+    """Channels may come first, as in CIFAR-10, or last, as in most arrays of images."""
     images = photos().reshape(-1, *IMAGE)
     colours = images.mean(axis=(0, 2, 3))
-    laid_out = np.moveaxis(images, 1, -1) if last else images
-    rows = labelled("here", laid_out, np.arange(90) % 3)
-    assert rows.shape == laid_out.shape[1:]
+    array = np.moveaxis(images, 1, -1) if last else images
+    rows = labelled("here", array, np.arange(90) % 3)
+    assert rows.shape == array.shape[1:]
     mean = learn("channel_mean", rows.inputs, rows.shape).offset
     assert len(np.unique(mean)) == 3
     expected = np.broadcast_to(colours if last else colours[:, None, None], rows.shape).reshape(-1)
@@ -170,28 +170,28 @@ def test_the_channel_mean_has_a_number_for_each_colour(last):
 
 
 def test_a_grey_image_has_one_channel():
-    """The digits lose one number, the mean of all pixels."""
+    """One number is subtracted from the digits, the mean of all pixels."""
     rows = load_digits()
     np.testing.assert_allclose(learn("channel_mean", rows.inputs, rows.shape).offset, rows.inputs.mean())
 
 
 @pytest.mark.parametrize("shape", [(60,), (3, 4, 5, 1), (5, 4, 2), ()])
-def test_the_channel_mean_wants_images(shape):
-    """Rows of a table are told from images, with the shapes that are expected and the remedy."""
+def test_the_channel_mean_needs_images(shape):
+    """Other rows are refused, with the expected shapes and the remedy."""
     inputs = photos(shape=(1, 1, int(np.prod(shape)) if shape else 60))
-    with pytest.raises(UserError, match=r"'channel_mean', and rows of shape .* no images; .*Take 'centre'"):
+    with pytest.raises(UserError, match=r"'channel_mean', and rows of shape .* not images; .*Take 'centre'"):
         preprocess(block_of(inputs, shape), TrainConfig(preprocessing="channel_mean"))
 
 
 def test_too_many_columns_are_refused():
-    """PCA says how many columns it takes, before it takes the memory."""
+    """PCA refuses too many columns before it takes the memory."""
     with pytest.raises(UserError, match=r"at most 8,192 columns; got 8,193"):
         learn("pca", np.zeros((3, MOST_COLUMNS + 1), np.uint8))
 
 
 @pytest.mark.parametrize("name", PREPROCESSING)
 def test_statistics_take_bounded_memory(name, tmp_path):
-    """Mapped bytes are read some rows or columns at a time: no float64 copy of all of them is made."""
+    """Mapped rows are read a few rows or columns at a time, without a float64 copy of all of them."""
     np.save(tmp_path / "rows.npy", np.repeat(photos(CHUNK, (3, 8, 16)), 12, axis=0))
     inputs = np.load(tmp_path / "rows.npy", mmap_mode="r")
     tracemalloc.start()
@@ -203,7 +203,7 @@ def test_statistics_take_bounded_memory(name, tmp_path):
 
 @pytest.mark.parametrize("name", PREPROCESSING)
 def test_a_row_does_not_depend_on_the_others(name):
-    """One row, transformed alone, is what it is among many."""
+    """A row has the same result alone and with others."""
     transform = learn(name, photos(), IMAGE)
     together, alone = transform(photos()), [transform(photos()[i : i + 1]) for i in range(90)]
     np.testing.assert_allclose(np.concatenate(alone), together, rtol=1e-12, atol=1e-10)
@@ -212,14 +212,14 @@ def test_a_row_does_not_depend_on_the_others(name):
 
 
 def test_a_data_set_keeps_its_shape():
-    """From the rows to the splits and on to their preprocessed form; without one, rows are those of a table."""
+    """Rows, splits and preprocessed splits have the same shape; rows of a table have none."""
     assert load_block("digits", TrainConfig(), 0).shape == (8, 8)
     assert block_of(photos()).shape == IMAGE
     assert Dataset(*[Split(photos(), np.arange(90) % 3)] * 3, classes=3).shape == ()
 
 
 def test_whitening_leaves_a_direction_without_variance_small():
-    """Its ε of 1e-5 is the variance that whitening brings halfway to 1: no direction of noise is blown up."""
+    """A variance of ε = 1e-5 becomes 0.5, so that noise is not amplified without limit."""
     rng = np.random.default_rng(0)
     inputs = rng.standard_normal((4000, 2)) * [1, np.sqrt(1e-5)]
     inputs = (inputs - inputs.mean(axis=0)) / inputs.std(axis=0) * [1, np.sqrt(1e-5)]

@@ -1,4 +1,4 @@
-"""The studies that come with the pipeline: each is read and planned, and those of CIFAR-10 run on archives of its format."""
+"""The studies in ``studies/``: each is read and planned, and those of CIFAR-10 run on archives of its format."""
 
 import re
 from dataclasses import replace
@@ -18,14 +18,14 @@ NAMES = [name for name in study_names() if not is_experiment(name)]
 CIFAR = [name for name in NAMES if name.startswith("cifar10")]
 
 
-def test_those_of_cifar_are_there():
-    """From a first look to the lecture's search, wider networks and convolutions."""
+def test_the_studies_of_cifar_exist():
+    """There are five studies of CIFAR-10."""
     assert {"cifar10", "cifar10_subset", "cifar10_coarse", "cifar10_mlp", "cifar10_conv"} <= set(CIFAR)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_study_is_planned(name):
-    """Its declaration is read, is called by the name of its file, and every planned trial lies in its space."""
+    """A study has the name of its file, and every planned trial lies in its space."""
     study = find_study(name, {})
     trials = plan(study)
     assert study.name == name
@@ -34,8 +34,8 @@ def test_every_study_is_planned(name):
 
 
 @pytest.mark.parametrize("name", CIFAR)
-def test_those_of_cifar_run_on_its_format(name, folder, publish, forge):
-    """From an archive of the true format to a finished trial of each structure, in as many epochs as one."""
+def test_the_studies_of_cifar_run_on_its_format(name, folder, publish, forge):
+    """From an archive in the published format, one trial of each structure trains for one epoch."""
     archive = forge.published(forge.small("cifar10"))
     (folder / publish("cifar10", archive).file.name).write_bytes(archive)
     study = find_study(name, {"blocks": 1})
@@ -49,8 +49,8 @@ def test_those_of_cifar_run_on_its_format(name, folder, publish, forge):
     assert not any(trial.result.diverged for trial in finished)
 
 
-def test_the_study_in_the_manual_takes_a_table(tmp_path, monkeypatch):
-    """The lines that the manual gives for one's own table are fewer than ten, and train on one."""
+def test_the_study_in_the_docs_takes_a_table(tmp_path, monkeypatch):
+    """The example in docs/data.md has fewer than ten lines and trains on a table."""
     page = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
     source = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
     assert len(source.splitlines()) < 10
@@ -64,7 +64,7 @@ def test_the_study_in_the_manual_takes_a_table(tmp_path, monkeypatch):
 
 
 def test_the_data_folder_may_be_named_on_the_command_line(folder, tmp_path, monkeypatch, capsys):
-    """``--data-dir`` comes before the environment: what is wrong with the file that lies there is told, and nothing is written."""
+    """``--data-dir`` overrides the environment: a wrong file there is reported, and nothing is written."""
     there = tmp_path / "elsewhere"
     there.mkdir()
     archive = there / ARCHIVES["cifar10"].file.name

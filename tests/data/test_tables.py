@@ -1,4 +1,4 @@
-"""People's own data come through the door whole, or are sent back with a line that says what and where."""
+"""The user's own data are read completely, or refused with one line that has the fault and its place."""
 
 import functools
 import gzip
@@ -15,7 +15,6 @@ import pytest
 from sklearn.datasets import _openml, fetch_openml
 
 from pipeline.data import dataset, load_block
-from pipeline.data.rows import CHUNK, check_inputs
 from pipeline.data.tables import load_table
 from pipeline.errors import UserError
 from pipeline.study.hparams import TrainConfig
@@ -28,13 +27,13 @@ Y = np.arange(ROWS) % 3
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
-    """Work in a folder of the test's own."""
+    """Work in a new folder."""
     monkeypatch.chdir(tmp_path)
     dataset.load_rows.cache_clear()
 
 
 def refusal(name):
-    """The one line with which data are refused."""
+    """The one line of the error when data are refused."""
     with pytest.raises(UserError) as caught:
         load_table(name)
     line = str(caught.value)
@@ -44,7 +43,7 @@ def refusal(name):
 
 
 def write_csv(text, name="table.csv"):
-    """A table with a header a, b, y, of sound rows and the given ones after them."""
+    """Write a table with the header a, b, y, sound rows and then the given ones; return its name."""
     sound = "".join(f"{i},{i / 7},{'xyz'[i % 3]}\n" for i in range(9))
     with open(name, "w") as stream:  # noqa: PTH123  a name in the current folder
         stream.write(f"a,b,y\n{sound}{text}")
@@ -53,7 +52,7 @@ def write_csv(text, name="table.csv"):
 
 @pytest.mark.parametrize(("inputs", "labels"), [("X", "y"), ("inputs", "labels")])
 def test_arrays_are_read(inputs, labels):
-    """An .npz of X and y, or inputs and labels, comes out as it went in."""
+    """The arrays X and y, or inputs and labels, of an .npz are read unchanged."""
     np.savez("own.npz", **{inputs: X, labels: Y})
     rows = load_table("own.npz")
     np.testing.assert_array_equal(rows.inputs, X)
@@ -65,7 +64,7 @@ def test_arrays_are_read(inputs, labels):
     "labels", [Y - 7, Y * 100, np.array(["cat", "ant", "bee"])[Y], Y.astype(np.uint8), Y.astype(">i4")]
 )
 def test_labels_of_any_numbering_become_classes(labels):
-    """Labels are counted from 0 in their sorted order, and the names they had are kept."""
+    """Classes are numbered from 0 in the sorted order of labels, and keep the labels as names."""
     np.savez("own.npz", X=X, y=labels)
     rows = load_table("own.npz")
     assert rows.class_names == tuple(str(name) for name in np.unique(labels).tolist())
@@ -92,7 +91,7 @@ def test_truth_values_are_classes():
     ids=["Fortran order", "big-endian", "float32", "uint8", "truth values", "images"],
 )
 def test_arrays_of_any_layout_are_read(inputs):
-    """The order in memory, the order of bytes, the type and the shape of a row are no obstacle."""
+    """Any memory order, byte order, number type and row shape is read."""
     np.savez("own.npz", X=inputs, y=Y)
     rows = load_table("own.npz")
     np.testing.assert_array_equal(rows.inputs, np.asarray(inputs).reshape(ROWS, -1))
@@ -122,21 +121,21 @@ BAD_ARRAYS = {
 
 @pytest.mark.parametrize("case", BAD_ARRAYS)
 def test_bad_arrays_are_refused(case):
-    """What is wrong with the arrays is said, with the place where there is one."""
+    """The line has the fault of the arrays and, if there is one, its place."""
     arrays, what = BAD_ARRAYS[case]
     np.savez("own.npz", **arrays)
     assert what in refusal("own.npz")
 
 
 class Gadget:
-    """Unpickled, it would make a file."""
+    """An object that makes a file when it is unpickled."""
 
     def __reduce__(self):
         return open, ("made", "w")
 
 
 def test_a_pickle_in_an_array_is_never_run(tmp_path):
-    """An object array, or a bare pickle under the name, is refused unopened: what it would do is not done."""
+    """An object array or a pickle in place of the file is refused, and its code does not run."""
     import pickle
 
     np.savez("own.npz", X=np.array([[Gadget()]] * ROWS, dtype=object), y=Y)
@@ -149,28 +148,28 @@ def test_a_pickle_in_an_array_is_never_run(tmp_path):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "is no .npz file; expected what np.savez(path, X=..., y=...) writes"),
-        (b"<html>", "is no .npz file; expected what np.savez(path, X=..., y=...) writes"),
+        (b"", "is not an .npz file; expected what np.savez(path, X=..., y=...) writes"),
+        (b"<html>", "is not an .npz file; expected what np.savez(path, X=..., y=...) writes"),
         (b"PK\x03\x04 torn", "cannot be read as an .npz file"),
         (b"\x93NUMPY", "cannot be read as an .npz file"),
     ],
 )
-def test_a_file_that_is_no_npz_is_refused(content, says, tmp_path):
-    """A file of anything else is told as that, and nobody is advised to load it as a pickle."""
+def test_another_file_is_refused_as_npz(content, says, tmp_path):
+    """Any other file is refused, without advice to load it as a pickle."""
     (tmp_path / "own.npz").write_bytes(content)
     assert says in refusal("own.npz")
     assert "pickle" not in refusal("own.npz")
 
 
-def test_a_single_array_is_no_npz(tmp_path):
-    """An .npy file renamed has no names in it, and says so."""
+def test_a_single_array_is_refused(tmp_path):
+    """A renamed .npy file is refused because its array has no name."""
     np.save("own.npy", X)
     (tmp_path / "own.npy").rename("own.npz")
     assert "is a single array without a name" in refusal("own.npz")
 
 
 def test_a_table_is_read():
-    """A .csv has its target in the last column, and its features in the others."""
+    """The last column of a .csv is the target, and the others are features."""
     rows = load_table(write_csv(""))
     np.testing.assert_array_equal(rows.inputs, [[i, float(str(i / 7))] for i in range(9)])
     assert [rows.class_names[c] for c in rows.labels] == list("xyz" * 3)
@@ -178,7 +177,7 @@ def test_a_table_is_read():
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_the_target_may_be_any_column(kind):
-    """``table.csv:species`` takes that column, whichever it is; its name may have a colon."""
+    """``table.csv:species`` selects the target column; its name may contain a colon."""
     frame = pd.DataFrame(X, columns=list("abcd"))
     frame.insert(1, "kind:of", np.array(["cat", "ant", "bee"])[Y])
     frame.to_csv("table.csv", index=False)
@@ -199,7 +198,7 @@ def test_a_parquet_target_may_be_of_pandas_types(kind):
 
 @pytest.mark.parametrize("kind", ["Int64", "Float32", "boolean", "int8"])
 def test_a_parquet_feature_may_be_of_pandas_types(kind):
-    """Nullable numbers and truth values of pandas are features, and a missing one among them is told by its place."""
+    """Nullable numbers and truth values of pandas are features; a missing one is refused with its place."""
     feature = pd.Series(Y % 2).astype(kind)
     frame = pd.DataFrame({"a": X[:, 0], "b": feature, "y": Y})
     frame.to_parquet("table.parquet")
@@ -221,13 +220,13 @@ BAD_TABLES = {
 
 @pytest.mark.parametrize("case", BAD_TABLES)
 def test_bad_tables_are_refused(case):
-    """What is wrong with a table is said with its row and its column."""
+    """The line has the row and the column of the fault."""
     text, what = BAD_TABLES[case]
     assert what in refusal(write_csv(text))
 
 
-def test_a_measurement_is_no_class():
-    """A target of broken numbers is told as one that names no classes, with an example."""
+def test_a_fractional_target_is_refused():
+    """A target of fractions cannot name classes; the line has an example."""
     assert "the labels are of type float64 (row 1 is " in refusal(write_csv("") + ":b")
 
 
@@ -241,46 +240,38 @@ def test_a_measurement_is_no_class():
         (b"a,y\n\xff\xfe,1\n", "cannot be read as a table"),
     ],
 )
-def test_a_file_that_is_no_table_is_refused(content, what, tmp_path):
-    """An empty file, a header alone, other separators and other encodings are told."""
+def test_another_file_is_refused_as_a_table(content, what, tmp_path):
+    """An empty file, a header alone, other separators and other encodings are refused."""
     (tmp_path / "table.csv").write_bytes(content)
     assert what in refusal("table.csv")
 
 
-def test_a_parquet_that_is_none_is_refused(tmp_path):
-    """A file that is no parquet is told."""
+def test_another_file_is_refused_as_parquet(tmp_path):
+    """A .parquet file with other content is refused."""
     (tmp_path / "table.parquet").write_bytes(b"a,y\n1,2\n")
     assert "cannot be read as a table" in refusal("table.parquet")
 
 
-def test_a_target_that_is_not_there_is_told_with_those_that_are():
-    """A misspelt target is answered with the columns."""
-    assert "no column 'Y'; there are a, b, y" in refusal(write_csv("") + ":Y")
+def test_an_unknown_target_is_refused():
+    """The line lists the columns."""
+    assert "no column 'Y'; expected one of a, b, y" in refusal(write_csv("") + ":Y")
 
 
 @pytest.mark.parametrize("name", ["none.npz", "none.csv", "none.parquet:y"])
-def test_a_missing_file_is_told_with_the_folder(name, tmp_path):
-    """A file that is not there is told with where it was looked for."""
+def test_a_missing_file_is_refused(name, tmp_path):
+    """The line has the folder that was searched."""
     assert str(tmp_path) in refusal(name)
-
-
-def test_the_place_is_right_beyond_the_first_chunk():
-    """Rows are looked at some at a time, and counted through."""
-    inputs = np.zeros((2 * CHUNK + 5, 3))
-    inputs[CHUNK + 1, 2] = np.nan
-    with pytest.raises(UserError, match=f"row {CHUNK + 2}, column 'c'"):
-        check_inputs("table", inputs, "abc")
 
 
 @pytest.mark.parametrize("number", ["", "iris", "-1", "0", "6.1", "²"])
 def test_an_openml_number_is_a_number(number):
-    """Anything but a whole number is refused before anyone is asked."""
+    """Anything but a positive whole number is refused without a request."""
     assert "expected the number of a data set" in refusal(f"openml:{number}")
 
 
 @pytest.fixture
 def openml(monkeypatch, tmp_path):
-    """A server on this machine in place of openml.org; it answers with what scikit-learn's distribution has recorded.
+    """A server on this machine in place of openml.org, with the answers that scikit-learn's tests have recorded.
 
     The dictionary that a test gets replaces answers, by a part of their path: a status, or bytes.
     """
@@ -312,7 +303,7 @@ def openml(monkeypatch, tmp_path):
 
 
 def recorded(path):
-    """The recorded answer to a request; 412, as from openml.org, where there is none."""
+    """The recorded answer to a request; 412, as openml.org gives, if there is none."""
     parts = path.removeprefix("/api").strip("/").split("/")
     kind = {"features": "jdf", "qualities": "jdq"}.get(parts[3], "jd")
     name = f"data-v1-dl-{parts[3]}.arff.gz" if parts[0] == "data" else f"api-v1-{kind}-{parts[-1]}.json.gz"
@@ -322,15 +313,15 @@ def recorded(path):
 
 @pytest.mark.usefixtures("openml")
 def test_a_data_set_of_openml_is_read():
-    """scikit-learn takes what it is asked with, and the rows of iris come out, once more from the folder that keeps them."""
+    """scikit-learn downloads iris by its number, and the rows are right."""
     rows = load_table("openml:61")
     assert (rows.inputs.shape, rows.class_names) == ((150, 4), ("Iris-setosa", "Iris-versicolor", "Iris-virginica"))
     np.testing.assert_array_equal(rows.inputs[0], [5.1, 3.5, 1.4, 0.2])
     np.testing.assert_array_equal(np.bincount(rows.labels), [50, 50, 50])
 
 
-def test_a_kept_data_set_of_openml_needs_no_network(openml):
-    """What was fetched once is read from the data folder."""
+def test_a_downloaded_data_set_of_openml_needs_no_network(openml):
+    """After the first download, rows are read from the data folder."""
     first = load_table("openml:61")
     openml["/"] = 500
     np.testing.assert_array_equal(load_table("openml:61").inputs, first.inputs)
@@ -339,7 +330,7 @@ def test_a_kept_data_set_of_openml_needs_no_network(openml):
 @pytest.mark.parametrize(
     ("number", "answers", "says"),
     [
-        (9, {}, "there is no such data set on openml.org"),
+        (9, {}, "no such data set on openml.org"),
         (61, {"/": 503}, "openml.org answers 503 (Service Unavailable)"),
         (61, {"/json/": b"<html>"}, "the data cannot be used (Expecting value"),
         (61, {"/download/": b"torn"}, "the data cannot be used (The md5 checksum"),
@@ -348,8 +339,8 @@ def test_a_kept_data_set_of_openml_needs_no_network(openml):
     ],
     ids=["unknown", "server", "no JSON", "torn", "several targets", "text"],
 )
-def test_openml_blames_what_failed(number, answers, says, openml):
-    """An unknown number, a failing server and unusable data are told apart, and no network is blamed."""
+def test_a_failure_of_openml_names_its_cause(number, answers, says, openml):
+    """An unknown number, a failing server and unusable data have different lines, none of which mentions the network."""
     openml |= answers
     line = refusal(f"openml:{number}")
     assert says in line
@@ -359,19 +350,19 @@ def test_openml_blames_what_failed(number, answers, says, openml):
 @pytest.mark.filterwarnings("ignore:Version 1 of dataset Australian is inactive")
 @pytest.mark.usefixtures("openml")
 def test_a_sparse_data_set_of_openml_is_refused():
-    """A sparse table is told as that."""
+    """A sparse table is refused."""
     assert "is a sparse table; expected a dense one" in refusal("openml:292")
 
 
 @pytest.mark.usefixtures("openml")
-def test_a_data_folder_that_cannot_be_written_is_told(tmp_path):
-    """A file in the folder's place is told with its name."""
+def test_an_unwritable_data_folder_is_named(tmp_path):
+    """With a file in place of the folder, the line has its path."""
     (tmp_path / "kept").write_text("")
     assert f"cannot be kept in {tmp_path / 'kept'}" in refusal("openml:61")
 
 
-def test_a_wrong_argument_for_scikit_learn_is_no_mistake_of_the_user(monkeypatch):
-    """What scikit-learn's checks of its parameters refuse is a bug, and is raised as it is."""
+def test_a_wrong_argument_for_scikit_learn_is_a_bug(monkeypatch):
+    """An argument that scikit-learn refuses raises its error and not a UserError."""
     monkeypatch.setattr("sklearn.datasets.fetch_openml", functools.partial(fetch_openml, delay=-1))
     with pytest.raises(ValueError, match="'delay' parameter") as caught:
         load_table("openml:61")
@@ -379,7 +370,7 @@ def test_a_wrong_argument_for_scikit_learn_is_no_mistake_of_the_user(monkeypatch
 
 
 def test_openml_out_of_reach_is_one_line(monkeypatch, tmp_path):
-    """Without a way to openml.org the line has the number and asks for the network."""
+    """Without a connection the line has the number and mentions the network."""
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("BABYSIT_DATA_DIR", str(tmp_path))
     monkeypatch.setattr(_openml, "time", types.SimpleNamespace(sleep=lambda _: None))
@@ -391,7 +382,7 @@ def test_openml_out_of_reach_is_one_line(monkeypatch, tmp_path):
 
 
 def test_numbers_of_more_than_64_bits_are_refused(tmp_path):
-    """An array of long doubles is told with its file and its type."""
+    """An array of long doubles is refused with its file and its type."""
     path = tmp_path / "long.npz"
     np.savez(path, X=np.zeros((9, 2), np.longdouble), y=np.arange(9) % 3)
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""Rules of one's own: installed by others, found in one order, heard everywhere, and no danger to a trial."""
+"""Installed rules: loaded in a fixed order, applied to every trial, and unable to stop one."""
 
 import sys
 
@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from pipeline.cli.main import main
 from pipeline.diagnosis.diagnose import diagnose, health
 from pipeline.diagnosis.evidence import Evidence
-from pipeline.diagnosis.plugins import LONGEST, OwnRule, checked, load_rules
+from pipeline.diagnosis.plugins import MAX_LENGTH, InstalledRule, check_finding, load_rules
 from pipeline.diagnosis.trial_facts import RULE_FAILED, Facts, Finding
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.loading import find_study
@@ -35,7 +35,7 @@ def of_two(e, other):
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Installs a distribution of rules as pip would leave it, in a folder on the path of this process and its children."""
+    """A function that installs a distribution of rules, as pip would, on the path of this process and its children."""
     site = tmp_path / "site"
 
     def _install(distribution, module, points, source=RULES):
@@ -51,19 +51,19 @@ def install(tmp_path, monkeypatch):
     load_rules.cache_clear()
     yield _install
     load_rules.cache_clear()
-    get_reusable_executor().shutdown(wait=True)  # its processes would know the rules in later tests, too
+    get_reusable_executor().shutdown(wait=True)  # its processes would still have the rules in later tests
     for name in ("acme_rules", "zeta_rules"):
         sys.modules.pop(name, None)
 
 
-def test_without_plugins_there_are_no_rules_of_ones_own():
-    """Nothing is found where nothing is installed."""
+def test_without_plugins_there_are_no_installed_rules():
+    """Without an installed distribution the list is empty."""
     load_rules.cache_clear()
     assert load_rules() == ()
 
 
 def test_rules_come_in_the_order_of_their_names(install):
-    """By distribution, then by entry point, whatever order they were installed in; they are loaded once."""
+    """They are sorted by distribution, then by entry point, and loaded once."""
     install("zeta-rules", "zeta_rules", {"a": "zeta_rules:too_short"})
     install("acme-rules", "acme_rules", {"second": "acme_rules:broken", "first": "acme_rules:too_short"})
     rules = load_rules()
@@ -88,72 +88,72 @@ def test_rules_come_in_the_order_of_their_names(install):
 )
 @pytest.mark.parametrize("verb", ["run", "search", "train"])
 def test_a_broken_plugin_is_named_before_anything_is_written(verb, value, source, says, install, tmp_path, capsys):
-    """One line names the entry point, its distribution and the reason; exit code 2, and no file is made."""
+    """One line has the entry point, its distribution and the reason; exit code 2, and no file."""
     install("acme-rules", "acme_rules", {"mine": value}, source)
     before = sorted(tmp_path.rglob("*"))
     stores = ["--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db", "--storage", f"{tmp_path}/optuna.log"]
     assert main([verb, "random_vs_grid", *stores]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: the diagnosis rule 'mine' of acme-rules 1.0, {value}, cannot be used: {says}")
-    assert line.endswith("Mend it, or uninstall it")
+    assert line.endswith("Fix it, or uninstall it")
     assert [path for path in sorted(tmp_path.rglob("*")) if "__pycache__" not in path.parts] == before
 
 
-def test_the_built_in_rules_are_graver():
-    """A rule of one's own names the health of a trial only where no built-in one complains; both are heard."""
-    own = OwnRule("'mine'", lambda _: Finding("mine", "said", "do"))
-    assert health(diagnose(HEALTHY, Facts(10), (own,))) == "mine"
+def test_built_in_rules_come_first():
+    """An installed rule decides the health only if no built-in rule has a finding; both findings are kept."""
+    rule = InstalledRule("'mine'", lambda _: Finding("mine", "said", "do"))
+    assert health(diagnose(HEALTHY, Facts(10), (rule,))) == "mine"
     still = {**HEALTHY, "train/loss": [2.3] * 20, "val/loss": [2.3] * 20, "val/accuracy": [0.1] * 20}
-    found = [finding.code for finding in diagnose(still, Facts(10), (own,))]
+    found = [finding.code for finding in diagnose(still, Facts(10), (rule,))]
     assert found[0] == "barely-moves"
     assert found[-1] == "mine"
 
 
 def fails(_: Evidence):
-    """A rule that cannot."""
+    """A rule that raises an error."""
     return 1 / 0
 
 
 def exits(_: Evidence):
-    """A rule that would take its process with it."""
+    """A rule that exits."""
     raise SystemExit(3)
 
 
 def returns_text(_: Evidence):
-    """A rule that does not keep to the form."""
+    """A rule that returns a text."""
     return "bad"
 
 
 @pytest.mark.parametrize("rule", [fails, exits, returns_text])
-def test_a_rule_that_fails_is_told_of_and_loses_nothing(rule):
-    """What it did is a finding, the last of all, and the other rules of one's own are heard before it."""
-    other = OwnRule("'other'", lambda _: Finding("other", "said", "do"))
-    found = diagnose(HEALTHY, Facts(10), (OwnRule("'mine' of acme-rules 1.0", rule), other))
+def test_a_rule_that_fails_is_a_finding(rule):
+    """The failure is the last finding, after those of the other installed rules."""
+    other = InstalledRule("'other'", lambda _: Finding("other", "said", "do"))
+    found = diagnose(HEALTHY, Facts(10), (InstalledRule("'mine' of acme-rules 1.0", rule), other))
     assert [finding.code for finding in found] == ["other", RULE_FAILED]
     assert found[-1].sentence.startswith("the rule 'mine' of acme-rules 1.0 failed: ")
 
 
 def test_a_rule_cannot_change_what_is_recorded():
-    """A rule that spoils the curves it is shown spoils a copy."""
+    """A rule gets a copy of the curves."""
     curves = {key: list(values) for key, values in HEALTHY.items()}
-    diagnose(curves, Facts(10), (OwnRule("'mine'", lambda e: e.train_loss.clear()),))
+    diagnose(curves, Facts(10), (InstalledRule("'mine'", lambda e: e.train_loss.clear()),))
     assert curves == HEALTHY
 
 
 @pytest.mark.parametrize("code", ["", "good", RULE_FAILED, "Two words", "a/b", "x" * 41])
 def test_a_code_must_fit_tags_and_metrics(code):
-    """A code that MLflow could not filter by, or that means something else, is refused with what it is."""
+    """A reserved code, or one that MLflow cannot filter by, is refused."""
     with pytest.raises(ValueError, match="its code is"):
-        checked(Finding(code, "said", "do"))
+        check_finding(Finding(code, "said", "do"))
 
 
 def test_a_long_sentence_is_cut():
-    """What a rule says is cut to what the stores take."""
-    assert len(checked(Finding("long", "x" * 10_000, "")).sentence) == LONGEST
+    """A sentence is cut to the length that stores accept."""
+    assert len(check_finding(Finding("long", "x" * 10_000, "")).sentence) == MAX_LENGTH
 
 
-def test_its_findings_are_recorded_everywhere(install, tiny_study, tmp_path, tracking_uri):
-    """From workers of their own, to MLflow's tags, Optuna's attributes, the summary and the report; a failing one too."""
+def test_findings_of_installed_rules_are_recorded(install, tiny_study, tmp_path, tracking_uri):
+    """Worker processes apply them, and MLflow, Optuna, the summary and the report have their findings and failures."""
     install("acme-rules", "acme_rules", {"short": "acme_rules:too_short", "zero": "acme_rules:broken"})
     tiny_study.write_text(tiny_study.read_text().replace("blocks=2", "blocks=1, confirm=0"))
     assert main(["search", str(tiny_study), "--workers", "2"]) == 0

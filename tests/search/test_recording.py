@@ -6,11 +6,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from mlflow import MlflowClient
 
 from pipeline.cli.main import main
+from pipeline.data import describe
 from pipeline.storage.locks import owned
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.loading import find_study
@@ -287,7 +289,8 @@ def test_another_version_of_the_network_is_refused(searched, tiny_study, monkeyp
 
 def test_other_data_under_the_same_name_is_refused(searched, tiny_study, monkeypatch, capsys):
     """A study whose data has changed since it was recorded is refused: its scores would not be comparable."""
-    monkeypatch.setattr("pipeline.commands.job.fingerprint", str.upper)
+    other = replace(describe("digits"), sha256="0" * 64)
+    monkeypatch.setattr("pipeline.commands.job.describe", lambda _: other)
     assert main(["search", str(tiny_study), "--trials", "7"]) == 2
     assert "data_sha256 was" in capsys.readouterr().err
 
