@@ -10,7 +10,7 @@ def test_a_failed_check_stops_the_run(tiny_study, tmp_path, tracking_uri, capsys
     source = tiny_study.read_text().replace("import Arm,", "import Arm, HyperParams,")
     tiny_study.write_text(source.replace("    blocks=2,", '    blocks=2,\n    fixed=HyperParams(init="zeros"),'))
     assert main(["run", str(tiny_study)]) == 1
-    assert "check 'overfit 20 examples' failed: learned by heart at no learning rate" in capsys.readouterr().err
+    assert "check 'overfit 20 examples' failed: overfitted at no learning rate" in capsys.readouterr().err
     client = MlflowClient(tracking_uri=tracking_uri)
     (run,) = client.search_runs([e.experiment_id for e in client.search_experiments()])
     assert run.info.status == "FAILED"
