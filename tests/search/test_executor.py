@@ -68,6 +68,6 @@ def test_one_worker_trains_where_no_more_can_start(monkeypatch):
 
     monkeypatch.setattr("pipeline.search.executor.multiprocessing.Semaphore", refuse)
     with engine(4) as trains:
-        assert trains.words.startswith("1 worker, since processes have no semaphores here")
+        assert trains.description.startswith("1 worker, since processes have no semaphores here")
         assert trains.budget_bytes == bytes_per_worker(1)
         assert list(trains.run([])) == []
