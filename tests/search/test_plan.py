@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.search import budget
-from pipeline.search.plan import GROUP_SIZE, REPEATED, make_task, plan, planned_trial, refuse_repeats, tasks
+from pipeline.search.plan import GROUP_SIZE, SAME_START, make_task, plan, planned_trial, refuse_repeats, tasks
 from pipeline.search.pruning_history import PruningHistory
 from pipeline.seeds import derive_seed
 from pipeline.study.hparams import HyperParams
@@ -76,9 +76,9 @@ def test_seeds_come_from_the_block_and_the_number():
 
 def test_arms_that_begin_alike_are_refused():
     """Five equal points in a row are no accident, whatever follows them; four may be one."""
-    points = [{"x": i} for i in range(REPEATED + 1)]
+    points = [{"x": i} for i in range(SAME_START + 1)]
     refuse_repeats({("a", 0): points[:4], ("b", 0): points[:4]})
     refuse_repeats({("a", 0): points, ("b", 0): points[1:]})
-    for more in (points[:REPEATED], [*points[:REPEATED], {"x": "another"}]):
+    for more in (points[:SAME_START], [*points[:SAME_START], {"x": "another"}]):
         with pytest.raises(ValueError, match="arms: 'b' in block 1 begins with the points of 'a' in block 0"):
             refuse_repeats({("a", 0): points[: len(more)], ("b", 1): more})

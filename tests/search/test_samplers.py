@@ -158,7 +158,7 @@ def test_a_sampler_that_has_been_everywhere_goes_on():
     for _ in range(4):
         seen.add(tuple(trajectory.ask().items()))
         trajectory.tell(0.5)
-    assert (trajectory.told, len(seen)) == (4, 4)
+    assert (trajectory.number, len(seen)) == (4, 4)
 
 
 class Unseeded(RandomSampler):
