@@ -125,7 +125,7 @@ def test_a_cluster_without_ones_own_rules_is_refused(cluster, tiny_study, tmp_pa
 def test_a_worker_with_another_network_that_joins_late_is_refused(cluster, tiny_study, tmp_path, monkeypatch, capsys):
     """Its trials are not recorded: the search ends with a line that names both versions, and goes on without that worker."""
     shutil.copytree(ROOT / "pipeline", tmp_path / "other" / "pipeline")
-    changed = tmp_path / "other" / "pipeline" / "task.py"
+    changed = tmp_path / "other" / "pipeline" / "trials" / "task.py"
     changed.write_text(changed.read_text().replace(f"NETWORK_VERSION = {NETWORK_VERSION}", "NETWORK_VERSION = 0"))
     late = cluster.start("worker", cluster.address, "--nthreads", "1", "--no-nanny", sources=tmp_path / "other")
     with Client(cluster.address, timeout=60) as client:
