@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from pipeline.cli.main import main
 from pipeline.commands.refine import declaration
 from pipeline.search import confirmation
+from pipeline.search.engine import Engine
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.loading import find_study
 from pipeline.study.spec import Study
@@ -101,14 +102,18 @@ def test_a_trial_that_was_pruned_is_chosen_only_where_no_other_is():
 
 
 def test_repetitions_come_together_and_in_order():
-    """Whatever order they finish in, a choice is given out once, when the last of its repetitions is there."""
+    """In whatever order and tasks they finish, a choice is yielded once, with its last repetition, and they are in order."""
     trial = optuna.trial.create_trial(value=0.5, user_attrs={BEST_VAL_ACCURACY: 0.5})
-    planned = list(confirmation.repetitions(STUDY, ("random", 0, 3), trial))
-    gathered = confirmation.Finished(planned)
-    done = [FinishedTrial(one, None) for one in reversed(planned)]
-    assert list(gathered.add(done[:2])) == []
-    ((key, trials),) = gathered.add(done[2:])
-    assert (key, [one.plan.repetition for one in trials]) == (("random", 0, 3), [1, 2, 3, 4, 5])
+    key, other = ("random", 0, 3), ("grid", 0, 1)
+    planned = [plan for choice in (key, other) for plan in confirmation.repetitions(STUDY, choice, trial)]
+    done = [FinishedTrial(plan, None) for plan in reversed(planned)]
+    batches = iter([done[:2], done[2:6], done[6:]])
+    engine = Engine("one after another", lambda _: batches, 2**30)
+    confirmations = confirmation.train_repetitions(STUDY, planned, engine)
+    assert [(choice, [trial.plan.repetition for trial in trials]) for choice, trials in confirmations] == [
+        (other, [1, 2, 3, 4, 5]),
+        (key, [1, 2, 3, 4, 5]),
+    ]
 
 
 def test_the_report_is_given_as_many_repetitions_as_the_study_has(searched, tiny_study):
