@@ -22,14 +22,7 @@ SPEED_SECONDS = 3600
 class Progress:
     """Shows a bar for each arm on a terminal, and prints about ten plain lines elsewhere.
 
-    Parameters
-    ----------
-    study
-        The study that is searched.
-    before
-        The trials recorded earlier: arm, score, and True if it diverged.
-    console
-        Where to show it.
+    ``before`` are the trials recorded earlier: the arm, the score, and True if it diverged.
     """
 
     def __init__(self, study: Study, before: Iterable[tuple[str, float, bool]], console: Console) -> None:
@@ -56,8 +49,8 @@ class Progress:
                 diverged=sum(diverged for name, _, diverged in earlier if arm in (name, ALL_ARMS)),
             )
             self._bars.advance(task, 0)  # the speed is measured from here
-        self._earlier = self.total
-        self._earlier_diverged = self._all_arms.fields["diverged"]
+        self._all_arms = self._bars.tasks[-1]
+        self._earlier = int(self._all_arms.completed), int(self._all_arms.fields["diverged"])
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -77,43 +70,32 @@ class Progress:
             if task.description in (trial.plan.arm, ALL_ARMS):
                 best = max(task.fields["best"], score)
                 self._bars.update(task.id, advance=1, best=best, diverged=task.fields["diverged"] + diverged)
-        step = -(-(self._planned - self._earlier) // PLAIN_LINES)
-        due = (self.total - self._earlier) % step == 0 or self._all_arms.finished
-        if due and not self._console.is_terminal:
+        trained, pending = self._trained, int(self._all_arms.total or 0) - self._earlier[0]
+        if not self._console.is_terminal and (trained % -(-pending // PLAIN_LINES) == 0 or trained == pending):
             self._console.print(f"  {self._line()}", highlight=False, soft_wrap=True)
 
     def summary(self) -> str:
         """Return one line about the trials of this search."""
-        diverged = self._all_arms.fields["diverged"] - self._earlier_diverged
-        return f"{self.total - self._earlier:,} trials trained and recorded, {diverged} of them diverged, in {self._elapsed}"
+        diverged = self._all_arms.fields["diverged"] - self._earlier[1]
+        duration = _duration(self._all_arms.elapsed)
+        return f"{self._trained:,} trials trained and recorded, {diverged} of them diverged, in {duration}"
 
     @property
-    def total(self) -> int:
-        """The number of trials recorded so far."""
-        return int(self._all_arms.completed)
-
-    @property
-    def _planned(self) -> int:
-        return int(self._all_arms.total or 0)
-
-    @property
-    def _all_arms(self) -> bars.Task:
-        return self._bars.tasks[-1]
-
-    @property
-    def _elapsed(self) -> str:
-        return _duration(self._all_arms.elapsed or 0)
+    def _trained(self) -> int:
+        return int(self._all_arms.completed) - self._earlier[0]
 
     def _line(self) -> str:
-        best = ", ".join(f"{t.description} {t.fields['best']:.3f}" for t in self._bars.tasks[:-1] if t.completed)
-        remaining = self._all_arms.time_remaining
-        left = "starting" if remaining is None else f"about {_duration(remaining)} left"
+        every = self._all_arms
+        best = ", ".join(
+            f"{arm.description} {arm.fields['best']:.3f}" for arm in self._bars.tasks[:-1] if arm.completed
+        )
+        left = "starting" if every.time_remaining is None else f"about {_duration(every.time_remaining)} left"
         return (
-            f"{self.total}/{self._planned} trials; best val accuracy: {best}; {self._all_arms.fields['diverged']} diverged; "
-            + (f"{self._elapsed} in all" if self._all_arms.finished else left)
+            f"{every.completed:.0f}/{every.total:.0f} trials; best val accuracy: {best}; {every.fields['diverged']} diverged; "
+            + (f"{_duration(every.elapsed)} in all" if every.finished else left)
         )
 
 
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
+def _duration(seconds: float | None) -> str:
+    minutes, seconds = divmod(round(seconds or 0), 60)
     return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

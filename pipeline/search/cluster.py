@@ -144,21 +144,10 @@ def _read(tasks: Sequence[Task], client: Any, results: SimpleQueue[Any]) -> None
 
 
 def run_checked(task: Task, version: int, rules: tuple[str, ...]) -> list[FinishedTrial]:
-    """Train a task on a worker that may have joined during the search.
+    """Train a task on a worker, which may have joined during the search.
 
-    Parameters
-    ----------
-    task
-        The task.
-    version
-        The version of the network that the search uses.
-    rules
-        The names of the user's diagnosis rules where the search runs.
-
-    Raises
-    ------
-    Failed
-        If the worker has another version or other rules.
+    Raises ``Failed`` if the worker has another version of the network, or other diagnosis rules of the user, than the
+    process that searches.
     """
     if (version, rules) != (_network_version(), _rule_names()):
         raise Failed(

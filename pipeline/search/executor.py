@@ -22,19 +22,9 @@ from pipeline.trials.trial import FinishedTrial
 
 @contextlib.contextmanager
 def engine(workers: int, scheduler: str = "") -> Iterator[Engine]:
-    """Provide the engine of a search.
+    """Provide the engine of a search: workers on this machine, or those of the Dask scheduler at an address.
 
-    Parameters
-    ----------
-    workers
-        The number of worker processes on this machine. One worker is this process itself.
-    scheduler
-        The address of a Dask scheduler, whose workers are used instead.
-
-    Raises
-    ------
-    UserError
-        If the cluster cannot be used.
+    One worker is this process itself. Raises :class:`UserError` if the cluster cannot be used.
     """
     if scheduler:
         from pipeline.search.cluster import cluster

@@ -22,18 +22,8 @@ from pipeline.trials.trial import PlannedTrial
 class PendingTrials:
     """The trials of a study that are still to train.
 
-    Attributes
-    ----------
-    study
-        The study, under the name it is recorded by.
-    planned
-        The unrecorded trials of the planned arms.
-    trajectories
-        Each adaptive arm in each block; its sampler knows the recorded trials.
-    recorded
-        The recorded trials of the study.
-    pruning_history
-        The finished trials that the study's pruner, if it has one, compares others with.
+    ``planned`` are the unrecorded trials of the planned arms; ``trajectories`` are the adaptive arms in each block, whose
+    samplers know the recorded trials.
     """
 
     study: Study
@@ -75,21 +65,9 @@ class PendingTrials:
 
 
 def find_pending(study: Study, planned: Sequence[PlannedTrial], recorded: Mapping[Key, FrozenTrial]) -> PendingTrials:
-    """Compare the plan with the record.
+    """Return what is missing of a plan, for the study under the name it is recorded by.
 
-    Parameters
-    ----------
-    study
-        The study, under the name it is recorded by.
-    planned
-        The plan of its planned arms.
-    recorded
-        Its recorded trials.
-
-    Raises
-    ------
-    UserError
-        If a recorded trial has another point than the plan.
+    Raises :class:`UserError` if a recorded trial has another point than the plan.
     """
     for trial in planned:
         _check_point(trial.name, trial.point, recorded.get(trial.key))

@@ -78,19 +78,9 @@ def tasks(
 ) -> list[Task]:
     """Split trials into tasks, each of one block and one network structure.
 
-    The tasks with the lowest trial numbers come first: trials are recorded in order, so a finished trial waits for all
-    before it.
-
-    Parameters
-    ----------
-    study
-        The study of the trials.
-    trials
-        Trials of one wave, which may train at the same time.
-    pruning_history
-        The finished trials that a pruner compares these with.
-    budget_bytes
-        The memory that one task may take. A task has at most ``GROUP_SIZE`` trials, and always at least one.
+    ``trials`` are of one wave. A task has at most ``GROUP_SIZE`` of them, takes at most ``budget_bytes`` of memory, and
+    has at least one. The tasks with the lowest trial numbers come first: trials are recorded in order, so a finished trial
+    waits for all before it.
     """
 
     def structure(trial: PlannedTrial) -> tuple[int, str]:

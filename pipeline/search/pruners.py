@@ -62,16 +62,8 @@ class PastTrial:
 class Pruning:
     """What decides which trials of a wave are pruned; it is sent to the worker with their task.
 
-    Attributes
-    ----------
-    pruner
-        The pruner that the study declares.
-    name
-        A name for the arm and block; Hyperband assigns trials to its brackets by it.
-    epochs
-        The epochs of a trial that is not pruned.
-    past_trials
-        All trials of earlier waves, in the order of the plan.
+    ``name`` identifies the arm and block; Hyperband assigns trials to its brackets by it. ``epochs`` are those of a trial
+    that is not pruned. ``past_trials`` are all trials of earlier waves, in the order of the plan.
     """
 
     pruner: Pruner
@@ -107,21 +99,9 @@ class Judge:
         self.pruned = [False] * len(trials)
 
     def __call__(self, members: np.ndarray, epoch: int, accuracy: np.ndarray) -> np.ndarray:
-        """Report an epoch to the pruner.
+        """Report an epoch, from 1, of trials in training, and return which of them continue.
 
-        Parameters
-        ----------
-        members
-            The places (n,) of the trials that are still in training.
-        epoch
-            The epoch that has ended, from 1.
-        accuracy
-            Their validation accuracies (n,).
-
-        Returns
-        -------
-        np.ndarray
-            A mask (n,): True for a trial that continues.
+        ``members`` (n,) are their places and ``accuracy`` (n,) their validation accuracies; the result is a mask (n,).
         """
         return np.array([self._continues(k, epoch, float(value)) for k, value in zip(members, accuracy, strict=True)])
 

@@ -141,15 +141,7 @@ class Trajectory:
         return self._asked.params
 
     def tell(self, score: float, pruned_at: int | None = None) -> None:
-        """Tell the sampler the score of the point that was asked for last.
-
-        Parameters
-        ----------
-        score
-            The score; of a pruned trial, its last validation accuracy.
-        pruned_at
-            The epoch after which the trial was pruned; None if it was not.
-        """
+        """Tell the sampler the score of its last point or, if the trial was pruned, its last accuracy and epoch."""
         if self._asked is None:
             raise RuntimeError("tell() was called before ask()")
         with _without_experimental_warnings(), self._errors_named(), self._stop_ignored(self._asked.number):

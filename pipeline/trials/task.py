@@ -58,16 +58,9 @@ class Task:
 
 
 def run_task(task: Task, data: Dataset | None = None) -> list[FinishedTrial]:
-    """Train and diagnose the trials of a task.
+    """Train and diagnose the trials of a task on the data of its block, which are loaded if they are not given.
 
     It uses one BLAS thread: with more, the bits of a result could depend on the machine's load.
-
-    Parameters
-    ----------
-    task
-        The task.
-    data
-        The dataset with the block's splits; it is loaded if it is not given.
     """
     with threadpool_limits(1):
         data = data or load_block(task.dataset, task.config, task.split_seed)

@@ -57,28 +57,11 @@ class PlannedTrial:
 class TrialResult:
     """The curves, scores and costs of one trial.
 
-    Attributes
-    ----------
-    curves
-        By metric key, the values of each epoch, up to the last finite one.
-    scores
-        By metric key, the values of the checkpoint.
-    diverged
-        True if a loss was not finite.
-    epochs
-        The number of epochs with finite losses.
-    seconds
-        The trial's share of its group's training time.
-    ended
-        The time of its end, in seconds since 1970.
-    n_val, n_test
-        The number of validation and test rows.
-    val_correct, test_correct
-        Which of them the checkpoint classifies correctly: :func:`pack_bits`; empty for a diverged trial.
-    pruned
-        True if a pruner stopped it early.
-    rungs
-        What the pruner has stored about it.
+    ``curves`` hold the values of each epoch, up to the last finite one, and ``scores`` those of the checkpoint, by metric
+    key. ``epochs`` counts the epochs with finite losses. ``seconds`` is the trial's share of its group's training time,
+    and ``ended`` is in seconds since 1970. ``val_correct`` and ``test_correct`` tell which of the ``n_val`` and ``n_test``
+    rows the checkpoint classifies correctly (:func:`pack_bits`). ``pruned`` trials were stopped early; ``rungs`` is what
+    the pruner has stored about them.
     """
 
     curves: Mapping[str, Sequence[float]]
