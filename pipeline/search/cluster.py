@@ -1,21 +1,12 @@
-"""The workers of a Dask cluster, used through joblib; a lost cluster is reported at once.
-
-joblib waits forever for a task that the cluster has given up: a task that killed its workers, that no worker can read, or
-whose scheduler is gone. So a thread reads joblib's results, while the main thread checks whether the cluster still works.
-"""
+"""The workers of a Dask cluster; a lost cluster is reported at once."""
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from queue import Empty, SimpleQueue
 from typing import Any
-
-import joblib
 
 from pipeline.errors import Failed, UserError
 from pipeline.search.budget import FOR_TRIALS, bytes_per_worker
@@ -24,9 +15,8 @@ from pipeline.trials.task import NETWORK_VERSION, Task, run_task
 from pipeline.trials.trial import FinishedTrial
 
 CONNECT_SECONDS = 10
-POLL_SECONDS = 0.5
-IDLE_SECONDS = 3
-"""If no task is at work and no result has come for this time, the remaining tasks are lost."""
+POLL_SECONDS = 0.05
+CHECK_SECONDS = 0.5
 WORKERLESS_SECONDS = 60
 """How long a cluster may be without any worker."""
 
@@ -109,38 +99,42 @@ def _rule_names() -> tuple[str, ...]:
 
 
 def _run(tasks: Sequence[Task], client: Any) -> Iterator[list[FinishedTrial]]:
-    """Yield the finished trials of each task. Raises :class:`Lost` when no more will come."""
-    results: SimpleQueue[Any] = SimpleQueue()
-    threading.Thread(target=_read, args=(tasks, client, results), daemon=True).start()
-    health = _Health(client)
-    while True:
-        try:
-            finished = results.get(timeout=POLL_SECONDS)
-        except Empty:
-            health.check()
-            continue
-        if finished is None:
-            return
-        if isinstance(finished, (OSError, CancelledError)):
-            health.check()
-            raise Lost from finished
-        if isinstance(finished, BaseException):
-            raise finished
-        health.active_at = time.monotonic()
-        yield finished
+    """Yield the finished trials of each task.
 
+    Raises :class:`Lost` when the cluster gives up a task, ``Failed`` when the cluster is gone.
+    """
+    from distributed import KilledWorker, as_completed
 
-def _read(tasks: Sequence[Task], client: Any, results: SimpleQueue[Any]) -> None:
-    """Put the finished trials of each task into a queue, then None or, if something fails, the exception."""
+    futures = [client.submit(run_checked, task, _network_version(), _rule_names(), pure=False) for task in tasks]
+    completed: Any = as_completed(futures)  # type: ignore[no-untyped-call]
+    checked_at = had_workers_at = time.monotonic()
     try:
-        with joblib.parallel_config(backend="dask", client=client, wait_for_workers_timeout=WORKERLESS_SECONDS):
-            parallel = joblib.Parallel(n_jobs=-1, return_as="generator_unordered")
-            calls = (joblib.delayed(run_checked)(task, _network_version(), _rule_names()) for task in tasks)
-            for finished in parallel(calls):
-                results.put(finished)
-        results.put(None)
-    except BaseException as error:  # noqa: BLE001  it is raised where the results are read
-        results.put(error)
+        while not completed.is_empty():
+            now = time.monotonic()
+            if now - checked_at > CHECK_SECONDS:
+                checked_at, had_workers_at = now, now if _has_workers(client) else had_workers_at
+                if now - had_workers_at > WORKERLESS_SECONDS:
+                    raise Failed(f"the cluster has had no worker for {WORKERLESS_SECONDS} seconds. {GO_ON}")
+            if not completed.has_ready():
+                time.sleep(POLL_SECONDS)
+                continue
+            future = next(completed)
+            if future.cancelled():
+                _has_workers(client)
+                raise Lost
+            error = future.exception()
+            if isinstance(error, (KilledWorker, OSError)):
+                raise Lost from error
+            yield future.result()
+    finally:
+        client.cancel(futures)
+
+
+def _has_workers(client: Any) -> bool:
+    """Return True if the cluster has a worker. Raises ``Failed`` if its scheduler is gone."""
+    if client.status != "running":
+        raise Failed(f"the cluster's scheduler is gone. {GO_ON}")
+    return bool(client.scheduler_info(n_workers=1)["workers"])
 
 
 def run_checked(task: Task, version: int, rules: tuple[str, ...]) -> list[FinishedTrial]:
@@ -156,27 +150,3 @@ def run_checked(task: Task, version: int, rules: tuple[str, ...]) -> list[Finish
             f"expected version {version} and {', '.join(rules) or 'none'}. End that worker. {GO_ON}"
         )
     return run_task(task)
-
-
-class _Health:
-    """Watches whether a cluster has workers, and whether they have tasks."""
-
-    def __init__(self, client: Any) -> None:
-        self._client, self._submitted = client, False
-        self.active_at = self._had_workers_at = time.monotonic()
-
-    def check(self) -> None:
-        """Raise :class:`Lost` if the submitted tasks are not at work, ``Failed`` if the cluster is gone."""
-        now = time.monotonic()
-        if self._client.status != "running":
-            raise Failed(f"the cluster's scheduler is gone. {GO_ON}")
-        futures = list(self._client.futures.values())
-        self._submitted = self._submitted or bool(futures)
-        if not self._submitted or any(future.status == "pending" for future in futures):
-            self.active_at = now  # on a busy machine joblib may take a while to submit the first task
-        if now - self.active_at > IDLE_SECONDS:
-            raise Lost
-        if self._client.scheduler_info(n_workers=1)["workers"]:
-            self._had_workers_at = now
-        if now - self._had_workers_at > WORKERLESS_SECONDS:
-            raise Failed(f"the cluster has had no worker for {WORKERLESS_SECONDS} seconds. {GO_ON}")
