@@ -1,4 +1,4 @@
-"""The live display: what it counts, and that it is plain where there is no terminal."""
+"""The progress of a search: its counts, its bars on a terminal, and plain lines elsewhere."""
 
 import io
 import re
@@ -22,7 +22,7 @@ def trial(arm, number, score, *, diverged=False):
 
 @pytest.fixture
 def shown():
-    """What a search of 20 more trials prints where there is no terminal."""
+    """What a search of 22 more trials prints without a terminal, and its progress."""
     study = STUDY.from_json({**STUDY.to_json(), "blocks": 1, "trials": 8})
     console = Console(file=io.StringIO(), force_terminal=False, width=80)
     with Progress(study, BEFORE, console) as progress:
@@ -34,7 +34,7 @@ def shown():
 
 
 def test_a_log_gets_about_ten_plain_lines(shown):
-    """Each line is whole, without colours, and the last one has everything, with what was recorded before."""
+    """Lines have no colours, and the last one counts all trials, with those recorded before."""
     lines, _ = shown
     assert 8 <= len(lines) <= 11
     assert not any("\x1b" in line for line in lines)
@@ -43,8 +43,8 @@ def test_a_log_gets_about_ten_plain_lines(shown):
     )
 
 
-def test_the_summary_counts_what_was_trained_now(shown):
-    """Trials that were recorded earlier are not counted again."""
+def test_the_summary_counts_the_trials_of_this_search(shown):
+    """The summary does not count trials that were recorded earlier."""
     _, progress = shown
     assert progress.summary().startswith("22 trials trained and recorded, 4 of them diverged, in ")
 
@@ -66,7 +66,7 @@ def test_a_terminal_sees_the_arms_live():
 
 
 def test_the_time_left_follows_from_the_mean_speed_since_the_start():
-    """Trials that are recorded in one batch, after a minute, do not make the rest look instant."""
+    """A batch of trials that is recorded at once, after a minute, counts as a minute of training."""
     clock = [0.0]
     console = Console(file=io.StringIO(), force_terminal=False, get_time=lambda: clock[0])
     study = STUDY.from_json({**STUDY.to_json(), "blocks": 1, "trials": 8})
