@@ -27,7 +27,7 @@ class Terminal(RichConsole):
         try:
             super().on_broken_pipe()
         except SystemExit:
-            raise BrokenPipeError("nobody reads the output any more") from None
+            raise BrokenPipeError("the output is closed") from None
 
 
 @dataclass(frozen=True)

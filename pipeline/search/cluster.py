@@ -105,7 +105,7 @@ def _run(tasks: Sequence[Task], client: Any) -> Iterator[list[FinishedTrial]]:
     """
     from distributed import KilledWorker, as_completed
 
-    futures = [client.submit(run_checked, task, _network_version(), _rule_names(), pure=False) for task in tasks]
+    futures = {client.submit(run_checked, task, _network_version(), _rule_names(), pure=False) for task in tasks}
     completed: Any = as_completed(futures)  # type: ignore[no-untyped-call]
     checked_at = had_workers_at = time.monotonic()
     try:
@@ -125,9 +125,11 @@ def _run(tasks: Sequence[Task], client: Any) -> Iterator[list[FinishedTrial]]:
             error = future.exception()
             if isinstance(error, (KilledWorker, OSError)):
                 raise Lost from error
-            yield future.result()
+            finished = future.result()
+            futures.discard(future)  # so that the cluster can forget the result
+            yield finished
     finally:
-        client.cancel(futures)
+        client.cancel(list(futures))
 
 
 def _has_workers(client: Any) -> bool:
