@@ -1,1 +1,1 @@
-"""The terminal: lines, progress, and the log records of libraries."""
+"""The terminal: lines, progress, streams, and the log records of libraries."""

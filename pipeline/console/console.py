@@ -1,4 +1,4 @@
-"""What is said on the terminal, and how loudly: results always, progress unless quiet, details if verbose."""
+"""Lines on the terminal at three levels: results always, progress unless quiet, details if verbose."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console as RichConsole
 
 
 class Verbosity(IntEnum):
-    """How much is said."""
+    """How much is printed."""
 
     QUIET = 0
     NORMAL = 1
@@ -20,50 +20,50 @@ class Verbosity(IntEnum):
 
 
 class Terminal(RichConsole):
-    """Standard output; when nobody reads it any more, ``BrokenPipeError`` is raised, and nothing is said from there on."""
+    """Standard output. It raises ``BrokenPipeError`` when the reader has closed it, and prints nothing from then on."""
 
     def on_broken_pipe(self) -> None:
-        """Rich ends the process here, without a word."""
+        """Raise ``BrokenPipeError`` where rich would end the process."""
         try:
             super().on_broken_pipe()
         except SystemExit:
-            raise BrokenPipeError("nobody reads the output any more") from None
+            raise BrokenPipeError("the output is closed") from None
 
 
 @dataclass(frozen=True)
 class Console:
-    """Says lines on standard output, as they are; those that belong to a line are indented under it."""
+    """Prints lines on standard output, without markup; lines that belong to a line are indented under it."""
 
     verbosity: Verbosity = Verbosity.NORMAL
     terminal: RichConsole = field(default_factory=Terminal)
 
     def result(self, line: str) -> None:
-        """Say what a script needs, however quiet it is to be."""
+        """Print a line that a script needs, at every verbosity."""
         self.terminal.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def say(self, line: str) -> None:
-        """Say what goes on, unless it is to be quiet."""
+        """Print a line about progress, unless quiet."""
         if self.verbosity > Verbosity.QUIET:
             self.result(line)
 
     def detail(self, line: str) -> None:
-        """Say, if it is to be verbose, what otherwise goes without saying."""
+        """Print a detail, if verbose."""
         if self.verbose:
             self.result(line)
 
     @property
     def verbose(self) -> bool:
-        """Whether details are said: what only they need is not worked out otherwise."""
+        """True if details are printed; otherwise what only they need is not computed."""
         return self.verbosity > Verbosity.NORMAL
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
-        """Say how long the body took, if it is to be verbose and the body ends well."""
+        """Print how long the body took, if verbose and the body raises no exception."""
         start = time.perf_counter()
         yield
         self.detail(f"  {phase} took {time.perf_counter() - start:.1f} s")
 
     @property
     def display(self) -> RichConsole:
-        """The console for a live display, which a quiet console does not have."""
+        """The console for a live display; it prints nothing if quiet."""
         return self.terminal if self.verbosity > Verbosity.QUIET else RichConsole(quiet=True, force_terminal=False)

@@ -1,103 +1,101 @@
-"""The live display of a search: trials done, the best of each arm, how many diverged, and the time that is left."""
+"""The progress of a search: trials done, the best of each arm, the number that diverged, and the time left."""
 
 from __future__ import annotations
 
-import time
-from collections import Counter
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
+from rich import progress as bars
+from rich.console import Console
 
 from pipeline.study.spec import Study
 from pipeline.training.metrics import BEST_VAL_ACCURACY
 from pipeline.trials.trial import FinishedTrial
 
 PLAIN_LINES = 10
+ALL_ARMS = "all arms"
+SPEED_SECONDS = 3600
+"""The speed is the mean over this time: trials may take minutes each, and are recorded in batches."""
 
 
 class Progress:
-    """Call :meth:`recorded` with each trial. A terminal shows a live table; elsewhere about ten plain lines are printed.
+    """Shows a bar for each arm on a terminal, and prints about ten plain lines elsewhere.
 
-    ``before`` are the trials that were recorded earlier: the arm, the score, and whether it diverged.
+    ``before`` are the trials recorded earlier: the arm, the score, and True if it diverged.
     """
 
     def __init__(self, study: Study, before: Iterable[tuple[str, float, bool]], console: Console) -> None:
-        self.study, self.console = study, console
-        self.done: Counter[str] = Counter()
-        self.diverged: Counter[str] = Counter()
-        self.best: dict[str, float] = {arm.name: 0.0 for arm in study.arms}
-        for arm, score, diverged in before:
-            self._count(arm, score, diverged)
-        self.earlier, self.earlier_diverged = self.total, self.diverged.total()
-        self.planned = study.total_trials
-        self._start = time.monotonic()
-        self._live = Live(console=console, get_renderable=self._table, refresh_per_second=4, transient=True)
+        self._console = console
+        self._bars = bars.Progress(
+            bars.TextColumn("{task.description}"),
+            bars.BarColumn(bar_width=10),
+            bars.MofNCompleteColumn(),
+            bars.TextColumn("best val accuracy {task.fields[best]:.3f}"),
+            bars.TextColumn("{task.fields[diverged]} diverged"),
+            bars.TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            speed_estimate_period=SPEED_SECONDS,
+        )
+        earlier = list(before)
+        for arm in (*(arm.name for arm in study.arms), ALL_ARMS):
+            scores = [score for name, score, _ in earlier if arm in (name, ALL_ARMS)]
+            task = self._bars.add_task(
+                arm,
+                total=study.total_trials if arm == ALL_ARMS else study.blocks * study.trials,
+                completed=len(scores),
+                best=max(scores, default=0.0),
+                diverged=sum(diverged for name, _, diverged in earlier if arm in (name, ALL_ARMS)),
+            )
+            self._bars.advance(task, 0)  # the speed is measured from here
+        self._all_arms = self._bars.tasks[-1]
+        self._earlier = int(self._all_arms.completed), int(self._all_arms.fields["diverged"])
 
     def __enter__(self) -> Self:
-        if self.console.is_terminal:
-            self._live.start()
+        if self._console.is_terminal:
+            self._bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.stop()
+        if self._console.is_terminal:
+            self._bars.stop()
 
     def recorded(self, trial: FinishedTrial) -> None:
-        """Count a trial that is recorded now."""
-        self._count(trial.plan.arm, trial.result.scores[BEST_VAL_ACCURACY], trial.result.diverged)
-        step = -(-(self.planned - self.earlier) // PLAIN_LINES)
-        due = (self.total - self.earlier) % step == 0 or self.total == self.planned
-        if due and not self.console.is_terminal:
-            self.console.print(f"  {self._line()}", highlight=False, soft_wrap=True)
-
-    def _count(self, arm: str, score: float, diverged: bool) -> None:
-        self.done[arm] += 1
-        self.diverged[arm] += diverged
-        self.best[arm] = max(self.best.get(arm, 0.0), score)
+        """Count a trial that has just been recorded."""
+        score, diverged = trial.result.scores[BEST_VAL_ACCURACY], trial.result.diverged
+        for task in self._bars.tasks:
+            if task.description in (trial.plan.arm, ALL_ARMS):
+                best = max(task.fields["best"], score)
+                self._bars.update(task.id, advance=1, best=best, diverged=task.fields["diverged"] + diverged)
+        trained, pending = self._trained, int(self._all_arms.total or 0) - self._earlier[0]
+        if not self._console.is_terminal and (trained % -(-pending // PLAIN_LINES) == 0 or trained == pending):
+            self._console.print(f"  {self._line()}", highlight=False, soft_wrap=True)
 
     def summary(self) -> str:
-        """What this search did, in a line."""
-        trained, diverged = self.total - self.earlier, self.diverged.total() - self.earlier_diverged
-        return f"{trained:,} trials trained and recorded, {diverged} of them diverged, in {_duration(self._elapsed)}"
+        """Return one line about the trials of this search."""
+        diverged = self._all_arms.fields["diverged"] - self._earlier[1]
+        duration = _duration(self._all_arms.elapsed)
+        return f"{self._trained:,} trials trained and recorded, {diverged} of them diverged, in {duration}"
 
     @property
-    def total(self) -> int:
-        """The trials recorded so far."""
-        return self.done.total()
-
-    @property
-    def _elapsed(self) -> float:
-        return time.monotonic() - self._start
-
-    def _left(self) -> str:
-        trained, missing = self.total - self.earlier, self.planned - self.total
-        if not missing:
-            return f"{_duration(self._elapsed)} in all"
-        return f"about {_duration(self._elapsed / trained * missing)} left" if trained else "starting"
+    def _trained(self) -> int:
+        return int(self._all_arms.completed) - self._earlier[0]
 
     def _line(self) -> str:
-        best = ", ".join(f"{arm} {score:.3f}" for arm, score in self.best.items() if self.done[arm])
-        return f"{self.total}/{self.planned} trials; best val accuracy: {best}; {self.diverged.total()} diverged; {self._left()}"
-
-    def _table(self) -> Group:
-        table = Table(box=None, padding=(0, 2), header_style="dim")
-        for column in ("arm", "trials", "best val accuracy", "diverged"):
-            table.add_column(column, justify="left" if column == "arm" else "right")
-        for arm, score in self.best.items():
-            table.add_row(
-                arm, f"{self.done[arm]:,}", f"{score:.3f}" if self.done[arm] else "-", str(self.diverged[arm])
-            )
-        bar = ProgressBar(total=self.planned, completed=self.total, width=40)
-        return Group(table, bar, Text(f"{self.total:,}/{self.planned:,} trials, {self._left()}", style="dim"))
+        every = self._all_arms
+        best = ", ".join(
+            f"{arm.description} {arm.fields['best']:.3f}" for arm in self._bars.tasks[:-1] if arm.completed
+        )
+        left = "starting" if every.time_remaining is None else f"about {_duration(every.time_remaining)} left"
+        return (
+            f"{every.completed:.0f}/{every.total:.0f} trials; best val accuracy: {best}; {every.fields['diverged']} diverged; "
+            + (f"{_duration(every.elapsed)} in all" if every.finished else left)
+        )
 
 
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
+def _duration(seconds: float | None) -> str:
+    minutes, seconds = divmod(round(seconds or 0), 60)
     return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

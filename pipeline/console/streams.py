@@ -1,4 +1,4 @@
-"""Standard streams that take whatever is written to them."""
+"""Standard streams that accept any text, even where they are closed."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from pathlib import Path
 
 
 def ready_streams() -> None:
-    """Have a closed standard stream lead to the null device, and a character that the encoding lacks become ``?``.
+    """Connect closed standard streams to the null device, and print characters that the encoding lacks as ``?``.
 
-    Descriptors are opened too: the next file, a database perhaps, would else be taken for standard output by children.
+    Closed descriptors are opened too. Otherwise the next file, perhaps a database, would get the number of standard
+    output, and child processes would write to it.
     """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
             with contextlib.suppress(OSError):
-                os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free descriptor: this one
+                os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # opens the lowest free descriptor: this one
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

@@ -1,11 +1,12 @@
-"""Confirmation: what each arm chose in each block is trained again from other weights, so that luck can be told from choice.
+"""Confirmation: each arm's choice in each block is trained again from other weights, to tell a good choice from luck.
 
-The configuration, the rows and the order of the minibatches stay; the seed of the weights is another. It is derived from
-the block and the repetition, and shared by the arms, so that they meet the same luck here too.
+The configuration, the rows and the order of the minibatches stay the same; only the seed of the weights differs. It is
+derived from the block and the repetition and shared by the arms, so that they are compared on equal terms.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -27,33 +28,44 @@ from pipeline.trials.trial import FinishedTrial, PlannedTrial
 
 KIND = "confirmation"
 LEFT_OUT = ("val_correct", "test_correct", "diagnosis")
-"""Of a trial's attributes, what is not kept of its repetitions: long, and read by nobody."""
+"""The attributes of a trial that are not kept of its repetitions: they are long, and nothing reads them."""
 
 
 def choices(study: Study, recorded: Mapping[Key, FrozenTrial]) -> dict[Key, FrozenTrial]:
-    """What each arm chose in each block: the trial of the best validation accuracy, the first of equals.
+    """Return each arm's choice in each block: the trial of the best validation accuracy, the first of equals.
 
-    Trials that were pruned are chosen only where no other is, since they were not trained to the end.
+    A pruned trial is chosen only where all trials were pruned, since it was not trained to the end.
     """
     best: dict[tuple[str, int], Key] = {}
     for key in sorted(key for key in recorded if study.budgets(*key)):
-        held = best.setdefault(key[:2], key)
-        if _merit(recorded[key]) > _merit(recorded[held]):
+        current = best.setdefault(key[:2], key)
+        if _rank(recorded[key]) > _rank(recorded[current]):
             best[key[:2]] = key
     return {key: recorded[key] for key in best.values()}
 
 
-def _merit(trial: FrozenTrial) -> tuple[bool, float]:
+def _rank(trial: FrozenTrial) -> tuple[bool, float]:
     return trial.state != TrialState.PRUNED, trial.user_attrs[BEST_VAL_ACCURACY]
 
 
 def repetitions(study: Study, key: Key, trial: FrozenTrial) -> Iterator[PlannedTrial]:
-    """The trial once for each time that the study has it confirmed, each from weights of its own."""
+    """Yield a chosen trial once for each repetition that the study asks for, each with its own seed of the weights."""
     name, block, number = key
     (arm,) = (arm for arm in study.arms if arm.name == name)
     for repetition in range(1, study.confirm + 1):
         hparams = study.hyperparams(trial.params, seed=derive_seed(study.seed, KIND, block, repetition))
         yield PlannedTrial(name, arm.sampler, block, number, trial.params, hparams, repetition)
+
+
+def pending(optuna_store: OptunaStore) -> list[PlannedTrial]:
+    """Return the repetitions of the arms' choices that are not recorded yet."""
+    known = {key: {record["repetition"] for record in records} for key, records in optuna_store.confirmations().items()}
+    return [
+        planned
+        for key, trial in choices(optuna_store.study, optuna_store.recorded()).items()
+        for planned in repetitions(optuna_store.study, key, trial)
+        if planned.repetition not in known.get(key, ())
+    ]
 
 
 def confirm(
@@ -64,10 +76,10 @@ def confirm(
     engine: Engine,
     interrupts: Interrupts,
 ) -> None:
-    """Train and record what is pending; a choice's repetitions are recorded together, when the last of them is done."""
+    """Train pending repetitions, and record those of a choice together, when the last of them has finished."""
     study, known = optuna_store.study, optuna_store.confirmations()
-    with closing(trained(study, pending, engine)) as done:
-        for key, trials in done:
+    with closing(train_repetitions(study, pending, engine)) as confirmations:
+        for key, trials in confirmations:
             with interrupts.deferred():
                 optuna_store.check_lock()
                 run_ids = tracker.record(study, trials)
@@ -76,64 +88,40 @@ def confirm(
                 optuna_store.confirm(key, [*known.get(key, ()), *records])
 
 
-def trained(
+def train_repetitions(
     study: Study, pending: Sequence[PlannedTrial], engine: Engine
 ) -> Generator[tuple[Key, list[FinishedTrial]]]:
-    """Train what is pending; each choice with its repetitions, once all of them are done."""
-    finished = Finished(pending)
+    """Yield each choice with its finished repetitions in order, when all that are pending have finished."""
+    awaited = Counter(trial.key for trial in pending)
+    finished: dict[Key, list[FinishedTrial]] = {key: [] for key in awaited}
     for batch in engine.run(tasks_of(study, pending, engine.budget_bytes)):
-        yield from finished.add(batch)
+        for trial in batch:
+            key = trial.plan.key
+            finished[key].append(trial)
+            if len(finished[key]) == awaited[key]:
+                yield key, sorted(finished.pop(key), key=lambda trial: trial.plan.repetition)
 
 
 def tasks_of(study: Study, trials: Sequence[PlannedTrial], budget_bytes: int) -> list[Task]:
-    """The tasks that train these to the end: whatever the study prunes, it prunes none of them."""
+    """Return the tasks that train repetitions to the end: the study's pruner does not apply to them."""
     return tasks(study, trials, PruningHistory(replace(study, pruner=None), {}), budget_bytes)
 
 
-class Finished:
-    """Gathers finished repetitions until all that are pending of a choice are there."""
-
-    def __init__(self, pending: Sequence[PlannedTrial]) -> None:
-        self._due: dict[Key, int] = {}
-        for trial in pending:
-            self._due[trial.key] = self._due.get(trial.key, 0) + 1
-        self._held: dict[Key, list[FinishedTrial]] = {key: [] for key in self._due}
-
-    def add(self, batch: Sequence[FinishedTrial]) -> Iterator[tuple[Key, list[FinishedTrial]]]:
-        """Take some in; give out the choices that are complete, each with its repetitions in order."""
-        for trial in batch:
-            self._held[trial.plan.key].append(trial)
-        for key in {trial.plan.key: None for trial in batch}:
-            if len(self._held[key]) == self._due[key]:
-                yield key, sorted(self._held.pop(key), key=lambda trial: trial.plan.repetition)
-
-
 def record_of(study: Study, trial: FinishedTrial, run_id: str) -> dict[str, Any]:
-    """What is kept of a repetition, as plain values."""
+    """Return what is recorded of a repetition, as plain values."""
     kept = {name: value for name, value in trial.attributes.items() if name not in LEFT_OUT}
     return {"study": study.name, **kept, "run_id": run_id}
 
 
-def pending(optuna_store: OptunaStore) -> list[PlannedTrial]:
-    """The repetitions of what the arms chose that are not recorded yet."""
-    known = {key: {record["repetition"] for record in records} for key, records in optuna_store.confirmations().items()}
-    return [
-        planned
-        for key, trial in choices(optuna_store.study, optuna_store.recorded()).items()
-        for planned in repetitions(optuna_store.study, key, trial)
-        if planned.repetition not in known.get(key, ())
-    ]
-
-
 def reconcile(optuna_store: OptunaStore, tracker: Tracker) -> None:
-    """Discard the runs of repetitions that the optuna_store does not know, which a crash leaves, and restore those it does."""
+    """Discard runs of repetitions that the Optuna store does not know, left by a crash, and restore deleted ones."""
     known = {record["run_id"] for records in optuna_store.confirmations().values() for record in records}
     tracker.discard_unknown(known, KIND)
     tracker.restore_deleted(known, KIND)
 
 
 def confirmed(optuna_store: OptunaStore) -> list[dict[str, Any]]:
-    """A row for each recorded repetition of what the arms chose, with its point, fit for the report's table."""
+    """Return a row for the report's table for each recorded repetition of the arms' choices, with its point."""
     study, known = optuna_store.study, optuna_store.confirmations()
     return [
         {**dict.fromkeys(LEFT_OUT, ""), **trial.params, **record}

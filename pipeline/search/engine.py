@@ -27,21 +27,9 @@ class Engine:
 
 
 def run_with_retries(run: RunTasks, tasks: Sequence[Task], lost: type[Exception]) -> Iterator[list[FinishedTrial]]:
-    """Yield the finished trials of each task; run the unfinished tasks again when workers are lost.
+    """Yield the finished trials of each task; when ``run`` raises ``lost``, run the unfinished tasks again.
 
-    Parameters
-    ----------
-    run
-        Trains tasks on workers.
-    tasks
-        The tasks to train.
-    lost
-        The exception that ``run`` raises when workers are lost.
-
-    Raises
-    ------
-    Failed
-        When workers are lost :data:`ATTEMPTS` times.
+    Raises :class:`Failed` when workers are lost :data:`ATTEMPTS` times.
     """
     unfinished = {task.trials[0].name: task for task in tasks}
     for _ in range(ATTEMPTS):

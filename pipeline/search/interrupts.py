@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: what is being written is finished first; a second one leaves at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first signal waits for a write to finish, the second takes effect at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.search.processes import STOPS
 
 
 class Stopped(KeyboardInterrupt):
-    """The job was asked to stop by a signal, and nothing is half-written."""
+    """A signal has asked the job to stop, and no write is incomplete."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)
@@ -20,18 +20,18 @@ class Stopped(KeyboardInterrupt):
 
 
 class Interrupts:
-    """Raises :class:`Stopped` when asked to stop, but not inside :meth:`deferred`, where a first signal has to wait."""
+    """Raises :class:`Stopped` on a signal; inside :meth:`deferred`, the first signal waits."""
 
     def __init__(self) -> None:
-        self._busy = False
+        self._writing = False
         self._pending: int | None = None
-        self._asked: int | None = None
+        self._received: int | None = None
 
     @contextmanager
     def handled(self) -> Iterator[Interrupts]:
-        """Handle the signals in the body, and put back what handled them before; ``nohup`` keeps SIGHUP ignored."""
-        kept = {signum for signum in STOPS if signum.name == "SIGHUP" and signal.getsignal(signum) == signal.SIG_IGN}
-        before = {signum: signal.signal(signum, self._handle) for signum in STOPS if signum not in kept}
+        """Handle the signals in the body, and restore their handlers; SIGHUP stays ignored under ``nohup``."""
+        ignored = {signum for signum in STOPS if signum.name == "SIGHUP" and signal.getsignal(signum) == signal.SIG_IGN}
+        before = {signum: signal.signal(signum, self._handle) for signum in STOPS if signum not in ignored}
         try:
             yield self
         finally:
@@ -40,22 +40,22 @@ class Interrupts:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Finish the body before a signal takes effect."""
-        self._busy = True
+        """Complete the body before a signal takes effect."""
+        self._writing = True
         try:
             yield
         finally:
-            self._busy = False
+            self._writing = False
         if self._pending is not None:
             raise Stopped(self._pending)
 
     def caused(self, error: OSError) -> Stopped | None:
-        """The stop that led to an error: of a terminal that is closed, output fails after SIGHUP has come."""
-        return Stopped(self._asked) if self._asked is not None and error.errno == errno.EIO else None
+        """Return the stop that caused an error, if any: when a terminal closes, output fails after SIGHUP."""
+        return Stopped(self._received) if self._received is not None and error.errno == errno.EIO else None
 
     def _handle(self, signum: int, _frame: FrameType | None) -> None:
-        self._asked = signum
-        if self._busy and self._pending is None:
+        self._received = signum
+        if self._writing and self._pending is None:
             self._pending = signum
         else:
             raise Stopped(signum)

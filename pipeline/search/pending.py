@@ -1,4 +1,4 @@
-"""The pending_trials: what a study still owes, once its plan is laid beside what is recorded."""
+"""Pending trials: those of a study's plan that are not recorded yet."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from pipeline.trials.trial import PlannedTrial
 
 @dataclass(frozen=True)
 class PendingTrials:
-    """The trials of the plan that are not recorded, and the adaptive arms, told all that is recorded of them.
+    """The trials of a study that are still to train.
 
-    ``pruning_history`` are what the study's pruner, if it has one, holds trials against.
+    ``planned`` are the unrecorded trials of the planned arms; ``trajectories`` are the adaptive arms in each block, whose
+    samplers know the recorded trials.
     """
 
     study: Study
@@ -32,7 +33,7 @@ class PendingTrials:
     pruning_history: PruningHistory
 
     def __len__(self) -> int:
-        return len(self.planned) + sum(self.study.trials - trajectory.told for trajectory in self.trajectories)
+        return len(self.planned) + sum(self.study.trials - trajectory.number for trajectory in self.trajectories)
 
     @property
     def run_ids(self) -> set[str]:
@@ -41,32 +42,35 @@ class PendingTrials:
 
     @property
     def done(self) -> dict[Key, FrozenTrial]:
-        """What is recorded of the declared budget; more may be, from a larger one."""
+        """The recorded trials within the declared budget; an earlier, larger budget may have left more."""
         return {key: trial for key, trial in self.recorded.items() if self.study.budgets(*key)}
 
     def waves(self) -> Iterator[list[PlannedTrial]]:
-        """The planned trials, all those that may train side by side at a time."""
-        in_waves = sorted(self.planned, key=self.pruning_history.wave)  # and as planned within a wave
-        return (list(wave) for _, wave in groupby(in_waves, key=self.pruning_history.wave))
+        """Yield the planned trials in waves; the trials of a wave may train at the same time."""
+        by_wave = sorted(self.planned, key=self.pruning_history.wave)  # a stable sort: the plan's order within a wave
+        return (list(wave) for _, wave in groupby(by_wave, key=self.pruning_history.wave))
 
     def tasks(self, trials: Collection[PlannedTrial], budget_bytes: int) -> list[Task]:
-        """The tasks that train these trials, of one wave, each within a budget of memory."""
+        """Return the tasks that train these trials of one wave, each within that budget of memory."""
         return tasks(self.study, trials, self.pruning_history, budget_bytes)
 
     def ask(self) -> dict[Key, tuple[Trajectory, PlannedTrial]]:
-        """The next trial of every adaptive arm in every block that has one left."""
+        """Return the next trial of every adaptive arm and block whose budget is not used up, with its trajectory."""
         asked = {}
         for trajectory in self.trajectories:
-            if trajectory.told < self.study.trials:
-                trial = planned_trial(self.study, trajectory.arm, trajectory.block, trajectory.told, trajectory.ask())
+            if trajectory.number < self.study.trials:
+                trial = planned_trial(self.study, trajectory.arm, trajectory.block, trajectory.number, trajectory.ask())
                 asked[trial.key] = trajectory, trial
         return asked
 
 
 def find_pending(study: Study, planned: Sequence[PlannedTrial], recorded: Mapping[Key, FrozenTrial]) -> PendingTrials:
-    """Lay the plan beside the record. Raises :class:`UserError` if a recorded trial is not the one the plan has in its place."""
+    """Return what is missing of a plan, for the study under the name it is recorded by.
+
+    Raises :class:`UserError` if a recorded trial has another point than the plan.
+    """
     for trial in planned:
-        _check_place(trial.name, trial.point, recorded.get(trial.key))
+        _check_point(trial.name, trial.point, recorded.get(trial.key))
     adaptive = [arm for arm in study.arms if not is_planned(arm)]
     trajectories = [
         _replay(Trajectory(arm, study, block), study, recorded) for block in range(study.blocks) for arm in adaptive
@@ -76,21 +80,21 @@ def find_pending(study: Study, planned: Sequence[PlannedTrial], recorded: Mappin
 
 
 def _replay(trajectory: Trajectory, study: Study, recorded: Mapping[Key, FrozenTrial]) -> Trajectory:
-    """Tell it what is recorded. It asks again for the same points, so that it goes on as if it had never been stopped."""
-    while trajectory.told < study.trials:
-        found = recorded.get((trajectory.arm.name, trajectory.block, trajectory.told))
-        if found is None or found.value is None:
+    """Ask and tell the sampler of a new trajectory what is recorded, so that it continues as if it had not been stopped."""
+    while trajectory.number < study.trials:
+        trial = recorded.get((trajectory.arm.name, trajectory.block, trajectory.number))
+        if trial is None or trial.value is None:
             break
-        _check_place(
-            f"{trajectory.arm.name}, block {trajectory.block}, trial {trajectory.told}", trajectory.ask(), found
+        _check_point(
+            f"{trajectory.arm.name}, block {trajectory.block}, trial {trajectory.number}", trajectory.ask(), trial
         )
-        trajectory.tell(found.value, found.last_step if found.state == TrialState.PRUNED else None)
+        trajectory.tell(trial.value, trial.last_step if trial.state == TrialState.PRUNED else None)
     return trajectory
 
 
-def _check_place(name: str, point: Point, found: FrozenTrial | None) -> None:
-    if found is not None and found.params != point:
+def _check_point(name: str, point: Point, trial: FrozenTrial | None) -> None:
+    if trial is not None and trial.params != point:
         raise UserError(
-            f"{name} is recorded at {found.params}, and the plan has {point} there: "
+            f"{name} is recorded at {trial.params}, and the plan has {point} there: "
             "a sampler has changed since. Give the study another name"
         )

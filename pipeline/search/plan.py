@@ -1,4 +1,4 @@
-"""The plan: every trial of a study, drawn up front from its seed, and the tasks that train them many at a time."""
+"""The plan: every trial of a study, drawn in advance from its seed, and the tasks that train groups of trials."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from pipeline.training import trials_per_group
 from pipeline.trials.task import Task
 from pipeline.trials.trial import PlannedTrial
 
-REPEATED = 5
-"""So many equal points in a row are no accident, but on a tiny grid."""
+SAME_START = 5
+"""Two arms that begin with this number of equal points do so by mistake; fewer can be equal by chance on a small grid."""
 
 GROUP_SIZE = 32
-"""The most trials that train in lockstep: past it, more of them together are no faster."""
+"""The most trials that train in lockstep; larger groups are not faster."""
 
 
 def plan(study: Study) -> list[PlannedTrial]:
-    """Every trial of the planned arms, block by block: the same for any number of workers, and after any number of crashes.
+    """Return every trial of the planned arms, block by block.
 
-    Raises :class:`UserError` for arms that repeat one another, or themselves, and for a sampler or a pruner that cannot be
-    made.
+    The plan depends on the study alone, not on the number of workers or on what is recorded. Raises :class:`UserError`
+    for arms that repeat each other's points or their own, and for a sampler or pruner that cannot be created.
     """
     for arm in study.arms:
         check_sampler(arm, study)
@@ -49,24 +49,26 @@ def plan(study: Study) -> list[PlannedTrial]:
 
 
 def refuse_repeats(drawn: Mapping[tuple[str, int], list[Point]]) -> None:
-    """Raise :class:`UserError` if two arms open a block with the same points, or an arm opens two blocks with the same ones.
+    """Raise :class:`UserError` if two arms, or two blocks of an arm, begin with the same points.
 
-    Samplers that share a seed do the first, and quasi-random sequences that are not scrambled the second; what then
-    looks like a comparison, or like repeats, is none. A grid is the same set in every block, and its order is not.
+    Two arms do so if their samplers share a seed: then there is nothing to compare. Two blocks do so if a quasi-random
+    sequence is not scrambled: then they are not independent repeats. A grid has the same points in every block, in
+    another order. ``drawn`` holds the points of each arm and block.
     """
-    seen: dict[str, tuple[str, int]] = {}
-    for place, found in drawn.items():
-        opening = repr(found[:REPEATED])
-        if len(found) >= REPEATED and opening in seen:
-            (arm, block), (other, other_block) = place, seen[opening]
+    starts: dict[str, tuple[str, int]] = {}
+    for (arm, block), points_drawn in drawn.items():
+        start = repr(points_drawn[:SAME_START])
+        if len(points_drawn) >= SAME_START and start in starts:
+            other, other_block = starts[start]
             raise UserError(
-                f"arms: {arm!r} in block {block} begins with the points of {other!r} in block {other_block}; they are no repeats. Change the sampler or the arguments of one"
+                f"arms: {arm!r} in block {block} begins with the points of {other!r} in block {other_block}; expected other "
+                "points. Change the sampler or the arguments of one of them"
             )
-        seen[opening] = place
+        starts[start] = arm, block
 
 
 def planned_trial(study: Study, arm: Arm, block: int, number: int, point: Point) -> PlannedTrial:
-    """A trial with the seed of its block and number, which the arms share: they meet the same luck."""
+    """Return a trial whose weights are seeded by its block and number; trials of other arms share the seed."""
     hparams = study.hyperparams(point, seed=derive_seed(study.seed, "weights", block, number))
     return PlannedTrial(arm.name, arm.sampler, block, number, point, hparams)
 
@@ -74,10 +76,11 @@ def planned_trial(study: Study, arm: Arm, block: int, number: int, point: Point)
 def tasks(
     study: Study, trials: Collection[PlannedTrial], pruning_history: PruningHistory, budget_bytes: int
 ) -> list[Task]:
-    """Cut trials of one wave into tasks, block by block, each of one structure.
+    """Split trials into tasks, each of one block and one network structure.
 
-    A task has at most ``GROUP_SIZE`` trials, and no more of them than fit into a budget of memory. Those with the lowest
-    numbers come first, since trials are recorded in order: a finished one waits for all before it.
+    ``trials`` are of one wave. A task has at most ``GROUP_SIZE`` of them, takes at most ``budget_bytes`` of memory, and
+    has at least one. The tasks with the lowest trial numbers come first: trials are recorded in order, so a finished trial
+    waits for all before it.
     """
 
     def structure(trial: PlannedTrial) -> tuple[int, str]:
@@ -90,20 +93,21 @@ def tasks(
 
 
 def group_limit(study: Study, trial: PlannedTrial, budget_bytes: int) -> int:
-    """How many trials of one structure may train together."""
+    """Return how many trials of this one's structure may train in one task."""
     data = describe(study.dataset)
     fits = trials_per_group(trial.hparams, data.columns, data.classes, study.config, budget_bytes, data.shape)
     return min(GROUP_SIZE, fits)
 
 
 def make_task(study: Study, trials: Sequence[PlannedTrial], pruning: Pruning | None = None) -> Task:
-    """The task that trains these trials of one block, and prunes them if something decides which."""
+    """Return the task that trains these trials of one block; with ``pruning``, some are stopped early."""
     block = trials[0].block
-    split_seed, order_seed = (derive_seed(study.seed, word, block) for word in ("split", "order"))
+    split_seed, order_seed = (derive_seed(study.seed, purpose, block) for purpose in ("split", "order"))
     return Task(tuple(trials), study.dataset, study.config, split_seed, order_seed, pruning)
 
 
 def _even_parts(trials: Sequence[PlannedTrial], most: int) -> list[Sequence[PlannedTrial]]:
+    """Split trials into the fewest parts of at most ``most`` trials, of almost equal size."""
     count = -(-len(trials) // most)
     bounds = [len(trials) * i // count for i in range(count + 1)]
     return [trials[start:stop] for start, stop in pairwise(bounds)]

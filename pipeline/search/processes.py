@@ -1,4 +1,4 @@
-"""Child processes: they end with the process that started them, and what a killed one left in shared memory is removed."""
+"""Child processes: they end with their parent, and what killed ones left in shared memory is removed."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 
 STOPS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""The signals that ask for an end; Windows has no SIGHUP."""
+"""The signals that ask a process to stop; Windows has no SIGHUP."""
 PR_SET_PDEATHSIG = 1
-LOOK_SECONDS = 1
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  where Linux keeps semaphores, and joblib its arrays
+"""The option of Linux's ``prctl`` that names the signal a child gets when its parent ends."""
+POLL_SECONDS = 1
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  where Linux keeps semaphores and joblib keeps arrays
 LEFTOVER = re.compile(r"(?:sem\.loky-(\d+)-|joblib_memmapping_folder_(\d+)_)\w+")
-"""The names of a pool's semaphores and folders; both hold the process that made them."""
+"""The names of a worker pool's semaphores and folders; they contain the id of the process that created them."""
 
 
 @contextlib.contextmanager
 def signals_held() -> Iterator[None]:
-    """Hold back the signals that ask for an end until the body is done; its child processes start with them blocked."""
+    """Delay the signals that ask to stop until the body is done; child processes start with them blocked."""
     held: list[int] = []
     handled = [
         signum
@@ -36,7 +37,7 @@ def signals_held() -> Iterator[None]:
         if threading.current_thread() is threading.main_thread()
         and signal.getsignal(signum) not in (signal.SIG_IGN, None)
     ]
-    # A mask is of one thread, and others would still take a signal: hence the handlers.
+    # The mask below covers one thread; another thread could still receive a signal, so handlers are needed too.
     handlers = {signum: signal.signal(signum, lambda signum, _: held.append(signum)) for signum in handled}
     try:
         with _mask():
@@ -53,7 +54,7 @@ def _mask() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    resource_tracker.ensure_running()  # which lets SIGINT and SIGTERM through when it starts
+    resource_tracker.ensure_running()  # it would unblock SIGINT and SIGTERM if it started later
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
         yield
@@ -62,12 +63,12 @@ def _mask() -> Iterator[None]:
 
 
 def become_worker(parent: int) -> None:
-    """Make this process a worker of ``parent``: it ends when the parent ends, and leaves Ctrl-C and SIGHUP to it."""
+    """Make this process a worker: it ends when the process ``parent`` ends, and ignores Ctrl-C and SIGHUP."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     else:
-        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-    if sys.platform != "win32" and os.getppid() != parent:  # it ended before the line above
+        threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
+    if sys.platform != "win32" and os.getppid() != parent:  # the parent ended before the lines above
         os._exit(1)
     for signum in STOPS:
         signal.signal(signum, signal.SIG_DFL if signum == signal.SIGTERM else signal.SIG_IGN)
@@ -75,15 +76,15 @@ def become_worker(parent: int) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
-def _watch(parent: int) -> None:
+def _exit_with_parent(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     os._exit(1)
 
 
 def remove_leftovers() -> None:
-    """Remove semaphores and folders of worker pools whose process is dead, and that belong to this user."""
-    if sys.platform == "win32":  # whose semaphores have no names
+    """Remove this user's semaphores and folders of worker pools whose process has ended."""
+    if sys.platform == "win32":  # its semaphores are not files
         return
     folders = {SHARED_MEMORY, Path(tempfile.gettempdir()), Path(os.environ.get("JOBLIB_TEMP_FOLDER") or SHARED_MEMORY)}
     for path in (path for folder in folders if folder.is_dir() for path in folder.iterdir()):
@@ -98,25 +99,25 @@ def _alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # another user's
+    except OSError:  # it is another user's process
         return True
     return True
 
 
 def supervised(command: Sequence[str]) -> list[str]:
-    """The command line that runs a command, and ends it once its standard input, a pipe, is closed.
+    """Return a command line that runs a command and kills it when its standard input, a pipe, is closed.
 
-    The pipe closes with the process that holds its other end, however that ends.
+    The pipe is closed when the process at its other end ends, in whatever way.
     """
     return [sys.executable, "-P", __file__, *command]
 
 
 def supervise(command: Sequence[str]) -> int:
-    """Run a command to its end, or kill its process group when standard input ends; the command's exit code."""
-    if os.getpgrp() != os.getpid():  # who started it is in its group
+    """Run a command and return its exit code; kill its process group when standard input is closed."""
+    if os.getpgrp() != os.getpid():  # the group is still the parent's
         os.setpgrp()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603  the command of :func:`supervised`
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which the command gets too, and takes its time to end
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the command receives it too, and needs time to end
     threading.Thread(target=_kill_group_after_input, daemon=True).start()
     return process.wait()
 

@@ -1,10 +1,9 @@
-"""Pruning: trials that fall behind are stopped early, by Optuna's pruners, and always the same ones.
+"""Pruning: Optuna's pruners stop trials that fall behind.
 
-After each epoch but the last, a trial's validation accuracies so far are shown to the pruner beside those of the trials
-of **earlier waves** of its arm and block: the trials before its own in the plan, ``wave`` of them at a time. Those that
-train beside it are never looked at, so that whether it is pruned depends on the plan alone: not on the number of
-workers, on which trials share a group, on a crash in between, or on how large the budget is. The first wave is judged
-by nobody's example. The trials of an adaptive arm come one at a time, and so do their waves.
+A plan is cut into **waves** of ``wave`` trials for each arm and block. After each epoch but the last, the pruner
+compares a trial's validation accuracies with those of the trials of earlier waves, never with those of its own wave. So
+the plan alone decides which trials are pruned: not the number of workers, the groups, a crash or the size of the budget.
+The first wave has nothing to be compared with. In an adaptive arm, each trial is a wave.
 """
 
 from __future__ import annotations
@@ -33,15 +32,15 @@ PRUNERS: dict[str, tuple[type[BasePruner], dict[str, Any]]] = {
     "hyperband": (optuna.pruners.HyperbandPruner, {"min_resource": 1, "reduction_factor": 3, "bootstrap_count": 0}),
     "threshold": (optuna.pruners.ThresholdPruner, {"n_warmup_steps": 0, "interval_steps": 1}),
 }
-"""Optuna's pruners by the words of a study, their arguments named: defaults have changed between releases."""
+"""Optuna's pruners by the names that a study uses. The arguments are explicit, since defaults change between releases."""
 
 Rungs = Mapping[str, Any]
-"""What a pruner notes about a trial in passing, such as the rungs of successive halving that it has reached."""
+"""What a pruner stores about a trial, such as the rungs of successive halving that it has reached."""
 
 
 @dataclass(frozen=True)
 class PastTrial:
-    """A trial that is done, as a pruner sees it: its accuracies by epoch, from 1, and what was noted about it."""
+    """A finished trial as a pruner sees it: its validation accuracies by epoch, from 1, and its rungs."""
 
     number: int
     curve: tuple[float, ...]
@@ -50,6 +49,7 @@ class PastTrial:
 
     @property
     def frozen(self) -> FrozenTrial:
+        """The trial in Optuna's form."""
         return optuna.trial.create_trial(
             state=TrialState.PRUNED if self.pruned else TrialState.COMPLETE,
             value=self.curve[-1] if self.curve else 0.0,
@@ -60,9 +60,10 @@ class PastTrial:
 
 @dataclass(frozen=True)
 class Pruning:
-    """What decides which trials of a wave are pruned: the pruner, and all trials of earlier waves, in order.
+    """What decides which trials of a wave are pruned; it is sent to the worker with their task.
 
-    ``name`` tells arms and blocks apart, ``epochs`` is what a trial that goes on to the end trains for.
+    ``name`` identifies the arm and block; Hyperband assigns trials to its brackets by it. ``epochs`` are those of a trial
+    that is not pruned. ``past_trials`` are all trials of earlier waves, in the order of the plan.
     """
 
     pruner: Pruner
@@ -71,11 +72,14 @@ class Pruning:
     past_trials: tuple[PastTrial, ...] = ()
 
     def judge(self, numbers: Sequence[int]) -> Judge:
-        """The judge of the trials of these numbers."""
+        """Return the judge of the trials with these numbers."""
         return Judge([self._live(number) for number in numbers])
 
     def _live(self, number: int) -> optuna.Trial:
-        """A trial in training, in a study of its own beside its past_trials; those between hold their places, and say nothing."""
+        """Return a running Optuna trial of this number, in a new study of the past trials.
+
+        Failed trials take the numbers between; pruners ignore them.
+        """
         study = optuna.create_study(
             study_name=self.name,
             direction="maximize",
@@ -88,30 +92,33 @@ class Pruning:
 
 
 class Judge:
-    """Watches trials in training, by their places, and stops those that the pruner would."""
+    """Stops the trials of a task that the pruner would stop; trials are given by their place in the task."""
 
     def __init__(self, trials: Sequence[optuna.Trial]) -> None:
         self._trials = trials
         self.pruned = [False] * len(trials)
 
     def __call__(self, members: np.ndarray, epoch: int, accuracy: np.ndarray) -> np.ndarray:
-        """Which of the members (n,) go on after an epoch, from 1, with these accuracies (n,)."""
-        return np.array([self._goes_on(k, epoch, float(value)) for k, value in zip(members, accuracy, strict=True)])
+        """Report an epoch, from 1, of trials in training, and return which of them continue.
 
-    def _goes_on(self, place: int, epoch: int, accuracy: float) -> bool:
+        ``members`` (n,) are their places and ``accuracy`` (n,) their validation accuracies; the result is a mask (n,).
+        """
+        return np.array([self._continues(k, epoch, float(value)) for k, value in zip(members, accuracy, strict=True)])
+
+    def _continues(self, place: int, epoch: int, accuracy: float) -> bool:
         trial = self._trials[place]
         trial.report(accuracy, epoch)
         self.pruned[place] = trial.should_prune()
         return not self.pruned[place]
 
     def rungs(self, place: int) -> Rungs:
-        """What the pruner has noted about a trial."""
+        """Return what the pruner has stored about a trial."""
         trial = self._trials[place]
         return dict(trial.study.get_trials(deepcopy=False)[trial.number].system_attrs)
 
 
 def make_pruner(pruner: Pruner, epochs: int) -> BasePruner:
-    """Optuna's pruner. Raises :class:`UserError` if there is none of that name, or its arguments do not fit."""
+    """Return Optuna's pruner. Raises :class:`UserError` for an unknown name or for arguments that it does not take."""
     if pruner.name not in PRUNERS:
         raise UserError(f"pruner: unknown name {pruner.name!r}; expected one of {', '.join(PRUNERS)}")
     kind, arguments = PRUNERS[pruner.name]

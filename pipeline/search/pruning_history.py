@@ -1,4 +1,7 @@
-"""What a study's pruner may look at: the trials that are done, by arm and block, in the order of the plan."""
+"""The finished trials that a study's pruner compares others with.
+
+It is apart from the pruners, which workers import, so that workers need neither the samplers nor the Optuna store.
+"""
 
 from __future__ import annotations
 
@@ -15,36 +18,39 @@ from pipeline.trials.trial import FinishedTrial, PlannedTrial
 
 
 class PruningHistory:
-    """The trials that are recorded, and those that finish meanwhile; nothing, for a study that prunes none."""
+    """The trials of a study that are recorded or finish during the search; empty for a study without a pruner."""
 
     def __init__(self, study: Study, recorded: Mapping[Key, FrozenTrial]) -> None:
         self._study = study
-        self._wave = study.pruner.wave if study.pruner and is_planned(study.arms[0]) else 1
-        self._done = {key: _recorded(key, trial) for key, trial in recorded.items()} if study.pruner else {}
+        self._wave_size = study.pruner.wave if study.pruner and is_planned(study.arms[0]) else 1
+        self._past_trials: dict[Key, PastTrial] = {}
+        if study.pruner:
+            self._past_trials = {key: _past_recorded(key, trial) for key, trial in recorded.items()}
 
     def wave(self, trial: PlannedTrial) -> int:
-        """The wave of the plan that a trial is in; all are in one where none is pruned."""
-        return trial.number // self._wave if self._study.pruner else 0
+        """Return the number of a trial's wave, from 0; without a pruner, all trials are in one wave."""
+        return trial.number // self._wave_size if self._study.pruner else 0
 
     def add(self, finished: Iterable[FinishedTrial]) -> None:
-        """Take down trials that are done now."""
+        """Add trials that have just finished."""
         if self._study.pruner:
-            self._done |= {trial.plan.key: _finished(trial) for trial in finished}
+            self._past_trials |= {trial.plan.key: _past_finished(trial) for trial in finished}
 
     def pruning(self, trials: Sequence[PlannedTrial]) -> Pruning | None:
-        """What decides which of these trials, of one wave, are pruned; nothing, if the study prunes none."""
-        study, one = self._study, trials[0]
+        """Return how to prune these trials, all of one wave, arm and block; None if the study has no pruner."""
+        study, first = self._study, trials[0]
         if study.pruner is None:
             return None
-        earlier = (self._done[one.arm, one.block, n] for n in range(self.wave(one) * self._wave))
-        return Pruning(study.pruner, f"{one.arm}/b{one.block:02d}", study.config.epochs, tuple(earlier))
+        numbers = range(self.wave(first) * self._wave_size)
+        past_trials = tuple(self._past_trials[first.arm, first.block, number] for number in numbers)
+        return Pruning(study.pruner, f"{first.arm}/b{first.block:02d}", study.config.epochs, past_trials)
 
 
-def _recorded(key: Key, trial: FrozenTrial) -> PastTrial:
+def _past_recorded(key: Key, trial: FrozenTrial) -> PastTrial:
     curve = tuple(trial.intermediate_values.values())
     return PastTrial(key[-1], curve, trial.state == TrialState.PRUNED, trial.system_attrs)
 
 
-def _finished(trial: FinishedTrial) -> PastTrial:
+def _past_finished(trial: FinishedTrial) -> PastTrial:
     result = trial.result
     return PastTrial(trial.plan.number, tuple(result.curves[VAL_ACCURACY]), result.pruned, result.rungs)

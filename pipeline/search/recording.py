@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 
@@ -30,19 +31,7 @@ def train_and_record(
     The engine's workers train; only this process writes. A trial is added to the Optuna store after its MLflow run is
     complete. So a crash leaves at most runs that the Optuna store does not know, and :func:`reconcile` discards them. A
     request to a tracking server is sent again if its answer is lost; the runs that this repeats are discarded at the end.
-
-    Parameters
-    ----------
-    pending_trials
-        The trials to train.
-    optuna_store, tracker
-        Where they are recorded.
-    engine
-        The workers.
-    interrupts
-        A signal to stop takes effect between two batches.
-    on_record
-        Called with each trial once it is recorded.
+    A signal to stop takes effect between two batches. ``on_record`` is called with each trial that is recorded.
     """
     known = pending_trials.run_ids
     with closing(train_pending(pending_trials, engine)) as batches:
@@ -106,19 +95,17 @@ class PlanOrder:
     """
 
     def __init__(self, pending: Iterable[PlannedTrial]) -> None:
-        self._due: dict[tuple[str, int], list[int]] = {}
-        for trial in pending:
-            self._due.setdefault((trial.arm, trial.block), []).append(trial.number)
-        for numbers in self._due.values():
-            numbers.sort(reverse=True)
+        self._due: defaultdict[tuple[str, int], deque[Key]] = defaultdict(deque)
+        for trial in sorted(pending, key=lambda trial: trial.number):
+            self._due[trial.arm, trial.block].append(trial.key)
         self._held: dict[Key, FinishedTrial] = {}
 
     def release(self, finished: Sequence[FinishedTrial]) -> list[FinishedTrial]:
         """Take finished trials in, and return those whose turn has come, in order."""
         self._held |= {trial.plan.key: trial for trial in finished}
         released = []
-        for arm, block in {(trial.plan.arm, trial.plan.block): None for trial in finished}:
-            due = self._due[arm, block]
-            while due and (arm, block, due[-1]) in self._held:
-                released.append(self._held.pop((arm, block, due.pop())))
+        for place in {(trial.plan.arm, trial.plan.block): None for trial in finished}:
+            due = self._due[place]
+            while due and due[0] in self._held:
+                released.append(self._held.pop(due.popleft()))
         return released

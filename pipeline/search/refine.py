@@ -1,4 +1,4 @@
-"""Refining goes from coarse to fine: the next space is narrowed around the best trials, or shifted where they lie at a border."""
+"""Refinement, from coarse to fine: each range is narrowed around the best trials, or shifted if they lie at its border."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 Side = Literal["low", "high"]
 BORDER, OUTER, TOP = 0.1, 0.25, 5
+"""The widths of the border and the outer part, in parts of the range, and the number of best trials to look at."""
 MARGIN, NARROWEST, WIDEST = 0.05, 0.25, 0.9
-"""In parts of the range: what is left around the best trials, and the widths between which it is worth narrowing."""
+"""In parts of the range: the margin around the best trials, and the limits of a narrowed range's width."""
 Trial = Mapping[str, Any]
 
 
@@ -27,25 +28,25 @@ class Proposal:
 
 
 def propose(study: Study, trials: Sequence[Trial]) -> Proposal:
-    """Look at the best tenth of the trials, five at least; the rows of a table will do.
+    """Propose the next study from the best tenth of the trials, at least five.
 
-    A trial maps the searched names to its values, and ``best/val_accuracy`` to its score. Raises :class:`UserError` for
-    fewer than five trials.
+    A trial, such as a row of a table, maps the names of the searched hyperparameters to its values and
+    ``best/val_accuracy`` to its score. Raises :class:`UserError` for fewer than five trials.
     """
     if len(trials) < TOP:
         raise UserError(
-            f"trials: got {len(trials)}; expected {TOP} or more, to tell the good ones by. Search with more --trials"
+            f"trials: got {len(trials)}; expected {TOP} or more, to tell good ones from bad. Search with more --trials"
         )
     ranked = sorted(trials, key=lambda trial: -trial[BEST_VAL_ACCURACY])
     best = ranked[: max(TOP, len(ranked) // 10)]
-    found = {name: _next(study, name, [trial[name] for trial in ranked], len(best)) for name in study.space}
-    space = SearchSpace(**{name: dimension for name, (dimension, _) in found.items()})
+    proposed = {name: _next(study, name, [trial[name] for trial in ranked], len(best)) for name in study.space}
+    space = SearchSpace(**{name: dimension for name, (dimension, _) in proposed.items()})
     fine = replace(study, name=_next_name(study.name), space=space, trials=_budget(study, space))
-    return Proposal(fine, tuple(f"{name}: {reason}" for name, (_, reason) in found.items()))
+    return Proposal(fine, tuple(f"{name}: {reason}" for name, (_, reason) in proposed.items()))
 
 
 def _next(study: Study, name: str, ranked: Sequence[Any], best: int) -> tuple[Dimension, str]:
-    """The range for the next stage, from the values of all trials, the best first; so many of them are good."""
+    """Return the next range and its reason, from the values of all trials, best first; the first ``best`` are good."""
     dimension, values = study.space[name], ranked[:best]
     if isinstance(dimension, Categorical):
         return _kept(dimension, values)
@@ -54,15 +55,15 @@ def _next(study: Study, name: str, ranked: Sequence[Any], best: int) -> tuple[Di
     if side is None or _looked_beyond(positions, side):
         return _narrowed(dimension, positions[:best])
     crowd = sum(p < 0.25 if side == "low" else p > 0.75 for p in positions[:TOP])
-    seen = f"the best is {values[0]:.3g}, and {crowd} of the best {TOP} lie in the {side}est quarter of {_range(dimension)}"
+    reason = f"the best is {values[0]:.3g}, and {crowd} of the best {TOP} lie in the {side}est quarter of {_range(dimension)}"
     moved = _shifted(study, name, dimension, -0.5 if side == "low" else 0.5)
     if moved == dimension:
-        return dimension, f"{seen}; it cannot go further"
-    return moved, f"{seen}, so on to {_range(moved)}"
+        return dimension, f"{reason}; it cannot go further"
+    return moved, f"{reason}, so on to {_range(moved)}"
 
 
 def border_check(best: float, top: Sequence[float]) -> Side | None:
-    """P23: the side on which a range should be extended, or None.
+    """Return the side on which a range should be extended, or None (P23).
 
     ``best`` is the position of the best trial in the range, 0 to 1 on its scale, and ``top`` those of the best five.
     A border is too near if the best lies in the outer tenth, or three of the five in the outer quarter.
@@ -76,10 +77,10 @@ def border_check(best: float, top: Sequence[float]) -> Side | None:
 
 
 def _looked_beyond(positions: Sequence[float], side: Side) -> bool:
-    """Whether five trials or more lie nearer to that border than any of the best five, and so were worse.
+    """Return True if five or more trials lie nearer to that border than the best five: they were worse.
 
-    On CIFAR-10 the lecture's coarse range ends where all has long diverged: its best rates lie in the highest quarter,
-    and a range moved up from there would be lost.
+    On CIFAR-10, all trials near the upper end of the lecture's coarse range diverge, though the best rates lie in its
+    highest quarter. A range shifted up from there would miss them.
     """
     top = positions[:TOP]
     beyond = [p < min(top) if side == "low" else p > max(top) for p in positions]
@@ -87,7 +88,7 @@ def _looked_beyond(positions: Sequence[float], side: Side) -> bool:
 
 
 def _kept(dimension: Categorical, values: Sequence[Any]) -> tuple[Dimension, str]:
-    """The choices that are among the best trials."""
+    """Return the choices that occur among the best trials."""
     kept = [choice for choice in dimension.choices if choice in values]
     dropped = [str(choice) for choice in dimension.choices if choice not in kept]
     if not dropped:
@@ -97,7 +98,7 @@ def _kept(dimension: Categorical, values: Sequence[Any]) -> tuple[Dimension, str
 
 
 def _narrowed(dimension: Float, positions: Sequence[float]) -> tuple[Dimension, str]:
-    """The range of the best trials and a margin, at least a quarter of what it was."""
+    """Return the range of the best trials with a margin, at least a quarter of the present range."""
     low, high = min(positions) - MARGIN, max(positions) + MARGIN
     if (short := NARROWEST - (high - low)) > 0:
         low, high = low - short / 2, high + short / 2
@@ -109,10 +110,10 @@ def _narrowed(dimension: Float, positions: Sequence[float]) -> tuple[Dimension, 
 
 
 def _shifted(study: Study, name: str, dimension: Float, by: float) -> Float:
-    """The range moved by a part of itself, as far as the hyperparameter allows."""
+    """Return the range shifted by a part of its width, as far as the hyperparameter allows."""
     moved = replace(dimension, low=_beyond(dimension, by), high=_beyond(dimension, 1 + by))
-    held = replace(moved, low=max(moved.low, 0.0)) if moved.high > 0 else dimension
-    return next((tried for tried in (moved, held) if _allowed(study, name, tried)), dimension)
+    cut = replace(moved, low=max(moved.low, 0.0)) if moved.high > 0 else dimension
+    return next((shifted for shifted in (moved, cut) if _allowed(study, name, shifted)), dimension)
 
 
 def _allowed(study: Study, name: str, dimension: Float) -> bool:
@@ -125,7 +126,7 @@ def _allowed(study: Study, name: str, dimension: Float) -> bool:
 
 
 def _beyond(dimension: Float, unit: float) -> float:
-    """The value at a position that may lie outside 0 to 1, to three digits, or as many more as a narrow range needs."""
+    """Return the value at a position, which may lie outside 0 to 1, to three digits or, in a narrow range, more."""
     width = (dimension.high - dimension.low) / max(abs(dimension.low), abs(dimension.high))
     digits = 3 + max(0, math.ceil(-math.log10(width)))
     low, high = (
@@ -136,7 +137,7 @@ def _beyond(dimension: Float, unit: float) -> float:
 
 
 def position(dimension: Float, value: float) -> float:
-    """Where a value lies in its range, 0 to 1 on its scale: the inverse of :meth:`Float.at`."""
+    """Return the position of a value in its range, 0 to 1 on its scale: the inverse of :meth:`Float.at`."""
     if dimension.log:
         return math.log(value / dimension.low) / math.log(dimension.high / dimension.low)
     return (value - dimension.low) / (dimension.high - dimension.low)
@@ -147,12 +148,12 @@ def _range(dimension: Float) -> str:
 
 
 def _next_name(name: str) -> str:
-    """``study``, then ``study-2``, ``study-3``, and so on."""
+    """Return ``study-2`` for ``study``, ``study-3`` for ``study-2``, and so on."""
     stem, _, number = name.rpartition("-")
     return f"{stem}-{int(number) + 1}" if stem and number.isdecimal() else f"{name}-2"
 
 
 def _budget(study: Study, space: SearchSpace) -> int:
-    """As many trials as before, or as the new grid has points, if a grid is to visit each once."""
+    """Return the number of trials as before; with a grid arm, no more than the new grid has points."""
     grids = any(arm.is_grid for arm in study.arms)
     return min(study.trials, space.grid_size) if grids else study.trials

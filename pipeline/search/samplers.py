@@ -1,10 +1,10 @@
-"""The arms of a comparison: how each one chooses the points that it tries.
+"""Samplers: how each arm chooses the points that it tries.
 
-An arm is **planned** if its points do not depend on scores (random, the grids, quasi-random sequences): they are all drawn
-up front. Otherwise it is **adaptive**: within a block it asks for a point and is told its score, strictly in order.
+An arm is **planned** if its points do not depend on scores (random, the grids, quasi-random sequences): all of them are
+drawn in advance. Otherwise it is **adaptive**: within a block it draws a point, learns its score, then draws the next.
 
-Hyperparameters are drawn in the order of their names, so that the order in which a study lists them decides nothing;
-a sampler's seed derives from its arm and block, so that no two of them can share one by accident.
+Hyperparameters are drawn in the order of their names, so the order in which a study lists them has no effect. A sampler's
+seed is derived from its arm and block, so no two samplers share one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Real
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -48,24 +47,24 @@ ADAPTIVE: dict[str, tuple[str, dict[str, Any]]] = {
     "cmaes": ("optuna.samplers.CmaEsSampler", {"n_startup_trials": 1, "warn_independent_sampling": False}),
     "nsga2": ("optuna.samplers.NSGAIISampler", {"population_size": 20, "crossover_prob": 0.9, "swapping_prob": 0.5}),
 }
-"""Optuna's samplers by the words of a study, their arguments named: defaults have changed between releases."""
+"""Optuna's samplers by the names that a study uses. The arguments are explicit, since defaults change between releases."""
 
 NEEDS = {"gp": "torch", "cmaes": "cmaes"}
-"""Packages that Optuna imports only when such a sampler is first at work, some trials into a study."""
+"""Packages that Optuna imports only when such a sampler draws its first point, some trials into a study."""
 
 
 def is_planned(arm: Arm) -> bool:
-    """Whether all of its points are known before the first trial."""
+    """Return True if all points of an arm are known before the first trial."""
     return arm.is_grid or arm.sampler in PLANNED
 
 
 def check_sampler(arm: Arm, study: Study) -> None:
-    """Raise :class:`UserError` if there is no such sampler, a package it needs is missing, or its arguments do not fit."""
+    """Raise :class:`UserError` if an arm's sampler cannot be created, or does not repeat its points when created again."""
     if not arm.is_grid:
         optuna_study(arm, study, 0)
         if not is_planned(arm) and _first(arm, study) != _first(arm, study):
             raise UserError(
-                f"arm {arm.name!r}: {arm.sampler} draws other points each time it is made; it needs a parameter `seed`"
+                f"arm {arm.name!r}: {arm.sampler} draws other points each time it is created; it needs a parameter `seed`"
             )
     elif arm.arguments:
         raise UserError(
@@ -74,7 +73,7 @@ def check_sampler(arm: Arm, study: Study) -> None:
 
 
 def _first(arm: Arm, study: Study) -> Point:
-    """The first point of an adaptive arm, which its sampler's arguments may be wrong for."""
+    """Return the first point of an adaptive arm; some samplers check their arguments only then."""
     try:
         return Trajectory(arm, study, 0).ask()
     except Failed as failure:
@@ -84,26 +83,26 @@ def _first(arm: Arm, study: Study) -> Point:
 
 
 def points(arm: Arm, study: Study, block: int) -> list[Point]:
-    """The points that a planned arm visits in a block, in order; a larger budget begins with the same ones."""
+    """Return the points of a planned arm in a block, in order; a larger budget begins with the same points."""
     if arm.is_grid:
         return grid_points(arm, study, block)
-    drawn = optuna_study(arm, study, block)
+    sampled = optuna_study(arm, study, block)
     skipped = _skipped(arm)
     distributions = dict(sorted(study.space.distributions.items()))
-    with _experimental():
-        return [drawn.ask(distributions).params for _ in range(study.trials + skipped)][skipped:]
+    with _without_experimental_warnings():
+        return [sampled.ask(distributions).params for _ in range(study.trials + skipped)][skipped:]
 
 
 def _skipped(arm: Arm) -> int:
-    """How many first draws are left out: Optuna's quasi-random sequences begin with one of RandomSampler."""
+    """Return the number of first draws to skip: Optuna's quasi-random samplers draw their first point at random."""
     return int(arm.sampler in ("sobol", "halton"))
 
 
 def grid_points(arm: Arm, study: Study, block: int) -> list[Point]:
-    """The grid in shuffled order, so that every prefix of it is a fair sample of the whole.
+    """Return the grid in shuffled order, so that its first points are a fair sample of all.
 
-    The shifted grid is moved by a fraction of a step along each numeric axis, drawn afresh in every block: one fixed grid
-    is a sample of size one, and whether it wins is mostly the luck of where its levels fall.
+    The shifted grid is moved along each numeric axis by a random fraction of a step, drawn for each block. A fixed grid is
+    a sample of size one: whether it wins depends mostly on where its levels happen to fall.
     """
     levels = dict(sorted(study.space.grid(_shifts(arm, study, block)).items()))
     grid = [dict(zip(levels, values, strict=True)) for values in itertools.product(*levels.values())]
@@ -121,41 +120,41 @@ def _shifts(arm: Arm, study: Study, block: int) -> dict[str, float]:
 
 
 class Trajectory:
-    """An adaptive arm in one block: :meth:`ask` for the next point, :meth:`tell` its score, and so on, in order.
+    """An adaptive arm in one block: :meth:`ask` for the next point, then :meth:`tell` its score.
 
-    Either raises :class:`Failed`, with the arm and the place, if the sampler raises an error, and :class:`UserError` if it
-    draws a point outside the space.
+    Both raise :class:`Failed`, with the arm, block and trial, if the sampler raises an error, and :class:`UserError` if it
+    draws a point outside the space. ``number`` is the number of the next trial.
     """
 
     def __init__(self, arm: Arm, study: Study, block: int) -> None:
-        self.arm, self.block, self.told = arm, block, 0
+        self.arm, self.block, self.number = arm, block, 0
         self._distributions = dict(sorted(study.space.distributions.items()))
         self._study = optuna_study(arm, study, block)
         self._asked: optuna.Trial | None = None
 
     def ask(self) -> Point:
-        """The next point; the same one until it is told."""
+        """Return the next point; the same one until its score is told."""
         if self._asked is None:
-            with _experimental(), self._named():
+            with _without_experimental_warnings(), self._errors_named():
                 self._asked = self._study.ask(self._distributions)
         return self._asked.params
 
     def tell(self, score: float, pruned_at: int | None = None) -> None:
-        """The score of the point that was asked for last; if it was pruned, the last one, and the epoch of it."""
+        """Tell the sampler the score of its last point or, if the trial was pruned, its last accuracy and epoch."""
         if self._asked is None:
-            raise RuntimeError("nothing was asked for")
-        with _experimental(), self._named(), self._going_on(self._asked.number):
+            raise RuntimeError("tell() was called before ask()")
+        with _without_experimental_warnings(), self._errors_named(), self._stop_ignored(self._asked.number):
             if pruned_at is None:
                 self._study.tell(self._asked, score)
             else:
                 self._asked.report(score, pruned_at)
                 self._study.tell(self._asked, state=TrialState.PRUNED)
         self._asked = None
-        self.told += 1
+        self.number += 1
 
     @contextmanager
-    def _named(self) -> Iterator[None]:
-        """An error of the sampler, which may be anybody's, as one of its arm, with the line that raised it."""
+    def _errors_named(self) -> Iterator[None]:
+        """Turn any error of the sampler, which may be third-party code, into :class:`Failed` with the arm and the line of code."""
         try:
             yield
         except UserError:
@@ -163,13 +162,13 @@ class Trajectory:
         except Exception as error:
             at = traceback.extract_tb(error.__traceback__)[-1]
             raise Failed(
-                f"arm {self.arm.name!r}, block {self.block}, trial {self.told}: its sampler {self.arm.sampler} failed, at "
-                f"{at.filename}:{at.lineno}: {type(error).__name__}: {_in_a_line(error)}"
+                f"arm {self.arm.name!r}, block {self.block}, trial {self.number}: its sampler {self.arm.sampler} failed, at "
+                f"{at.filename}:{at.lineno}: {type(error).__name__}: {_one_line(error)}"
             ) from error
 
     @contextmanager
-    def _going_on(self, number: int) -> Iterator[None]:
-        """A sampler that has been everywhere stops its study, which outside ``optimize`` is an error, once the trial is told."""
+    def _stop_ignored(self, number: int) -> Iterator[None]:
+        """Ignore the error of a sampler that has tried every point: it calls ``study.stop()``, which needs ``optimize``."""
         try:
             yield
         except RuntimeError:
@@ -178,25 +177,25 @@ class Trajectory:
 
 
 def optuna_study(arm: Arm, study: Study, block: int) -> optuna.Study:
-    """A study in memory whose sampler is the arm's, under its seed for the block.
+    """Return an Optuna study in memory with the arm's sampler, seeded for the block.
 
-    Raises :class:`UserError` if there is no such sampler, a package it needs is missing, or its arguments do not fit.
+    Raises :class:`UserError` if the sampler is unknown, needs a missing package or does not take its arguments.
     """
     quiet_loggers("optuna")
     seed = derive_seed(study.seed, "sampler", arm.name, block)
-    with _experimental():
+    with _without_experimental_warnings():
         sampler = _sampler(arm, seed)
-        _hold_to_space(sampler, arm, study, block)
+        _refuse_outside_space(sampler, arm, study, block)
         return optuna.create_study(direction="maximize", sampler=sampler)
 
 
-def _hold_to_space(sampler: BaseSampler, arm: Arm, study: Study, block: int) -> None:
-    """Have the sampler raise :class:`UserError` when it draws a value outside the space."""
-    kind = type(sampler)
+def _refuse_outside_space(sampler: BaseSampler, arm: Arm, study: Study, block: int) -> None:
+    """Make the sampler raise :class:`UserError` when it draws a value outside the space."""
+    sampler_class = type(sampler)
 
-    def held(trial: FrozenTrial, name: str, value: Any) -> Any:
+    def checked(trial: FrozenTrial, name: str, value: Any) -> Any:
         where = f"arm {arm.name!r}, block {block}, trial {max(trial.number - _skipped(arm), 0)}"
-        remedy = f"Mend its sampler {arm.sampler}, or take another"
+        remedy = f"Correct its sampler {arm.sampler}, or use another"
         if name not in study.space:
             known = ", ".join(study.space)
             raise UserError(f"{where}: got a value of {name!r}; expected one of {known}. {remedy}")
@@ -206,19 +205,20 @@ def _hold_to_space(sampler: BaseSampler, arm: Arm, study: Study, block: int) -> 
                 return float(value)
             expected = f"{dimension.low!r} to {dimension.high!r}"
         else:
-            same = [choice for choice in dimension.choices if _same_choice(value, choice)]
-            if same:
-                return same[0]
+            equal = [choice for choice in dimension.choices if _same_choice(value, choice)]
+            if equal:
+                return equal[0]
             expected = f"one of {', '.join(map(repr, dimension.choices))}"
         raise UserError(f"{where}: {name}: got {shortened(value)}; expected {expected}. {remedy}")
 
     def sample_relative(study: optuna.Study, trial: FrozenTrial, space: Any) -> dict[str, Any]:
         return {
-            name: held(trial, name, value) for name, value in kind.sample_relative(sampler, study, trial, space).items()
+            name: checked(trial, name, value)
+            for name, value in sampler_class.sample_relative(sampler, study, trial, space).items()
         }
 
     def sample_independent(study: optuna.Study, trial: FrozenTrial, name: str, distribution: Any) -> Any:
-        return held(trial, name, kind.sample_independent(sampler, study, trial, name, distribution))
+        return checked(trial, name, sampler_class.sample_independent(sampler, study, trial, name, distribution))
 
     vars(sampler).update(sample_relative=sample_relative, sample_independent=sample_independent)
 
@@ -228,33 +228,30 @@ def _is_number(value: Any) -> bool:
 
 
 def _same_choice(value: Any, choice: str | float | bool) -> bool:
-    """Return True if they are equal and of one kind: 1 is not True."""
-    kinds = [(isinstance(x, (bool, np.bool_)), isinstance(x, str), _is_number(x)) for x in (value, choice)]
-    return any(kinds[0]) and kinds[0] == kinds[1] and bool(value == choice)
+    """Return True if the value equals the choice and has its type: 1 is not True."""
+    types = [(isinstance(x, (bool, np.bool_)), isinstance(x, str), _is_number(x)) for x in (value, choice)]
+    return any(types[0]) and types[0] == types[1] and bool(value == choice)
 
 
 def _sampler(arm: Arm, seed: int) -> BaseSampler:
     path, arguments = {**PLANNED, **ADAPTIVE}.get(arm.sampler, (arm.sampler, {}))
     if "seed" in arm.arguments:
-        raise UserError(
-            f"arm {arm.name!r}: a seed is no argument; every arm and block has one of its own. Leave it out"
-        )
-    missing = arm.sampler in NEEDS and importlib.util.find_spec(NEEDS[arm.sampler]) is None
-    if missing:
+        raise UserError(f"arm {arm.name!r}: a seed is no argument; every arm and block has its own. Leave it out")
+    if arm.sampler in NEEDS and importlib.util.find_spec(NEEDS[arm.sampler]) is None:
         raise UserError(f"arm {arm.name!r}: {path} needs the package {NEEDS[arm.sampler]}; install it beside babysit")
-    kind = _import(arm, path)
+    sampler_class = _import(arm, path)
     try:
-        seeded = {"seed": seed} if "seed" in inspect.signature(kind).parameters else {}
-        sampler = kind(**{**arguments, **arm.arguments}, **seeded)
-    except Exception as error:  # it is anybody's, and may raise anything
-        raise UserError(f"arm {arm.name!r}: {path} does not take its arguments: {_in_a_line(error)}") from error
+        seeded = {"seed": seed} if "seed" in inspect.signature(sampler_class).parameters else {}
+        sampler = sampler_class(**{**arguments, **arm.arguments}, **seeded)
+    except Exception as error:  # third-party code may raise anything
+        raise UserError(f"arm {arm.name!r}: {path} does not take its arguments: {_one_line(error)}") from error
     if not isinstance(sampler, BaseSampler):
         raise UserError(f"arm {arm.name!r}: {path} makes no Optuna sampler; expected a subclass of BaseSampler")
     return sampler
 
 
 def _from_hub(arm: Arm, path: str) -> Any:
-    """A sampler of OptunaHub, given as ``optunahub:samplers/PACKAGE.NAME``; fetched, unless it is here already."""
+    """Return a sampler class of OptunaHub, given as ``optunahub:samplers/PACKAGE.NAME``; download it unless it is cached."""
     package, _, name = path.removeprefix(HUB).rpartition(".")
     try:
         import optunahub
@@ -262,39 +259,35 @@ def _from_hub(arm: Arm, path: str) -> Any:
         raise UserError(f"arm {arm.name!r}: {path} needs the package optunahub; install it beside babysit") from None
     try:
         return getattr(optunahub.load_module(package), name)
-    except Exception as error:  # it is a package of anybody's, from a network that may be away
-        raise UserError(f"arm {arm.name!r}: {path} cannot be had from OptunaHub ({_in_a_line(error)})") from error
+    except Exception as error:  # third-party code, from a network that may be down
+        raise UserError(f"arm {arm.name!r}: {path} cannot be loaded from OptunaHub ({_one_line(error)})") from error
 
 
 def _import(arm: Arm, path: str) -> Any:
     if path.startswith(HUB):
         return _from_hub(arm, path)
     module, _, name = path.rpartition(".")
-    if module and hasattr(found := _module(arm, path, module), name):
-        return getattr(found, name)
-    words = (*GRIDS, *PLANNED, *ADAPTIVE)
+    try:
+        if module and hasattr(importlib.import_module(module), name):
+            return getattr(importlib.import_module(module), name)
+    except Exception as error:  # third-party code may raise anything
+        raise UserError(
+            f"arm {arm.name!r}: {path} cannot be imported ({_one_line(error)}). Install its package, or put its folder "
+            "on PYTHONPATH"
+        ) from error
+    known = (*GRIDS, *PLANNED, *ADAPTIVE)
     raise UserError(
-        f"arm {arm.name!r}: unknown sampler {path!r}; {did_you_mean(path, words)}expected one of {', '.join(words)}, or an "
+        f"arm {arm.name!r}: unknown sampler {path!r}; {did_you_mean(path, known)}expected one of {', '.join(known)}, or an "
         "import path"
     )
 
 
-def _module(arm: Arm, path: str, module: str) -> ModuleType:
-    try:
-        return importlib.import_module(module)
-    except Exception as error:  # it is anybody's, and may raise anything
-        raise UserError(
-            f"arm {arm.name!r}: {path} cannot be imported ({_in_a_line(error)}). Install its package, or put its folder "
-            "on PYTHONPATH"
-        ) from error
-
-
-def _in_a_line(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
 @contextmanager
-def _experimental() -> Iterator[None]:
-    """Some of Optuna's samplers call themselves experimental, with each call; a study that names one has chosen it."""
+def _without_experimental_warnings() -> Iterator[None]:
+    """Hide the warning that a sampler is experimental, which Optuna repeats with each call: the study has chosen it."""
     with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
         yield

@@ -1,4 +1,4 @@
-"""A task is what a worker does: train some planned trials in lockstep. It needs NumPy and the data, and writes nothing."""
+"""Tasks: the work of a worker, which trains planned trials in lockstep with NumPy alone and writes nothing."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from pipeline.training.blas import blas
 from pipeline.trials.trial import FinishedTrial, PlannedTrial, TrialResult, results
 
 NETWORK_VERSION = 7
-"""Raised whenever a trial would get other numbers than before, so that recorded and new trials are never mixed."""
+"""It is increased when a change gives a trial other numbers, so that old and new trials are never mixed."""
 
 
 class Judge(Protocol):
     """Watches the trials of a task in training, and stops some early: :class:`pipeline.search.pruners.Judge`.
 
-    ``pruned`` tells, by the trial's place in the task, which were stopped.
+    ``pruned`` holds True for each trial that was stopped, by its place in the task.
     """
 
     pruned: list[bool]
 
     def __call__(self, members: np.ndarray, epoch: int, accuracy: np.ndarray) -> np.ndarray:
-        """Return a mask (n,) of the members (n,) that train on after an epoch, given their accuracies (n,)."""
+        """Return a mask (n,) of the members (n,) that continue after an epoch, given their accuracies (n,)."""
 
     def rungs(self, place: int) -> Mapping[str, Any]:
-        """Return what the pruner recorded of a trial."""
+        """Return what the pruner has stored about a trial."""
 
 
 class Pruning(Protocol):
-    """Makes the judge of a task's trials, by their numbers. A worker imports Optuna only with a task that has one."""
+    """Creates the judge of a task's trials. It is a protocol, so that only workers whose tasks have one import Optuna."""
 
     def judge(self, numbers: Sequence[int]) -> Judge:
-        """Return the judge of the trials of these numbers."""
+        """Return the judge of the trials with these numbers."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """Trials of one block and one structure, the seeds of the block's splits and of its minibatches' order, and what prunes."""
+    """Trials of one block and one network structure, with the seeds of the block's splits and of its minibatches."""
 
     trials: tuple[PlannedTrial, ...]
     dataset: str
@@ -58,17 +58,17 @@ class Task:
 
 
 def run_task(task: Task, data: Dataset | None = None) -> list[FinishedTrial]:
-    """Train the trials of a task, and read their curves; ``data`` is its block, which is loaded if it is not given.
+    """Train and diagnose the trials of a task on the data of its block, which are loaded if they are not given.
 
-    On one BLAS thread: with more, the bits of a result could depend on the machine's load.
+    It uses one BLAS thread: with more, the bits of a result could depend on the machine's load.
     """
     with threadpool_limits(1):
         data = data or load_block(task.dataset, task.config, task.split_seed)
-        return _diagnosed(task, data, _train(task, data))
+        return _diagnosed(task, data, _run_trials(task, data))
 
 
 def run_single_trial(task: Task, data: Dataset) -> tuple[FinishedTrial, TrainingRecord]:
-    """The one trial of a task on its block, as :func:`run_task` trains it, and the record that has its network."""
+    """Train the only trial of a task as :func:`run_task` does; return it with the record that holds its network."""
     start = time.perf_counter()
     with threadpool_limits(1):
         record = train_group([trial.hparams for trial in task.trials], data, task.config, task.order_seed)
@@ -78,24 +78,27 @@ def run_single_trial(task: Task, data: Dataset) -> tuple[FinishedTrial, Training
 
 
 def _diagnosed(task: Task, data: Dataset, trained: Sequence[TrialResult]) -> list[FinishedTrial]:
-    own, library = load_rules(), blas()
+    user_rules, blas_library = load_rules(), blas()
     sizes = {"classes": data.classes, "train_rows": len(data.train), "val_rows": len(data.val)}
     return [
         FinishedTrial(
-            plan, result, diagnose(result.curves, facts_of(plan.hparams, result, task.config, sizes), own), library
+            plan,
+            result,
+            diagnose(result.curves, facts_of(plan.hparams, result, task.config, sizes), user_rules),
+            blas_library,
         )
         for plan, result in zip(task.trials, trained, strict=True)
     ]
 
 
 def facts_of(hparams: HyperParams, result: TrialResult, config: TrainConfig, sizes: Mapping[str, Any]) -> Facts:
-    """What diagnosis is told of a trial: its point, and what was measured while it trained; ``sizes`` are of its data."""
+    """Return the facts of a trial for diagnosis; ``sizes`` has its data's ``classes``, ``train_rows`` and ``val_rows``."""
     measured: dict[str, Any] = {"diverged": result.diverged, "curves": result.curves, "scores": result.scores}
     return Facts.of(hparams, config, **measured, **sizes)
 
 
-def _train(task: Task, data: Dataset) -> list[TrialResult]:
-    """What became of the trials, of which a pruner may have stopped some."""
+def _run_trials(task: Task, data: Dataset) -> list[TrialResult]:
+    """Train the trials of a task, with its pruner if it has one."""
     hparams = [trial.hparams for trial in task.trials]
     if task.pruning is None:
         return results(train(hparams, data, task.config, order_seed=task.order_seed), time.time())
@@ -108,4 +111,4 @@ def _train(task: Task, data: Dataset) -> list[TrialResult]:
 
 
 def get_ready() -> None:
-    """What a worker is first asked to do: to have this module imported, and all that it needs."""
+    """Do nothing: a worker that is asked for it first imports this module and all that it needs."""

@@ -1,4 +1,4 @@
-"""A trial, from plan to record: the point it was given, what became of it, and the words it is recorded in."""
+"""A trial: its plan, its result, and the plain values that every store records of it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ LOSSES = (TRAIN_LOSS, VAL_LOSS, TEST_LOSS)
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """One trial of the plan. ``number`` counts from 0 within its arm and block, in the order the arm visits its points.
+    """One trial of the plan.
 
-    ``repetition`` is 0; where a trial is trained again to confirm it, from other weights, it counts from 1.
+    ``number`` counts from 0 within the arm and block, in the order of the arm's points. ``repetition`` is 0 for a trial
+    of the search; the trainings that confirm it, from other initial weights, count from 1.
     """
 
     arm: str
@@ -37,28 +38,29 @@ class PlannedTrial:
 
     @property
     def key(self) -> tuple[str, int, int]:
-        """What tells it from the other trials of its study."""
+        """The arm, block and number; unique within the study, except for repetitions."""
         return self.arm, self.block, self.number
 
     @property
     def name(self) -> str:
-        """A run name that sorts, and that no other trial or repetition of its study has."""
+        """The name of the MLflow run: unique within the study, and sortable."""
         return f"{self.arm}-b{self.block:02d}-{self.number:04d}" + (f"-r{self.repetition}" if self.repetition else "")
 
     @property
     def kind(self) -> str:
-        """What its run is called: a trial of the search, or the confirmation of one."""
+        """The kind of MLflow run: a trial of the search, or the confirmation of one."""
         return "confirmation" if self.repetition else "trial"
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What became of one trial: its curves as far as they are finite, the scores of its checkpoint, and its costs.
+    """The curves, scores and costs of one trial.
 
-    ``val_correct`` and ``test_correct`` are the rows that the checkpoint classifies right, packed eight to a byte and
-    written in base64; ``n_val`` and ``n_test`` count the rows. ``ended`` is in seconds since 1970, ``seconds`` the
-    trial's share of its group's training time. ``pruned`` trials were stopped early; ``rungs`` are what their pruner
-    noted about them.
+    ``curves`` hold the values of each epoch, up to the last finite one, and ``scores`` those of the checkpoint, by metric
+    key. ``epochs`` counts the epochs with finite losses. ``seconds`` is the trial's share of its group's training time,
+    and ``ended`` is in seconds since 1970. ``val_correct`` and ``test_correct`` tell which of the ``n_val`` and ``n_test``
+    rows the checkpoint classifies correctly (:func:`pack_bits`). ``pruned`` trials were stopped early; ``rungs`` is what
+    the pruner has stored about them.
     """
 
     curves: Mapping[str, Sequence[float]]
@@ -77,9 +79,9 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class FinishedTrial:
-    """A planned trial, its result, and what its curves say; how it is recorded, the same words in every store.
+    """A planned trial with its result and the findings of its diagnosis.
 
-    ``blas`` is the library that it was trained on, which is recorded with its study and not with the trial.
+    ``blas`` names the BLAS library that trained it, which is recorded with the study instead of the trial.
     """
 
     plan: PlannedTrial
@@ -94,9 +96,9 @@ class FinishedTrial:
 
     @property
     def not_finite(self) -> str:
-        """The measurements, by metric key, that no store can keep: infinite, or NaN though the trial has such a number.
+        """The keys of metrics that stores cannot hold: infinite, or NaN although the trial has such a metric.
 
-        The losses of a diverged trial are not named; that it diverged says it.
+        The losses of a diverged trial are left out, since its ``diverged`` says the same.
         """
         r = self.result
         never_nan = {INITIAL_LOSS, *(() if r.diverged else LOSSES)}
@@ -106,26 +108,26 @@ class FinishedTrial:
 
     @property
     def identity(self) -> dict[str, Plain]:
-        """What the trial is within its study, whose name is added where it is recorded."""
+        """What identifies the trial within its study, whose name is added where the trial is recorded."""
         plan = self.plan
-        again: dict[str, Plain] = {"repetition": plan.repetition} if plan.repetition else {}
+        repetition: dict[str, Plain] = {"repetition": plan.repetition} if plan.repetition else {}
         return {
             "arm": plan.arm,
             "block": plan.block,
             "trial": plan.number,
             "sampler": plan.sampler,
             "seed": plan.hparams.seed,
-            **again,
+            **repetition,
         }
 
     @property
     def diagnosis(self) -> dict[str, Plain]:
-        """How it is, in a word, and what its curves show, in sentences."""
+        """Its health as one code, and its findings as sentences."""
         return {"health": health(self.findings), "diagnosis": " ".join(f"{f.sentence}." for f in self.findings)}
 
     @property
     def attributes(self) -> dict[str, Plain]:
-        """All of it but the point and the curves, as plain values."""
+        """Everything but the point and the curves, as plain values."""
         r = self.result
         costs = {"diverged": r.diverged, "epochs": r.epochs, "seconds": r.seconds, "n_val": r.n_val, "n_test": r.n_test}
         return {
@@ -140,7 +142,7 @@ class FinishedTrial:
 
 
 def results(history: History, ended: float) -> list[TrialResult]:
-    """The trials of a history, one by one, as plain values that any process or store can hold."""
+    """Return the result of each trial of a history, as plain values; ``ended`` is in seconds since 1970."""
     return [_result(history, k, ended) for k in range(len(history))]
 
 
@@ -162,7 +164,7 @@ def _result(history: History, k: int, ended: float) -> TrialResult:
 
 
 def _ratios(history: History, k: int, epochs: int) -> dict[str, list[float]]:
-    """``update_ratio/layer1`` and so on by epoch: the one statistic that is worth a curve."""
+    """Return ``update_ratio/layer1`` and so on by epoch, the only layer statistic that is kept as a curve."""
     ratios = history.layers["update_ratio"][k, :epochs]
     return {
         f"{UPDATE_RATIO}{i}": ratio.tolist() for i, ratio in enumerate(ratios.T, start=1) if np.isfinite(ratio).any()
@@ -170,7 +172,7 @@ def _ratios(history: History, k: int, epochs: int) -> dict[str, list[float]]:
 
 
 def _measured(history: History, k: int, epochs: int) -> dict[str, float]:
-    """The other statistics as single numbers: of the last epoch, and of the layer that is worst off; NaN if there is none."""
+    """Return the other layer statistics as single numbers of the last epoch: the worst layer's, or NaN without such layers."""
     last = {key: values[k, epochs - 1] if epochs else np.full(1, np.nan) for key, values in history.layers.items()}
     norms = {f"gradient_norm/layer{i}": float(norm) for i, norm in enumerate(last["gradient_norm"], start=1)}
     worst = {key: float(np.nanmax(last[key], initial=-1)) for key in ("dead", "saturated")}
@@ -180,5 +182,5 @@ def _measured(history: History, k: int, epochs: int) -> dict[str, float]:
 
 
 def pack_bits(correct: np.ndarray) -> str:
-    """Booleans (N,), eight to a byte, in base64."""
+    """Return booleans (N,) as text: eight to a byte, in base64."""
     return base64.b64encode(np.packbits(correct).tobytes()).decode()

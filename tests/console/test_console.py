@@ -1,4 +1,4 @@
-"""How loudly: with --quiet the results alone, with --verbose what otherwise goes without saying, the same for every verb."""
+"""Verbosity: --quiet prints results only, --verbose prints details, for every verb."""
 
 import io
 import re
@@ -17,8 +17,8 @@ from pipeline.study.loading import find_study
 from pipeline.trials.trial import FinishedTrial, PlannedTrial, TrialResult
 
 
-def said(words, capsys):
-    """The lines of a command that ends well."""
+def printed(words, capsys):
+    """The lines that a successful command prints."""
     capsys.readouterr()
     assert main(words) == 0
     return capsys.readouterr().out.splitlines()
@@ -26,7 +26,7 @@ def said(words, capsys):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_quiet_and_verbose_exclude_each_other(verb, capsys):
-    """Every verb takes either, and both at once are a mistake that is told in a line."""
+    """Every verb refuses both flags at once in one line."""
     with pytest.raises(SystemExit) as leave:
         main([verb, "--quiet", "--verbose"])
     (line,) = capsys.readouterr().err.splitlines()
@@ -34,8 +34,8 @@ def test_quiet_and_verbose_exclude_each_other(verb, capsys):
     assert line == f"error: argument -v/--verbose: not allowed with argument -q/--quiet. See babysit {verb} --help"
 
 
-def test_each_verbosity_says_more_than_the_one_below(capsys):
-    """Results are always said, progress unless quiet, details if verbose."""
+def test_each_verbosity_prints_more_than_the_one_below(capsys):
+    """Results are always printed, progress unless quiet, details if verbose."""
     for verbosity in Verbosity:
         console = Console(verbosity)
         console.detail("detail")
@@ -48,35 +48,35 @@ def test_each_verbosity_says_more_than_the_one_below(capsys):
         assert ("  phase took 0.0 s" in lines) == console.verbose
 
 
-def test_quiet_says_the_results_alone(tiny_study, tmp_path, capsys):
-    """A search says nothing, a report its verdict and its page, a refinement a file that declares its study."""
+def test_quiet_prints_results_alone(tiny_study, tmp_path, capsys):
+    """A search prints nothing, a report its verdict and page, a refinement a file that declares its study."""
     tiny_study.write_text(tiny_study.read_text().replace("blocks=2", "blocks=1, confirm=0"))
-    assert said(["search", str(tiny_study), "--workers", "1", "--quiet"], capsys) == []
-    verdict, page = said(["report", str(tiny_study), "--no-model", "--quiet"], capsys)
+    assert printed(["search", str(tiny_study), "--workers", "1", "--quiet"], capsys) == []
+    verdict, page = printed(["report", str(tiny_study), "--no-model", "--quiet"], capsys)
     assert verdict.startswith("report: ")
     assert page == f"page: {tmp_path / 'reports' / 'tiny' / 'report.html'}"
-    (tmp_path / "fine.py").write_text("\n".join(said(["refine", str(tiny_study), "--quiet"], capsys)))
+    (tmp_path / "fine.py").write_text("\n".join(printed(["refine", str(tiny_study), "--quiet"], capsys)))
     assert find_study("fine.py", {}).name == "tiny.stage2"
 
 
-def test_quiet_says_what_one_trial_came_to(tracking_uri, capsys):
-    """Training one configuration says its scores, its diagnosis and where its pictures are, and a check that is passed nothing."""
-    scores, diagnosis, pictures = said(["train", "random_vs_grid", "--epochs", "2", "-q"], capsys)
+def test_quiet_prints_the_result_of_one_trial(tracking_uri, capsys):
+    """Training one configuration prints its scores, diagnosis and pictures; a passed check prints nothing."""
+    scores, diagnosis, pictures = printed(["train", "random_vs_grid", "--epochs", "2", "-q"], capsys)
     assert "best/val_accuracy" in scores
     assert diagnosis.startswith("diagnosis: ")
     assert pictures.startswith("pictures: ")
-    assert said(["check", "random_vs_grid", "-q"], capsys) == []
+    assert printed(["check", "random_vs_grid", "-q"], capsys) == []
 
 
-def test_quiet_leaves_mistakes_on_standard_error(tmp_path, monkeypatch, capsys):
-    """What went wrong is told as ever."""
+def test_quiet_keeps_errors(tmp_path, monkeypatch, capsys):
+    """Errors are printed on standard error with --quiet too."""
     monkeypatch.chdir(tmp_path)
     assert main(["search", "nothing", "--quiet"]) == 2
     assert capsys.readouterr().err.startswith("error: unknown study 'nothing'")
 
 
-def test_verbose_says_all_and_more(loggers, tiny_study, tmp_path, capsys):
-    """Stores, rules, groups, the route, the time of each phase, and the records of libraries on standard error."""
+def test_verbose_prints_details(loggers, tiny_study, tmp_path, capsys):
+    """Details are stores, rules, groups, the route and times; library records go to standard error."""
     words = ["search", str(tiny_study), "--workers", "1", "--blocks", "1", "--verbose"]
     assert main(words) == 0
     done = capsys.readouterr()
@@ -94,17 +94,17 @@ def test_verbose_says_all_and_more(loggers, tiny_study, tmp_path, capsys):
     assert "in memory" not in done.err
 
 
-def test_a_lecture_is_quiet_but_for_its_table(tracking_uri, capsys):
-    """An experiment of the lecture says one line of its table, and how many are reproduced; verbose, every claim."""
-    head, row, last = said(["lecture", "preprocessing", "--quiet"], capsys)
+def test_a_quiet_lecture_prints_its_table(tracking_uri, capsys):
+    """A quiet lecture experiment prints one row of its table, and how many experiments are reproduced."""
+    head, row, last = printed(["lecture", "preprocessing", "--quiet"], capsys)
     assert head.startswith("experiment ")
     assert row.startswith("lecture_preprocessing ")
     assert last == "1 of 1 experiments reproduced"
 
 
 @pytest.mark.slow
-def test_the_dashboards_are_quiet_but_for_their_addresses(tiny_study, tmp_path):
-    """Two lines, each with an address, and no more until both are stopped."""
+def test_quiet_dashboards_print_their_addresses(tiny_study, tmp_path):
+    """Quiet dashboards print two lines, each with an address, until they are stopped."""
     assert main(["search", str(tiny_study), "--workers", "1", "--quiet"]) == 0
     command = [sys.executable, "-m", "pipeline", "ui", "--quiet"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
@@ -120,7 +120,7 @@ def test_the_dashboards_are_quiet_but_for_their_addresses(tiny_study, tmp_path):
 
 @pytest.mark.parametrize("no_color", [False, True])
 def test_no_color_is_respected(no_color, tiny_study, monkeypatch):
-    """With NO_COLOR the live display of a search has no colour in it; without, it has."""
+    """The live display of a search has colours only without NO_COLOR."""
     monkeypatch.setenv("NO_COLOR", "1") if no_color else monkeypatch.delenv("NO_COLOR", raising=False)
     shown = io.StringIO()
     console = Console(terminal=RichConsole(file=shown, force_terminal=True, color_system="standard", width=80))

@@ -2,23 +2,7 @@
 
 import logging
 
-import pytest
-
 from pipeline.console.log_records import log_to_stderr, quiet_loggers
-
-
-@pytest.fixture
-def loggers():
-    """Restore the handlers and levels of the root logger and of Optuna's after a test."""
-    names = (None, "optuna")
-    before = [(logging.getLogger(name), logging.getLogger(name).handlers[:]) for name in names]
-    levels = [(logger, logger.level, logger.propagate) for logger, _ in before]
-    yield
-    for logger, handlers in before:
-        logger.handlers[:] = handlers
-    for logger, level, propagate in levels:
-        logger.setLevel(level)
-        logger.propagate = propagate
 
 
 def test_records_below_warnings_are_shown_only_on_request(loggers, capsys):

@@ -1,6 +1,7 @@
-"""The live display: what it counts, and that it is plain where there is no terminal."""
+"""The progress of a search: its counts, its bars on a terminal, and plain lines elsewhere."""
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -21,7 +22,7 @@ def trial(arm, number, score, *, diverged=False):
 
 @pytest.fixture
 def shown():
-    """What a search of 20 more trials prints where there is no terminal."""
+    """What a search of 22 more trials prints without a terminal, and its progress."""
     study = STUDY.from_json({**STUDY.to_json(), "blocks": 1, "trials": 8})
     console = Console(file=io.StringIO(), force_terminal=False, width=80)
     with Progress(study, BEFORE, console) as progress:
@@ -33,7 +34,7 @@ def shown():
 
 
 def test_a_log_gets_about_ten_plain_lines(shown):
-    """Each line is whole, without colours, and the last one has everything, with what was recorded before."""
+    """Lines have no colours, and the last one counts all trials, with those recorded before."""
     lines, _ = shown
     assert 8 <= len(lines) <= 11
     assert not any("\x1b" in line for line in lines)
@@ -42,22 +43,35 @@ def test_a_log_gets_about_ten_plain_lines(shown):
     )
 
 
-def test_the_summary_counts_what_was_trained_now(shown):
-    """Trials that were recorded earlier are not counted again."""
+def test_the_summary_counts_the_trials_of_this_search(shown):
+    """The summary does not count trials that were recorded earlier."""
     _, progress = shown
     assert progress.summary().startswith("22 trials trained and recorded, 4 of them diverged, in ")
 
 
 def test_a_terminal_sees_the_arms_live():
-    """On a terminal a table names each arm, its trials and its best; at first, no time is guessed."""
+    """On a terminal each arm has a bar with its trials and its best score; the time left is unknown before the first."""
     console = Console(file=io.StringIO(), force_terminal=True, width=80)
     with Progress(STUDY, [], console) as progress:
-        before = progress._line()
+        assert "starting" in progress._line()
         progress.recorded(trial("random", 0, 0.75))
-        with console.capture() as capture:
-            console.print(progress._table())
-    table = capture.get()
-    assert "starting" in before
-    assert "left" in table
-    assert "0.750" in table
-    assert all(arm.name in table for arm in STUDY.arms)
+        display = Console(file=io.StringIO(), width=80)
+        display.print(progress._bars.get_renderable())
+    rows = display.file.getvalue().splitlines()
+    assert [row.split()[0] for row in rows] == [*(arm.name for arm in STUDY.arms), "all"]
+    per_arm = STUDY.blocks * STUDY.trials
+    for row, total in ((rows[0], per_arm), (rows[-1], per_arm * len(STUDY.arms))):
+        assert f"1/{total} best val accuracy 0.750 0 diverged" in row
+        assert re.search(r" \d:\d\d:\d\d$", row)
+
+
+def test_the_time_left_follows_from_the_mean_speed_since_the_start():
+    """A batch of trials that is recorded at once, after a minute, counts as a minute of training."""
+    clock = [0.0]
+    console = Console(file=io.StringIO(), force_terminal=False, get_time=lambda: clock[0])
+    study = STUDY.from_json({**STUDY.to_json(), "blocks": 1, "trials": 8})
+    progress = Progress(study, BEFORE, console)
+    clock[0] = 60.0
+    for number in range(11):
+        progress.recorded(trial("random", number, 0.5))
+    assert progress._line().partition("; about ")[2] in ("1 min 00 s left", "1 min 01 s left")

@@ -1,4 +1,4 @@
-"""The standard streams: an output that lacks a character, or is closed."""
+"""Standard streams that lack a character or are closed."""
 
 import os
 import subprocess
@@ -10,14 +10,14 @@ from optuna.storages.journal import JournalFileBackend
 
 
 def command(words, redirection="", **variables):
-    """The command line in a shell, with redirections and environment variables of its own."""
+    """Run the command line in a shell, with redirections and environment variables."""
     line = f"{sys.executable} -m pipeline {words} {redirection}"
     return subprocess.run(["bash", "-c", line], capture_output=True, check=False, env=os.environ | variables)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_character_that_the_output_lacks_is_replaced(encoding, tracking_uri, tiny_source, tmp_path):
-    """The check's Σ becomes a stand-in."""
+    """The Σ that a check prints becomes a question mark."""
     (tmp_path / "tiny.py").write_text(tiny_source)
     done = command("check tiny.py", PYTHONIOENCODING=encoding)
     assert (done.returncode, done.stderr.count(b"Traceback")) == (0, 0)
@@ -26,16 +26,16 @@ def test_a_character_that_the_output_lacks_is_replaced(encoding, tracking_uri, t
 
 
 @pytest.mark.parametrize("words", ["--help", "run --help"])
-def test_words_about_the_command_fit_any_output(words):
-    """Help is written in ASCII where the output has no more."""
+def test_help_fits_an_ascii_output(words):
+    """Help is written in ASCII if the output has no other characters."""
     done = command(words, PYTHONIOENCODING="ascii")
     assert done.returncode == 0
     assert done.stdout.isascii()
 
 
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&- >&- 2>&-"])
-def test_a_closed_output_is_as_good_as_the_null_device(redirection, tracking_uri, tiny_source, tmp_path):
-    """Workers live, every trial is recorded, and nothing that is said goes into a database."""
+def test_a_closed_output_acts_as_the_null_device(redirection, tracking_uri, tiny_source, tmp_path):
+    """With closed streams workers run, every trial is recorded, and no output is written into a database."""
     (tmp_path / "tiny.py").write_text(tiny_source)
     done = command("search tiny.py --workers 2 -v", redirection)
     assert done.returncode == 0
@@ -46,8 +46,8 @@ def test_a_closed_output_is_as_good_as_the_null_device(redirection, tracking_uri
 
 @pytest.mark.parametrize(("words", "code"), [("search missing.py", 2), ("--help", 0), ("run --trials x", 2)])
 @pytest.mark.parametrize("redirection", [">&-", ">&- 2>&-"])
-def test_exit_codes_hold_where_outputs_are_closed(words, code, redirection, tmp_path, monkeypatch):
-    """A mistake has its exit code, and help none, whatever is closed."""
+def test_exit_codes_stay_the_same_with_closed_outputs(words, code, redirection, tmp_path, monkeypatch):
+    """A mistake has its exit code and help has 0, whichever stream is closed."""
     monkeypatch.chdir(tmp_path)
     done = command(words, redirection)
     assert done.returncode == code

@@ -1,4 +1,4 @@
-"""A cluster: the same trials from a scheduler's workers as from one's own, and no wait for those that are gone."""
+"""A Dask cluster: its workers give the same trials as local ones, and lost workers are not waited for."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ from pipeline.study.loading import find_study
 from pipeline.trials.task import NETWORK_VERSION
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.filterwarnings("ignore")  # Dask's farewells to what was killed
+pytestmark = pytest.mark.filterwarnings("ignore")  # Dask warns of what the tests kill
 
 
 def free_port():
@@ -34,7 +34,7 @@ def free_port():
 
 
 class Cluster:
-    """A scheduler and its workers, each a process of its own."""
+    """A scheduler and its workers, each in its own process."""
 
     def __init__(self, stack, folder):
         self.stack, self.folder = stack, folder
@@ -66,12 +66,12 @@ def cluster(tmp_path):
 
 
 def table(study_path, journal):
-    """The recorded trials, but for what differs from run to run."""
+    """The recorded trials, without the columns that differ from run to run."""
     return OptunaStore(find_study(str(study_path), {}), str(journal)).table().drop(columns=["seconds", "run_id"])
 
 
 def by_one_worker(study_path, folder):
-    """What one worker on this machine makes of the study."""
+    """The trials of the study, searched by one local worker."""
     other = [f"--storage={folder / 'whole.log'}", f"--tracking-uri=sqlite:///{folder / 'whole.db'}"]
     assert main(["search", str(study_path), "--workers", "1", *other]) == 0
     return table(study_path, folder / "whole.log")
@@ -83,7 +83,7 @@ def lengthen(study_path):
 
 
 def once_recorded(journal, act):
-    """Act, from a thread, as soon as the first trials are recorded."""
+    """Call a function from a thread as soon as the first trials are recorded."""
 
     def watch():
         while not (journal.exists() and b'"run_id"' in journal.read_bytes()):
@@ -95,15 +95,15 @@ def once_recorded(journal, act):
 
 @pytest.mark.slow
 def test_a_cluster_changes_nothing(cluster, tiny_study, tmp_path, capsys):
-    """The trials of a scheduler's workers are those of one worker here, number by number and bit by bit."""
+    """The trials of a cluster's workers equal those of one local worker, bit by bit."""
     assert main(["search", str(tiny_study), "--scheduler", cluster.address]) == 0
     assert f"2 workers of {cluster.address}" in capsys.readouterr().out
     assert table(tiny_study, tmp_path / "optuna.log").equals(by_one_worker(tiny_study, tmp_path))
 
 
 @pytest.mark.slow
-def test_a_cluster_without_ones_own_rules_is_refused(cluster, tiny_study, tmp_path, monkeypatch, capsys):
-    """A diagnosis rule that is installed here, and not where the workers are, is named before anything is written."""
+def test_a_cluster_without_the_users_rules_is_refused(cluster, tiny_study, tmp_path, monkeypatch, capsys):
+    """A diagnosis rule that is installed here but not on the workers is named before anything is written."""
     info = tmp_path / "site" / "acme_rules-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-rules\nVersion: 1.0\n")
@@ -123,14 +123,14 @@ def test_a_cluster_without_ones_own_rules_is_refused(cluster, tiny_study, tmp_pa
 
 @pytest.mark.slow
 def test_a_worker_with_another_network_that_joins_late_is_refused(cluster, tiny_study, tmp_path, monkeypatch, capsys):
-    """Its trials are not recorded: the search ends with a line that names both versions, and goes on without that worker."""
+    """Its trials are not recorded: the search ends with a line that names the version, and can be resumed without it."""
     shutil.copytree(ROOT / "pipeline", tmp_path / "other" / "pipeline")
-    changed = tmp_path / "other" / "pipeline" / "task.py"
+    changed = tmp_path / "other" / "pipeline" / "trials" / "task.py"
     changed.write_text(changed.read_text().replace(f"NETWORK_VERSION = {NETWORK_VERSION}", "NETWORK_VERSION = 0"))
     late = cluster.start("worker", cluster.address, "--nthreads", "1", "--no-nanny", sources=tmp_path / "other")
     with Client(cluster.address, timeout=60) as client:
         client.wait_for_workers(3, timeout=60)
-    monkeypatch.setattr("pipeline.search.cluster._check_workers", lambda *_: None)  # it joined a moment after the check
+    monkeypatch.setattr("pipeline.search.cluster._check_workers", lambda *_: None)  # the worker joins after the check
     assert main(["search", str(tiny_study), "--scheduler", cluster.address]) == 1
     assert "a worker of the cluster has version 0 of the network" in capsys.readouterr().err
     cluster.kill(late)
@@ -138,15 +138,15 @@ def test_a_worker_with_another_network_that_joins_late_is_refused(cluster, tiny_
     assert table(tiny_study, tmp_path / "optuna.log").equals(by_one_worker(tiny_study, tmp_path))
 
 
-def test_a_task_is_trained_by_the_network_of_the_search_alone():
-    """A worker that has another version of the network says both versions before it trains anything."""
+def test_a_worker_checks_the_version_before_it_trains():
+    """A worker that has another version of the network fails with both versions before it trains."""
     with pytest.raises(Failed, match=f"has version {NETWORK_VERSION} of the network .* expected version 0"):
         run_checked(None, 0, ())
 
 
 @pytest.mark.slow
-def test_a_killed_worker_of_a_cluster_is_made_up_for(cluster, tiny_study, tmp_path):
-    """When a worker is killed the others do its work, and the study is what it would have been."""
+def test_a_killed_worker_of_a_cluster_is_replaced(cluster, tiny_study, tmp_path):
+    """When a worker is killed the others train its trials, to the same numbers."""
     lengthen(tiny_study)
     once_recorded(tmp_path / "optuna.log", lambda: cluster.kill(cluster.workers[0]))
     assert main(["search", str(tiny_study), "--scheduler", cluster.address]) == 0
@@ -157,7 +157,7 @@ def test_a_killed_worker_of_a_cluster_is_made_up_for(cluster, tiny_study, tmp_pa
 @pytest.mark.slow
 @pytest.mark.parametrize("who", ["workers", "scheduler"])
 def test_a_lost_cluster_is_not_waited_for(*, who, cluster, tiny_study, tmp_path, monkeypatch, capsys):
-    """Without workers, or without its scheduler, a search ends with a line and exit code 1; the rerun finishes the study."""
+    """Without workers or a scheduler, a search ends with one line and exit code 1; a rerun completes the study."""
     monkeypatch.setattr("pipeline.search.cluster.WORKERLESS_SECONDS", 3)
     lengthen(tiny_study)
     lost = cluster.workers if who == "workers" else [cluster.scheduler]
@@ -180,7 +180,7 @@ def test_a_lost_cluster_is_not_waited_for(*, who, cluster, tiny_study, tmp_path,
     ],
 )
 def test_a_cluster_that_cannot_be_used_is_refused(*, flags, says, tiny_study, tmp_path, monkeypatch, capsys):
-    """A wrong address or combination of flags is told in a line, with exit code 2, and nothing is recorded."""
+    """A wrong address or combination of flags gives one line and exit code 2, and nothing is recorded."""
     monkeypatch.setattr("pipeline.search.cluster.CONNECT_SECONDS", 1)
     assert main(["search", str(tiny_study), *flags]) == 2
     assert says in capsys.readouterr().err

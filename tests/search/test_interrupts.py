@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: what is being written is finished first, and a second signal is not held back."""
+"""Ctrl-C and SIGTERM: the first signal waits for a write to finish, the second does not."""
 
 import signal
 
@@ -9,23 +9,23 @@ from pipeline.search.interrupts import Interrupts, Stopped
 
 @pytest.fixture
 def interrupts():
-    """Signals are handled during the test, and as before after it."""
+    """Interrupts that handle signals during the test; the handlers are restored after it."""
     before = signal.getsignal(signal.SIGINT)
-    with (found := Interrupts()).handled():
-        yield found
+    with Interrupts().handled() as handled:
+        yield handled
     assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_at_once_where_nothing_is_written(signum, interrupts):
-    """It has the exit code that shells give to that signal."""
+def test_a_signal_stops_at_once_when_nothing_is_written(signum, interrupts):
+    """The exit code is the one that shells give to the signal."""
     with pytest.raises(Stopped) as stopped:
         signal.raise_signal(signum)
     assert stopped.value.exit_code == 128 + signum
 
 
 def write(interrupts, first, *more):
-    """What is written of two halves, the first signal coming before the first half and more of them after it."""
+    """Write two halves with a first signal before them and others between them; return what was written and the stop."""
     written = []
 
     def body():
@@ -41,13 +41,13 @@ def write(interrupts, first, *more):
     return written, stopped.value
 
 
-def test_what_is_being_written_is_finished_first(interrupts):
-    """A first signal takes effect at the end of the body, as the signal that it was."""
+def test_a_write_is_finished_first(interrupts):
+    """The first signal takes effect at the end of the body, with its own exit code."""
     written, stopped = write(interrupts, signal.SIGTERM)
     assert (written, stopped.exit_code) == (["first half", "second half"], 143)
 
 
-def test_a_second_signal_leaves_at_once(interrupts):
-    """A body that does not end can be left all the same."""
+def test_a_second_signal_stops_at_once(interrupts):
+    """A body that does not end can be stopped by a second signal."""
     written, _ = write(interrupts, signal.SIGINT, signal.SIGINT)
     assert written == ["first half"]

@@ -1,4 +1,4 @@
-"""What a study still has to train: its plan without what is recorded, in waves, and held against the record."""
+"""Pending trials: the plan without the recorded trials, in waves, and compared with the record."""
 
 from dataclasses import replace
 
@@ -7,10 +7,8 @@ import pytest
 
 from pipeline.search.pending import find_pending
 from pipeline.search.plan import plan
-from pipeline.search.recording import PlanOrder
 from pipeline.study.hparams import TrainConfig
 from pipeline.study.spec import Arm, Float, Pruner, SearchSpace, Study
-from pipeline.trials.trial import FinishedTrial
 
 STUDY = Study(
     name="s",
@@ -36,8 +34,8 @@ def recorded(study, point, *, arm="random", number=0, state=optuna.trial.TrialSt
     return {(arm, 0, number): trial}
 
 
-def test_it_counts_what_is_missing_of_every_arm():
-    """A recorded trial is not pending, in a planned arm or in an adaptive one; one beyond the budget is not done."""
+def test_missing_trials_of_every_arm_are_counted():
+    """A recorded trial of a planned or adaptive arm is not pending; one beyond the budget does not count as done."""
     planned = plan(STUDY)
     empty = find_pending(STUDY, planned, {})
     assert len(empty) == 2 * 2 * 12
@@ -53,13 +51,13 @@ def test_it_counts_what_is_missing_of_every_arm():
 
 @pytest.mark.parametrize("arm", ["random", "tpe"])
 def test_a_record_at_another_point_is_refused(arm):
-    """A trial that stands where the plan, or the adaptive arm, has another point is named."""
+    """A recorded trial for which the plan, or the adaptive arm, has another point is refused by name."""
     with pytest.raises(ValueError, match=rf"{arm}.* is recorded at .*0\.123.*a sampler has changed since"):
         find_pending(STUDY, plan(STUDY), recorded(STUDY, {"learning_rate": 0.123}, arm=arm))
 
 
-def test_a_wave_is_of_all_blocks():
-    """Trials that may train side by side do so whatever their block; each wave of a pruned study is one."""
+def test_a_wave_covers_all_blocks():
+    """A wave holds trials of every block; without a pruner, all trials are in one wave."""
     study = replace(STUDY, arms=(Arm("random"),), pruner=Pruner("median", wave=5))
     waves = list(find_pending(study, plan(study), {}).waves())
     assert [len(wave) for wave in waves] == [10, 10, 4]
@@ -67,8 +65,8 @@ def test_a_wave_is_of_all_blocks():
     assert len(list(find_pending(STUDY, plan(STUDY), {}).waves())) == 1
 
 
-def test_a_pruner_knows_arms_and_blocks_apart():
-    """What is pruned is decided under a name of the arm and block, and by all trials of earlier waves with their notes."""
+def test_pruning_is_separate_for_each_arm_and_block():
+    """Pruning has a name for the arm and block, and all trials of earlier waves with their rungs."""
     study = replace(STUDY, arms=(Arm("random"),), pruner=Pruner("successive_halving", wave=1))
     planned = plan(study)
     known = recorded(study, planned[0].point, state=optuna.trial.TrialState.PRUNED)
@@ -80,12 +78,3 @@ def test_a_pruner_knows_arms_and_blocks_apart():
     assert (past_trial.number, past_trial.pruned, dict(past_trial.rungs)) == (0, True, {"rung": 0.4})
     names = {pending_trials.pruning_history.pruning([trial]).name for trial in (second, other)}
     assert len(names) == 2
-
-
-def test_trials_are_released_in_the_order_of_the_plan():
-    """Whatever order they are pending and finished in, those of an arm and block come out by number, each once."""
-    trials = [trial for trial in plan(STUDY) if trial.block == 0][:4]
-    finished = {trial.number: FinishedTrial(trial, None) for trial in trials}
-    in_order = PlanOrder([trials[2], trials[0], trials[3], trials[1]])
-    released = [in_order.release([finished[n] for n in numbers]) for numbers in ((3, 1), (0,), (2,))]
-    assert [[trial.plan.number for trial in part] for part in released] == [[], [0, 1], [2, 3]]

@@ -1,9 +1,8 @@
-"""The plan's tasks: every trial in one of them, and none that takes more memory than there is."""
+"""The plan and its tasks: every trial is in one task, and no task exceeds its memory."""
 
 import pytest
 
-from pipeline.search import budget
-from pipeline.search.plan import GROUP_SIZE, REPEATED, make_task, plan, planned_trial, refuse_repeats, tasks
+from pipeline.search.plan import GROUP_SIZE, SAME_START, make_task, plan, planned_trial, refuse_repeats, tasks
 from pipeline.search.pruning_history import PruningHistory
 from pipeline.seeds import derive_seed
 from pipeline.study.hparams import HyperParams
@@ -19,7 +18,7 @@ def wide_study(hidden):
 
 
 def sizes(study, budget_bytes):
-    """The sizes of the tasks that the plan is cut into; all of its trials are in them, each in one of its structure."""
+    """The sizes of a plan's tasks, after a check that they hold all trials, each task trials of one structure."""
     planned = plan(study)
     cut = tasks(study, planned, PruningHistory(study, {}), budget_bytes)
     assert sorted(trial.key for task in cut for trial in task.trials) == sorted(trial.key for trial in planned)
@@ -27,15 +26,15 @@ def sizes(study, budget_bytes):
     return [len(task.trials) for task in cut]
 
 
-def test_small_networks_train_as_many_at_a_time_as_pays():
-    """Where memory is no question a task has up to GROUP_SIZE trials, and no task is much smaller than another."""
-    found = sizes(wide_study((50,)), 2**30)
-    assert max(found) <= GROUP_SIZE
-    assert min(found) > GROUP_SIZE // 2
+def test_small_networks_train_in_full_groups():
+    """With ample memory a task has up to GROUP_SIZE trials, and no task is much smaller than another."""
+    task_sizes = sizes(wide_study((50,)), 2**30)
+    assert max(task_sizes) <= GROUP_SIZE
+    assert min(task_sizes) > GROUP_SIZE // 2
 
 
 def test_large_networks_train_within_the_budget():
-    """A task of wide networks has no more trials than fit into the memory it may take, and one where not even one does."""
+    """A task of wide networks has at most as many trials as fit into its memory, and one trial if none fits."""
     study = wide_study((2000, 2000))
     fits = trials_per_group(study.fixed, 64, 10, study.config, 2**28)
     assert 1 < fits < 16
@@ -44,7 +43,7 @@ def test_large_networks_train_within_the_budget():
 
 
 def test_the_first_trials_train_first():
-    """Tasks come in the order of their first trials, so that few finished ones have to wait for those before them."""
+    """Tasks are in the order of their first trials, so that few finished trials wait for earlier ones."""
     study = wide_study((50,))
     cut = tasks(study, plan(study), PruningHistory(study, {}), 2**19)
     first = [min(trial.number for trial in task.trials) for task in cut]
@@ -52,20 +51,8 @@ def test_the_first_trials_train_first():
     assert first == sorted(first)
 
 
-def test_workers_share_the_memory(tmp_path, monkeypatch):
-    """Twice the workers have half the memory each, and a container's limit counts where it is less than the machine's."""
-    assert budget.bytes_per_worker(2) == pytest.approx(2 * budget.bytes_per_worker(4), abs=2)
-    limit = tmp_path / "memory.max"
-    monkeypatch.setattr(budget, "LIMITS", (str(limit), str(tmp_path / "absent")))
-    limit.write_text("1073741824\n")
-    assert budget.memory_bytes() == 2**30
-    assert budget.bytes_per_worker(4) == 2**27
-    limit.write_text("max\n")
-    assert budget.memory_bytes() > 2**30
-
-
 def test_seeds_come_from_the_block_and_the_number():
-    """Weights have the seed of their block and number, whatever the arm; splits and orders have one of each block."""
+    """The seed of the weights depends on block and number, not on the arm; splits and orders have one seed a block."""
     study = wide_study((50,))
     trials = [planned_trial(study, Arm(arm), 3, 17, {"learning_rate": 0.1}) for arm in ("random", "grid")]
     assert {trial.hparams.seed for trial in trials} == {derive_seed(study.seed, "weights", 3, 17)}
@@ -74,11 +61,11 @@ def test_seeds_come_from_the_block_and_the_number():
     assert task.order_seed == derive_seed(study.seed, "order", 3)
 
 
-def test_arms_that_begin_alike_are_refused():
-    """Five equal points in a row are no accident, whatever follows them; four may be one."""
-    points = [{"x": i} for i in range(REPEATED + 1)]
+def test_arms_that_begin_with_equal_points_are_refused():
+    """Arms that share their first five points are refused, whatever follows; four may be equal by chance."""
+    points = [{"x": i} for i in range(SAME_START + 1)]
     refuse_repeats({("a", 0): points[:4], ("b", 0): points[:4]})
     refuse_repeats({("a", 0): points, ("b", 0): points[1:]})
-    for more in (points[:REPEATED], [*points[:REPEATED], {"x": "another"}]):
+    for more in (points[:SAME_START], [*points[:SAME_START], {"x": "another"}]):
         with pytest.raises(ValueError, match="arms: 'b' in block 1 begins with the points of 'a' in block 0"):
             refuse_repeats({("a", 0): points[: len(more)], ("b", 1): more})

@@ -1,4 +1,4 @@
-"""Child processes: none outlives the process that started it, and what a killed one left in shared memory goes."""
+"""Child processes: none outlives its parent, and what killed ones left in shared memory is removed."""
 
 import os
 import re
@@ -36,7 +36,7 @@ time.sleep(600)
 
 
 def run(code):
-    """A process that says when it is ready, and its output, a pipe that its children have too."""
+    """Start a process and wait until it prints that it is ready; its children share its output pipe."""
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -45,13 +45,13 @@ def run(code):
 
 
 def in_shared_memory(pid):
-    """The names of what the pools of a process keep there."""
+    """The names of the files that the pools of a process keep there."""
     return [path.name for path in processes.SHARED_MEMORY.iterdir() if re.search(rf"[-_]{pid}[-_]", path.name)]
 
 
 @pytest.mark.parametrize("stopped", [False, True])
 def test_workers_end_with_their_parent(stopped):
-    """The pipe of a parent that is killed is closed, so all that had it have ended: workers too that were halted before."""
+    """After a parent is killed its pipe closes, so all its workers have ended, even those that were stopped."""
     process = run(POOL)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     workers = [int(pid) for pid in children if b"LokyProcess" in Path(f"/proc/{pid}/cmdline").read_bytes()]
@@ -64,14 +64,14 @@ def test_workers_end_with_their_parent(stopped):
 
 
 def test_a_server_ends_with_its_parent():
-    """A supervised command of a parent that is killed is killed too."""
+    """When its parent is killed, a supervised command is killed too."""
     process = run(SERVER)
     process.kill()
     process.communicate(timeout=60)
 
 
 def test_a_supervised_command_ends_as_it_does_alone():
-    """The exit code of the command is handed on, and a request to end reaches it."""
+    """The command's exit code is passed on, and SIGTERM reaches the command."""
     with subprocess.Popen(supervised([sys.executable, "-c", "raise SystemExit(7)"]), stdin=subprocess.PIPE) as process:
         assert process.wait(60) == 7
     words = "import signal, sys; signal.signal(15, lambda *_: sys.exit(3)); print(flush=True); signal.pause()"
@@ -82,8 +82,8 @@ def test_a_supervised_command_ends_as_it_does_alone():
         assert process.wait(60) == 3
 
 
-def test_leftovers_of_dead_processes_alone_are_removed(tmp_path, monkeypatch):
-    """Semaphores and folders of a dead process go; a living one's, another user's and anything else stay."""
+def test_only_leftovers_of_dead_processes_are_removed(tmp_path, monkeypatch):
+    """Semaphores and folders of a dead process are removed; those of a living process or another user stay."""
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     dead, living = ended.pid, os.getpid()
@@ -105,8 +105,8 @@ def test_leftovers_of_dead_processes_alone_are_removed(tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {names[1], folders[1], *others}
 
 
-def test_the_names_of_leftovers_are_those_that_the_pool_gives():
-    """A pool's semaphores and folders have names by which their process is known."""
+def test_the_pattern_of_leftovers_matches_real_ones():
+    """The names of a real pool's semaphores and folders match the pattern that finds leftovers."""
     process = run(POOL)
     left = in_shared_memory(process.pid)
     os.kill(process.pid, signal.SIGKILL)
@@ -115,8 +115,8 @@ def test_the_names_of_leftovers_are_those_that_the_pool_gives():
     assert all(LEFTOVER.fullmatch(name) for name in left)
 
 
-def test_a_signal_that_is_held_is_not_lost():
-    """Ctrl-C during the body takes effect at its end, although another thread, as BLAS has, could take it."""
+def test_a_delayed_signal_is_not_lost():
+    """Ctrl-C during the body takes effect at its end, even if another thread, such as one of BLAS, receives it."""
     reached, done = [], threading.Event()
     thread = threading.Thread(target=done.wait)
     thread.start()

@@ -1,4 +1,4 @@
-"""Pruning: Optuna's own decisions, the same whatever the workers and interruptions, and recorded as what they are."""
+"""Pruning: Optuna's own decisions, the same for any workers and interruptions, and recorded as pruned trials."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ def curve_of(number):
 
 
 def by_optuna(pruner, count):
-    """What a plain Optuna study, trial after trial, makes of the curves: for each its accuracies up to where it was pruned."""
+    """The curves up to where a plain Optuna study, one trial after another, prunes them."""
     study = optuna.create_study(study_name="s", direction="maximize", pruner=make_pruner(pruner, EPOCHS))
     kept = []
     for number in range(count):
@@ -52,7 +52,7 @@ def by_optuna(pruner, count):
 
 
 def by_judges(pruner, count, wave):
-    """What judges make of them, wave by wave, the members of a wave in lockstep."""
+    """The curves up to where judges prune them, wave by wave, each wave in lockstep."""
     done = []
     for start in range(0, count, wave):
         numbers = range(start, min(start + wave, count))
@@ -65,20 +65,20 @@ def by_judges(pruner, count, wave):
             if epoch < EPOCHS and len(alive):
                 alive = alive[judge(alive, epoch, accuracies)]
         done += [PastTrial(n, tuple(curves[n]), judge.pruned[k], judge.rungs(k)) for k, n in enumerate(numbers)]
-    return [list(one.curve) for one in done]
+    return [list(past_trial.curve) for past_trial in done]
 
 
 @pytest.mark.parametrize("pruner", PRUNERS, ids=lambda pruner: pruner.name)
 def test_decisions_are_optunas_own(pruner):
-    """One trial at a time, each is pruned where a plain Optuna study prunes it; some are, and some are not."""
+    """In waves of one trial, each is pruned where a plain Optuna study prunes it; some are, and some are not."""
     kept = by_judges(pruner, 30, wave=1)
     assert kept == by_optuna(pruner, 30)
     assert {len(curve) < EPOCHS for curve in kept} == {True, False}
 
 
 @pytest.mark.parametrize("pruner", PRUNERS, ids=lambda pruner: pruner.name)
-def test_those_beside_a_trial_decide_nothing(pruner):
-    """The members of a wave are judged alike alone, in any order and all together, and later ones change nothing."""
+def test_trials_of_the_same_wave_have_no_effect(pruner):
+    """The trials of a wave are judged the same alone, in any order and all together."""
     done = tuple(PastTrial(n, tuple(curve_of(n)), pruned=False) for n in range(8))
     pruning = Pruning(pruner, "s", EPOCHS, done)
 
@@ -93,19 +93,19 @@ def test_those_beside_a_trial_decide_nothing(pruner):
     assert {n: judged([n])[n] for n in range(8, 24)} == whole
 
 
-def test_a_stopped_trial_leaves_the_rest_as_they_are():
-    """Its curves end with the epoch it was stopped after, as do its scores, and the others' are the same bits as without."""
+def test_a_stopped_trial_does_not_change_the_others():
+    """Its curves and scores end with the epoch it was stopped after; the others have the same bits as without."""
     config = TrainConfig(epochs=4, batch_size=100)
     data = load_block("digits", config, 0)
     trials = [HyperParams(learning_rate=0.1 * (k + 1), batch_norm=k % 2 == 0, seed=k) for k in range(6)]
-    seen = []
+    calls = []
 
     def watch(members, epoch, accuracy):
-        seen.extend((int(k), epoch) for k in members)
+        calls.extend((int(k), epoch) for k in members)
         return ~((members == 3) & (epoch == 2))
 
     whole, watched = train(trials, data, config), train(trials, data, config, watch=watch)
-    assert sorted(seen) == [(k, e) for k in range(6) for e in (1, 2, 3) if (k, e) != (3, 3)]
+    assert sorted(calls) == [(k, e) for k in range(6) for e in (1, 2, 3) if (k, e) != (3, 3)]
     assert watched.epochs.tolist() == [4, 4, 4, 2, 4, 4]
     assert not watched.diverged.any()
     for key, curve in whole.curves.items():
@@ -142,12 +142,12 @@ def short_study(tracking_uri, tmp_path):
 
 
 def recorded(study_path, journal, **given):
-    """The trials of a journal, but for what differs from run to run."""
+    """The trials of a journal, without the columns that differ from run to run."""
     return OptunaStore(find_study(str(study_path), given), str(journal)).table().drop(columns=["seconds", "run_id"])
 
 
-def test_the_same_trials_are_pruned_whatever_happens(short_study, tmp_path):
-    """One worker in one go and two workers in three goes, the first ending inside a wave, leave the same trials, some pruned."""
+def test_the_same_trials_are_pruned_with_any_workers_and_interruptions(short_study, tmp_path):
+    """One worker at once and two workers in three parts, the first ending inside a wave, record the same trials."""
     whole = tmp_path / "whole.log"
     assert main(["search", str(short_study), "--workers", "1", "--storage", str(whole)]) == 0
     for trials in ("6", "13", "14"):
@@ -160,7 +160,7 @@ def test_the_same_trials_are_pruned_whatever_happens(short_study, tmp_path):
 
 
 def test_a_pruned_trial_is_recorded_as_one(short_study, tmp_path, tracking_uri):
-    """In Optuna it is PRUNED, with its curve and last value; in MLflow a whole run with the tag ``pruned`` and that curve."""
+    """In Optuna it is PRUNED, with its curve and last value; in MLflow a complete run with the tag ``pruned``."""
     assert main(["search", str(short_study), "--workers", "1"]) == 0
     trials = OptunaStore(find_study(str(short_study), {}), str(tmp_path / "optuna.log")).recorded().values()
     pruned = [trial for trial in trials if trial.state == TrialState.PRUNED]
@@ -177,8 +177,8 @@ def test_a_pruned_trial_is_recorded_as_one(short_study, tmp_path, tracking_uri):
         assert tagged[run_id].data.metrics["best/val_accuracy"] == max(curve.values())
 
 
-def test_an_adaptive_arm_is_pruned_as_if_never_stopped(short_study, tmp_path):
-    """TPE learns from pruned trials too, and a study searched in two goes is the one searched in one."""
+def test_a_pruned_adaptive_arm_resumes_as_if_never_stopped(short_study, tmp_path):
+    """TPE learns from pruned trials too, and a study searched in two parts equals one searched at once."""
     source = short_study.read_text()
     short_study.write_text(source.replace('Arm("random")', 'Arm("tpe", arguments={"n_startup_trials": 4})'))
     whole = tmp_path / "whole.log"
@@ -190,8 +190,8 @@ def test_an_adaptive_arm_is_pruned_as_if_never_stopped(short_study, tmp_path):
     assert 0 < table["pruned"].sum() < 28
 
 
-def test_a_pruner_is_a_part_of_the_study():
-    """It stands in the declaration and in the hash; in a study without one neither says a word of it."""
+def test_a_pruner_is_part_of_the_study():
+    """The declaration and the hash include the pruner; without one, neither mentions it."""
     plain = Study(name="s", question="?", space=SPACE, arms=(Arm("random"),))
     pruned = replace(plain, pruner=Pruner("median", {"n_startup_trials": 2}))
     assert "pruner" not in plain.to_json().keys() | plain.identity.keys()
@@ -200,8 +200,8 @@ def test_a_pruner_is_a_part_of_the_study():
     assert Study.from_json(plain.to_json()) == plain
 
 
-def test_a_comparison_prunes_nothing():
-    """A pruner in a study of several arms is refused, and the message says why."""
+def test_a_pruner_in_a_comparison_is_refused():
+    """A pruner in a study of several arms is refused with the reason."""
     with pytest.raises(ValueError, match="a comparison trains every trial to the end"):
         Study(name="s", question="?", space=SPACE, pruner=Pruner("median"))
 
@@ -215,14 +215,14 @@ def test_a_comparison_prunes_nothing():
         (Pruner("successive_halving", {"reduction_factor": 1}), "must be `reduction_factor >= 2`"),
     ],
 )
-def test_a_pruner_that_cannot_be_made_is_refused(pruner, says):
-    """An unknown pruner, or arguments that do not fit, is told in a line that names it."""
+def test_a_pruner_that_cannot_be_created_is_refused(pruner, says):
+    """An unknown pruner, or arguments that it does not take, are refused by name."""
     with pytest.raises(ValueError, match=says):
         make_pruner(pruner, EPOCHS)
 
 
 def test_a_wrong_pruner_is_refused_before_anything_is_written(short_study, tmp_path, capsys):
-    """The command ends with exit code 2 and one line, and makes no record."""
+    """The command ends with exit code 2 and one line, and records nothing."""
     short_study.write_text(short_study.read_text().replace("successive_halving", "halving"))
     assert main(["search", str(short_study)]) == 2
     assert capsys.readouterr().err.startswith("error: pruner: unknown name 'halving'")

@@ -1,4 +1,4 @@
-"""The search: the same trials whatever the workers and interruptions, each recorded whole, once."""
+"""Recording: any number of workers and interruptions gives the same trials, each recorded completely and once."""
 
 import os
 import signal
@@ -13,23 +13,26 @@ from mlflow import MlflowClient
 
 from pipeline.cli.main import main
 from pipeline.data import describe
+from pipeline.search.plan import plan
+from pipeline.search.recording import PlanOrder
 from pipeline.storage.locks import owned
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.loading import find_study
 from pipeline.tracking import Tracker
 from pipeline.trials.task import NETWORK_VERSION
+from pipeline.trials.trial import FinishedTrial
 
 TIMES = ["seconds", "run_id"]
 
 
 def recorded(folder, study_path):
-    """The table of the trials that are recorded in a folder, but for what differs from run to run."""
+    """The table of the trials recorded in a folder, without the columns that differ from run to run."""
     optuna_store = OptunaStore(find_study(str(study_path), {}), str(folder / "optuna.log"))
     return optuna_store.table().drop(columns=TIMES)
 
 
-def numbers(folder, study_path):
-    """Whether Optuna numbers each trial as the plan does."""
+def numbered_as_planned(folder, study_path):
+    """Return True if Optuna numbers each trial as the plan does."""
     optuna_store = OptunaStore(find_study(str(study_path), {}), str(folder / "optuna.log"))
     return all(number == trial.number for (_, _, number), trial in optuna_store.recorded().items())
 
@@ -50,8 +53,8 @@ def searched(tiny_study, tmp_path):
 
 
 @pytest.mark.parametrize("workers", ["2", "4"])
-def test_workers_change_nothing(workers, searched, tiny_study, tmp_path):
-    """The same seed gives the same trials with the same numbers and scores, whatever the number of workers."""
+def test_the_number_of_workers_changes_nothing(workers, searched, tiny_study, tmp_path):
+    """The same seed gives the same trials, numbers and scores with any number of workers."""
     other = str(tmp_path / "other.log")
     other_db = f"sqlite:///{tmp_path / 'other.db'}"
     (tmp_path / "other.db").write_bytes(b"")
@@ -62,10 +65,10 @@ def test_workers_change_nothing(workers, searched, tiny_study, tmp_path):
 
 
 def test_every_trial_is_a_finished_run_and_an_optuna_trial(searched, tiny_study, tmp_path, tracking_uri):
-    """Each planned trial stands once in Optuna, under its own number, and once in MLflow, finished, below one parent."""
+    """Each planned trial is once in Optuna, under its number, and once in MLflow, finished, under one parent run."""
     assert len(searched) == 36
     assert not searched.duplicated(["arm", "block", "trial"]).any()
-    assert numbers(tmp_path, tiny_study)
+    assert numbered_as_planned(tmp_path, tiny_study)
     (parent,) = runs(tracking_uri, kind="study")
     children = runs(tracking_uri, kind="trial")
     assert Counter(run.info.status for run in children) == {"FINISHED": 36}
@@ -75,7 +78,7 @@ def test_every_trial_is_a_finished_run_and_an_optuna_trial(searched, tiny_study,
 
 
 def test_optuna_holds_the_curve_and_the_score(searched, tiny_study, tmp_path):
-    """A trial's intermediate values are its finite validation curve, and its value is the best of it or, diverged, chance."""
+    """A trial's intermediate values are its finite validation curve; its value is the best of them or, if diverged, chance."""
     assert searched["diverged"].any()
     for trial in OptunaStore(find_study(str(tiny_study), {}), str(tmp_path / "optuna.log")).recorded().values():
         curve = list(trial.intermediate_values.values())
@@ -84,14 +87,14 @@ def test_optuna_holds_the_curve_and_the_score(searched, tiny_study, tmp_path):
 
 
 def test_arms_share_the_seeds_of_a_block(searched):
-    """Trial n of a block starts from the same seed in every arm, and another block or number has another seed."""
+    """Trial n of a block has the same seed in every arm; another block or number has another seed."""
     per_place = searched.groupby(["block", "trial"])["seed"].nunique()
     assert (per_place == 1).all()
     assert searched["seed"].nunique() == len(per_place)
 
 
 def test_a_finished_study_trains_nothing(searched, tiny_study, tmp_path, tracking_uri, capsys):
-    """A rerun says that all is recorded, and adds no trial and no parent."""
+    """A rerun prints that all trials are recorded, and adds no run."""
     assert main(["search", str(tiny_study)]) == 0
     assert "nothing to train, all 36 trials are recorded" in capsys.readouterr().out
     assert recorded(tmp_path, tiny_study).equals(searched)
@@ -99,8 +102,8 @@ def test_a_finished_study_trains_nothing(searched, tiny_study, tmp_path, trackin
     assert len(runs(tracking_uri, kind="study")) == 1
 
 
-def test_a_larger_budget_goes_on_from_what_is_recorded(searched, tiny_study, tmp_path, capsys):
-    """Raising the number of trials trains only those that are missing, and leaves the recorded ones as they are."""
+def test_a_larger_budget_adds_the_missing_trials(searched, tiny_study, tmp_path, capsys):
+    """With a larger number of trials, only the missing ones are trained; the recorded ones do not change."""
     assert main(["search", str(tiny_study), "--trials", "8", "--workers", "1"]) == 0
     assert "12 of 48 trials to train" in capsys.readouterr().out
     table = (
@@ -112,7 +115,7 @@ def test_a_larger_budget_goes_on_from_what_is_recorded(searched, tiny_study, tmp
 
 
 def test_a_changed_declaration_is_refused(searched, tiny_study, tmp_path, tracking_uri, capsys):
-    """A study whose space has changed is refused with the difference, exit code 2, and nothing is written."""
+    """A study whose space has changed is refused with the difference and exit code 2; nothing is written."""
     before = (tmp_path / "optuna.log").read_bytes()
     tiny_study.write_text(tiny_study.read_text().replace("1e-6", "1e-5"))
     assert main(["search", str(tiny_study)]) == 2
@@ -123,8 +126,8 @@ def test_a_changed_declaration_is_refused(searched, tiny_study, tmp_path, tracki
 @pytest.mark.parametrize(
     "stop", [signal.SIGINT, *(pytest.param(stop, marks=pytest.mark.slow) for stop in (signal.SIGTERM, signal.SIGHUP))]
 )
-def test_a_stopped_search_goes_on_where_it_was(stop, tiny_study, tmp_path, tracking_uri):
-    """After Ctrl-C, SIGTERM or SIGHUP the rerun finishes the planned set, once each, and no run is left RUNNING."""
+def test_a_stopped_search_is_completed_by_a_rerun(stop, tiny_study, tmp_path, tracking_uri):
+    """After Ctrl-C, SIGTERM or SIGHUP a rerun completes the plan, each trial once, and no run stays RUNNING."""
     command = [sys.executable, "-m", "pipeline", "search", str(tiny_study), "--workers", "2", "--blocks", "12"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while "trials;" not in process.stdout.readline():
@@ -142,24 +145,24 @@ def test_a_stopped_search_goes_on_where_it_was(stop, tiny_study, tmp_path, track
     assert 0 < done <= len(trials) == 12 * 18
     assert Counter(run.info.status for run in runs(tracking_uri, kind="trial")) == {"FINISHED": 12 * 18}
     assert [run.info.status for run in runs(tracking_uri, kind="study")] == ["FINISHED"]
-    assert numbers(tmp_path, tiny_study)
+    assert numbered_as_planned(tmp_path, tiny_study)
 
 
-def test_a_search_whose_output_nobody_reads_stops_with_a_word(tiny_study, tmp_path, tracking_uri):
-    """When the reader of its output leaves, as ``head`` does, it says so on standard error, ends its run, and can go on."""
+def test_a_search_whose_output_is_closed_stops_with_a_message(tiny_study, tmp_path, tracking_uri):
+    """When the reader of its output ends, as ``head`` does, it prints one line, ends its run, and can be resumed."""
     command = [sys.executable, "-m", "pipeline", "search", str(tiny_study), "--workers", "1", "--blocks", "4"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         process.stdout.readline()
         process.stdout.close()
-        said = process.stderr.read()
-    assert (process.returncode, said.count("\n")) == (1, 1)
-    assert "stopped, since the output is closed" in said
+        errors = process.stderr.read()
+    assert (process.returncode, errors.count("\n")) == (1, 1)
+    assert "stopped, since the output is closed" in errors
     assert [run.info.status for run in runs(tracking_uri, kind="study")] == ["KILLED"]
     assert main(["search", str(tiny_study), "--workers", "1", "--blocks", "4"]) == 0
 
 
 def test_the_stores_are_reconciled_before_a_search(searched, tiny_study, tmp_path, tracking_uri, capsys):
-    """A run that no trial names, as a crash leaves it, is discarded; a trial's run that was deleted is restored; both are told."""
+    """A run that no trial names, as after a crash, is discarded; a deleted run of a trial is restored; both are printed."""
     client = MlflowClient(tracking_uri=tracking_uri)
     (parent,) = runs(tracking_uri, kind="study")
     tags = {"mlflow.parentRunId": parent.info.run_id, "kind": "trial", "study": "tiny"}
@@ -173,8 +176,8 @@ def test_the_stores_are_reconciled_before_a_search(searched, tiny_study, tmp_pat
     assert Counter(run.info.status for run in children) == {"FINISHED": 36}
 
 
-def test_new_begins_beside_what_is_recorded(searched, tiny_study, tmp_path, tracking_uri, capsys):
-    """A changed study begun with --new is recorded under a name of its own, and later searches go on with that one."""
+def test_new_records_under_another_name(searched, tiny_study, tmp_path, tracking_uri, capsys):
+    """A changed study searched with --new is recorded under a new name, and later searches continue that one."""
     tiny_study.write_text(tiny_study.read_text().replace("1e-6", "1e-5"))
     assert main(["search", str(tiny_study), "--new", "--workers", "1"]) == 0
     assert main(["search", str(tiny_study), "--workers", "1"]) == 0
@@ -186,7 +189,7 @@ def test_new_begins_beside_what_is_recorded(searched, tiny_study, tmp_path, trac
 
 
 def test_two_searches_at_once_are_refused(searched, tiny_study, tmp_path, tracking_uri, capsys):
-    """While one process records to a study, a second is told so, with exit code 2, and records nothing."""
+    """While one process records to a study, a second is refused with exit code 2, and records nothing."""
     with owned(str(tmp_path / "optuna.log"), "tiny"):
         assert main(["search", str(tiny_study), "--trials", "7"]) == 2
     assert f"study 'tiny' is at work already: process {os.getpid()}" in capsys.readouterr().err
@@ -194,8 +197,8 @@ def test_two_searches_at_once_are_refused(searched, tiny_study, tmp_path, tracki
 
 
 @pytest.mark.parametrize(("verb", "name"), [("report", "tiny"), ("train", "tiny-manual")])
-def test_every_verb_that_writes_waits_its_turn(verb, name, searched, tiny_study, tmp_path, tracking_uri, capsys):
-    """A report and a trial of one's own are refused while another process is at the same study, whose run stays as it is."""
+def test_every_verb_that_writes_needs_the_lock(verb, name, searched, tiny_study, tmp_path, tracking_uri, capsys):
+    """A report and a manual trial are refused while another process records to the study, whose run does not change."""
     (parent,) = runs(tracking_uri, kind="study")
     MlflowClient(tracking_uri=tracking_uri).update_run(parent.info.run_id, status="RUNNING")
     with owned(str(tmp_path / "optuna.log"), name):
@@ -205,8 +208,8 @@ def test_every_verb_that_writes_waits_its_turn(verb, name, searched, tiny_study,
 
 
 @pytest.mark.slow
-def test_two_studies_may_begin_at_once_in_a_new_folder(tiny_source, tmp_path):
-    """Two commands that make the same stores, each for a study of its own, both come to their end, twice in a row."""
+def test_two_studies_may_start_at_once_in_a_new_folder(tiny_source, tmp_path):
+    """Two commands that create the same stores for different studies both succeed, twice in a row."""
     for turn in ("a", "b"):
         folder = tmp_path / turn
         folder.mkdir()
@@ -215,8 +218,8 @@ def test_two_studies_may_begin_at_once_in_a_new_folder(tiny_source, tmp_path):
         commands = [
             [sys.executable, "-m", "pipeline", "search", f"{name}.py", "--workers", "1"] for name in ("one", "two")
         ]
-        begun = [subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) for command in commands]
-        assert [(process.communicate(timeout=120)[1], process.returncode) for process in begun] == [("", 0)] * 2
+        started = [subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) for command in commands]
+        assert [(process.communicate(timeout=120)[1], process.returncode) for process in started] == [("", 0)] * 2
         assert Counter(run.data.tags["study"] for run in runs(f"sqlite:///{folder / 'mlflow.db'}", kind="trial")) == {
             "one": 36,
             "two": 36,
@@ -224,15 +227,15 @@ def test_two_studies_may_begin_at_once_in_a_new_folder(tiny_source, tmp_path):
 
 
 def test_a_study_that_is_killed_while_it_is_checked_leaves_no_run(tiny_study, tmp_path, tracking_uri, monkeypatch):
-    """The study's run begins after the checks: none is left RUNNING by a process that ends meanwhile."""
+    """The study's run starts after the checks, so a process that ends during them leaves none."""
     monkeypatch.setattr("pipeline.checks.suite.check", lambda _: sys.exit(9))
     with pytest.raises(SystemExit):
         main(["run", str(tiny_study)])
     assert runs(tracking_uri, kind="study") == []
 
 
-def test_a_study_of_ones_own_is_no_other_begun_anew(tiny_study, tmp_path, tracking_uri, capsys):
-    """A study whose name is another's with -2 behind it stays its own, though both decide the same numbers."""
+def test_a_study_named_like_a_new_one_stays_separate(tiny_study, tmp_path, tracking_uri, capsys):
+    """A study named like another with -2 appended stays separate, though both give the same numbers."""
     source = tiny_study.read_text()
     other = tmp_path / "other.py"
     other.write_text(
@@ -240,14 +243,14 @@ def test_a_study_of_ones_own_is_no_other_begun_anew(tiny_study, tmp_path, tracki
             '(Arm("random"), Arm("shifted_grid"), Arm("grid"))', '(Arm("random"), Arm("sobol"))'
         )
     )
-    for path, said in [
+    for path, message in [
         (other, "24 of 24"),
         (tiny_study, "36 of 36"),
         (tiny_study, "nothing to train"),
         (other, "nothing to train"),
     ]:
         assert main(["search", str(path), "--workers", "1"]) == 0
-        assert said in capsys.readouterr().out
+        assert message in capsys.readouterr().out
     assert main(["search", str(tiny_study), "--workers", "1", "--new"]) == 0
     assert Counter(run.data.tags["study"] for run in runs(tracking_uri, kind="trial")) == {
         "tiny": 36,
@@ -256,8 +259,8 @@ def test_a_study_of_ones_own_is_no_other_begun_anew(tiny_study, tmp_path, tracki
     }
 
 
-def test_a_link_in_the_place_of_the_lock_is_not_followed(searched, tiny_study, tmp_path, capsys):
-    """A link where the lock should be is refused with its name, and what it points to stays as it is."""
+def test_a_link_in_place_of_the_lock_is_not_followed(searched, tiny_study, tmp_path, capsys):
+    """A symbolic link in place of the lock is refused by name, and its target does not change."""
     other, lock = tmp_path / "other.txt", tmp_path / "optuna.log.tiny.owner"
     other.write_text("precious")
     assert not lock.exists()
@@ -267,8 +270,8 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(searched, tiny_study, t
     assert other.read_text() == "precious"
 
 
-def test_what_is_recorded_is_as_private_as_the_user_says(tiny_study, tmp_path, tracking_uri):
-    """With a umask of 077, nothing that a search writes can be read by anybody else."""
+def test_recorded_files_respect_the_umask(tiny_study, tmp_path, tracking_uri):
+    """With a umask of 077, other users can read nothing that a search writes."""
     before = set(tmp_path.rglob("*"))
     old = os.umask(0o077)
     try:
@@ -281,22 +284,22 @@ def test_what_is_recorded_is_as_private_as_the_user_says(tiny_study, tmp_path, t
 
 
 def test_another_version_of_the_network_is_refused(searched, tiny_study, monkeypatch, capsys):
-    """Trials whose numbers another version of the network made are not added to: the way on is --new."""
+    """A study recorded by another version of the network is refused; --new starts it again."""
     monkeypatch.setattr("pipeline.commands.job.NETWORK_VERSION", 10**6)
     assert main(["search", str(tiny_study), "--trials", "7"]) == 2
     assert f"network_version was {NETWORK_VERSION}, is 1000000" in capsys.readouterr().err
 
 
 def test_other_data_under_the_same_name_is_refused(searched, tiny_study, monkeypatch, capsys):
-    """A study whose data has changed since it was recorded is refused: its scores would not be comparable."""
+    """A study whose data have changed since it was recorded is refused: the scores would not be comparable."""
     other = replace(describe("digits"), sha256="0" * 64)
     monkeypatch.setattr("pipeline.commands.job.describe", lambda _: other)
     assert main(["search", str(tiny_study), "--trials", "7"]) == 2
     assert "data_sha256 was" in capsys.readouterr().err
 
 
-def test_adaptive_arms_go_on_as_if_never_stopped(tiny_study, tmp_path, tracking_uri):
-    """An adaptive arm searched in two goes, by two workers, has the trials of one that was searched in one go by one."""
+def test_adaptive_arms_resume_as_if_never_stopped(tiny_study, tmp_path, tracking_uri):
+    """An adaptive arm searched in two parts by two workers has the same trials as one searched at once by one worker."""
     source = tiny_study.read_text()
     tiny_study.write_text(
         source.replace('Arm("shifted_grid"), Arm("grid")', 'Arm("tpe", arguments={"n_startup_trials": 3})')
@@ -313,16 +316,16 @@ def test_adaptive_arms_go_on_as_if_never_stopped(tiny_study, tmp_path, tracking_
 
 
 @pytest.mark.parametrize("verb", ["report", "train"])
-def test_a_torn_journal_is_mended_by_whatever_opens_it(verb, searched, tiny_study, tmp_path):
-    """A line that a crash cut off joins no other, whichever verb comes next, and all that was recorded can still be read."""
+def test_every_verb_repairs_a_torn_journal(verb, searched, tiny_study, tmp_path):
+    """After a crash cut off a line, every verb can read and extend the journal, and all recorded trials remain."""
     with (tmp_path / "optuna.log").open("a") as journal:
         journal.write('{"op_code": 5, "worker_id": "x", "study_id": 0, "st')
     assert main([verb, str(tiny_study)]) == 0
     assert recorded(tmp_path, tiny_study).equals(searched)
 
 
-def test_a_torn_journal_is_mended(searched, tiny_study, tmp_path):
-    """A record that was cut in the middle of a line loses that line, is trained again, and reads as before."""
+def test_a_trial_of_a_torn_line_is_trained_again(searched, tiny_study, tmp_path):
+    """A journal cut in the middle of a line loses that trial, which is trained again to the same numbers."""
     journal = tmp_path / "optuna.log"
     journal.write_bytes(journal.read_bytes()[:-100])
     assert main(["search", str(tiny_study), "--workers", "1"]) == 0
@@ -330,8 +333,8 @@ def test_a_torn_journal_is_mended(searched, tiny_study, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["trial", "confirmation"])
-def test_a_signal_waits_until_both_stores_have_what_is_written(kind, tiny_study, tmp_path, tracking_uri, monkeypatch):
-    """Ctrl-C between the two writes of a batch leaves no run that Optuna's record does not name."""
+def test_a_signal_waits_until_both_stores_are_written(kind, tiny_study, tmp_path, tracking_uri, monkeypatch):
+    """Ctrl-C between the two writes of a batch leaves no run that the Optuna store does not know."""
     record = Tracker.record
 
     def interrupted(tracker, study, trials):
@@ -351,8 +354,8 @@ def test_a_signal_waits_until_both_stores_have_what_is_written(kind, tiny_study,
     assert {run.info.run_id for run in runs(tracking_uri, kind=kind)} == known[kind]
 
 
-def test_runs_that_a_repeated_request_made_twice_are_discarded(tiny_study, tracking_uri, monkeypatch):
-    """Where requests may be sent again, the runs that no trial names go at the end, and only those."""
+def test_runs_created_twice_by_a_repeated_request_are_discarded(tiny_study, tracking_uri, monkeypatch):
+    """Where requests may be sent again, only the runs that no trial names are discarded at the end."""
     record = Tracker.record
 
     def twice(tracker, study, trials):
@@ -364,3 +367,13 @@ def test_runs_that_a_repeated_request_made_twice_are_discarded(tiny_study, track
     tiny_study.write_text(tiny_study.read_text().replace("blocks=2", "blocks=1,\n    confirm=0"))
     assert main(["search", str(tiny_study), "--workers", "1"]) == 0
     assert len(runs(tracking_uri, kind="trial")) == 18
+
+
+def test_trials_are_released_in_the_order_of_the_plan(tiny_study):
+    """In whatever order trials are pending and finish, those of an arm and block are released by number, each once."""
+    study = find_study(str(tiny_study), {})
+    trials = [trial for trial in plan(study) if trial.key[:2] == ("random", 0)][:4]
+    finished = {trial.number: FinishedTrial(trial, None) for trial in trials}
+    plan_order = PlanOrder([trials[2], trials[0], trials[3], trials[1]])
+    released = [plan_order.release([finished[n] for n in numbers]) for numbers in ((3, 1), (0,), (2,))]
+    assert [[trial.plan.number for trial in part] for part in released] == [[], [0, 1], [2, 3]]

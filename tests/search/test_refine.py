@@ -78,12 +78,12 @@ def test_the_border_check_flags_the_lectures_learning_rate_alone():
     ],
 )
 def test_a_border_is_an_outer_tenth_or_a_crowd_in_an_outer_quarter(best, top, side):
-    """The best beyond 0.1 or 0.9, or three of the top five beyond a quarter, on one side."""
+    """A range is extended if the best lies in the outer tenth, or three of the best five in an outer quarter."""
     assert border_check(best, top) == side
 
 
 def test_the_lectures_next_space_goes_up_with_the_rate():
-    """The range of rates is shifted up by half of itself; regularisation is left, since the best lie all over it."""
+    """The range of rates is shifted up by half of its width; the range of L2 is kept, since the best lie all over it."""
     proposal = propose(LECTURE, LECTURE_TRIALS)
     rate = proposal.study.space["learning_rate"]
     assert (rate.low, rate.high) == pytest.approx((10**-3.5, 10**-2.5), rel=0.01)
@@ -102,7 +102,7 @@ COARSE = Study(name="coarse", question="Where?", space=SPACE)
 
 
 def coarse_trials(peak, study=COARSE, count=300):
-    """Trials at random points: accuracy falls off with the distance from a rate, is worse for sigmoid, and ignores L2."""
+    """Trials at random points: accuracy falls with the distance from a rate, is lower for sigmoid, and ignores L2."""
     rng = np.random.default_rng(0)
 
     def trial():
@@ -117,7 +117,7 @@ def coarse_trials(peak, study=COARSE, count=300):
 
 
 def test_the_space_is_narrowed_around_the_best():
-    """The rate's range shrinks about the peak, choices that are never among the best go, and what does not matter stays."""
+    """The range of rates shrinks around the peak, choices that are never among the best go, and L2 stays."""
     proposal = propose(COARSE, coarse_trials(0.1))
     rate, space = proposal.study.space["learning_rate"], proposal.study.space
     assert rate.low < 0.1 < rate.high
@@ -130,15 +130,15 @@ def test_the_space_is_narrowed_around_the_best():
 
 
 @pytest.mark.parametrize("peak", [1.0, 3e-4])
-def test_a_border_beyond_which_all_was_worse_is_left_alone(peak):
-    """The best rates lie in an outer quarter, but many trials beyond them were worse: the range shrinks about the peak."""
+def test_a_range_is_not_shifted_towards_worse_trials(peak):
+    """If the best rates lie in an outer quarter but trials beyond them were worse, the range shrinks around the peak."""
     rate = propose(COARSE, coarse_trials(peak)).study.space["learning_rate"]
     assert SPACE["learning_rate"].low <= rate.low < peak < rate.high <= SPACE["learning_rate"].high
     assert math.log10(rate.high / rate.low) < 2.5
 
 
-def test_narrowing_comes_to_rest():
-    """Round after round the range shrinks about the peak, and never loses it."""
+def test_repeated_narrowing_keeps_the_peak():
+    """In each round the range shrinks around the peak, and contains it."""
     study = COARSE
     for _ in range(3):
         study = propose(study, coarse_trials(0.1, study)).study
@@ -147,7 +147,7 @@ def test_narrowing_comes_to_rest():
 
 
 def test_a_range_stops_where_its_hyperparameter_ends():
-    """Momentum stays below 1: at its border it is told that it cannot go further; one at 0 is not shifted below."""
+    """Momentum stays below 1 and is not shifted below 0; the reason says that it cannot go further."""
     space = SearchSpace(momentum=Float(0.0, 0.99), learning_rate=Float(1e-3, 1, log=True))
     study = replace(LECTURE, space=space, fixed=HyperParams())
     base = {"learning_rate": 0.03, "best/val_accuracy": 0.5}
@@ -159,13 +159,13 @@ def test_a_range_stops_where_its_hyperparameter_ends():
 
 
 def test_too_few_trials_are_refused():
-    """Four trials do not tell good from bad."""
+    """Four trials are refused, since they do not tell good from bad."""
     with pytest.raises(ValueError, match="got 4; expected 5 or more"):
         propose(COARSE, coarse_trials(0.1, count=4))
 
 
 def test_a_narrow_range_moves_by_its_own_width():
-    """After many stages a range differs in its fifth digit; the next one is not rounded away."""
+    """After many stages a range differs in its fifth digit; the next range is not rounded to nothing."""
     space = SearchSpace(learning_rate=Float(0.93701, 0.93705))
     narrow = replace(COARSE, space=space, arms=(Arm("random"),))
     shifted = propose(narrow, [{"learning_rate": 0.93705, "best/val_accuracy": 0.9}] * 6).study.space["learning_rate"]
@@ -174,7 +174,7 @@ def test_a_narrow_range_moves_by_its_own_width():
 
 
 def proposed(*positions):
-    """The next range of a rate from 0 to 1, after trials at these positions, the best first."""
+    """The next range of a rate from 0 to 1, after trials at these positions, best first."""
     study = replace(COARSE, space=SearchSpace(learning_rate=Float(0, 1)), arms=(Arm("random"),))
     trials = [{"learning_rate": at, "best/val_accuracy": 1 - i / 1000} for i, at in enumerate(positions)]
     rate = propose(study, trials).study.space["learning_rate"]
@@ -182,14 +182,14 @@ def proposed(*positions):
 
 
 def test_the_best_tenth_decides_and_leaves_a_margin():
-    """Of 60 trials the best six and a twentieth of the range on each side are kept; of six equal ones, a quarter."""
+    """Of 60 trials the range of the best six and a twentieth on each side are kept; of six equal ones, a quarter."""
     best, rest = (0.5, 0.35, 0.65, 0.4, 0.6, 0.45), (0.1, 0.9) * 27
     assert proposed(*best, *rest) == pytest.approx((0.30, 0.70))
     assert proposed(*[0.5] * 6, *rest) == pytest.approx((0.375, 0.625))
 
 
 def test_five_worse_trials_beyond_the_best_keep_a_range_from_moving():
-    """With four of them nearer to the border the range moves on; with five, it shrinks about the best."""
+    """With four worse trials nearer to the border the range is shifted; with five, it shrinks around the best."""
     best, rest = (0.8,) * 5, (0.2,) * 10
     assert proposed(*best, *(0.95,) * 4, *rest) == pytest.approx((0.5, 1.5))
     assert proposed(*best, *(0.95,) * 5, *rest) == pytest.approx((0.675, 0.925))

@@ -1,4 +1,4 @@
-"""The arms: what each sampler visits, and that none repeats another."""
+"""Samplers: the points of each arm, and that no arm repeats another."""
 
 import re
 from collections import Counter
@@ -22,36 +22,36 @@ SPACE = SearchSpace(
     activation=Categorical("relu", "tanh", "sigmoid"),
 )
 STUDY = Study(name="s", question="?", space=SPACE, arms=(Arm("random"), Arm("grid"), Arm("shifted_grid")), blocks=3)
-AVAILABLE = [word for word in ADAPTIVE if word != "gp"]  # Optuna's Gaussian process needs torch
+AVAILABLE = [name for name in ADAPTIVE if name != "gp"]  # Optuna's Gaussian process needs torch
 
 
-@pytest.mark.parametrize("word", [*PLANNED, "grid", "shifted_grid"])
-def test_a_larger_budget_begins_with_the_same_points(word):
+@pytest.mark.parametrize("name", [*PLANNED, "grid", "shifted_grid"])
+def test_a_larger_budget_starts_with_the_same_points(name):
     """The first ten points of a planned arm do not depend on how many follow."""
-    arm = Arm(word)
+    arm = Arm(name)
     assert points(arm, replace(STUDY, trials=10), 1) == points(arm, STUDY, 1)[:10]
 
 
-@pytest.mark.parametrize("word", [*PLANNED, "grid", "shifted_grid"])
-def test_the_order_of_the_space_decides_nothing(word):
+@pytest.mark.parametrize("name", [*PLANNED, "grid", "shifted_grid"])
+def test_the_order_of_the_space_has_no_effect(name):
     """Listing the hyperparameters in another order gives the same points."""
-    turned = SearchSpace(**dict(reversed(list(SPACE.items()))))
-    assert points(Arm(word), replace(STUDY, space=turned), 0) == points(Arm(word), STUDY, 0)
+    reordered = SearchSpace(**dict(reversed(list(SPACE.items()))))
+    assert points(Arm(name), replace(STUDY, space=reordered), 0) == points(Arm(name), STUDY, 0)
 
 
-@pytest.mark.parametrize("word", [*PLANNED, "shifted_grid"])
-def test_blocks_are_repeats_with_points_of_their_own(word):
-    """An arm visits other learning rates in every block, and the same ones when it is asked again."""
-    rates = [{p["learning_rate"] for p in points(Arm(word), STUDY, block)} for block in (0, 1, 2)]
+@pytest.mark.parametrize("name", [*PLANNED, "shifted_grid"])
+def test_blocks_have_different_points(name):
+    """An arm visits other learning rates in every block, and the same ones when it is drawn again."""
+    rates = [{p["learning_rate"] for p in points(Arm(name), STUDY, block)} for block in (0, 1, 2)]
     assert not rates[0] & rates[1]
     assert not rates[1] & rates[2]
-    assert points(Arm(word), STUDY, 0) == points(Arm(word), STUDY, 0)
+    assert points(Arm(name), STUDY, 0) == points(Arm(name), STUDY, 0)
 
 
-@pytest.mark.parametrize("word", ["grid", "shifted_grid"])
-def test_a_grid_is_visited_once_in_shuffled_order(word):
-    """Every combination of levels is visited exactly once, in an order of the block's own that is not the product's."""
-    visits = [points(Arm(word), STUDY, block) for block in (0, 1)]
+@pytest.mark.parametrize("name", ["grid", "shifted_grid"])
+def test_a_grid_is_visited_once_in_shuffled_order(name):
+    """Every combination of levels is visited exactly once, in a shuffled order that differs between blocks."""
+    visits = [points(Arm(name), STUDY, block) for block in (0, 1)]
     for visited in visits:
         assert set(Counter(tuple(p.values()) for p in visited).values()) == {1}
         assert len(visited) == SPACE.grid_size == 24
@@ -61,7 +61,7 @@ def test_a_grid_is_visited_once_in_shuffled_order(word):
 
 
 def test_the_shifted_grid_keeps_its_steps_within_the_interval():
-    """Its levels are one step apart on the scale of the hyperparameter, and none leaves the interval."""
+    """Its levels are one step apart on the scale of the hyperparameter, and all are in the interval."""
     for block in range(20):
         rates = sorted({p["learning_rate"] for p in points(Arm("shifted_grid"), STUDY, block)})
         np.testing.assert_allclose(np.diff(np.log10(rates)), 1, rtol=1e-9)
@@ -69,24 +69,24 @@ def test_the_shifted_grid_keeps_its_steps_within_the_interval():
 
 
 def test_quasi_random_points_fill_the_interval_evenly():
-    """Of 24 Sobol points the six in each quarter of the log range of the learning rate are never fewer than four."""
+    """Of 24 Sobol points, at least four lie in each quarter of the log range of the learning rate."""
     for block in range(5):
         rates = [p["learning_rate"] for p in points(Arm("sobol"), STUDY, block)]
         shares, _ = np.histogram(np.log10(rates), bins=4, range=(-4, 0))
         assert shares.min() >= 4
 
 
-@pytest.mark.parametrize("word", AVAILABLE)
-def test_an_adaptive_arm_replays_its_record(word):
-    """Told the same scores again, an adaptive sampler asks for the same points: that is how a study resumes."""
+@pytest.mark.parametrize("name", AVAILABLE)
+def test_an_adaptive_arm_replays_its_record(name):
+    """With the same scores, an adaptive sampler draws the same points again, so a study can resume."""
 
     def walk(count):
-        trajectory = Trajectory(Arm(word), STUDY, 0)
-        asked = []
+        trajectory = Trajectory(Arm(name), STUDY, 0)
+        drawn = []
         for _ in range(count):
-            asked.append(trajectory.ask())
-            trajectory.tell(-abs(np.log10(asked[-1]["learning_rate"]) + 2))
-        return asked
+            drawn.append(trajectory.ask())
+            trajectory.tell(-abs(np.log10(drawn[-1]["learning_rate"]) + 2))
+        return drawn
 
     whole = walk(24)
     assert walk(15) == whole[:15]
@@ -106,7 +106,7 @@ def test_an_adaptive_arm_learns():
 
 
 def test_arms_that_share_their_points_are_refused():
-    """Unscrambled quasi-random points, the same in every block, are no repeats, and are refused with their names."""
+    """Unscrambled quasi-random points, which are the same in every block, are refused with the arm's name."""
     unscrambled = Arm("plain_sobol", sampler="sobol", arguments={"scramble": False})
     with pytest.raises(ValueError, match="'plain_sobol' in block 1 begins with the points of 'plain_sobol' in block 0"):
         plan(replace(STUDY, arms=(Arm("random"), unscrambled)))
@@ -123,14 +123,14 @@ def test_arms_that_share_their_points_are_refused():
         (Arm("tpe", arguments={"n_startup": 1}), "does not take its arguments: .*n_startup"),
     ],
 )
-def test_a_sampler_that_cannot_be_made_is_refused(arm, says):
-    """An unknown sampler, or arguments that do not fit, is told in a line that names the arm."""
+def test_a_sampler_that_cannot_be_created_is_refused(arm, says):
+    """An unknown sampler, or arguments that it does not take, are refused in one line that names the arm."""
     with pytest.raises(ValueError, match=says):
         Trajectory(arm, STUDY, 0)
 
 
-def test_a_sampler_that_fails_at_work_is_named(monkeypatch):
-    """What anybody's sampler raises some trials into a study is told in a line: the arm, the place, the line of code."""
+def test_a_sampler_that_fails_during_a_study_is_named(monkeypatch):
+    """An error of a sampler some trials into a study gives one line: the arm, block, trial and line of code."""
     trajectory = Trajectory(Arm("mine", sampler="optuna.samplers.RandomSampler"), STUDY, 2)
     trajectory.ask()
     trajectory.tell(0.5)
@@ -140,8 +140,8 @@ def test_a_sampler_that_fails_at_work_is_named(monkeypatch):
         trajectory.ask()
 
 
-def test_any_sampler_of_optunas_is_an_arm_by_its_import_path():
-    """A sampler given by import path, with arguments, asks for points of the space."""
+def test_any_optuna_sampler_can_be_given_by_its_import_path():
+    """A sampler given by import path, with arguments, draws points of the space."""
     arm = Arm("mine", sampler="optuna.samplers.TPESampler", arguments={"multivariate": False, "n_startup_trials": 2})
     trajectory = Trajectory(arm, STUDY, 0)
     for _ in range(4):
@@ -149,16 +149,16 @@ def test_any_sampler_of_optunas_is_an_arm_by_its_import_path():
         trajectory.tell(0.5)
 
 
-def test_a_sampler_that_has_been_everywhere_goes_on():
-    """One that would stop its study, since it has tried every point, tells the last of them like any other."""
+def test_a_sampler_that_has_tried_every_point_ends_well():
+    """A sampler that stops its study when it has tried every point accepts the last score like any other."""
     space = SearchSpace(activation=Categorical("relu", "tanh"), batch_norm=Categorical(False, True))
     arm = Arm("all", "optuna.samplers.BruteForceSampler")
     trajectory = Trajectory(arm, replace(STUDY, space=space, arms=(arm,), trials=4), 0)
-    seen = set()
+    drawn = set()
     for _ in range(4):
-        seen.add(tuple(trajectory.ask().items()))
+        drawn.add(tuple(trajectory.ask().items()))
         trajectory.tell(0.5)
-    assert (trajectory.told, len(seen)) == (4, 4)
+    assert (trajectory.number, len(drawn)) == (4, 4)
 
 
 class Unseeded(RandomSampler):
@@ -169,31 +169,31 @@ class Unseeded(RandomSampler):
 
 
 def test_a_sampler_that_cannot_be_repeated_is_refused():
-    """One that draws other points whenever it is made could not be gone on with after a stop."""
+    """A sampler that draws other points each time it is created is refused, since a study could not resume."""
     with pytest.raises(ValueError, match="needs a parameter `seed`"):
         plan(replace(STUDY, arms=(Arm("mine", f"{__name__}.Unseeded"),)))
 
 
 class Scripted(BaseSampler):
-    """A sampler that draws what ``values`` says of a name, trial by trial, and 0.1 for all others."""
+    """A sampler that draws the listed ``values`` of a name, trial by trial, and a fixed value for other names."""
 
     values: ClassVar = {}
     relative = False
 
     def __init__(self, seed=None):
-        """Take a seed, and need none."""
+        """Take a seed and ignore it."""
 
     def infer_relative_search_space(self, study, trial):
-        """Return the whole space if the points are drawn whole."""
+        """Return the whole space if points are drawn as a whole."""
         return SPACE.distributions if self.relative else {}
 
     def sample_relative(self, study, trial, search_space):
-        """Return the scripted values of this trial."""
+        """Return the listed values of this trial."""
         names = self.values if self.relative else ()
         return {name: self.values[name][trial.number] for name in names}
 
     def sample_independent(self, study, trial, name, distribution):
-        """Return the scripted value, or one that every dimension has."""
+        """Return the listed value, or a valid one."""
         plain = {"activation": "relu"}.get(name, 0.1)
         return self.values[name][trial.number] if name in self.values else plain
 
@@ -214,7 +214,7 @@ class Scripted(BaseSampler):
     ],
 )
 def test_a_point_outside_the_space_is_refused_when_it_is_drawn(name, value, says, relative, monkeypatch):
-    """A value that is out of range, of another type or no choice is told with its arm, block, trial and name."""
+    """A value out of range, of another type or not among the choices is refused with arm, block, trial and name."""
     monkeypatch.setattr(Scripted, "relative", relative)
     good = "relu" if name == "activation" else 0.2
     monkeypatch.setattr(Scripted, "values", {name: [good, value]})
@@ -225,16 +225,16 @@ def test_a_point_outside_the_space_is_refused_when_it_is_drawn(name, value, says
         trajectory.ask()
 
 
-def test_a_value_of_what_is_not_searched_is_refused(monkeypatch):
-    """A sampler that draws a name that the space does not have is told so."""
+def test_a_value_of_an_unknown_hyperparameter_is_refused(monkeypatch):
+    """A sampler that draws a hyperparameter that the space does not have is refused."""
     monkeypatch.setattr(Scripted, "relative", True)
     monkeypatch.setattr(Scripted, "values", {"l2": [0.1]})
     with pytest.raises(UserError, match="arm 'mine', block 0, trial 0: got a value of 'l2'; expected one of learning"):
         Trajectory(Arm("mine", f"{__name__}.Scripted"), STUDY, 0).ask()
 
 
-def test_numbers_of_numpy_are_drawn_as_plain_ones(monkeypatch):
-    """A sampler may draw NumPy's scalars: the point has Python's numbers, and the space's own choices."""
+def test_numpy_scalars_become_plain_values(monkeypatch):
+    """A sampler may draw NumPy scalars: the point has Python numbers, and the choices of the space."""
     values = {"learning_rate": [np.float32(0.5)], "momentum": [np.int64(0)], "activation": [np.str_("tanh")]}
     monkeypatch.setattr(Scripted, "values", values)
     point = Trajectory(Arm("mine", f"{__name__}.Scripted"), STUDY, 0).ask()
@@ -256,7 +256,7 @@ STUDY = Study(
 
 
 def test_a_point_outside_the_space_ends_a_search(tmp_path, tracking_uri, monkeypatch, capsys):
-    """What is recorded before it stays, the study's run ends FAILED, and a rerun is refused in the same line."""
+    """The trials before it stay recorded, the study's run ends FAILED, and a rerun gives the same line."""
     (tmp_path / "over.py").write_text(OVERSHOOT)
     monkeypatch.setattr(Scripted, "values", {"learning_rate": [0.1, 0.2, 0.3, 0.4, 0.1, 0.1]})
     client = MlflowClient(tracking_uri)

@@ -1,4 +1,4 @@
-"""The task: what a worker trains, and that its numbers are those of the version it claims."""
+"""Tasks: their results, and that the numbers are those of the network's version."""
 
 import pickle
 import subprocess
@@ -36,26 +36,26 @@ def finished():
 
 
 def test_the_numbers_are_those_of_the_version(finished):
-    """If this fails and the change is meant, raise NETWORK_VERSION: recorded trials must not be mixed with new ones."""
+    """Trials have the recorded numbers of their version; a deliberate change needs a higher NETWORK_VERSION."""
     losses = [trial.result.curves["val/loss"] for trial in finished]
-    for found, golden in zip(losses, GOLDEN[NETWORK_VERSION], strict=True):
-        assert found == pytest.approx(golden, rel=1e-3)
+    for measured, golden in zip(losses, GOLDEN[NETWORK_VERSION], strict=True):
+        assert measured == pytest.approx(golden, rel=1e-3)
 
 
 def test_results_come_in_the_order_of_the_plan(finished):
-    """Each result is its own trial's, whatever groups the trials were trained in."""
+    """Results have the order of the trials, whatever groups the trials were trained in."""
     assert [trial.plan.number for trial in finished] == [0, 1, 2, 3]
 
 
 def test_a_result_is_plain(finished):
-    """No NumPy scalar is in it: every store takes it as it is."""
+    """A result has no NumPy scalar, so every store accepts it."""
     for trial in finished:
         plain = [*trial.attributes.values(), *trial.result.curves["val/loss"]]
         assert {type(value) for value in plain} <= {str, int, float, bool}
 
 
-def test_each_trial_is_read_out_in_words():
-    """A learning rate far too high is told in a sentence and a code; its metrics say no more than a guess."""
+def test_each_trial_is_diagnosed():
+    """A learning rate far too high gives a code and a sentence; the metrics are those of a guess."""
     plan = PlannedTrial("a", "a", 0, 0, {"learning_rate": 1e4}, HyperParams(learning_rate=1e4))
     (trial,) = run_task(Task((plan,), "digits", TrainConfig(epochs=5), split_seed=1, order_seed=2))
     assert trial.attributes["health"] == "diverged"
@@ -63,8 +63,8 @@ def test_each_trial_is_read_out_in_words():
     assert trial.metrics["test/accuracy"] == 0.1
 
 
-def test_a_small_block_goes_along_so_that_a_worker_needs_numpy_alone():
-    """A fresh process trains a task on the data it was sent, to the same bits, and never imports scikit-learn."""
+def test_a_worker_that_gets_its_data_needs_numpy_alone():
+    """A new process trains a task on data sent to it, to the same bits, without importing scikit-learn."""
     plan = PlannedTrial("a", "a", 0, 0, POINTS[0], HyperParams(**POINTS[0]))
     task = Task((plan,), "digits", TrainConfig(epochs=2), split_seed=1, order_seed=2)
     sent = pickle.dumps((run_task, task, small_block(task.dataset, task.config, task.split_seed)))
@@ -77,7 +77,7 @@ def test_a_small_block_goes_along_so_that_a_worker_needs_numpy_alone():
     assert done.stdout.decode().strip() == str(alone.result.curves["val/loss"])
 
 
-def test_a_large_block_is_not_sent(monkeypatch):
-    """Workers load it themselves: they share the file that it was prepared into."""
+def test_a_large_dataset_is_not_sent(monkeypatch):
+    """A large dataset is not sent with its task: workers load the file that it was prepared into."""
     monkeypatch.setattr("pipeline.data.dataset.SMALL_BYTES", 1000)
     assert small_block("digits", TrainConfig(), 0) is None
