@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))  # it is run from the clone, which is never instal
 
 from pipeline.search.plan import planned_trial
 from pipeline.tracking import Tracker
-from pipeline.tracking.client_writer import ClientRoute
+from pipeline.tracking.client_writer import ClientWriter
 from pipeline.trials.trial import FinishedTrial, TrialResult
 from studies.random_vs_grid import STUDY
 
@@ -64,7 +64,7 @@ def tracker(route: str) -> Tracker:
     """Return a tracker on a new SQLite database in the current folder, with the study's run open."""
     made = Tracker(f"sqlite:///{Path(f'{route}.db').absolute()}")
     if route == "client":
-        made.writer = ClientRoute(made.client)
+        made.writer = ClientWriter(made.client)
     made.open(STUDY)
     return made
 

@@ -23,7 +23,7 @@ down, which ``tests/test_floors.py`` checks):
 ``cli``          parses the command line, calls the verb, returns the exit code
 ===============  =========================================================================================
 
-Every package may import ``errors``, ``seeds``, ``validation`` and ``old_paths``.
+Every package may import ``errors``, ``seeds``, ``validation``, ``file_locks`` and ``old_paths``.
 """
 
 from __future__ import annotations

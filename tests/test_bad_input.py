@@ -571,7 +571,7 @@ def test_stores_on_a_network_file_system_get_a_warning(tiny_study, tmp_path, tra
     """Stores on NFS get a warning that names the file and the kind; a local disk mounted inside gets none."""
     table = tmp_path / "mounts"
     table.write_text(f"server:/x {tmp_path.parent} nfs4 rw 0 0\nproc /proc proc rw 0 0\n")
-    monkeypatch.setattr("pipeline.storage.mounts.MOUNTS", table)
+    monkeypatch.setattr("pipeline.storage.stores.MOUNTS", table)
     assert main(["train", str(tiny_study), "--epochs", "1"]) == 0
     assert f"warning: {tmp_path / 'optuna.log'} is on nfs4, where locks may not hold" in capsys.readouterr().out
     table.write_text(f"server:/x {tmp_path.parent} nfs4 rw 0 0\n/dev/sda {tmp_path} ext4 rw 0 0\n")

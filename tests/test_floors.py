@@ -9,7 +9,7 @@ import pytest
 import pipeline
 
 ROOT = Path(__file__).parents[1]
-GROUND = ("errors", "seeds", "validation", "old_paths")
+GROUND = ("errors", "seeds", "validation", "file_locks", "old_paths")
 ROOMS = (
     "nn",
     "study",

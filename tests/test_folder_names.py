@@ -18,7 +18,7 @@ from sqlalchemy import create_engine
 
 from pipeline.commands.report import dashboard_command, mlflow_command
 from pipeline.storage.addresses import normalised, sqlite_address, sqlite_file
-from pipeline.storage.backends import open_storage
+from pipeline.storage.journal import open_storage
 from pipeline.storage.stores import resolve_stores
 
 NAMES = (

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print_error(f"stopped, since the output is closed. What is recorded stays; {_how_to_resume(args)}")
         return EXIT_FAILED
     except Exception as error:
-        from pipeline.storage.opening import out_of_memory, store_failure
+        from pipeline.storage.failures import out_of_memory, store_failure
 
         if args.debug:
             raise

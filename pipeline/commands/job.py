@@ -15,11 +15,10 @@ from pipeline.errors import UserError
 from pipeline.search.interrupts import Stopped
 from pipeline.search.pending import PendingTrials, find_pending
 from pipeline.search.plan import plan
-from pipeline.storage.locks import owned
-from pipeline.storage.mounts import network_file_system
-from pipeline.storage.opening import opening
+from pipeline.storage.failures import opening
+from pipeline.storage.locks import study_lock
 from pipeline.storage.optuna_store import OptunaStore
-from pipeline.storage.stores import Stores
+from pipeline.storage.stores import Stores, network_file_system
 from pipeline.study.single_trial import SINGLE_TRIAL, single_trial_name
 from pipeline.study.spec import Study
 from pipeline.tracking import Tracker
@@ -101,14 +100,14 @@ class Job:
     def owned(self) -> Iterator[None]:
         """Run the body as the only process that records to the study."""
         self.tracker.verify()
-        with owned(self.stores.storage, self.study.name) as self.optuna_store.check_lock:
+        with study_lock(self.stores.storage, self.study.name) as self.optuna_store.check_lock:
             self._introduce()
             yield
 
     def _introduce(self) -> None:
         """Warn of stores on a network file system; print the stores and the study, where the console is verbose."""
         study, arms = self.study, ", ".join(arm.name for arm in self.study.arms)
-        self.console.detail(self.stores.words)
+        self.console.detail(self.stores.summary)
         for file in self.stores.files:
             if kind := network_file_system(file):
                 self.console.say(
@@ -123,7 +122,7 @@ class Job:
         """Run the body under the study's run in MLflow; the run's status tells how the body ended."""
         self._end_abandoned()
         known = None if self._is_single_trial else self.optuna_store.parent_run  # each single trial has its own run
-        self.tracker.open(self.study, known, self.optuna_store.announce())
+        self.tracker.open(self.study, known, self.optuna_store.ensure_generation())
         if self.links:
             self.tracker.set_tags({key: str(value) for key, value in self.links.items()})
         try:
@@ -142,12 +141,12 @@ class Job:
     def _end_abandoned(self) -> None:
         """End the run that a killed ``train`` left RUNNING in MLflow, unless another process is at work on it."""
         name = self.study.name if self._is_single_trial else single_trial_name(self.declared.name)
-        single = self.optuna_store.of(replace(self.study, name=name, arms=(SINGLE_TRIAL,)))
+        single = self.optuna_store.for_study(replace(self.study, name=name, arms=(SINGLE_TRIAL,)))
         generation = single.generation
         if generation and self._is_single_trial:
             self.tracker.end_abandoned(name, generation)
         elif generation:
-            with contextlib.suppress(UserError), owned(self.stores.storage, name):
+            with contextlib.suppress(UserError), study_lock(self.stores.storage, name):
                 self.tracker.end_abandoned(name, generation)
 
     def report_blas(self) -> None:

@@ -14,7 +14,7 @@ from pipeline.lecture import check_settings, demonstrate
 from pipeline.lecture.outcome import REPRODUCED, Outcome
 from pipeline.lecture.writer import write
 from pipeline.seeds import short_hash
-from pipeline.storage.opening import opening
+from pipeline.storage.failures import opening
 from pipeline.study.experiment import Experiment
 from pipeline.study.loading import experiment_names, find_experiment
 from pipeline.tracking import Tracker
@@ -34,7 +34,7 @@ def run_experiments(experiments: Sequence[Experiment], context: Context) -> list
     """Run experiments under one run in MLflow. Raises :class:`UserError` for wrong settings, before any of them starts."""
     for experiment in experiments:
         check_settings(experiment)
-    context.console.detail(context.stores.words)
+    context.console.detail(context.stores.summary)
     with opening("--tracking-uri", context.stores.tracking):
         tracker = Tracker(context.stores.tracking)
     tracker.open(experiments[0] if len(experiments) == 1 else Together(experiments), kind="experiment")

@@ -69,7 +69,7 @@ def next_stage(study: Study, context: Context) -> NextStage:
     :class:`UserError` if no stage is recorded, or the last one has fewer than five trials.
     """
     stores, console = context.stores, context.console
-    console.detail(stores.words)
+    console.detail(stores.summary)
     number, last = _last(study, stores)
     store = OptunaStore(last, stores.storage)
     trials = store.table()

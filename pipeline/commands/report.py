@@ -19,7 +19,7 @@ from pipeline.console.console import Console
 from pipeline.diagnosis.diagnose import GOOD
 from pipeline.diagnosis.summary import summary
 from pipeline.errors import UserError
-from pipeline.model.best import best_trial, keeping, train_again
+from pipeline.model.best import best_trial, saved_model, train_again
 from pipeline.report.figures.network import save_figures
 from pipeline.report.table import TrialsTable
 from pipeline.report.writer import write_report
@@ -79,7 +79,7 @@ def _write(job: Job, table: TrialsTable) -> None:
     job.tracker.set_tags(result.tags)
     job.tracker.describe(job.study, result.verdict)
     job.tracker.log_files(folder, "report")
-    job.optuna_store.illustrate(result.figures)
+    job.optuna_store.save_figures(result.figures)
     job.console.result(f"report: {result.sentence}")
     job.console.result(f"page: {result.page}")
     if job.console.verbose:
@@ -106,10 +106,10 @@ def register(job: Job, trials: Sequence[Record]) -> None:
     save_figures(best.pictures, folder)
     job.tracker.log_files(folder, "best")
     name = f"babysit-{job.study.name}"
-    with keeping(best) as kept:
+    with saved_model(best) as kept:
         number, champion = job.tracker.register(name, kept)
     job.console.say(
-        f"model: {best.evidence['trial']}, {best.val_accuracy:.3f} of validation rows right, is {name}/{number}"
+        f"model: {best.tags['trial']}, {best.val_accuracy:.3f} of validation rows right, is {name}/{number}"
     )
     job.console.say(f"  {champion}")
 

@@ -85,7 +85,7 @@ def search(job: Job, engine: Engine) -> None:
     if console.verbose:
         own_rules = ", ".join(rule.name for rule in load_rules()) or "none"
         console.detail(f"  diagnosed by {len(RULES)} built-in rules, and of your own: {own_rules}")
-        console.detail(f"  recorded in MLflow {job.tracker.route}")
+        console.detail(f"  recorded in MLflow {job.tracker.writer_description}")
         console.detail(f"  {_groups(job, engine)}")
     before = [
         (arm, trial.user_attrs[BEST_VAL_ACCURACY], trial.user_attrs["diverged"])
@@ -134,5 +134,5 @@ def confirm(job: Job, engine: Engine) -> None:
     interrupts = job.context.interrupts
     confirmation.confirm(job.optuna_store, job.tracker, pending, engine=engine, interrupts=interrupts)
     job.report_blas()
-    if job.tracker.repeats:
+    if job.tracker.is_server:
         confirmation.reconcile(job.optuna_store, job.tracker)

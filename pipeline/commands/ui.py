@@ -25,7 +25,7 @@ from pipeline.errors import Failed, UserError
 from pipeline.search.interrupts import Interrupts, Stopped
 from pipeline.search.processes import supervised
 from pipeline.storage.addresses import artifact_root, redact, sqlite_file, storage_file
-from pipeline.storage.opening import opening
+from pipeline.storage.failures import opening
 from pipeline.storage.stores import Stores
 
 HOST = "127.0.0.1"
@@ -50,7 +50,7 @@ def command(args: argparse.Namespace, context: Context) -> None:
     def say(line: str) -> None:
         (console.result if line.startswith(("MLflow UI ", "Optuna Dashboard ")) else console.say)(line)
 
-    console.detail(context.stores.words)
+    console.detail(context.stores.summary)
     show(context.stores, say, context.interrupts, args.port)
 
 
@@ -97,7 +97,7 @@ def interfaces(stores: Stores, interrupts: Interrupts, port: int | None = None) 
 
 def directions(stores: Stores, opened: Interfaces) -> Iterator[str]:
     """Yield the addresses, and below each the pages of the study that ran last."""
-    from pipeline.storage.optuna_store import study_ids
+    from pipeline.storage.dashboard import study_ids
     from pipeline.tracking import Tracker
 
     yield f"MLflow UI         {opened.mlflow}"
@@ -210,7 +210,7 @@ def optuna_dashboard(storage: str, wanted: int | None = None) -> Iterator[str]:
     """
     from optuna_dashboard import wsgi
 
-    from pipeline.storage.backends import open_storage
+    from pipeline.storage.journal import open_storage
 
     with opening("--storage", storage):
         application = wsgi(open_storage(storage))

@@ -8,9 +8,9 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from pipeline.errors import UserError
+from pipeline.file_locks import lock_file
 
 FOLDER_VARIABLE = "BABYSIT_DATA_DIR"
 MIB = 2**20
@@ -33,7 +33,9 @@ def scratch_folder(folder: Path, name: str) -> Iterator[Path]:
     with _write_errors_in_one_line(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f".{name}.lock").open("a") as lock:
-            _hold(lock, name)
+            if not lock_file(lock, wait=False):
+                say(f"{name}: another process is bringing it; waiting for that")
+                lock_file(lock, wait=True)
             scratch = folder / f".{name}.partial"
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir()
@@ -41,17 +43,6 @@ def scratch_folder(folder: Path, name: str) -> Iterator[Path]:
                 yield scratch
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _hold(lock: IO[str], name: str) -> None:
-    """Lock an open file until it is closed; print a line if another process has the lock."""
-    import fcntl
-
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        say(f"{name}: another process is preparing it; waiting for that")
-        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 @contextlib.contextmanager

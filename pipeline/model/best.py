@@ -1,4 +1,4 @@
-"""The best model of a study: chosen on validation rows, trained once more to the same bits, and kept without a pickle."""
+"""The best model of a study: chosen by validation accuracy, trained again to the same bits, saved without pickle."""
 
 from __future__ import annotations
 
@@ -23,92 +23,88 @@ from pipeline.report.figures.network import network_figures
 from pipeline.report.style import Plot
 from pipeline.search.plan import make_task, planned_trial
 from pipeline.study.spec import Study
+from pipeline.tracking.registry import SavedModel
 from pipeline.training.metrics import BEST_VAL_ACCURACY, TEST_ACCURACY
-from pipeline.trials.trial import PlannedTrial
 
 REQUIREMENTS = ("numpy", "pandas", "scipy")
-"""What a served model imports, beside MLflow."""
+"""What a served model imports, apart from MLflow."""
 EXAMPLE_ROWS = 2
 
 
 @dataclass(frozen=True)
 class BestModel:
-    """A fitted classifier, rows (2, D) to try it on, where it comes from, as words for a registry's tags, and its portrait."""
+    """A fitted classifier, rows (2, D) to try it on, tags of its origin, and pictures of its network."""
 
     classifier: NumpyNetworkClassifier
     example: np.ndarray
-    evidence: dict[str, str]
+    tags: dict[str, str]
     pictures: Sequence[Plot] = ()
 
     @property
     def val_accuracy(self) -> float:
-        """What it was chosen by."""
-        return float(self.evidence["val_accuracy"])
+        """The validation accuracy that it was chosen by."""
+        return float(self.tags["val_accuracy"])
 
 
 def best_trial(trials: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The record of the trial with the highest validation accuracy, the first if several tie; None if all diverged.
+    """Return the trial with the highest validation accuracy, the first of equals; None if all diverged.
 
-    Trials that were pruned are left out, since they were not trained to the end. The test split plays no part.
+    Pruned trials are left out, since they were not trained to the end. The test split is not used.
     """
     whole = [trial for trial in trials if not trial["diverged"] and not trial.get("pruned")]
     return max(whole, key=lambda trial: float(trial[BEST_VAL_ACCURACY]), default=None)
 
 
-def planned(study: Study, record: Mapping[str, Any]) -> PlannedTrial:
-    """The trial of the plan that was recorded so."""
+def train_again(study: Study, record: Mapping[str, Any], basis: Mapping[str, Any]) -> BestModel:
+    """Return the model of a recorded trial. ``basis`` has the network's version and the data's hash, and becomes tags."""
     (arm,) = (arm for arm in study.arms if arm.name == record["arm"])
     point = {name: record[name] for name in study.space}
-    return planned_trial(study, arm, int(record["block"]), int(record["trial"]), point)
-
-
-def train_again(study: Study, record: Mapping[str, Any], basis: Mapping[str, Any]) -> BestModel:
-    """The model of a recorded trial. ``basis`` is what it stands on: the network's version and the data's hash."""
-    trial = planned(study, record)
+    trial = planned_trial(study, arm, int(record["block"]), int(record["trial"]), point)
     task = make_task(study, [trial])
     data = load_block(task.dataset, task.config, task.split_seed)
-    again = retrain_trial(trial.hparams, data, task.config, task.order_seed)
-    classifier = NumpyNetworkClassifier.of_record(again, trial.hparams, data, task.config)
-    reached = max(classifier.validation_scores_ or [0.0])
-    evidence = {
+    trained = retrain_trial(trial.hparams, data, task.config, task.order_seed)
+    classifier = NumpyNetworkClassifier.of_record(trained, trial.hparams, data, task.config)
+    val_accuracy = max(classifier.validation_scores_ or [0.0])
+    tags = {
         "study": study.name,
         "study_hash": study.hash,
         "dataset": study.dataset,
         "trial": trial.name,
         "trial_run": record["run_id"],
-        "val_accuracy": repr(float(reached)),
+        "val_accuracy": repr(float(val_accuracy)),
         "val_rows": len(data.val),
         "test_accuracy": repr(float(record[TEST_ACCURACY])),
-        "same_as_recorded": bool(reached == record[BEST_VAL_ACCURACY]),
+        "same_as_recorded": bool(val_accuracy == record[BEST_VAL_ACCURACY]),
         **basis,
     }
     example = np.asarray(load_rows(study.dataset).inputs[:EXAMPLE_ROWS], "float64")
-    words = {key: str(value) for key, value in evidence.items()}
-    return BestModel(classifier, example, words, network_figures(again, data))
+    return BestModel(
+        classifier, example, {key: str(value) for key, value in tags.items()}, network_figures(trained, data)
+    )
 
 
 @contextmanager
-def keeping(best: BestModel) -> Iterator[dict[str, Any]]:
-    """What a registry keeps of a model, its files among it, for as long as the body takes."""
+def saved_model(best: BestModel) -> Iterator[SavedModel]:
+    """Save a model for the registry. Its files exist during the body."""
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / "classifier"
         files.mkdir()
         save(best.classifier, files)
         code, loader = write_package("pipeline.model.serving", Path(folder))
-        yield {
-            "files": str(files),
-            "code": str(code),
-            "loader": loader,
-            "evidence": best.evidence,
-            "example": best.example,
-            "probabilities": best.classifier.predict_proba(best.example),
-            "classes": [str(name) for name in best.classifier.classes_],
-            "requirements": requirements(),
-        }
+        yield SavedModel(
+            files=files,
+            code=code,
+            loader=loader,
+            tags=best.tags,
+            example=best.example,
+            probabilities=best.classifier.predict_proba(best.example),
+            classes=[str(name) for name in best.classifier.classes_],
+            requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+        )
 
 
 def save(classifier: NumpyNetworkClassifier, folder: Path) -> list[Path]:
-    """Write a fitted classifier's state: its arrays, which hold no objects, and the rest as JSON."""
+    """Write a fitted classifier's state: its arrays, without Python objects, and the rest as JSON. Return both files."""
     state = vars(classifier)
     arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
     rest = {name: value for name, value in state.items() if name not in arrays and not name.startswith("_")}
@@ -118,20 +114,15 @@ def save(classifier: NumpyNetworkClassifier, folder: Path) -> list[Path]:
 
 
 def load(arrays: Path | str, plain: Path | str) -> NumpyNetworkClassifier:
-    """The classifier that was saved, which trains on from a new memory and order; nothing in either file can run code."""
+    """Return a saved classifier. ``partial_fit`` resumes with new velocities and a new order. Neither file can run code."""
     classifier = NumpyNetworkClassifier()
     classifier.__setstate__(read_state(arrays, plain))
     classifier.renew()
     return classifier
 
 
-def requirements() -> list[str]:
-    """The packages that a kept model needs, at the versions it was made with."""
-    return [f"{name}=={version(name)}" for name in REQUIREMENTS]
-
-
 def _is_plain(value: Any) -> bool:
-    """Whether JSON holds it; a random generator, which only further training needs, is not."""
+    """Return True if JSON can hold the value. It cannot hold a random generator, which only further training needs."""
     try:
         json.dumps(value)
     except TypeError:

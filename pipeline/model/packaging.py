@@ -1,4 +1,4 @@
-"""The code that a registered model carries: one module and those that it imports, as a package under a name of their own."""
+"""The code that a registered model carries: a module and its imports, in a package with a unique name."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-"""The package whose modules are carried; it has no release that could be installed where a model is served."""
+"""The package whose modules are carried. It is not published, so it cannot be installed where a model is served."""
 IMPORT = re.compile(rf"^(\s*(?:from|import) ){ROOT.name}\b", re.MULTILINE)
 
 
 def write_package(module: str, folder: Path) -> tuple[Path, str]:
     """Copy a module of this package, with all that it imports, into a new package in ``folder``.
 
-    The name of the new package has a hash of its files in it, so no other package has it, not even another model's.
+    The name of the new package contains a hash of its files, so it differs from that of every other model's package.
 
     Returns
     -------
@@ -34,9 +34,9 @@ def write_package(module: str, folder: Path) -> tuple[Path, str]:
 
 
 def carried(module: str) -> dict[str, str]:
-    """The sources of a module and of all that it imports, by their path in the package.
+    """Return the sources of a module and of all that it imports, by their path in the package.
 
-    The ``__init__.py`` of a folder is empty, unless something is imported from it.
+    The ``__init__.py`` of a folder is empty unless something is imported from it.
     """
     waiting, sources = [module], dict[str, str]()
     while waiting:
@@ -49,7 +49,7 @@ def carried(module: str) -> dict[str, str]:
 
 
 def _imports(source: str) -> Iterator[str]:
-    """The modules of this package that a source imports, at its top or in a function."""
+    """Yield the modules of this package that a source imports, at its top or in a function."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == ROOT.name:
             for alias in node.names:
@@ -60,7 +60,7 @@ def _imports(source: str) -> Iterator[str]:
 
 
 def _file_of(module: str) -> str:
-    """The path of a module in the package: a file, or the ``__init__.py`` of a folder."""
+    """Return the path of a module in the package: a file, or the ``__init__.py`` of a folder."""
     path = "/".join(module.split(".")[1:])
     if (ROOT / path).is_dir():
         return f"{path}/__init__.py".lstrip("/")

@@ -1,4 +1,4 @@
-"""The model that MLflow serves. A registered model carries this module, and those that it imports, as a package of its own."""
+"""The model that MLflow serves. A registered model carries this module and those that it imports as a package."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pipeline.estimator.prediction import NUMBERS, probabilities
 ARRAYS, PLAIN = "arrays.npz", "estimator.json"
 
 
-class Served:
-    """Rows (N, D) in; a table of probabilities out, one column for each class, by its name."""
+class ServedModel:
+    """Predicts a table of probabilities, with a column for each class, from rows (N, D)."""
 
     def __init__(self, folder: Path) -> None:
         self.state = read_state(folder / ARRAYS, folder / PLAIN)
 
     def predict(self, rows: Any, params: Any = None) -> pd.DataFrame:
-        """The probabilities of each row. Raises :class:`UserError` for rows of another width, or a cell that is no number."""
+        """Return the probabilities of each row. Raise :class:`UserError` for a wrong shape, or a cell that is no number."""
         rows = np.asarray(rows)
         rows = rows if rows.dtype in NUMBERS else rows.astype("float64")
         if rows.ndim != 2 or rows.shape[1] != self.state["n_features_in_"]:
@@ -34,13 +34,13 @@ class Served:
 
 
 def read_state(arrays: Path | str, plain: Path | str) -> dict[str, Any]:
-    """The saved state of a classifier; nothing in either file can run code."""
-    with np.load(arrays, allow_pickle=False) as found:
-        state: dict[str, Any] = {name: found[name] for name in found.files}
+    """Return the saved state of a classifier. Neither file can run code."""
+    with np.load(arrays, allow_pickle=False) as archive:
+        state: dict[str, Any] = {name: archive[name] for name in archive.files}
     state.update(json.loads(Path(plain).read_text()))
     return state
 
 
-def _load_pyfunc(path: str) -> Served:
-    """The name that MLflow calls."""
-    return Served(Path(path))
+def _load_pyfunc(path: str) -> ServedModel:
+    """Load the model; MLflow calls this name."""
+    return ServedModel(Path(path))

@@ -19,7 +19,8 @@ from pipeline.search.interrupts import Interrupts
 from pipeline.search.plan import tasks
 from pipeline.search.pruning_history import PruningHistory
 from pipeline.seeds import derive_seed
-from pipeline.storage.optuna_store import Key, OptunaStore
+from pipeline.storage.attributes import Key
+from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.spec import Study
 from pipeline.tracking import Tracker
 from pipeline.training.metrics import BEST_VAL_ACCURACY

@@ -12,7 +12,7 @@ from pipeline.errors import UserError
 from pipeline.search.plan import planned_trial, tasks
 from pipeline.search.pruning_history import PruningHistory
 from pipeline.search.samplers import Trajectory, is_planned
-from pipeline.storage.optuna_store import Key
+from pipeline.storage.attributes import Key
 from pipeline.study.spec import Point, Study
 from pipeline.trials.task import Task
 from pipeline.trials.trial import PlannedTrial

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.search.pruners import PastTrial, Pruning
 from pipeline.search.samplers import is_planned
-from pipeline.storage.optuna_store import Key
+from pipeline.storage.attributes import Key
 from pipeline.study.spec import Study
 from pipeline.training.metrics import VAL_ACCURACY
 from pipeline.trials.trial import FinishedTrial, PlannedTrial

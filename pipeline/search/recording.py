@@ -9,7 +9,8 @@ from contextlib import closing
 from pipeline.search.engine import Engine
 from pipeline.search.interrupts import Interrupts
 from pipeline.search.pending import PendingTrials
-from pipeline.storage.optuna_store import Key, OptunaStore, value_of
+from pipeline.storage.attributes import Key
+from pipeline.storage.optuna_store import OptunaStore, value_of
 from pipeline.tracking import Tracker
 from pipeline.trials.trial import FinishedTrial, PlannedTrial
 
@@ -43,7 +44,7 @@ def train_and_record(
                 known.update(recorded)
                 for trial in batch:
                     on_record(trial)
-    if tracker.repeats:
+    if tracker.is_server:
         tracker.discard_unknown(known)
 
 

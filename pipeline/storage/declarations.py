@@ -1,4 +1,4 @@
-"""What a study was declared to be, each time that it changed, and how one declaration differs from another."""
+"""The declarations of a study, one for each change, and the difference between two of them."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from typing import Any
 from pipeline.study.spec import Study
 
 DECLARATIONS = "declarations"
-"""The attribute that they are kept in."""
+"""The attribute of an Optuna study that lists the declarations."""
 Attributes = Mapping[str, Any]
-"""Of an Optuna study: of one arm in one block."""
+"""The attributes of one Optuna study, which is one arm in one block."""
 
 
-def latest(own: Iterable[Attributes], study: Study) -> Attributes:
-    """The attributes that were noted last; those of an arm or block that the study has no longer may be behind."""
-    arms, all_of_it = {arm.name for arm in study.arms}, list(own)
-    current = [a for a in all_of_it if a["arm"] in arms and a["block"] < study.blocks]
-    return max(current or all_of_it, key=_noted, default={})
+def latest(recorded: Iterable[Attributes], study: Study) -> Attributes:
+    """Return the attributes with the latest declaration. Arms and blocks that the study no longer has are left out."""
+    arms, everywhere = {arm.name for arm in study.arms}, list(recorded)
+    current = [a for a in everywhere if a["arm"] in arms and a["block"] < study.blocks]
+    return max(current or everywhere, key=_last_change, default={})
 
 
-def _noted(attributes: Attributes) -> str:
-    """When the declarations in some attributes last changed; nothing where an older version kept none."""
+def _last_change(attributes: Attributes) -> str:
+    """Return the time of the last declaration; empty if an older version, which kept none, recorded the attributes."""
     return max((str(terms["at"]) for terms in attributes.get(DECLARATIONS, ())), default="")
 
 
-def declared_anew(before: Attributes, study: Study, trials: int) -> Sequence[dict[str, Any]]:
-    """The declarations in the attributes from before, and the study's own as the last, after so many recorded trials.
+def with_declaration(before: Attributes, study: Study, trials: int) -> Sequence[dict[str, Any]]:
+    """Return the declarations in the attributes so far, with that of the study as the last.
 
-    One that no trial was recorded under leaves no trace.
+    A declaration is dropped if none of the ``trials``, the number recorded so far, was recorded under it.
     """
     known = list(before.get(DECLARATIONS, ()))
-    if trials and not known:  # recorded by a version that kept none
+    if trials and not known:  # recorded by a version that kept no declarations
         known = [_entry(Study.from_json(json.loads(before["declaration"])), "", 0)]
-    now = _entry(study, _time_after(_noted(before)), trials)
+    now = _entry(study, _time_after(_last_change(before)), trials)
     kept = known if known and _same(known[-1], now) else [earlier for earlier in known if earlier["after"] < trials]
     return kept if kept and _same(kept[-1], now) else [*kept, now]
 
 
 def _time_after(last: str) -> str:
-    """Return the time now; the millisecond after the last declaration if the clock was set back, since times order them."""
+    """Return the time now, or the millisecond after the last declaration if the clock was set back: times order them."""
     now = datetime.now(UTC)
     later = max(now, datetime.fromisoformat(last) + timedelta(milliseconds=1)) if last else now
     return later.isoformat(timespec="milliseconds")
@@ -51,13 +51,13 @@ def _entry(study: Study, at: str, after: int) -> dict[str, Any]:
     return {"at": at, "after": after, "hash": study.hash, **study.terms}
 
 
-def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two entries ask the same, at whatever time."""
-    return {**one, "at": "", "after": 0} == {**other, "at": "", "after": 0}
+def _same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Return True if two declarations have the same terms, whenever they were made."""
+    return {**first, "at": "", "after": 0} == {**second, "at": "", "after": 0}
 
 
 def difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """The first few values that differ, by their path."""
+    """Return the first three values that differ, by path, and the number of the others."""
     a, b = _flat(then), _flat(now)
     changed = [
         f"{key} was {a.get(key, 'absent')!r}, is {b.get(key, 'absent')!r}"

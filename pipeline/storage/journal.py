@@ -1,7 +1,7 @@
-"""A journal of Optuna's that takes many trials in one write, and is mended before it is written to.
+"""Optuna's storages: a database, or a journal file that takes many trials in one write and is repaired first.
 
-Most of what a trial costs in a journal is to wait for the disk. And a crash in the middle of a write leaves a line without
-an end, which the next one would join, and no line from there on could be read.
+Most of the time that a trial costs in a journal is the wait for the disk. A crash in the middle of a write leaves a line
+without an end. The next line would be joined to it, and the journal could not be read from there on.
 """
 
 from __future__ import annotations
@@ -9,123 +9,142 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import BaseJournalBackend, JournalFileSymlinkLock
 
 from pipeline.errors import UserError
-from pipeline.storage.locks import locked_byte
+from pipeline.file_locks import locked_byte
+from pipeline.storage.addresses import is_url
+from pipeline.storage.failures import LOCKED_SECONDS
 
 STALE_LOCK_SECONDS = 3
+"""A write takes milliseconds, so a lock as old as this was left by a process that died."""
 LONGEST_LINE = 1 << 20
 
 Log = dict[str, Any]
+
+
+def open_storage(address: str) -> BaseStorage:
+    """Open Optuna's storage at a database URL, or in a journal file."""
+    if is_url(address):
+        waits = (
+            {"connect_args": {"timeout": LOCKED_SECONDS}} if address.startswith("sqlite") else {"pool_pre_ping": True}
+        )
+        return RDBStorage(address, engine_kwargs=waits)
+    return Journal(Path(os.path.realpath(address)))
+
+
+def at_once(storage: BaseStorage) -> AbstractContextManager[None]:
+    """Record all of the body in one write, if the storage can. It cannot be nested."""
+    return storage.at_once() if isinstance(storage, Journal) else nullcontext()
 
 
 class Journal(JournalStorage):
     """Optuna's storage in a journal file."""
 
     def __init__(self, path: Path) -> None:
-        self._file = _File(path)
+        self._file = _JournalFile(path)
         super().__init__(self._file)
 
-    @contextmanager
-    def at_once(self) -> Iterator[None]:
-        """Write all that the body records in one go at its end, be that an error; until then nobody else writes."""
-        with self._file.held():
-            yield
+    def at_once(self) -> AbstractContextManager[None]:
+        """Write all that the body records in one write at its end, after an error too. Other processes wait."""
+        return self._file.held()
 
 
-class _File(JournalFileBackend):
-    """The file, and the lines that are due to be written to it, which this process reads as if they were."""
+class _JournalFile(BaseJournalBackend):
+    """The file, and the lines that wait to be written to it, which this process reads after those of the file."""
 
     def __init__(self, path: Path) -> None:
-        # A process that dies while it writes leaves its lock behind; seconds are ample, since a write takes milliseconds.
-        # That it is released then is what is meant, and no news.
+        # A process that dies while it writes leaves its lock behind. Optuna warns when it releases that lock; it is no news.
         logging.getLogger("optuna.storages.journal._file").setLevel(logging.ERROR)
-        self.path, self.lock = path, JournalFileSymlinkLock(str(path), grace_period=STALE_LOCK_SECONDS)
-        self._due: list[str] | None = None
-        self._first_due: int | None = None  # its number; known once the lines before it have been read
+        self.path = path
+        self.lock = JournalFileSymlinkLock(str(path), grace_period=STALE_LOCK_SECONDS)
+        self._waiting: list[bytes] | None = None
+        self._offsets = [0]  # where each line that was read starts, and where the next one will
+        path.open("ab").close()
         if _half_line(path):
             with self.held():
                 pass
-        super().__init__(str(path), lock_obj=self.lock)
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold Optuna's lock and that of the file itself, and write at the end what is appended meanwhile. It cannot be held twice."""
+        """Hold Optuna's lock and that of the file itself. Write at the end what is appended in the body."""
         self.lock.acquire()
         try:
             with locked_byte(self.path, "journal", wait=True):
                 _cut_half_line(self.path)
-                self._due, self._first_due = [], None
+                self._waiting = []
                 try:
                     yield
                 finally:
-                    due, self._due = self._due, None
-                    self._write(due)
+                    lines, self._waiting = self._waiting, None
+                    self._write(lines)
         finally:
             self.lock.release()
 
     def append_logs(self, logs: list[Log]) -> None:
-        """Append lines; within :meth:`held` they are due at its end."""
-        if self._due is None:
+        """Append lines; inside :meth:`held` they are written at its end."""
+        if self._waiting is None:
             with self.held():
                 self.append_logs(logs)
         else:
-            self._due += [json.dumps(log, separators=(",", ":")) + "\n" for log in logs]
+            self._waiting += [json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs]
 
-    def read_logs(self, log_number_from: int) -> Generator[Log, None, None]:
-        """The lines from this number on; those that are due come after those in the file, which nobody else adds to."""
-        if self._first_due is None or self._due is None:
-            yield from self._in_the_file(log_number_from)
-        if self._due is not None:
-            yield from map(json.loads, self._due[max(0, log_number_from - (self._first_due or 0)) :])
+    def read_logs(self, log_number_from: int) -> Iterator[Log]:
+        """Yield the lines from a number on: those of the file, then those that wait.
 
-    def _in_the_file(self, start: int) -> Generator[Log, None, None]:
-        """The lines of the file. Raises :class:`UserError` for one that is no record: Optuna skips the last, and writes after it."""
-        number = start
-        try:
-            for log in super().read_logs(start):
-                yield log
+        While lines wait, this process holds the lock, so no other adds to the file.
+
+        Raises :class:`UserError` for a line that is no record. Optuna skips a last line of that kind and writes after it.
+        """
+        number = min(log_number_from, len(self._offsets) - 1)
+        with self.path.open("rb") as file:
+            file.seek(self._offsets[number])
+            for line in file:
+                if not line.endswith(b"\n"):  # another process is writing it
+                    break
+                if number >= log_number_from:
+                    yield self._decoded(line, number)
                 number += 1
-            with self.path.open("rb") as file:
-                file.seek(self._log_number_offset.get(number, 0))
-                rest = file.readline()
-            if rest.endswith(b"\n"):
-                json.loads(rest)
-            self._first_due = number
-        except ValueError as error:  # that it is not JSON, or not even text
+                if number == len(self._offsets):
+                    self._offsets.append(self._offsets[-1] + len(line))
+        yield from map(json.loads, (self._waiting or [])[max(0, log_number_from - number) :])
+
+    def _decoded(self, line: bytes, number: int) -> Log:
+        try:
+            log: Log = json.loads(line)
+        except ValueError as error:  # neither JSON nor, perhaps, text
             where = f"cannot read {self.path}, which is damaged in line {number + 1}"
             raise UserError(f"--storage: {where}; restore a copy of it, or give another") from error
+        return log
 
-    def _write(self, lines: list[str]) -> None:
+    def _write(self, lines: list[bytes]) -> None:
         if not lines:
             return
         with self.path.open("ab") as file:
-            file.write("".join(lines).encode())
+            read_to_the_end = file.tell() == self._offsets[-1]
+            file.write(b"".join(lines))
             file.flush()
             os.fsync(file.fileno())
-        if self._first_due is not None:  # Optuna goes on reading where these end, and not at the start of the file
-            for number, line in enumerate(lines, start=self._first_due):
-                self._log_number_offset[number + 1] = self._log_number_offset[number] + len(line)
+        if read_to_the_end:  # the next read starts after these lines
+            for line in lines:
+                self._offsets.append(self._offsets[-1] + len(line))
 
 
 def _cut_half_line(path: Path) -> None:
-    """Cut off a last line without an end. Whoever writes holds the lock, so that under it such a line is nobody's."""
+    """Cut off a last line without an end. The caller holds the lock, so no process still writes it."""
     if half := _half_line(path):
         with path.open("rb+") as file:
             file.truncate(file.seek(0, os.SEEK_END) - half)
 
 
 def _half_line(path: Path) -> int:
-    """The bytes after the last end of a line; lines are short, so that it is looked for in the last of them."""
-    if not path.is_file():
-        return 0
+    """Return the number of bytes after the last end of a line, looked for in the last ``LONGEST_LINE`` bytes."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(-min(size, 1), os.SEEK_END)

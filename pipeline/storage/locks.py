@@ -1,10 +1,8 @@
-"""One search at a time: two that wrote the same study would record its trials twice."""
+"""The lock on a study: one process at a time records it, since two would record its trials twice."""
 
 from __future__ import annotations
 
 import os
-import struct
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -14,24 +12,24 @@ from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.errors import Failed, UserError
+from pipeline.file_locks import AVAILABLE, lock_file, locked_byte
 from pipeline.seeds import derive_seed
 from pipeline.storage.addresses import redact, storage_file
 
-try:
-    import fcntl
-except ImportError:  # Windows has no flock; there, two searches at once are the user's to avoid
-    fcntl = None  # type: ignore[assignment]
-
-FIRST_BYTE = 1 << 61
-"""No file is as long as this, and SQLite locks no byte there."""
-
 
 @contextmanager
-def owned(storage: str, study: str) -> Iterator[Callable[[], None]]:
-    """Own a study in a storage during the body. The lock goes with the process, however it ends.
+def study_lock(storage: str, study: str) -> Iterator[Callable[[], None]]:
+    """Hold the lock on a study in a storage during the body. It ends with the process, however that ends.
 
-    The body gets a function that raises :class:`Failed` if the lock was lost, as by a restart of the database.
-    Raises :class:`UserError` if another process owns the study.
+    Yields
+    ------
+    A function that raises :class:`Failed` if the lock was lost, for example because the database was restarted.
+
+    Raises
+    ------
+    UserError
+        If another process holds the lock.
+
     """
     file = storage_file(storage)
     if file:
@@ -43,34 +41,10 @@ def owned(storage: str, study: str) -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def locked_byte(file: Path, place: str, *, wait: bool) -> Iterator[None]:
-    """Lock a byte far beyond the end of a file during the body, and so the file itself, whatever its names.
-
-    The byte is chosen by the name of a place. Without ``wait``, raises :class:`BlockingIOError` if another holds it.
-    Only Linux has such locks; elsewhere, and where the file system has none, the body runs without one.
-    """
-    if sys.platform != "linux":
-        yield
-        return
-    descriptor = os.open(file, os.O_RDWR)
-    try:
-        byte = FIRST_BYTE + derive_seed("byte", place)
-        lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0)
-        try:
-            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK, lock)
-        except OSError as error:
-            if isinstance(error, BlockingIOError):
-                raise
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
 def _locked_file(storage: Path, study: str) -> Iterator[None]:
-    """Lock a file next to the storage, which names the owner, and then the storage itself, which may have other names."""
+    """Lock a file next to the storage that names the owner, then the storage itself, which may have other names."""
     path = storage.with_name(f"{storage.name}.{study}.owner")
-    if fcntl is None:
+    if not AVAILABLE:
         yield
         return
     with _locked(path, study) as file, ExitStack() as stack:
@@ -89,25 +63,23 @@ def _locked_file(storage: Path, study: str) -> Iterator[None]:
 
 
 def _locked(path: Path, study: str) -> IO[str]:
-    """The lock's file, open and locked; another one, if its last owner removed it in between."""
+    """Return the owner's file, open and locked; open another one if its last owner removed it before the lock."""
     while True:
-        file = _opened(path)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        file = _open_owner(path)
+        if not lock_file(file, wait=False):
             with file:
                 file.seek(0)
                 raise UserError(
                     f"study {study!r} is at work already: {file.read().strip() or 'another process'} records it here. Wait for it, or stop it"
-                ) from None
+                )
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 return file
         file.close()
 
 
-def _opened(path: Path) -> IO[str]:
-    """A link in the lock's place is not followed, since in a shared folder anybody may have laid it."""
+def _open_owner(path: Path) -> IO[str]:
+    """Open the owner's file. A link is not followed: in a shared folder, any user may have made it."""
     try:
         return open(path, "a+", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o666))
     except OSError as problem:
@@ -118,7 +90,7 @@ def _opened(path: Path) -> IO[str]:
 
 @contextmanager
 def _locked_row(storage: str, study: str) -> Iterator[Callable[[], None]]:
-    """PostgreSQL's advisory lock, held by a connection; other databases have none, and are not locked."""
+    """Hold PostgreSQL's advisory lock on a connection. Other databases have none; the body runs without a lock."""
     engine = create_engine(storage, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     if engine.dialect.name != "postgresql":
         yield lambda: None

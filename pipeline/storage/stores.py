@@ -1,4 +1,4 @@
-"""Where records go: the addresses of the MLflow and Optuna stores, read and refused before anything is written."""
+"""Where records go: the addresses of the MLflow and Optuna stores, checked before anything is written."""
 
 from __future__ import annotations
 
@@ -18,15 +18,19 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from pipeline.errors import UserError
 from pipeline.storage.addresses import is_url, normalised, redact, same_file, sqlite_address, sqlite_file, storage_file
-from pipeline.storage.opening import LOCKED_SECONDS, opening
+from pipeline.storage.failures import LOCKED_SECONDS, opening
 
 SERVER_TIMEOUT = 5
+"""Seconds."""
+MOUNTS = Path("/proc/self/mounts")
+NETWORK = ("nfs", "nfs4", "lustre", "gpfs", "cifs", "smb3", "smbfs", "beegfs", "ceph", "glusterfs", "afs", "fuse.sshfs")
+"""Network file systems. The locks that SQLite and journal files need may not hold there."""
 TRACKING = "sqlite:///FILE, http://HOST:PORT or postgresql://USER@HOST/DATABASE"
 
 
 @dataclass(frozen=True)
 class Stores:
-    """The address of the MLflow tracking store, that of the Optuna storage, and the folder that reports go to."""
+    """The addresses of the MLflow tracking store and the Optuna storage, and the parent folder of the reports."""
 
     tracking: str
     storage: str
@@ -34,19 +38,19 @@ class Stores:
 
     @property
     def files(self) -> list[Path]:
-        """Those of them that are in files."""
+        """The files of the two stores; a server has none."""
         return [file for file in (sqlite_file(self.tracking), storage_file(self.storage)) if file]
 
     @property
-    def words(self) -> str:
-        """Where they are, in a line without passwords."""
+    def summary(self) -> str:
+        """The addresses in one line, without passwords."""
         return f"stores: MLflow {redact(self.tracking)}, Optuna {redact(self.storage)}, reports in {self.folder / 'reports'}"
 
 
 def resolve_stores(tracking: str = "", storage: str = "") -> Stores:
-    """The stores at these addresses; by default SQLite for MLflow and, beside it, a journal file for Optuna.
+    """Return the stores at these addresses; by default a SQLite database for MLflow, and a journal next to it.
 
-    Raises :class:`UserError` for an address that is none, that both stores share, or at which nothing can be reached.
+    Raises :class:`UserError` for an invalid address, one that both stores share, or one at which no store answers.
     """
     tracking = tracking or os.environ.get("MLFLOW_TRACKING_URI", "") or sqlite_address(Path("mlflow.db").absolute())
     folder = (sqlite_file(tracking) or Path("mlflow.db").absolute()).parent
@@ -75,7 +79,7 @@ def check_tracking(address: str) -> None:
 
 
 def _server_meant(address: str) -> str:
-    """The URL of a server whose scheme or slashes are left out; empty for any other address."""
+    """Return the URL of a server whose scheme or slashes are missing; empty for any other address."""
     if slip := re.fullmatch(r"(https?):/*([^/].*)", address, re.IGNORECASE):
         return f"{slip[1].lower()}://{slip[2]}"
     if re.fullmatch(r"([\w-]+(\.[\w-]+)*|\[[\da-fA-F:]+\]):\d{1,5}(/.*)?", address):
@@ -98,17 +102,17 @@ def check_storage(address: str) -> None:
 
 
 def _check_password(name: str, address: str) -> None:
-    """An @ in a password would be taken for the one before the host, and what follows it for the host's name."""
+    """Refuse an @ in a password: what follows it would be read as the name of the host."""
     if re.match(r"[^/]+://[^/?#]*@[^/?#]*@", address):
-        said = "which has an @ too many; in a password write %40 for @, %3A for : and %2F for /"
-        raise UserError(f"{name}: got {redact(address)!r}, {said}")
+        remedy = "which has an @ too many; in a password write %40 for @, %3A for : and %2F for /"
+        raise UserError(f"{name}: got {redact(address)!r}, {remedy}")
 
 
 def _check_server(name: str, address: str) -> None:
-    # MLflow answers its health without a password, and urllib would take one for a part of the host.
+    # MLflow answers /health without a password, and urllib would read a password as part of the host.
     url = re.sub(r"://[^/@]*@", "://", f"{address.rstrip('/')}/health")
     try:
-        with urllib.request.urlopen(url, timeout=SERVER_TIMEOUT) as answer:  # noqa: S310  http or https, as seen above
+        with urllib.request.urlopen(url, timeout=SERVER_TIMEOUT) as answer:  # noqa: S310  http or https, by check_tracking
             healthy = answer.read(16).strip() == b"OK"
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
@@ -123,7 +127,7 @@ def _check_database(name: str, address: str) -> None:
     try:
         url = make_url(address)
         url.get_dialect()
-    except (ArgumentError, NoSuchModuleError, AttributeError, ValueError):  # ValueError: a port that is no number
+    except (ArgumentError, NoSuchModuleError, AttributeError, ValueError):  # ValueError: the port is not a number
         expected = "expected sqlite:///FILE or postgresql://USER@HOST/DATABASE"
         raise UserError(f"{name}: got {redact(address)!r}, which is no database URL; {expected}") from None
     if url.drivername.startswith("sqlite"):
@@ -150,9 +154,9 @@ def _check_sqlite(name: str, address: str, database: str | None) -> None:
 
 
 def _check_owner(name: str, address: str, database: str) -> None:
-    """MLflow and Optuna would each make their tables in the other's database, and then neither could read it.
+    """Refuse a database that the other library uses: with the tables of both in it, neither could read it.
 
-    Nothing is written, but by SQLite: what a process left half-written when it was killed can only be taken back so.
+    Only SQLite itself may write here: it rolls back what a killed process left half-written.
     """
     other, table = {"--storage": ("MLflow", "experiments"), "--tracking-uri": ("Optuna", "studies")}[name]
     file = f"{Path(database).absolute().as_uri()}?mode=rw"
@@ -160,13 +164,13 @@ def _check_owner(name: str, address: str, database: str) -> None:
         opening(name, address),
         closing(sqlite3.connect(file, uri=True, timeout=LOCKED_SECONDS)) as connection,
     ):
-        found = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (table,)).fetchone()[0]
-    if found:
+        tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (table,)).fetchone()[0]
+    if tables:
         raise UserError(f"{name}: {database} is {other}'s database; each needs one of its own")
 
 
 def _check_journal(name: str, path: Path) -> None:
-    """Every line of a journal is a JSON object, but for a last one that a crash cut off; the first says what the file is."""
+    """Refuse a file whose first line is no JSON object with an ``op_code``, unless a crash cut it off."""
     if not path.is_file() or not path.stat().st_size:
         return
     with path.open("rb") as file:
@@ -179,7 +183,7 @@ def _check_file(name: str, path: Path) -> None:
     folder = Path(os.path.realpath(path)).parent
     try:
         kind = "a folder" if path.is_dir() else "no file" if path.exists() and not path.is_file() else ""
-    except OSError as error:  # as of a name that is too long
+    except OSError as error:  # such as a name that is too long
         raise UserError(f"{name}: {error.strerror}: {str(path)[:60]}") from None
     if not folder.is_dir():
         raise UserError(f"{name}: the folder {folder} does not exist. Make it, or give another")
@@ -196,10 +200,22 @@ def _connect(name: str, address: str) -> None:
         engine.dispose()
     except ImportError as error:
         raise UserError(
-            f"{name}: {redact(address)} needs the package {error.name}; install it beside babysit"
+            f"{name}: {redact(address)} needs the package {error.name}; install it in the environment of babysit"
         ) from None
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
         raise UserError(
             f"{name}: cannot connect to {redact(address)} ({redact(reason)}). Start its server, or give another"
         ) from None
+
+
+def network_file_system(path: Path) -> str:
+    """Return the type of the network file system of a path; empty for a local disk, or if unknown."""
+    try:
+        lines = MOUNTS.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    mounts = [(Path(folder.replace("\\040", " ")), kind) for _, folder, kind, *_ in map(str.split, lines)]
+    parents = [(len(folder.parts), kind) for folder, kind in mounts if path.absolute().is_relative_to(folder)]
+    kind = max(parents, default=(0, ""))[1]
+    return kind if kind in NETWORK else ""

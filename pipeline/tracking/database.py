@@ -1,4 +1,4 @@
-"""MLflow's database, made whole or not at all: MLflow itself makes its tables in hundreds of separate steps."""
+"""MLflow's database, created whole or not at all. MLflow itself creates its tables in hundreds of separate steps."""
 
 from __future__ import annotations
 
@@ -9,37 +9,35 @@ from uuid import uuid4
 
 from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from mlflow.tracking import MlflowClient
+from mlflow.store.tracking.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
 from sqlalchemy import literal_column, select, table
 from sqlalchemy.dialects.sqlite import dialect
 
 from pipeline.storage.addresses import artifact_root, sqlite_file
-from pipeline.storage.opening import LOCKED_SECONDS
+from pipeline.storage.failures import LOCKED_SECONDS
 
 BOOKKEEPING = ("alembic_version", "workspaces")
 """The tables that have rows before MLflow has finished a database."""
 
 
-def open_client(uri: str) -> MlflowClient:
-    """A client of a database; a new or half-made SQLite database is made whole first.
+def open_store(uri: str) -> SqlAlchemyStore:
+    """Open MLflow's store at a database. A new or half-created SQLite database is created whole first.
 
-    New experiments keep their artifacts next to the database, whatever the current folder is.
+    The experiments that this store creates keep their artifacts next to the database, whatever the current folder is.
+    MLflow's client at the same address shares the store's connections.
     """
+    artifacts = artifact_root(uri)
     if file := sqlite_file(uri):
-        _complete(file, artifact_root(uri))
-    elif not MLFLOW_ENABLE_WORKSPACES.get():  # type: ignore[no-untyped-call]
-        # The default experiment is made here.
-        SqlAlchemyStore(uri, artifact_root(uri))  # type: ignore[no-untyped-call]
-    client = MlflowClient(tracking_uri=uri)
-    # The only way to the store behind a client.
-    client._tracking_client.store.artifact_root_uri = artifact_root(uri)  # noqa: SLF001
-    return client
+        _complete(file, artifacts)
+    workspaces = MLFLOW_ENABLE_WORKSPACES.get()  # type: ignore[no-untyped-call]
+    kind = WorkspaceAwareSqlAlchemyStore if workspaces else SqlAlchemyStore
+    return kind(uri, artifacts)  # type: ignore[no-untyped-call]
 
 
 def _complete(file: Path, artifacts: str) -> None:
     """Write a whole database in one transaction to a file that holds no record.
 
-    A process that was killed while it made the tables leaves such a file, and MLflow cannot go on with it.
+    A process that is killed while it creates the tables leaves such a file, and MLflow cannot resume from it.
     """
     with closing(sqlite3.connect(file, timeout=LOCKED_SECONDS)) as target:
         if not _is_blank(target):
@@ -54,7 +52,7 @@ def _complete(file: Path, artifacts: str) -> None:
 
 
 def _is_blank(database: sqlite3.Connection) -> bool:
-    """Whether it holds no record: MLflow's last step is to add its default experiment."""
+    """Return True if the database holds no record. MLflow's last step in creating one is to add its default experiment."""
     tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     names = {name for (name,) in tables} - set(BOOKKEEPING)
     queries = (select(literal_column("1")).select_from(table(name)).compile(dialect=dialect()) for name in names)

@@ -1,4 +1,4 @@
-"""Where the MLflow UI shows a study: its run, its report, its trials' curves, and the views that are set up beforehand."""
+"""Links into the MLflow UI: a study's run, its report, its trials' curves, and its saved views."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pipeline.training.metrics import BEST_VAL_ACCURACY
 LOCAL_UI = "http://127.0.0.1:5000"
 
 MACHINE_LEARNING = "workflowType=machine_learning"
-"""The side of the UI that runs are on; by default it shows the one for traces of language models."""
+"""Selects the part of the UI with runs; by default it shows the part for traces of language models."""
 
 
 def ui_of(store: str) -> str:
-    """Where the UI of a tracking store is: at the server itself or, for a database, where ``mlflow ui`` serves it."""
+    """Return the address of the UI: the server itself or, for a database, the default address of ``mlflow ui``."""
     return redact(store).rstrip("/") if store.startswith("http") else LOCAL_UI
 
 
 @dataclass(frozen=True)
 class Links:
-    """The pages of a study's run at a server; with no server, as they are written inside the UI itself."""
+    """The pages of a study's run at a server; without a server, links as the UI itself writes them."""
 
     experiment_id: str
     run_id: str
@@ -30,17 +30,17 @@ class Links:
 
     @property
     def run(self) -> str:
-        """The study's own run: the verdict, and the report among its artifacts."""
+        """The study's run: the verdict, and the report among its artifacts."""
         return f"{self._experiment}/runs/{self.run_id}?{MACHINE_LEARNING}"
 
     @property
     def report(self) -> str:
-        """The report's page, as an artifact of the run."""
+        """The report's page, an artifact of the run."""
         return f"{self._experiment}/runs/{self.run_id}/artifacts/report/report.html?{MACHINE_LEARNING}"
 
     @property
     def charts(self) -> str:
-        """The trials' curves: flat, best first, as charts; a bare experiment's page shows none of it."""
+        """The trials' curves as charts, best trial first."""
         query = {
             "searchFilter": f"tags.kind = 'trial' and tags.`mlflow.parentRunId` = '{self.run_id}'",
             "orderByKey": f"metrics.`{BEST_VAL_ACCURACY}`",
@@ -50,7 +50,7 @@ class Links:
         return f"{self._experiment}/runs?{MACHINE_LEARNING}&{urlencode(query, quote_via=quote)}"
 
     def view(self, name: str) -> str:
-        """A view of the study, as charts."""
+        """Return a saved view of the study, as charts."""
         query = {"viewStateShareKey": views.key(self.run_id, name), "compareRunsMode": "CHART"}
         return f"{self._experiment}/runs?{MACHINE_LEARNING}&{urlencode(query)}"
 

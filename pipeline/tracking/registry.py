@@ -1,4 +1,4 @@
-"""The model registry: the best model of a study as a version of its registered model, and ``champion`` where it wins."""
+"""The model registry: the best model of a study as a version of its registered model, and the alias ``champion``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import math
 import os
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,98 +18,118 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from pipeline.tracking.runs import all_pages
+
 CHAMPION = "champion"
 IDENTITY = ("study_hash", "data_sha256", "network_version", "trial")
-"""The tags that tell a version from others: the same trial is registered once."""
+"""The tags that identify a version: the same trial is registered once."""
 
 
-def register(
-    client: MlflowClient, experiment_id: str, run_id: str, name: str, kept: Mapping[str, Any]
-) -> tuple[str, str]:
-    """Log a saved model with a run and register it under a name; its version, and what became of the champion, in words.
+@dataclass(frozen=True)
+class SavedModel:
+    """A model on disk, ready to be registered.
 
-    ``kept`` is what :func:`pipeline.model.best.keeping` gives: the folder of the ``files`` of the model's state; that of
-    its ``code``, and the ``loader``, a module in it; ``evidence``, the tags; ``example``, rows (N, D); ``probabilities`` (N, C)
-    of them, and ``classes``; ``requirements``.
+    Attributes
+    ----------
+    files
+        The folder with the model's state.
+    code, loader
+        The folder of the package that loads the state, and the module in it that MLflow calls.
+    tags
+        Where the model comes from, as tags of its version.
+    example, probabilities, classes
+        Rows (N, D) to try the model on, its probabilities (N, C) of them, and the names of the C classes.
+    requirements
+        The packages it needs, with versions.
+
     """
-    evidence = kept["evidence"]
-    version = _known(client, name, evidence) or _new(client, experiment_id, run_id, name, kept)
-    return str(version.version), _crown(client, name, version, float(evidence["val_accuracy"]))
+
+    files: Path
+    code: Path
+    loader: str
+    tags: Mapping[str, str]
+    example: np.ndarray
+    probabilities: np.ndarray
+    classes: Sequence[str]
+    requirements: Sequence[str]
+
+
+def register(client: MlflowClient, experiment_id: str, run_id: str, name: str, model: SavedModel) -> tuple[str, str]:
+    """Log a saved model with a run and register it under a name, once.
+
+    Returns
+    -------
+    The model's version, and what became of the champion, in words.
+
+    """
+    version = _known(client, name, model.tags) or _new(client, experiment_id, run_id, name, model)
+    return str(version.version), _crown(client, name, version, float(model.tags["val_accuracy"]))
 
 
 def end_pending(client: MlflowClient, experiment_id: str, run_id: str) -> None:
-    """End the models of a run that are PENDING as FAILED; the caller knows that nobody else registers a model of it.
+    """End the PENDING models of a run as FAILED. No other process may register models of the run.
 
-    A registration that was cut short leaves such a model; so does a request whose answer is lost, since it is sent again.
+    A registration that was cut short leaves such a model. So does a request whose answer is lost, since it is repeated.
     """
-    query, token = f"source_run_id = '{run_id}'", None
-    while True:
-        page = client.search_logged_models([experiment_id], query, page_token=token)
-        for model in page:
-            if model.status == LoggedModelStatus.PENDING and "trial_run" in model.tags:
-                client.finalize_logged_model(model.model_id, "FAILED")
-        if not (token := page.token):
-            return
+    query = f"source_run_id = '{run_id}'"
+    for model in all_pages(lambda token: client.search_logged_models([experiment_id], query, page_token=token)):
+        if model.status == LoggedModelStatus.PENDING and "trial_run" in model.tags:
+            client.finalize_logged_model(model.model_id, "FAILED")
 
 
-def _known(client: MlflowClient, name: str, evidence: dict[str, str]) -> ModelVersion | None:
-    identity, token = {key: evidence[key] for key in IDENTITY}, None
-    while True:
-        page = client.search_model_versions(f"name = '{name}'", page_token=token)
-        for version in page:
-            if identity.items() <= dict(version.tags).items():
-                return version
-        if not (token := page.token):
-            return None
+def _known(client: MlflowClient, name: str, tags: Mapping[str, str]) -> ModelVersion | None:
+    identity = {key: tags[key] for key in IDENTITY}
+    versions = all_pages(lambda token: client.search_model_versions(f"name = '{name}'", page_token=token))
+    return next((version for version in versions if identity.items() <= dict(version.tags).items()), None)
 
 
-def _new(client: MlflowClient, experiment_id: str, run_id: str, name: str, kept: Mapping[str, Any]) -> ModelVersion:
-    evidence = kept["evidence"]
-    made = client.create_logged_model(
-        experiment_id, name=evidence["trial"], source_run_id=run_id, tags=evidence, model_type="classifier"
+def _new(client: MlflowClient, experiment_id: str, run_id: str, name: str, model: SavedModel) -> ModelVersion:
+    tags = dict(model.tags)
+    logged = client.create_logged_model(
+        experiment_id, name=tags["trial"], source_run_id=run_id, tags=tags, model_type="classifier"
     )
     with tempfile.TemporaryDirectory() as folder:
-        _save(Path(folder) / "model", kept, run_id, made.model_id)
-        client.log_model_artifacts(made.model_id, str(Path(folder) / "model"))
-    client.finalize_logged_model(made.model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(made.model_id, 0)])
+        _save(Path(folder) / "model", model, run_id, logged.model_id)
+        client.log_model_artifacts(logged.model_id, str(Path(folder) / "model"))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
     try:
-        client.create_registered_model(name, description=f"The best model of the study {evidence['study']}.")
+        client.create_registered_model(name, description=f"The best model of the study {tags['study']}.")
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     return client.create_model_version(
-        name, made.artifact_location, run_id, tags=evidence, model_id=made.model_id, await_creation_for=0
+        name, logged.artifact_location, run_id, tags=tags, model_id=logged.model_id, await_creation_for=0
     )
 
 
-def _save(folder: Path, kept: Mapping[str, Any], run_id: str, model_id: str) -> None:
-    """Write the model as MLflow has it: from code, with a signature, an example and the packages it needs."""
-    example, probabilities = kept["example"], pd.DataFrame(kept["probabilities"], columns=kept["classes"])
+def _save(folder: Path, model: SavedModel, run_id: str, model_id: str) -> None:
+    """Write the model in MLflow's format: from code, with a signature, an example and the packages it needs."""
+    probabilities = pd.DataFrame(model.probabilities, columns=list(model.classes))
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")  # the project of the current folder may be anything
+    os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")  # the current folder may be any project
     for name in ("mlflow.pyfunc", "mlflow.models", "mlflow.utils.environment"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    with warnings.catch_warnings(action="ignore"):  # of type hints, MLflow's own and those that it would like
+    with warnings.catch_warnings(action="ignore"):  # about type hints, in MLflow and missing in the model
         from mlflow.models import Model, infer_signature
         from mlflow.pyfunc import save_model
 
         save_model(
             str(folder),
-            loader_module=kept["loader"],
-            data_path=kept["files"],
-            code_paths=[kept["code"]],
-            signature=infer_signature(np.asarray(example), probabilities),
-            input_example=example,
-            pip_requirements=kept["requirements"],
+            loader_module=model.loader,
+            data_path=str(model.files),
+            code_paths=[str(model.code)],
+            signature=infer_signature(model.example, probabilities),
+            input_example=model.example,
+            pip_requirements=list(model.requirements),
             mlflow_model=Model(run_id=run_id, model_id=model_id),
         )
 
 
 def _crown(client: MlflowClient, name: str, version: ModelVersion, val_accuracy: float) -> str:
-    """Give the version the alias, unless the champion is as good, or not to be compared; what became of it, in words.
+    """Give the version the alias, unless the champion is as good or cannot be compared. Return the outcome in words.
 
-    Raises what MLflow raises if it does not answer: nothing is decided then.
+    If MLflow does not answer, its error is raised and the alias stays.
     """
     champion = _champion(client, name)
     if champion and champion.version == version.version:
@@ -125,7 +145,7 @@ def _crown(client: MlflowClient, name: str, version: ModelVersion, val_accuracy:
 
 
 def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
-    """The version that has the alias; None if MLflow answers that there is none, or no such version any more."""
+    """Return the version that has the alias; None if MLflow answers that there is no such version."""
     number = client.get_registered_model(name).aliases.get(CHAMPION)
     if number is None:
         return None
@@ -138,7 +158,7 @@ def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
 
 
 def _val_accuracy(version: ModelVersion) -> float:
-    """A version's validation accuracy, by its tag; NaN where that is missing or no number, as on a version of the user's."""
+    """Return a version's validation accuracy; NaN if a version of the user's has no such tag, or no number in it."""
     try:
         return float(version.tags.get("val_accuracy", math.nan))
     except ValueError:

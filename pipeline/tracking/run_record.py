@@ -1,4 +1,4 @@
-"""What a finished trial says as an MLflow run: its tags, params and metrics, as plain values that any route can write."""
+"""A finished trial as an MLflow run: its tags, params and metrics, as plain values that either writer can write."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ GENERATION = "generation"
 """The tag of a trial's run that holds the generation of its study."""
 
 
-class Point(NamedTuple):
+class MetricPoint(NamedTuple):
     """One value of a metric: a finite Python float, at an integer step and a time in milliseconds since 1970.
 
-    The types matter: a NumPy integer would reach SQLite as bytes, and MLflow could no longer read the experiment.
+    The types matter: a NumPy integer would be stored in SQLite as bytes, and MLflow could no longer read the experiment.
     """
 
     key: str
@@ -29,32 +29,32 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A whole run, from start to end, in milliseconds since 1970; the points of a metric are in the order of their steps."""
+    """A whole run. Times are in milliseconds since 1970; a metric's points are in the order of their steps."""
 
     name: str
     started: int
     ended: int
     tags: Mapping[str, str]
     params: Mapping[str, str]
-    points: tuple[Point, ...]
+    points: tuple[MetricPoint, ...]
 
 
 def run_record(study: Study, trial: FinishedTrial, parent: str, generation: str = "") -> RunRecord:
-    """The trial as a child run of ``parent``; ``generation`` tells its study from others of the same name."""
+    """Return the trial as a child run of ``parent``. ``generation`` distinguishes studies of the same name."""
     ended = int(trial.result.ended * 1000)
-    marks = {GENERATION: generation} if generation else {}
+    mark = {GENERATION: generation} if generation else {}
     return RunRecord(
         name=trial.plan.name,
         started=ended - int(trial.result.seconds * 1000),
         ended=ended,
-        tags=trial_tags(study, trial) | source_tags() | {"mlflow.parentRunId": parent} | marks,
+        tags=trial_tags(study, trial) | source_tags() | {"mlflow.parentRunId": parent} | mark,
         params={key: str(value) for key, value in trial_params(study, trial).items()},
         points=tuple(trial_points(trial, ended)),
     )
 
 
 def trial_tags(study: Study, trial: FinishedTrial) -> dict[str, str]:
-    """What to group and filter the runs by."""
+    """Return the tags, which the UI groups and filters runs by."""
     tags = {
         "kind": trial.plan.kind,
         "study": study.name,
@@ -69,38 +69,38 @@ def trial_tags(study: Study, trial: FinishedTrial) -> dict[str, str]:
 
 
 def trial_params(study: Study, trial: FinishedTrial) -> dict[str, Any]:
-    """The searched values alone, and their ``log10_`` twins."""
+    """Return the searched values, and the ``log10_`` twins of those on a log scale."""
     return {**trial.plan.point, **log10_twins(study.space, trial.plan.point)}
 
 
 def log10_twins(space: SearchSpace, point: Mapping[str, Any]) -> dict[str, float]:
-    """``log10_<name>`` of each hyperparameter on a log scale, for charts whose axes are linear."""
+    """Return ``log10_<name>`` of each hyperparameter on a log scale, for charts with linear axes."""
     logs = [name for name, dimension in space.items() if isinstance(dimension, Float) and dimension.log]
     return {f"log10_{name}": math.log10(point[name]) for name in logs}
 
 
-def trial_points(trial: FinishedTrial, timestamp: int) -> Iterator[Point]:
-    """The curves by epoch, from step 1, and the scores of the checkpoint at step 0; finite numbers only.
+def trial_points(trial: FinishedTrial, timestamp: int) -> Iterator[MetricPoint]:
+    """Yield the finite values of the curves, from step 1, and of the checkpoint's scores, at step 0.
 
-    A score that is also a curve (``train/loss``) is that curve's value at the checkpoint, and not repeated.
+    A score that is also a curve (``train/loss``) is that curve's value at the checkpoint, and is left out.
     """
     curves = trial.result.curves
     for key, values in curves.items():
         for step, value in enumerate(values, start=1):
             if math.isfinite(value):
-                yield Point(key, float(value), timestamp, step)
+                yield MetricPoint(key, float(value), timestamp, step)
     for key, value in trial.metrics.items():
         if key not in curves:
-            yield Point(key, float(value), timestamp, 0)
+            yield MetricPoint(key, float(value), timestamp, 0)
 
 
 def source_tags() -> dict[str, str]:
-    """Who recorded a run, and with what."""
-    return {"mlflow.user": user(), "mlflow.source.name": "babysit", "mlflow.source.type": "LOCAL"}
+    """Return the tags that say who recorded a run, and with what program."""
+    return {"mlflow.user": _user(), "mlflow.source.name": "babysit", "mlflow.source.type": "LOCAL"}
 
 
-def user() -> str:
-    """The user's name; a container may run as a number that has none."""
+def _user() -> str:
+    """Return the user's name. A container may run under a number without a name."""
     try:
         return getpass.getuser()
     except (ImportError, KeyError, OSError):

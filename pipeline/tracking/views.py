@@ -1,7 +1,7 @@
-"""Views of the MLflow UI that are set up beforehand: which columns, which charts, grouped by what, so that nobody has to click.
+"""Saved views of a study in the MLflow UI: their columns, charts and groups.
 
-The UI keeps a saved view as a tag of the experiment, and opens it by its key. The form is that of MLflow 3.17; a UI that
-does not know it says so and shows its usual page.
+The UI keeps a saved view as a tag of the experiment, and opens it by its key. The format is that of MLflow 3.17. A UI that
+does not know the format says so and shows its usual page.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ TAG = "mlflow.sharedViewState."
 SCORES = (BEST_VAL_ACCURACY, TEST_ACCURACY, GAP, BEST_EPOCH)
 ACCURACIES, LOSSES = (VAL_ACCURACY, TRAIN_ACCURACY), (VAL_LOSS, TRAIN_LOSS)
 FOLDED = ("test", "initial", "update_ratio", "gradient_norm")
-"""What every trial has beside: the UI draws a chart of each number that has none, in a section by its name's first word."""
+"""Other metrics of every trial. The UI draws each in a section named after the first word of the metric."""
 COLUMNS = {"hyperparameters": 1, "accuracies": 2, "losses": 2, "scores": 2}
 ARMS, BEST = "arms", "best"
 
 
 def views(study: Study, run_id: str, now: int) -> dict[str, str]:
-    """The experiment's tags that hold the views of a study: its arms beside each other, and its best trials.
+    """Return the experiment's tags that hold the views of a study: its arms compared, and its best trials.
 
-    The UI loads 100 runs at first. The arms' are ordered by trial number, so that those are as many of every arm and
-    block; the best trials' by validation accuracy. An arm's losses stay folded, since their mean is that of its trials
-    that diverge; and it has no parallel coordinates, which the UI does not draw of groups.
+    The UI loads 100 runs at first. The view of arms is ordered by trial number, so that these runs are shared equally
+    among arms and blocks; the view of the best trials is ordered by validation accuracy. The losses of arms stay folded,
+    since diverged trials dominate their mean. The UI does not draw parallel coordinates of groups.
+    ``now`` is the views' time in milliseconds since 1970.
     """
     by_arm, by_score = ("accuracies", "scores"), ("hyperparameters", "accuracies", "losses", "scores")
     arms = {
@@ -54,7 +55,7 @@ def views(study: Study, run_id: str, now: int) -> dict[str, str]:
 
 
 def key(run_id: str, view: str) -> str:
-    """What the UI calls a view of a study's run."""
+    """Return the key of a view of a study's run."""
     return f"{view}{run_id[:12]}"
 
 
@@ -76,7 +77,7 @@ def _state(study: Study, run_id: str, unfolded: Sequence[str]) -> dict[str, Any]
             *(_section(name, display=True) for name in unfolded),
             *(_section(name, display=False) for name in folded),
         ],
-        "isAccordionReordered": True,  # else the UI sorts the sections by name, with those that it adds
+        "isAccordionReordered": True,  # otherwise the UI sorts the sections by name, together with those that it adds
         "hideEmptyCharts": True,
         "useGroupedValuesInCharts": True,
         "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
@@ -102,9 +103,8 @@ def _bars(name: str) -> dict[str, Any]:
 
 
 def _lines(name: str) -> dict[str, Any]:
-    section, scale = (
-        ("losses", "log") if name in LOSSES else ("accuracies", "linear")
-    )  # a trial that diverges would flatten the others
+    # On a linear scale, a diverged trial would flatten the others.
+    section, scale = ("losses", "log") if name in LOSSES else ("accuracies", "linear")
     axes = {"xAxisKey": "step", "xAxisScaleType": "linear", "scaleType": scale, "range": {}, "yAxisKey": "metric"}
     rest = {"lineSmoothness": 0, "selectedXAxisMetricKey": "", "yAxisExpressions": [], "ignoreOutliers": False}
     shared = {"useGlobalXaxisKey": True, "useGlobalLineSmoothing": True, "runsCountToCompare": 20}
@@ -113,9 +113,8 @@ def _lines(name: str) -> dict[str, Any]:
 
 
 def _parallel(params: list[str]) -> dict[str, Any]:
-    made = _chart("PARALLEL", "what the good ones have in common", "hyperparameters")
     return {
-        **made,
+        **_chart("PARALLEL", "what the good ones have in common", "hyperparameters"),
         "runsCountToCompare": 100,
         "selectedParams": params,
         "selectedMetrics": [BEST_VAL_ACCURACY],

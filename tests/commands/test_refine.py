@@ -62,7 +62,7 @@ def test_a_stage_is_run_and_linked_to_the_one_before(staged, tracking_uri):
     fine, coarse = by_name["staged.stage2"], by_name["staged"].info.run_id
     assert (fine.data.tags["previous_stage_run"], fine.data.tags["stage"]) == (coarse, "2")
     optuna_store = OptunaStore(find_study(str(staged), {}), "optuna.log")
-    attributes = [a for a in optuna_store._known().values() if a["study"] == "staged.stage2"]
+    attributes = [a for a in optuna_store._all_attributes().values() if a["study"] == "staged.stage2"]
     assert [a["previous_stage_run"] for a in attributes] == [coarse]
     assert {file.path for file in client.list_artifacts(fine.info.run_id)} >= {"check.md", "report", "study.json"}
     assert any(key.startswith("check/initial_loss") for key in fine.data.metrics)

@@ -19,7 +19,7 @@ from pipeline.cli.main import main
 from pipeline.commands.ui import HOST, Guard, await_answer, check_recorded, end, free_port, mlflow_ui, optuna_dashboard
 from pipeline.errors import Failed
 from pipeline.search.interrupts import Interrupts
-from pipeline.storage.backends import open_storage
+from pipeline.storage.journal import open_storage
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.storage.stores import Stores
 from pipeline.study.loading import find_study

@@ -1,4 +1,4 @@
-"""The best model of a study: which it is, that it is the same network, and that it can be loaded and served."""
+"""The best model of a study: its choice, its saved state, its registration and its service."""
 
 import json
 import os
@@ -28,7 +28,7 @@ ROW = {"diverged": False, "test/accuracy": 0.5}
 
 
 def test_the_best_is_chosen_on_validation():
-    """The highest validation accuracy wins, whatever the test rows say; diverged and pruned trials are left out."""
+    """The highest validation accuracy wins, whatever the test accuracy; diverged and pruned trials are left out."""
     records = [
         {**ROW, "trial": 0, "best/val_accuracy": 0.8, "test/accuracy": 0.9},
         {**ROW, "trial": 1, "best/val_accuracy": 0.9},
@@ -41,7 +41,7 @@ def test_the_best_is_chosen_on_validation():
 
 
 def test_a_saved_classifier_predicts_the_same_bits(tmp_path):
-    """What is saved holds no pickle, and is, once loaded, the same classifier, text for class names and all."""
+    """The saved files hold no pickle, and load as the same classifier, with its class names."""
     generator = np.random.default_rng(0)
     X, y = generator.normal(size=(60, 5)), np.array(["no", "yes"])[generator.integers(2, size=60)]
     fitted = NumpyNetworkClassifier(max_iter=2, batch_norm=True).fit(X, y)
@@ -52,7 +52,7 @@ def test_a_saved_classifier_predicts_the_same_bits(tmp_path):
 
 
 def test_a_loaded_classifier_trains_on(tmp_path):
-    """It has the network and begins anew what else training needs; nor does one want it that an older version saved."""
+    """A loaded classifier continues from the network with new velocities, also from the files of an older version."""
     generator = np.random.default_rng(0)
     X, y = generator.normal(size=(60, 5)), generator.integers(2, size=60)
     fitted = NumpyNetworkClassifier(max_iter=2, batch_norm=True, dropout=0.2, optimizer="adam").fit(X, y)
@@ -65,9 +65,9 @@ def test_a_loaded_classifier_trains_on(tmp_path):
 
 @pytest.fixture
 def registered(tiny_study, tmp_path, tracking_uri):
-    """The client of a store with a study's best model in it, after a search and a report that was made twice.
+    """Return the client of a store with a study's best model, after a search and two reports.
 
-    The current folder is a project of its own, of which MLflow takes nothing into the model.
+    The current folder is another project, and MLflow must not copy its files into the model.
     """
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "other"\nversion = "1"\n')
     (tmp_path / "uv.lock").write_text("version = 1\n")
@@ -79,7 +79,7 @@ def registered(tiny_study, tmp_path, tracking_uri):
 
 @pytest.mark.slow
 def test_the_best_model_is_registered_once(registered, tmp_path):
-    """The report registers one version, the champion, with its evidence; a second report of the same trials adds none."""
+    """The report registers one version, the champion, with its tags; a second report of the same trials adds none."""
     (version,) = registered.search_model_versions("name = 'babysit-tiny'")
     assert registered.get_model_version_by_alias("babysit-tiny", "champion").version == version.version
     study = find_study(str(tmp_path / "tiny.py"), {})
@@ -93,9 +93,9 @@ def test_the_best_model_is_registered_once(registered, tmp_path):
     assert registered.get_logged_model(logged.model_id).source_run_id == version.run_id
     pictures = {file.path for file in registered.list_artifacts(version.run_id, "best")}
     assert {"best/loss.png", "best/accuracy.png", "best/update_ratio.png", "best/activations.png"} <= pictures
-    folder = version.source
+    folder = version.source.removeprefix("file://")
     names = {name for _, _, files in os.walk(folder) for name in files}
-    assert {"MLmodel", "requirements.txt", "served.py", "arrays.npz", "estimator.json"} <= names
+    assert {"MLmodel", "requirements.txt", "serving.py", "arrays.npz", "estimator.json"} <= names
     assert not {"uv.lock", "pyproject.toml"} & names
     assert not any(name.endswith((".pkl", ".pickle", ".skops")) for name in names)
     _loaded_as_mlflow_does(folder)
@@ -132,7 +132,7 @@ def _crowns_only_what_is_better(client, version):
 
 @pytest.mark.slow
 def test_the_page_loads_the_champion(registered, tracking_uri):
-    """What the page on MLflow shows of Python gives the probabilities of five rows."""
+    """The Python code in docs/mlflow_ui.md returns the probabilities of five rows."""
     page = (Path(__file__).parents[2] / "docs" / "mlflow_ui.md").read_text()
     (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     block = block.replace("sqlite:///mlflow.db", tracking_uri).replace("random_vs_grid", "tiny")
@@ -156,11 +156,11 @@ def test_the_champion_is_served(registered, tracking_uri):
 
 @pytest.mark.slow
 def test_the_model_needs_what_it_says(registered, tmp_path):
-    """In an environment of its own requirements, in a folder with another ``pipeline``, it loads, predicts the same and is served."""
+    """In an environment of its requirements, next to another ``pipeline``, it loads, predicts the same and is served."""
     from sklearn.datasets import load_digits
 
     (version,) = registered.search_model_versions("name = 'babysit-tiny'")
-    model = Path(version.source)
+    model = Path(version.source.removeprefix("file://"))
     state = model / "data" / "classifier"
     rows = load_digits().data[:50]
     expected = load(state / "arrays.npz", state / "estimator.json").predict_proba(rows)
@@ -191,7 +191,7 @@ assert pipeline.OWN
 
 
 def _served(model, rows, python, environment, cwd=None):
-    """What ``mlflow models serve`` answers for these rows, in the environment of that interpreter."""
+    """Return what ``mlflow models serve`` answers for these rows, in an interpreter's environment."""
     port = free_port(0)
     words = ["models", "serve", "--model-uri", model, "--env-manager", "local"]
     server = subprocess.Popen(
@@ -214,7 +214,7 @@ def _served(model, rows, python, environment, cwd=None):
 
 
 def _answer(request, server):
-    """The answer to a request, as soon as the server listens."""
+    """Return the answer to a request, as soon as the server listens."""
     while True:
         assert server.poll() is None
         try:

@@ -1,4 +1,4 @@
-"""The code that a registered model carries: no more than predicts, under a name that no other package has."""
+"""The code that a registered model carries: only what predicts, in a package with a unique name."""
 
 import ast
 import os
@@ -12,7 +12,7 @@ SERVED = "pipeline.model.serving"
 
 
 def test_the_carried_code_imports_what_the_model_requires():
-    """Of other distributions, the carried modules import those of the model's requirements, and all of them."""
+    """The carried modules import exactly the distributions of the model's requirements."""
     imported = set()
     for source in carried(SERVED).values():
         for node in ast.walk(ast.parse(source)):
@@ -24,16 +24,16 @@ def test_the_carried_code_imports_what_the_model_requires():
 
 
 def test_only_what_predicts_is_carried():
-    """The closure of the imports has the network's layers, and neither training nor data sets nor the report."""
+    """The carried modules have the network's layers, but not training, datasets or the report."""
     folders = {path.rpartition("/")[0] for path in carried(SERVED)}
-    assert folders == {"", "data", "estimator", "nn"}
-    assert not {"data/dataset.py", "nn/optimizers.py", "hparams.py"} & set(carried(SERVED))
+    assert folders == {"", "data", "estimator", "model", "nn"}
+    assert not {"data/dataset.py", "model/best.py", "nn/optimizers.py", "study/hparams.py"} & set(carried(SERVED))
 
 
-def test_the_package_is_found_beside_another_pipeline(tmp_path):
-    """It imports where a package ``pipeline`` of the user is imported already, and takes nothing from that."""
+def test_the_package_is_found_next_to_another_pipeline(tmp_path):
+    """The package can be imported next to a user's package ``pipeline``, and imports nothing from it."""
     package, loader = write_package(SERVED, tmp_path)
-    assert loader == f"{package.name}.served"
+    assert loader == f"{package.name}.model.serving"
     (tmp_path / "pipeline").mkdir()
     (tmp_path / "pipeline" / "__init__.py").write_text("OWN = True")
     script = f"import pipeline, sys, {loader}; print(sorted(m for m in sys.modules if m.startswith('pipeline')))"
@@ -45,6 +45,6 @@ def test_the_package_is_found_beside_another_pipeline(tmp_path):
 
 
 def test_the_same_code_has_the_same_name(tmp_path):
-    """The name is made of the code alone."""
+    """The name depends only on the code."""
     names = {write_package(SERVED, tmp_path / folder)[0].name for folder in "ab"}
     assert len(names) == 1

@@ -15,7 +15,7 @@ from pipeline.cli.main import main
 from pipeline.data import describe
 from pipeline.search.plan import plan
 from pipeline.search.recording import PlanOrder
-from pipeline.storage.locks import owned
+from pipeline.storage.locks import study_lock
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.loading import find_study
 from pipeline.tracking import Tracker
@@ -190,7 +190,7 @@ def test_new_records_under_another_name(searched, tiny_study, tmp_path, tracking
 
 def test_two_searches_at_once_are_refused(searched, tiny_study, tmp_path, tracking_uri, capsys):
     """While one process records to a study, a second is refused with exit code 2, and records nothing."""
-    with owned(str(tmp_path / "optuna.log"), "tiny"):
+    with study_lock(str(tmp_path / "optuna.log"), "tiny"):
         assert main(["search", str(tiny_study), "--trials", "7"]) == 2
     assert f"study 'tiny' is at work already: process {os.getpid()}" in capsys.readouterr().err
     assert len(recorded(tmp_path, tiny_study)) == 36
@@ -201,7 +201,7 @@ def test_every_verb_that_writes_needs_the_lock(verb, name, searched, tiny_study,
     """A report and a manual trial are refused while another process records to the study, whose run does not change."""
     (parent,) = runs(tracking_uri, kind="study")
     MlflowClient(tracking_uri=tracking_uri).update_run(parent.info.run_id, status="RUNNING")
-    with owned(str(tmp_path / "optuna.log"), name):
+    with study_lock(str(tmp_path / "optuna.log"), name):
         assert main([verb, str(tiny_study)]) == 2
     assert f"study {name!r} is at work already" in capsys.readouterr().err
     assert [run.info.status for run in runs(tracking_uri, kind="study")] == ["RUNNING"]
@@ -363,7 +363,7 @@ def test_runs_created_twice_by_a_repeated_request_are_discarded(tiny_study, trac
         return record(tracker, study, trials)
 
     monkeypatch.setattr(Tracker, "record", twice)
-    monkeypatch.setattr(Tracker, "repeats", True)
+    monkeypatch.setattr(Tracker, "is_server", True)
     tiny_study.write_text(tiny_study.read_text().replace("blocks=2", "blocks=1,\n    confirm=0"))
     assert main(["search", str(tiny_study), "--workers", "1"]) == 0
     assert len(runs(tracking_uri, kind="trial")) == 18

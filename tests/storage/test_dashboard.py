@@ -1,4 +1,4 @@
-"""What is stored for Optuna Dashboard: notes and figures that it reads, replaced and never piled up."""
+"""Notes and figures for Optuna Dashboard, read back with its own functions."""
 
 import json
 from dataclasses import replace
@@ -10,8 +10,8 @@ from optuna_dashboard import get_note
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 
 from pipeline.cli.main import main
-from pipeline.storage.backends import open_storage
-from pipeline.storage.dashboard import leave_figure, leave_note
+from pipeline.storage.dashboard import save_figure, save_note, study_ids
+from pipeline.storage.journal import open_storage
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.loading import find_study
 
@@ -23,46 +23,58 @@ def study(tmp_path):
 
 
 def shown(study):
-    """The figures that the dashboard finds, by their names."""
+    """Return the figures that the dashboard finds, by name."""
     attributes = study._storage.get_study_system_attrs(study._study_id)
     return get_plotly_graph_objects(attributes)
 
 
-def test_the_dashboard_reads_what_was_left(study):
-    """Its own readers give back the note, and a figure that is stored in several pieces."""
-    figure = json.dumps({"data": [{"x": list(range(2000))}], "layout": {}})
-    leave_note(study, "**Why?**")
-    leave_figure(study, "best_after_n", figure)
+def line(points):
+    """Plotly's JSON of a line."""
+    return json.dumps({"data": [{"x": list(range(points)), "mode": "lines"}], "layout": {"xaxis": {"type": "log"}}})
+
+
+def test_the_dashboard_reads_the_note_and_the_figure(study):
+    """Its own readers return the note, and a figure that is longer than one attribute, without Plotly's template."""
+    save_note(study._storage, "one", "**Why?**")
+    save_figure(study, "best_after_n", line(2000))
     assert get_note(study) == "**Why?**"
-    assert shown(study) == {"best_after_n": figure}
+    (figure,) = map(json.loads, shown(study).values())
+    assert (figure["data"][0]["x"], figure["layout"]["xaxis"]) == (list(range(2000)), {"type": "log"})
+    assert len(json.dumps(figure["layout"])) < 200
 
 
 def test_a_figure_is_replaced_whole(study):
     """A shorter figure of the same name leaves nothing of the longer one, and a figure of another name stays."""
-    leave_figure(study, "other", "{}")
-    leave_figure(study, "best_after_n", "x" * 9000)
-    leave_figure(study, "best_after_n", '{"data":[]}')
-    assert shown(study) == {"best_after_n": '{"data":[]}', "other": "{}"}
+    for name, points in (("other", 1), ("best_after_n", 2000), ("best_after_n", 3)):
+        save_figure(study, name, line(points))
+    assert {name: json.loads(text)["data"][0]["x"] for name, text in shown(study).items()} == {
+        "best_after_n": [0, 1, 2],
+        "other": [0],
+    }
 
 
-def test_an_equal_figure_writes_nothing(study, tmp_path):
-    """A report that is made again does not make the storage longer."""
-    leave_figure(study, "best_after_n", "x" * 9000)
-    before = (tmp_path / "optuna.log").read_bytes()
-    leave_figure(study, "best_after_n", "x" * 9000)
-    assert (tmp_path / "optuna.log").read_bytes() == before
-
-
-def test_every_arm_is_illustrated_in_the_first_block(tmp_path):
-    """The studies that the printed link compares show the figure, those of other blocks do not, and other studies neither."""
-    one = find_study("random_vs_grid", {"blocks": 2})
-    ledgers = [OptunaStore(study, str(tmp_path / "optuna.log")) for study in (one, replace(one, name="other"))]
-    for optuna_store in ledgers:
-        optuna_store.open("0" * 32, {})
-    ledgers[0].illustrate({"best_after_n": "{}"})
-    names = optuna.get_all_study_names(ledgers[0].storage)
-    illustrated = [name for name in names if shown(optuna.load_study(study_name=name, storage=ledgers[0].storage))]
+def test_every_arm_shows_the_figure_in_the_first_block(tmp_path):
+    """The studies that the printed link compares show the figure. Other blocks and other studies do not."""
+    study = find_study("random_vs_grid", {"blocks": 2})
+    stores = [OptunaStore(each, str(tmp_path / "optuna.log")) for each in (study, replace(study, name="other"))]
+    for store in stores:
+        store.open("0" * 32, {})
+    stores[0].save_figures({"best_after_n": "{}"})
+    storage = stores[0].storage
+    names = optuna.get_all_study_names(storage)
+    illustrated = [name for name in names if shown(optuna.load_study(study_name=name, storage=storage))]
     assert illustrated == [f"random_vs_grid/{arm}/b00" for arm in ("random", "shifted_grid", "grid")]
+
+
+def test_links_to_the_dashboard_are_of_one_study_in_its_first_block(tmp_path):
+    """The ids leave out the arms of another study, and other blocks."""
+    study, address = find_study("random_vs_grid", {"blocks": 2}), str(tmp_path / "optuna.log")
+    for name in (study.name, "other"):
+        OptunaStore(replace(study, name=name), address).open(f"run of {name}", {})
+    storage = open_storage(address)
+    names = [storage.get_study_name_from_id(study_id) for study_id in study_ids(address, f"run of {study.name}")]
+    assert names == [f"random_vs_grid/{arm}/b00" for arm in ("random", "shifted_grid", "grid")]
+    assert len(optuna.get_all_study_names(storage)) == 12
 
 
 def test_the_timeline_is_that_of_the_training(tiny_study, tmp_path, tracking_uri):

@@ -1,4 +1,4 @@
-"""The declaration that a verdict stands on is the one that was recorded before the first trial."""
+"""A verdict relies on the declaration that was recorded before the first trial."""
 
 import json
 from dataclasses import replace
@@ -17,20 +17,20 @@ BASIS = {"network_version": 0, "data_sha256": ""}
 
 @pytest.fixture
 def small(tiny_study):
-    """The path of a study of 6 blocks whose two arms compare two trials of an epoch each."""
+    """Return the path of a study of 6 blocks with two arms of two trials of one epoch."""
     text = tiny_study.read_text().replace(', Arm("grid"))', "), confirm=0").replace("blocks=2", "blocks=6")
     tiny_study.write_text(text.replace("trials=6", "trials=2").replace("epochs=2", "epochs=1"))
     return tiny_study
 
 
 def verdict(folder):
-    """The label of the verdict, its sentence and the notes, of the report that a run left."""
+    """Return the label, the sentence and the notes of the last report's verdict."""
     found = json.loads((folder / "reports" / "tiny" / "verdict.json").read_text())
     return found["label"], found["sentences"][0], found["notes"]
 
 
 def test_a_budget_changed_after_a_verdict_withholds_the_next(small, tmp_path):
-    """A pilot of two blocks is noted; the study after it has its verdict; with a third trial there is none, nor with grid."""
+    """A pilot of two blocks is noted and the study has a verdict; a later change of the budget or of an arm withholds it."""
     run = ["run", str(small), "--workers", "1", "--no-model"]
     assert main([*run, "--blocks", "2"]) == 0
     assert main(run) == 0
@@ -49,7 +49,7 @@ def test_a_budget_changed_after_a_verdict_withholds_the_next(small, tmp_path):
 
 
 def test_a_declaration_without_a_trial_leaves_no_trace(tiny_study, tmp_path):
-    """What was changed before the first trial was declared anew, and a declaration that stands is written once."""
+    """A change before the first trial replaces the declaration, and an unchanged declaration is written once."""
     study = find_study(str(tiny_study), {})
     for declared in (study, replace(study, delta=0.02), replace(study, delta=0.02)):
         optuna_store = OptunaStore(declared, str(tmp_path / "optuna.log"))
@@ -59,7 +59,7 @@ def test_a_declaration_without_a_trial_leaves_no_trace(tiny_study, tmp_path):
 
 
 def test_an_arm_that_was_left_out_before_the_first_trial_leaves_no_trace(tiny_study, tmp_path):
-    """The record of the arm that is there no longer is behind, and neither its declaration nor its terms are told."""
+    """The old declaration in the record of an arm that was left out is ignored."""
     study, store = find_study(str(tiny_study), {}), str(tmp_path / "optuna.log")
     now = replace(study, arms=(Arm("sobol"), *study.arms[1:]))
     for declared in (study, now):
@@ -70,7 +70,7 @@ def test_an_arm_that_was_left_out_before_the_first_trial_leaves_no_trace(tiny_st
 
 
 def test_blocks_that_were_asked_for_and_taken_back_leave_no_trace(small, tmp_path):
-    """Ten blocks that no trial was recorded in bind nothing, though their own records still have them."""
+    """A declaration of ten blocks without a trial is ignored, although the records of those blocks still have it."""
     assert main(["search", str(small), "--workers", "1", "--blocks", "2"]) == 0
     pilot, store = find_study(str(small), {"blocks": 2}), str(tmp_path / "optuna.log")
     for blocks in (10, 2):
@@ -79,7 +79,7 @@ def test_blocks_that_were_asked_for_and_taken_back_leave_no_trace(small, tmp_pat
 
 
 def test_a_clock_that_was_set_back_does_not_bring_back_an_earlier_declaration(tiny_study, tmp_path, monkeypatch):
-    """The declaration that was recorded last holds, although the clock shows a time before that of the first."""
+    """The declaration that was recorded last holds, although the clock shows an earlier time than for the first."""
     study, store = find_study(str(tiny_study), {}), str(tmp_path / "optuna.log")
 
     class Clock(datetime):
@@ -98,7 +98,7 @@ def test_a_clock_that_was_set_back_does_not_bring_back_an_earlier_declaration(ti
 
 
 def test_a_store_from_before_declarations_were_kept_tells_its_last(small, tmp_path):
-    """Of trials that an older version recorded, the declaration that they last ran under is the first that is known."""
+    """For trials that an older version recorded, their last declaration is the first in the list."""
     assert main(["search", str(small), "--workers", "1"]) == 0
     study, store = find_study(str(small), {}), str(tmp_path / "optuna.log")
     older = OptunaStore(study, store)

@@ -1,14 +1,15 @@
-"""The journal that takes many trials in one write, and what other processes see of it meanwhile."""
+"""The journal takes many trials in one write; what other processes read meanwhile."""
 
 import io
 import os
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import optuna
 import pytest
 
-from pipeline.storage.backends import at_once, open_storage
+from pipeline.storage.journal import at_once, open_storage
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.loading import find_study
 
@@ -32,13 +33,13 @@ def add(study, *values):
 
 
 def read(tmp_path):
-    """What a process that opens the file now finds in it: the value of each trial by its number."""
+    """Return what another process reads from the file: the value of each trial by number."""
     found = optuna.load_study(study_name="one", storage=open_storage(str(tmp_path / "optuna.log")))
     return {trial.number: trial.value for trial in found.trials}
 
 
 def test_trials_are_written_together_and_read_before(study, tmp_path):
-    """Within the body the file stays as it is while the study has its trials; after it everybody has them, numbered alike."""
+    """In the body the study has its trials and the file does not; after it, all processes have them with the same numbers."""
     path = tmp_path / "optuna.log"
     before = path.read_bytes()
     with at_once(study._storage):
@@ -52,8 +53,8 @@ def test_trials_are_written_together_and_read_before(study, tmp_path):
     assert read(tmp_path) == {0: 0.1, 1: 0.2, 2: 0.3} == {t.number: t.value for t in study.trials}
 
 
-def test_what_others_wrote_before_comes_first(study, tmp_path):
-    """Lines of another process that this one has not read yet keep their place before those that are due."""
+def test_lines_that_others_wrote_before_come_first(study, tmp_path):
+    """Lines of another process that this one has not read yet come before its own waiting lines."""
     add(optuna.load_study(study_name="one", storage=open_storage(str(tmp_path / "optuna.log"))), 0.7)
     with at_once(study._storage):
         add(study, 0.1)
@@ -63,8 +64,8 @@ def test_what_others_wrote_before_comes_first(study, tmp_path):
     assert read(tmp_path) == {0: 0.7, 1: 0.1, 2: 0.2, 3: 0.3} == {t.number: t.value for t in study.trials}
 
 
-def test_nobody_else_writes_meanwhile(study, tmp_path):
-    """The journal's own lock is held during the body, and let go after it."""
+def test_no_other_process_writes_during_a_batch(study, tmp_path):
+    """The journal's lock is held during the body, and released after it."""
     with at_once(study._storage):
         assert (tmp_path / "optuna.log.lock").is_symlink()
     assert not (tmp_path / "optuna.log.lock").is_symlink()
@@ -85,7 +86,7 @@ def test_what_was_recorded_before_an_error_is_written(study, tmp_path):
 
 
 def test_half_a_line_of_another_process_is_cut_off_before_a_batch(study, tmp_path):
-    """What another process left when it died while writing joins no line of this one, and all that was recorded is read again."""
+    """A half line of a process that died is not joined to a line of this one, and all records can be read."""
     path = tmp_path / "optuna.log"
     for record in (lambda: add(study, 0.1), lambda: recorded_at_once(study, 0.2, 0.3)):
         with path.open("ab") as file:
@@ -95,8 +96,8 @@ def test_half_a_line_of_another_process_is_cut_off_before_a_batch(study, tmp_pat
 
 
 @pytest.mark.parametrize("line", [b"garbage", b"\xff\xfe", b'{"op_code": 4'])
-def test_a_line_that_is_no_record_is_told_before_anything_is_written_after_it(line, study, tmp_path):
-    """A journal whose last line somebody spoilt is refused with the number of the line, and stays as it is."""
+def test_a_line_that_is_no_record_is_refused_before_anything_is_written_after_it(line, study, tmp_path):
+    """A journal with a damaged last line is refused with the number of the line, and not changed."""
     add(study, 0.1)
     path = tmp_path / "optuna.log"
     whole = len(path.read_bytes().splitlines())
@@ -107,22 +108,25 @@ def test_a_line_that_is_no_record_is_told_before_anything_is_written_after_it(li
     assert path.read_bytes() == before
 
 
-def test_a_batch_is_not_slower_for_what_is_there(study, tmp_path, monkeypatch):
+def test_a_batch_does_not_read_the_journal_again(study, tmp_path, monkeypatch):
     """However long the journal is, a batch reads none of its lines again."""
     recorded_at_once(study, *[0.5] * 50)
-    seen = []
+    lines, open_path = [], Path.open
 
     class Watched(io.BufferedReader):
         def __next__(self):
-            seen.append(line := super().__next__())
+            lines.append(line := super().__next__())
             return line
 
-    monkeypatch.setattr("optuna.storages.journal._file.open", lambda path, _: Watched(io.FileIO(path)), raising=False)
+    def watched(path, mode):
+        return Watched(io.FileIO(path)) if mode == "rb" else open_path(path, mode)
+
+    monkeypatch.setattr(Path, "open", watched)
     recorded_at_once(study, 0.1)
     recorded_at_once(study, 0.2, 0.3)
-    assert seen == []
+    assert lines == []
     assert len(read(tmp_path)) == 53
-    assert len(seen) > 53
+    assert len(lines) > 53
 
 
 def recorded_at_once(study, *values):
@@ -132,7 +136,7 @@ def recorded_at_once(study, *values):
 
 
 def test_a_database_takes_them_one_by_one(tmp_path):
-    """A storage that has no such way records as ever."""
+    """A storage that cannot write in batches records trials one by one."""
     study = optuna.create_study(study_name="one", storage=open_storage(f"sqlite:///{tmp_path / 'optuna.db'}"))
     with at_once(study._storage):
         add(study, 0.1)
@@ -154,7 +158,7 @@ def test_a_batch_is_on_the_disk_before_others_may_write(study, tmp_path, monkeyp
 
 @pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
 def test_a_journal_is_locked_under_all_its_names(link, study, tmp_path):
-    """What is recorded through a link waits for a write that is under way through another name, and nothing is lost."""
+    """A record through a link waits for a write through another name, and nothing is lost."""
     (tmp_path / "other").mkdir()
     other = tmp_path / "other" / "link.log"
     getattr(other, link)(tmp_path / "optuna.log")

@@ -1,13 +1,12 @@
-"""Optuna's record of a study: what stands there of a trial, in which order, and under which name."""
+"""The Optuna store: what it records of a trial, in which order, and under which name."""
 
 from dataclasses import replace
 
-import optuna
 import pytest
 from optuna.trial import TrialState
 
 from pipeline.search.plan import planned_trial
-from pipeline.storage.optuna_store import OptunaStore, study_ids
+from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.hparams import TrainConfig
 from pipeline.study.spec import Arm, Float, Pruner, SearchSpace, Study
 from pipeline.trials.trial import FinishedTrial, TrialResult
@@ -62,7 +61,7 @@ def test_a_trial_is_recorded_with_its_curve_by_epoch(store):
 
 
 def test_the_table_is_in_the_order_of_the_declared_arms(store):
-    """However they were recorded, trials come by arm as declared, then by block and number."""
+    """Whatever the order of recording, the table is sorted by declared arm, block and number."""
     optuna_store = OptunaStore(STUDY, store)
     optuna_store.open("run", {})
     places = [("grid", 0, 0), ("random", 1, 0), ("random", 0, 0), ("random", 0, 1)]
@@ -74,7 +73,7 @@ def test_the_table_is_in_the_order_of_the_declared_arms(store):
 
 
 def test_the_newest_study_of_the_same_declaration_is_continued(store):
-    """Of several that were begun again with the same declaration it is the last; of an earlier one, that."""
+    """Of several studies with the same declaration the last is resumed; a study of another declaration is left alone."""
     other = replace(STUDY, seed=1)
     for study, new, name in [(STUDY, False, "s"), (STUDY, True, "s-2"), (STUDY, True, "s-3"), (other, True, "s-4")]:
         optuna_store = OptunaStore(study, store, new=new)
@@ -82,13 +81,3 @@ def test_the_newest_study_of_the_same_declaration_is_continued(store):
         assert optuna_store.study.name == name
     assert OptunaStore(STUDY, store).study.name == "s-3"
     assert OptunaStore(other, store).study.name == "s-4"
-
-
-def test_links_to_the_dashboard_are_of_one_study_in_its_first_block(store):
-    """Another study's arms, and other blocks, are left out."""
-    for name in ("s", "other"):
-        OptunaStore(replace(STUDY, name=name), store).open(f"run of {name}", {})
-    storage = OptunaStore(STUDY, store).storage
-    names = [storage.get_study_name_from_id(place) for place in study_ids(store, "run of s")]
-    assert names == ["s/random/b00", "s/grid/b00"]
-    assert len(optuna.get_all_study_names(storage)) == 8

@@ -1,4 +1,4 @@
-"""Finished trials made up by hand, an open tracker on a fresh store, both of its routes, and servers of one's own."""
+"""Finished trials made by hand, an open tracker on a fresh store, both of its writers, and servers."""
 
 import os
 import shutil
@@ -19,8 +19,8 @@ from pipeline.search.plan import planned_trial
 from pipeline.study.hparams import TrainConfig
 from pipeline.study.spec import Arm, Categorical, Float, SearchSpace, Study
 from pipeline.tracking import Tracker
-from pipeline.tracking.client_writer import ClientRoute
-from pipeline.tracking.sql_writer import BulkRoute
+from pipeline.tracking.client_writer import ClientWriter
+from pipeline.tracking.sql_writer import SqlWriter
 from pipeline.trials.trial import FinishedTrial, TrialResult
 
 EPOCHS = 5
@@ -81,15 +81,15 @@ def tracker(tracking_uri, study):
 
 @pytest.fixture(params=["bulk", "client"])
 def either(request, tracker):
-    """The tracker, on each of its routes in turn."""
-    assert isinstance(tracker.writer, BulkRoute)
+    """The tracker, once with each writer."""
+    assert isinstance(tracker.writer, SqlWriter)
     if request.param == "client":
-        tracker.writer = ClientRoute(tracker.client)
+        tracker.writer = ClientWriter(tracker.client)
     return tracker
 
 
 def free_port():
-    """A port of the loopback interface that nothing listens on."""
+    """Return a port of the loopback interface that nothing listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
@@ -97,7 +97,7 @@ def free_port():
 
 @pytest.fixture(scope="session")
 def postgres():
-    """The address, but for the database's name, of a PostgreSQL server of one's own, in a folder of its own."""
+    """The address, without a database's name, of a PostgreSQL server that runs for the tests."""
     pytest.importorskip("psycopg", reason="psycopg is not installed")
     found = shutil.which("initdb") or next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
     if found is None:
@@ -149,7 +149,7 @@ def postgresql_stores(folder, postgres):
 
 @contextmanager
 def serve(database, *options):
-    """The address of a tracking server of one's own, in front of a database."""
+    """Yield the address of a tracking server for a database."""
     address, environment = (
         f"http://127.0.0.1:{free_port()}",
         os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},

@@ -1,4 +1,4 @@
-"""MLflow's database: made whole or not at all, and artifacts next to it, whatever the current folder is."""
+"""MLflow's database is created whole or not at all, and artifacts go next to it, whatever the current folder is."""
 
 import random
 import signal
@@ -14,28 +14,29 @@ from sqlalchemy.engine import Engine
 
 from pipeline.cli.main import main
 from pipeline.storage.addresses import sqlite_address
-from pipeline.storage.backends import open_storage
+from pipeline.storage.journal import open_storage
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.loading import find_study
 from pipeline.tracking import Tracker
+from pipeline.tracking.experiments import ensure_experiment
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 ONE_TRIAL = ["--trials", "1", "--blocks", "1", "--workers", "1"]
 
 
 class Cut(BaseException):
-    """The end of a process, as far as a database can tell."""
+    """Ends an operation in the middle, as the end of a process does."""
 
 
 def stop_at(number, make):
-    """Call ``make``, and end it before the SQL statement of this number; whether there were as many."""
+    """Call ``make``, and end it before the SQL statement of this number. Return True if it was ended."""
     statements = iter(range(number))
 
     def count(*_):
         if next(statements, None) is None:
             raise Cut
 
-    event.log_to_stderr(Engine, "before_cursor_execute", count)
+    event.listen(Engine, "before_cursor_execute", count)
     try:
         make()
     except Cut:
@@ -46,14 +47,14 @@ def stop_at(number, make):
 
 
 def rows(path, table):
-    """The number of rows of a table."""
+    """Return the number of rows of a table."""
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
 
 
 @pytest.mark.parametrize("number", [130, 492])
 def test_a_database_that_mlflow_left_half_made_is_made_whole(number, tmp_path):
-    """A database without a record, whose making was cut short, is made whole when it is opened."""
+    """A database without a record, whose creation was cut short, is completed when it is opened."""
     path = tmp_path / "mlflow.db"
     assert stop_at(number, lambda: MlflowClient(sqlite_address(path)).search_experiments())
     assert rows(path, "sqlite_master") > 0
@@ -63,7 +64,7 @@ def test_a_database_that_mlflow_left_half_made_is_made_whole(number, tmp_path):
 
 
 def test_a_half_made_database_that_has_a_record_is_told(tmp_path, monkeypatch, tiny_source, capsys):
-    """A half-made database with an experiment in it is left as it is, with one line and exit code 2."""
+    """A half-made database with an experiment in it is refused with one line and exit code 2, and not changed."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny.py").write_text(tiny_source)
     address = sqlite_address(tmp_path / "mlflow.db")
@@ -81,7 +82,7 @@ def test_a_half_made_database_that_has_a_record_is_told(tmp_path, monkeypatch, t
 
 
 def test_a_database_is_made_in_one_transaction(tmp_path):
-    """Where its making is stopped, the file has no table, and is made whole when it is opened next."""
+    """If its creation is stopped, the file has no table, and is completed when it is opened next."""
     path = tmp_path / "mlflow.db"
     assert stop_at(492, lambda: Tracker(sqlite_address(path)))
     assert rows(path, "sqlite_master") == 0
@@ -90,8 +91,8 @@ def test_a_database_is_made_in_one_transaction(tmp_path):
 
 
 @pytest.mark.parametrize("number", range(0, 60, 3))
-def test_optunas_database_is_gone_on_with(number, tmp_path):
-    """Optuna makes what is missing of its tables, wherever it was stopped before."""
+def test_optunas_database_is_completed(number, tmp_path):
+    """Optuna creates its missing tables, wherever it was stopped before."""
     address = sqlite_address(tmp_path / "optuna.db")
     stop_at(number, lambda: open_storage(address))
     storage = open_storage(address)
@@ -108,7 +109,7 @@ def test_artifacts_go_next_to_the_database(name, tmp_path, monkeypatch):
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     tracker = Tracker(sqlite_address(folder / "mlflow.db"))
-    for experiment in ("0", tracker._experiment()):
+    for experiment in ("0", ensure_experiment(tracker.client, tracker.store, tracker.uri)):
         run = tracker.client.create_run(experiment)
         tracker.client.log_text(run.info.run_id, "text", "a.txt")
         assert (folder / "mlruns" / experiment / run.info.run_id / "artifacts" / "a.txt").read_text() == "text"
@@ -129,7 +130,7 @@ def count(*_):
     if statements == number:
         os.kill(os.getpid(), signum)
 
-event.log_to_stderr(Engine, "before_cursor_execute", count)
+event.listen(Engine, "before_cursor_execute", count)
 if sys.argv[3] == "mlflow":
     from mlflow import MlflowClient
     MlflowClient(sys.argv[4]).search_experiments()
@@ -140,7 +141,7 @@ else:
 
 
 def stopped_child(folder, number, signum, *words):
-    """The exit code of a process that gets a signal before an SQL statement."""
+    """Return the exit code of a process that gets a signal before an SQL statement."""
     command = [sys.executable, "-c", CHILD, str(number), str(int(signum)), *words]
     return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode
 
@@ -148,7 +149,7 @@ def stopped_child(folder, number, signum, *words):
 @pytest.mark.slow
 @pytest.mark.parametrize("storage", ["optuna.log", "sqlite:///optuna.db"])
 @pytest.mark.parametrize("signum", SIGNALS)
-def test_a_first_search_that_is_stopped_is_gone_on_with(signum, storage, tmp_path, monkeypatch, tiny_source):
+def test_a_first_search_that_is_stopped_is_resumed(signum, storage, tmp_path, monkeypatch, tiny_source):
     """Wherever a signal stops the very first search, the same command records the whole study."""
     draw = random.Random(f"{signum} {storage}")
     for stop in range(9):
@@ -172,8 +173,8 @@ def test_a_first_search_that_is_stopped_is_gone_on_with(signum, storage, tmp_pat
 
 
 @pytest.mark.slow
-def test_postgresql_takes_up_what_was_stopped(postgres, tmp_path, monkeypatch):
-    """Wherever the making of MLflow's tables in PostgreSQL is stopped, the next process makes it whole."""
+def test_a_half_made_database_in_postgresql_is_completed(postgres, tmp_path, monkeypatch):
+    """Wherever the creation of MLflow's tables in PostgreSQL is stopped, the next process completes it."""
     folder = tmp_path / "it's"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -186,5 +187,5 @@ def test_postgresql_takes_up_what_was_stopped(postgres, tmp_path, monkeypatch):
         tracker = Tracker(address)
         assert tracker.find_latest() is None
         assert tracker.client.get_experiment("0").artifact_location == f"{folder.as_uri()}/mlruns/0"
-        tracker.client._tracking_client.store.engine.dispose()
+        tracker.store.engine.dispose()
     server.dispose()

@@ -1,4 +1,4 @@
-"""PostgreSQL under both libraries: a search that is recorded there, gone on with, and owned by one process at a time."""
+"""PostgreSQL for both libraries: a search is recorded there, resumed, and locked by one process at a time."""
 
 import subprocess
 import sys
@@ -10,13 +10,13 @@ from optuna.storages import RDBStorage
 from sqlalchemy import create_engine, text
 
 from pipeline.errors import Failed
-from pipeline.storage.locks import owned
+from pipeline.storage.locks import study_lock
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.loading import find_study
 
 
 def make_database(server, name):
-    """The address of a new, empty database."""
+    """Create an empty database, and return its address."""
     engine = create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
@@ -25,7 +25,7 @@ def make_database(server, name):
 
 
 def search(*arguments):
-    """Search with one worker in a process of its own; its exit code, and all it says."""
+    """Search with one worker in another process. Return its exit code and its output."""
     command = [sys.executable, "-m", "pipeline", "search", *map(str, arguments), "--workers", "1"]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     return done.returncode, done.stdout
@@ -33,24 +33,24 @@ def search(*arguments):
 
 @pytest.mark.slow
 def test_a_study_in_postgresql_is_the_one_in_files(postgres, tiny_study, tmp_path):
-    """Searched in two goes, Optuna's trials in PostgreSQL are those of a journal file, and no second search may join in."""
+    """Searched in two runs, Optuna's trials in PostgreSQL equal those in a journal, and a second search is refused."""
     storage = make_database(postgres, "optuna_trials")
     flags = ["--storage", storage, "--tracking-uri", f"sqlite:///{tmp_path / 'other.db'}"]
     assert search(tiny_study)[0] == 0
     assert search(tiny_study, *flags, "--trials", "3")[0] == 0
-    with owned(storage, "tiny"):
-        code, said = search(tiny_study, *flags)
-    assert (code, "study 'tiny' is at work already" in said) == (2, True)
-    code, said = search(tiny_study, *flags)
-    assert (code, "18 of 36 trials to train" in said) == (0, True)
-    ledgers = [
+    with study_lock(storage, "tiny"):
+        code, output = search(tiny_study, *flags)
+    assert (code, "study 'tiny' is at work already" in output) == (2, True)
+    code, output = search(tiny_study, *flags)
+    assert (code, "18 of 36 trials to train" in output) == (0, True)
+    stores = [
         OptunaStore(find_study(str(tiny_study), {}), address) for address in (storage, str(tmp_path / "optuna.log"))
     ]
-    tables = [optuna_store.table().drop(columns=["seconds", "run_id"]) for optuna_store in ledgers]
-    assert isinstance(ledgers[0].storage, RDBStorage)
+    tables = [optuna_store.table().drop(columns=["seconds", "run_id"]) for optuna_store in stores]
+    assert isinstance(stores[0].storage, RDBStorage)
     assert tables[0].equals(tables[1])
-    ledgers[0].storage.scoped_session.remove()
-    ledgers[0].storage.engine.dispose()
+    stores[0].storage.scoped_session.remove()
+    stores[0].storage.engine.dispose()
 
 
 def end_lock(server):
@@ -62,25 +62,25 @@ def end_lock(server):
     engine.dispose()
 
 
-def test_a_lost_lock_is_told(postgres):
-    """Once the database closed the lock's connection the owner is told so, and another process may own the study."""
+def test_a_lost_lock_is_reported(postgres):
+    """After the database closed the lock's connection, the check fails, and another process may lock the study."""
     storage = make_database(postgres, "optuna_lock")
-    with owned(storage, "tiny") as check_lock:
+    with study_lock(storage, "tiny") as check_lock:
         check_lock()
         end_lock(postgres)
         with pytest.raises(Failed, match="closed the connection that holds the study's lock"):
             check_lock()
-        with owned(storage, "tiny") as check_other:
+        with study_lock(storage, "tiny") as check_other:
             check_other()
         with pytest.raises(Failed):
             check_lock()
-    with owned(storage, "tiny"):
+    with study_lock(storage, "tiny"):
         end_lock(postgres)  # the end of the body needs no connection
 
 
 @pytest.mark.slow
 def test_a_search_that_lost_its_lock_records_no_more(postgres, tiny_study, tracking_uri):
-    """It ends with exit code 1, and the same command records the missing trials, each once in both stores."""
+    """The search ends with exit code 1, and the same command records the missing trials, each once in both stores."""
     storage = make_database(postgres, "optuna_lost")
     tiny_study.write_text(
         tiny_study.read_text().replace('Arm("random")', 'Arm("tpe")').replace("trials=6", "trials=30")

@@ -1,4 +1,4 @@
-"""The champion: moved to a better model alone, never on an answer that did not come, and never from a version of the user's."""
+"""The champion moves only to a better model, never without an answer, and never away from a version of the user's."""
 
 import threading
 import urllib.error
@@ -17,12 +17,12 @@ NAME = "babysit-made_up"
 
 
 def make_version(client, **tags):
-    """A new version of the model, made by hand."""
+    """Create a version of the model by hand."""
     return client.create_model_version(NAME, "file:///nowhere", tags=tags, await_creation_for=0)
 
 
 def champion(client):
-    """The number of the version that has the alias."""
+    """Return the number of the version that has the alias."""
     return client.get_registered_model(NAME).aliases.get("champion")
 
 
@@ -35,7 +35,7 @@ def registry(tracker):
 
 @pytest.mark.parametrize("tags", [{}, {"val_accuracy": "good"}, {"val_accuracy": "nan"}], ids=["none", "word", "nan"])
 def test_a_champion_of_the_users_stays(tags, registry):
-    """A version without a validation accuracy to compare keeps the alias, and the words name it."""
+    """A version without a validation accuracy keeps the alias, and the message names it."""
     theirs = make_version(registry, **tags)
     registry.set_registered_model_alias(NAME, "champion", theirs.version)
     said = _crown(registry, NAME, make_version(registry, val_accuracy="0.9"), 0.9)
@@ -44,7 +44,7 @@ def test_a_champion_of_the_users_stays(tags, registry):
 
 
 def test_the_better_one_is_the_champion(registry):
-    """The first gets the alias, a worse or equal one does not, a better one does, and keeps it when asked again."""
+    """The first version gets the alias, a worse or equal one does not, and a better one gets and keeps it."""
     stays = "the champion stays another, which did no worse"
     for accuracy, said, number in ((0.5, "it is the champion", 1), (0.4, stays, 1), (0.5, stays, 1)):
         assert _crown(registry, NAME, make_version(registry, val_accuracy=str(accuracy)), accuracy) == said
@@ -56,7 +56,7 @@ def test_the_better_one_is_the_champion(registry):
 
 
 def test_an_alias_without_a_version_is_given_again(registry):
-    """Where the champion was deleted, its alias goes to the next model."""
+    """If the champion was deleted, its alias goes to the next model."""
     gone = make_version(registry, val_accuracy="0.9")
     registry.set_registered_model_alias(NAME, "champion", gone.version)
     registry.delete_model_version(NAME, gone.version)
@@ -66,7 +66,7 @@ def test_an_alias_without_a_version_is_given_again(registry):
 
 
 def test_a_model_that_was_cut_short_is_ended(tracker, study):
-    """Going on with a study ends the model that a kill left PENDING as FAILED; the user's own, and others', stay."""
+    """Resuming a study ends the model that a kill left PENDING as FAILED; models of the user and of other runs stay."""
     client, marks = tracker.client, {"trial_run": "x"}
     other = client.create_run(tracker.experiment_id).info.run_id
     made = {
@@ -84,7 +84,7 @@ def test_a_model_that_was_cut_short_is_ended(tracker, study):
 
 @contextmanager
 def refusing(server):
-    """The address of a proxy before a server, and the list of paths that it refuses, empty at first."""
+    """Yield the address of a proxy for a server, and the list of paths that it refuses, empty at first."""
     refused = []
 
     class Proxy(BaseHTTPRequestHandler):
@@ -122,8 +122,8 @@ def refusing(server):
 
 
 @pytest.mark.slow
-def test_nothing_is_decided_on_an_answer_that_did_not_come(tracking_uri, study, finish, mlflow_server):
-    """A refused request is raised: no alias moves, no run counts as gone or missing, and no experiment is made."""
+def test_nothing_is_decided_without_an_answer(tracking_uri, study, finish, mlflow_server):
+    """A refused request is an error: no alias moves, no run counts as missing, and no experiment is created."""
     with mlflow_server(tracking_uri) as server, refusing(server) as (address, refused):
         tracker = Tracker(address)
         tracker.open(study)

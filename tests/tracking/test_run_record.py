@@ -1,4 +1,4 @@
-"""What a trial is in MLflow: one whole run, the same by either route."""
+"""A trial is one whole MLflow run, the same with either writer."""
 
 import math
 import sqlite3
@@ -14,19 +14,19 @@ SCORES = {"best/val_accuracy", "best/epoch", "gap", "test/accuracy", "test/loss"
 
 
 def rows(query):
-    """What SQLite itself answers, past MLflow."""
+    """Return what SQLite answers, without MLflow."""
     with closing(sqlite3.connect("mlflow.db")) as connection:
         return connection.execute(query).fetchall()
 
 
 def record_one(tracker, study, trial):
-    """The run of a trial, as MLflow gives it back."""
+    """Record a trial, and return its run as MLflow reads it."""
     (run_id,) = tracker.record(study, [trial])
     return tracker.client.get_run(run_id)
 
 
 def test_a_run_says_what_the_trial_is(either, study, finish):
-    """Its tags are the trial's identity, whether it diverged and how it is, and it is a child of the study's run."""
+    """The tags are the trial's identity, its health and whether it diverged; the run is a child of the study's."""
     trial = finish(3)
     tags = record_one(either, study, trial).data.tags
     expected = {
@@ -48,7 +48,7 @@ def test_a_run_says_what_the_trial_is(either, study, finish):
 
 
 def test_params_are_the_searched_values(either, study, finish):
-    """Only what is searched is a param, with a log10 twin for what is on a log scale."""
+    """Only searched hyperparameters are params, with a log10 twin for those on a log scale."""
     assert record_one(either, study, finish(1)).data.params == {
         "learning_rate": "0.01",
         "momentum": "0.1",
@@ -67,7 +67,7 @@ def test_curves_go_by_epoch(either, study, finish):
 
 
 def test_scores_are_metrics(either, study, finish):
-    """The checkpoint's scores are there once each; of a curve MLflow shows the last epoch, not the checkpoint's."""
+    """Each score of the checkpoint is a metric; of a curve MLflow shows the last epoch, not the checkpoint's."""
     trial = finish(2)
     metrics = record_one(either, study, trial).data.metrics
     assert set(metrics) == CURVES | SCORES
@@ -76,7 +76,7 @@ def test_scores_are_metrics(either, study, finish):
 
 
 def test_a_run_is_finished_and_timed(either, study, finish):
-    """Its status is FINISHED, it ended when the trial did, and it lasted as long as its training."""
+    """A run is FINISHED, ends when the trial did, and lasts as long as the training."""
     info = record_one(either, study, finish(4)).info
     assert (info.status, info.lifecycle_stage) == ("FINISHED", "active")
     assert info.end_time == 1_700_000_004_250
@@ -85,7 +85,7 @@ def test_a_run_is_finished_and_timed(either, study, finish):
 
 
 def test_what_is_not_finite_is_left_out(either, study, finish):
-    """NaN and infinity reach no table: a curve ends before them, and a score that is none is absent."""
+    """NaN and infinity are not written: a curve ends before them, and such a score is missing."""
     curves = {key: [0.5, 0.25, math.nan, math.inf] for key in CURVES}
     scores = {**finish(0).result.scores, "test/loss": math.nan, "gap": -math.inf}
     run = record_one(either, study, finish(0, curves=curves, scores=scores, diverged=True))
@@ -121,7 +121,7 @@ def test_numpy_scalars_are_not_stored(either, study, finish):
 
 
 def test_ids_come_in_the_order_of_the_trials(either, study, finish):
-    """The n-th id is the n-th trial's, whatever their order; no trials are no runs."""
+    """The n-th id is that of the n-th trial, in any order; without trials there are no runs."""
     numbers = [5, 1, 3]
     ids = either.record(study, [finish(number) for number in numbers])
     assert [either.client.get_run(run_id).data.tags["trial"] for run_id in ids] == ["5", "1", "3"]

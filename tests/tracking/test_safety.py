@@ -1,4 +1,4 @@
-"""What recording does to a store that others read: whole batches or nothing, no lock kept, no memory kept."""
+"""Recording into a store that others read: whole batches or nothing, and neither locks nor memory are kept."""
 
 import pickle
 import random
@@ -17,28 +17,27 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from pipeline.tracking import Tracker, ui_of
-from pipeline.tracking.client_writer import ClientRoute
 
 BROKEN = """
 SELECT (SELECT count(*) FROM runs WHERE name != 'made_up' AND (status != 'FINISHED' OR end_time IS NULL))
 + abs((SELECT count(*) FROM metrics) - 25 * (SELECT count(*) FROM runs WHERE name != 'made_up'))
 """
-"""How many trials are not finished, and how many numbers are missing: each has four curves of five epochs, and five scores."""
+"""The number of unfinished trials plus missing values. Each trial has four curves of five epochs, and five scores."""
 
 
 def ask(query, **options):
-    """What another process that opens the database would see."""
+    """Return what another process reads from the database."""
     with closing(sqlite3.connect("mlflow.db", **options)) as connection:
         return connection.execute(query).fetchone()[0]
 
 
 def count(table="runs"):
-    """The rows of a table."""
+    """Return the number of rows of a table."""
     return ask(f"SELECT count(*) FROM {table}")  # noqa: S608
 
 
 def test_a_batch_is_written_whole_or_not_at_all(tracker, study, finish):
-    """If one trial of a batch is refused by the database, none of the batch is there, and the next batch is."""
+    """If the database refuses one trial, nothing of its batch is written, and the next batch is."""
     trials = [finish(number) for number in range(3)]
     tables = ("runs", "tags", "params", "metrics", "latest_metrics")
     before = [count(table) for table in tables]
@@ -51,7 +50,7 @@ def test_a_batch_is_written_whole_or_not_at_all(tracker, study, finish):
 
 
 def test_readers_see_whole_trials_only(tracker, study, finish):
-    """While batches are recorded, every look from outside finds each trial FINISHED and with all of its numbers."""
+    """While batches are recorded, another process only reads trials that are FINISHED and have all values."""
     looks, done = [], threading.Event()
 
     def read():
@@ -73,7 +72,7 @@ def test_readers_see_whole_trials_only(tracker, study, finish):
 
 @pytest.mark.parametrize("lock", ["BEGIN", "BEGIN IMMEDIATE"], ids=["reader", "writer"])
 def test_others_are_waited_for(lock, either, study, finish):
-    """A batch that meets somebody in the middle of a query or a change is written once they are through, and is not lost."""
+    """A batch waits for another process's query or change to end, and is then written."""
     with closing(sqlite3.connect("mlflow.db", isolation_level=None, check_same_thread=False)) as other:
         other.execute(lock)
         seen = [other.execute("SELECT count(*) FROM runs").fetchone()[0]]
@@ -91,7 +90,7 @@ def test_others_are_waited_for(lock, either, study, finish):
 
 
 def test_no_lock_is_kept(either, study, finish):
-    """Between batches others may write at once; the journal is SQLite's plain one, and no file stays beside the database."""
+    """Between batches others may write without waiting, and no file stays next to the database."""
     either.record(study, [finish(0)])
     with closing(sqlite3.connect("mlflow.db", timeout=0, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -102,7 +101,7 @@ def test_no_lock_is_kept(either, study, finish):
 
 
 def test_memory_stays_flat(tracker, study, finish):
-    """Ten batches later, what is held has grown by less than half of what one batch takes meanwhile."""
+    """After ten more batches, memory has grown by less than half of what one batch needs."""
     tracker.record(study, [finish(number) for number in range(32)])
     tracemalloc.start()
     try:
@@ -114,33 +113,6 @@ def test_memory_stays_flat(tracker, study, finish):
         tracemalloc.stop()
     batch_size = held[1][1] - held[1][0]
     assert held[-1][0] - held[1][0] < batch_size / 2
-
-
-def test_an_unknown_schema_goes_through_the_client(tracking_uri, study, finish, monkeypatch):
-    """A revision that the contract was not seen to hold for is written by MLflow's client, and the route says why."""
-    monkeypatch.setattr("pipeline.tracking.sql_writer.HOLDS_FOR", {"0123456789ab": "9.9.9"})
-    tracker = Tracker(tracking_uri)
-    assert tracker.route == "one by one, by MLflow's client: schema dc11669786a5 is not known"
-    assert isinstance(tracker.writer, ClientRoute)
-    tracker.open(study)
-    (run_id,) = tracker.record(study, [finish(0)])
-    assert tracker.client.get_run(run_id).info.status == "FINISHED"
-
-
-def test_an_unknown_database_goes_through_the_client(tracking_uri, monkeypatch):
-    """So is a kind of database that the contract was not seen to hold on."""
-    monkeypatch.setattr("pipeline.tracking.sql_writer.DIALECTS", ("postgresql",))
-    assert Tracker(tracking_uri).route == "one by one, by MLflow's client: it is not known to be right on sqlite"
-
-
-def test_workspaces_go_through_the_client(tracking_uri, study, finish, monkeypatch):
-    """So is a store that keeps workspaces apart, where more than the rows may decide what is shown."""
-    monkeypatch.setenv("MLFLOW_ENABLE_WORKSPACES", "true")
-    monkeypatch.setenv("MLFLOW_WORKSPACE", "default")
-    tracker = Tracker(tracking_uri)
-    assert tracker.route == "one by one, by MLflow's client: WorkspaceAwareSqlAlchemyStore is no plain database"
-    tracker.open(study)
-    assert len(tracker.record(study, [finish(0)])) == 1
 
 
 RECORD_FOR_EVER = """
@@ -157,7 +129,7 @@ while True:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_a_killed_recorder_leaves_whole_batches(seed, tracking_uri, study, finish):
-    """After kill -9 at any moment the store is sound, holds whole batches of whole trials alone, and can be gone on with."""
+    """After kill -9 at any moment the store is intact, holds only whole batches, and recording can be resumed."""
     Path("trials.pickle").write_bytes(pickle.dumps((study, [finish(number) for number in range(32)])))
     command = [sys.executable, "-c", RECORD_FOR_EVER, tracking_uri]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -201,14 +173,14 @@ def test_a_server_reads_along(tracker, study, finish, mlflow_server):
 
 @pytest.mark.slow
 def test_a_server_is_written_through_the_client(tracking_uri, study, finish, mlflow_server, capfd):
-    """Behind a server's address trials go through the client; the route says so, and MLflow prints no line for each."""
+    """At a server's address the client writes the trials, the description says so, and MLflow prints no line for each."""
     with mlflow_server(tracking_uri) as address:
         tracker = Tracker(address)
         tracker.open(study)
         ids = tracker.record(study, [finish(0), finish(1)])
         tracker.finish("FINISHED")
         assert tracker.links(ui_of(address)).charts.startswith(f"{address}/#/experiments/{tracker.experiment_id}/")
-    assert tracker.route == "one by one, by MLflow's client: it is a server"
+    assert tracker.writer_description == "one by one, by MLflow's client: it is a server"
     assert len(ids) == 2
     assert count() == 3
     assert ask(BROKEN) == 0

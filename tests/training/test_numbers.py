@@ -21,7 +21,7 @@ from pipeline.report.writer import write_report
 from pipeline.search.plan import plan
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.loading import find_study
-from pipeline.tracking.client_writer import ClientRoute
+from pipeline.tracking.client_writer import ClientWriter
 from pipeline.trials.trial import FinishedTrial, TrialResult
 
 WILD = """
@@ -59,7 +59,7 @@ def folder(tmp_path_factory, empty_mlflow_db):
         assert main(["search", "wild.py", "--workers", "1"]) == 0
         assert main(["report", "wild.py", "--no-model"]) == 0
         monkeypatch.setattr(
-            "pipeline.tracking.tracker.choose_route", lambda client: (ClientRoute(client), "one by one")
+            "pipeline.tracking.tracker.choose_writer", lambda client, _: (ClientWriter(client), "one by one")
         )
         flags = ["--storage", "sqlite:///optuna.db", "--tracking-uri", "sqlite:///other.db"]
         assert main(["search", "wild.py", "--workers", "1", *flags]) == 0

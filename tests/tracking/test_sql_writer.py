@@ -1,6 +1,6 @@
-"""The contract of the two routes: the same trials leave the same rows and the same answers, whichever route wrote them.
+"""The contract of the two writers: the same trials leave the same rows and the same answers, whichever wrote them.
 
-It holds for the MLflow versions and schema revisions in ``bulk_route.HOLDS_FOR``. Another version is entered there when
+It holds for the MLflow versions and schema revisions in ``sql_writer.TESTED``. Another version is entered there when
 these tests pass with it; until then its stores are written through the client.
 """
 
@@ -12,12 +12,11 @@ from collections import Counter
 import mlflow
 import numpy as np
 import pytest
-from mlflow import MlflowClient
 from sqlalchemy import create_engine, inspect, text
 
 from pipeline.tracking import Tracker
-from pipeline.tracking.client_writer import ClientRoute
-from pipeline.tracking.sql_writer import HOLDS_FOR, BulkRoute, new_run_id, revision
+from pipeline.tracking.client_writer import ClientWriter
+from pipeline.tracking.sql_writer import TESTED, SqlWriter, new_run_id, revision
 
 CURVES = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
 QUERIES = (
@@ -35,7 +34,7 @@ QUERIES = (
 
 @pytest.fixture(scope="module")
 def trials(finish):
-    """All sorts: two arms, NumPy's numbers, a short curve, missing scores, a trial without any number."""
+    """Return trials of two arms, with NumPy's numbers, a short curve, missing scores, and no number at all."""
     plain = [finish(number) for number in range(4)]
     plain += [finish(number, arm="grid", ended=1_700_000_100.5 + number) for number in range(3)]
     arrays = {key: np.linspace(0, 1, 5, dtype=np.float32) for key in CURVES}
@@ -59,7 +58,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def databases(folder, empty_mlflow_db):
-    """Make fresh SQLite databases; their addresses."""
+    """Return a function that makes SQLite databases and returns their addresses."""
     return lambda *names: [f"sqlite:///{shutil.copyfile(empty_mlflow_db, folder / name)}" for name in names]
 
 
@@ -82,17 +81,17 @@ SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("postgresql", "s
 
 @pytest.fixture(scope="module", params=["sqlite", *SLOW])
 def both(request, folder, study, trials):
-    """The same trials in two databases, by the client and in bulk: of each its tracker, its ids' names and its new rows."""
+    """Record the same trials with each writer. Return, for each, the tracker, the names of the ids and the new rows."""
     by_client, in_bulk = request.getfixturevalue(f"{request.param}_stores")
-    return [recorded(*by_client, ClientRoute, study, trials), recorded(*in_bulk, BulkRoute, study, trials)]
+    return [recorded(*by_client, ClientWriter, study, trials), recorded(*in_bulk, SqlWriter, study, trials)]
 
 
 def recorded(uri, database, route, study, trials):
-    """Record the trials by a route, in two batches; the tracker, what each id is called, and the database's new rows."""
+    """Record the trials in two batches. Return the tracker, the name of each id, and the database's new rows."""
     tracker = Tracker(uri)
     tracker.open(study)
-    if route is ClientRoute:
-        tracker.writer = ClientRoute(tracker.client)
+    if route is ClientWriter:
+        tracker.writer = ClientWriter(tracker.client)
     assert type(tracker.writer) is route
     before = rows(database)
     ids = tracker.record(study, trials[:6]) + tracker.record(study, trials[6:])
@@ -101,7 +100,7 @@ def recorded(uri, database, route, study, trials):
 
 
 def rows(database):
-    """Every row of every table, with its types, and how often it is there."""
+    """Count every row of every table, with the types of its values."""
     engine = create_engine(database)
     with engine.connect() as connection:
         tables = inspect(engine).get_table_names()
@@ -115,15 +114,15 @@ def rows(database):
 
 
 def renamed(plain, names):
-    """The same plain value, with names in place of ids."""
-    said = json.dumps(plain)
+    """Return a plain value with names in place of ids."""
+    text = json.dumps(plain)
     for run_id, name in names.items():
-        said = said.replace(run_id, name)
-    return json.loads(said)
+        text = text.replace(run_id, name)
+    return json.loads(text)
 
 
 def test_the_rows_are_the_same(both, trials):
-    """Every table's new rows are equal in every column, and their types too, but for the ids."""
+    """Apart from the ids, the new rows of every table are equal in value and type."""
     (_, _, by_client), (_, _, in_bulk) = both
     assert sorted(in_bulk) == sorted(by_client)
     tables = Counter(table for table, *_ in in_bulk)
@@ -165,13 +164,13 @@ def test_the_histories_are_the_same(both):
 
 
 def test_the_contract_is_with_this_mlflow(tracking_uri):
-    """The installed MLflow, and the schema it makes, are those that the contract names."""
-    store = MlflowClient(tracking_uri)._tracking_client.store
-    assert HOLDS_FOR[revision(store)] == mlflow.__version__
+    """The installed MLflow and its schema are in ``TESTED``."""
+    store = Tracker(tracking_uri).store
+    assert TESTED[revision(store)] == mlflow.__version__
 
 
 def test_ids_are_of_version_7_and_sort_by_time(monkeypatch):
-    """They are UUIDs of RFC 9562's version 7, each another, and one made a millisecond later comes later."""
+    """Ids are distinct UUIDs of version 7 (RFC 9562), and an id made a millisecond later sorts later."""
     monkeypatch.setattr("pipeline.tracking.sql_writer.time.time_ns", iter(range(10**18, 2 * 10**18, 10**6)).__next__)
     ids = [new_run_id() for _ in range(200)]
     assert ids == sorted(set(ids))

@@ -1,4 +1,4 @@
-"""The opening of stores, one process after the other, and what failed at one, in a line."""
+"""Failures at a store, each as one line for the user, and the opening of a store."""
 
 from __future__ import annotations
 
@@ -8,15 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import UserError
+from pipeline.file_locks import AVAILABLE, lock_file
 from pipeline.storage.addresses import redact, sqlite_file
 
-try:
-    import fcntl
-except ImportError:  # Windows has no flock
-    fcntl = None  # type: ignore[assignment]
-
 LOCKED_SECONDS = 20
-"""So long others may lock a SQLite database; MLflow waits as long for its own. Optuna tries five times to add a trial."""
+"""How long a connection waits for a locked SQLite database. MLflow's own wait as long; Optuna tries five times to add a trial."""
 ORIGINS = {
     "mlflow.MlflowException": "MLflow's store",
     "requests.RequestException": "MLflow's store",
@@ -26,7 +22,7 @@ ORIGINS = {
     "sqlite3.Error": "a store",
     "builtins.OSError": "a file",
 }
-"""Where errors come from, by the library and the name of their kind, so that no library need be imported to tell."""
+"""Where an error comes from, by library and class name. Names are compared, so that no library has to be imported."""
 REASONS = {
     "database is locked": "another process has locked the database",
     "disk is full": "there is no room left to write",
@@ -39,37 +35,38 @@ REASONS = {
     "must be in the 'active' state": "a run or an experiment that the study needs was deleted; restore it in MLflow first",
     "Max retries exceeded": "the tracking server does not answer",
 }
-"""What libraries say of the commonest failures, and the same in words."""
+"""Phrases in the libraries' messages for the most common failures, and what they mean."""
 
 
 def store_failure(error: BaseException) -> str:
-    """What failed at a store, in a line; empty for an error that did not come from one."""
+    """Describe what failed at a store in one line; empty for an error that did not come from a store."""
     kinds = [f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(error).__mro__]
     origin = next((ORIGINS[kind] for kind in kinds if kind in ORIGINS), "")
-    said = f"{error} {error.__cause__ or ''}"
-    reason = next((words for phrase, words in REASONS.items() if phrase in said), "") or redact(
+    text = f"{error} {error.__cause__ or ''}"
+    reason = next((meaning for phrase, meaning in REASONS.items() if phrase in text), "") or redact(
         str(error)
     ).strip().rstrip(".")
     return f"{origin}: {reason.splitlines()[0] if reason else type(error).__name__}" if origin else ""
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Return True if memory could not be had, be it for an array or for a library to be loaded."""
+    """Return True if there was no memory for an array, a thread, or a library to be loaded."""
     phrases = "failed to map segment", "annot allocate memory", "can't start new thread"
     return isinstance(error, MemoryError) or any(phrase in str(error) for phrase in phrases)
 
 
 @contextmanager
 def opening(name: str, address: str) -> Iterator[None]:
-    """Open a store in the body. Raises :class:`UserError`, with the flag and the address, if it cannot be opened.
+    """Open a store in the body. Raise :class:`UserError` with the flag ``name`` and the address if that fails.
 
-    Processes that open SQLite databases of one folder take turns: two that make the same one at once spoil it for good.
+    Processes that open SQLite databases in one folder take turns: two that create the same database at once damage it
+    for good.
     """
     try:
-        with _turn_at(sqlite_file(address)):
+        with _locked_folder(sqlite_file(address)):
             yield
     except Exception as error:
-        # Optuna says with a RuntimeError that a schema is not its own, and in these ways that a journal is no journal.
+        # Optuna raises RuntimeError for the schema of another version, and KeyError or AssertionError for a damaged journal.
         reason = store_failure(error) or (str(error) if isinstance(error, RuntimeError) else "")
         if not reason and isinstance(error, (KeyError, AssertionError)):
             reason = f"it is damaged: {type(error).__name__}: {error}; restore a copy of it, or give another"
@@ -79,14 +76,14 @@ def opening(name: str, address: str) -> Iterator[None]:
 
 
 @contextmanager
-def _turn_at(database: Path | None) -> Iterator[None]:
-    """Hold the database's folder during the body, once those who hold it have let go; nothing is left in it."""
-    if fcntl is None or database is None or not database.parent.is_dir():
+def _locked_folder(database: Path | None) -> Iterator[None]:
+    """Lock the folder of a database during the body. The lock leaves no file in it."""
+    if not AVAILABLE or database is None or not database.parent.is_dir():
         yield
         return
     folder = os.open(database.parent, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        lock_file(folder, wait=True)
         yield
     finally:
         os.close(folder)

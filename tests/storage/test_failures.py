@@ -1,4 +1,4 @@
-"""Stores under fire: full, locked, broken, or away for a while; what is recorded is whole, and the rest is told and made up for."""
+"""Stores that are full, locked, broken or away for a while: records stay whole, failures are one line, and a rerun completes them."""
 
 import os
 import resource
@@ -20,8 +20,8 @@ from mlflow import MlflowClient
 
 from pipeline.cli.main import main
 from pipeline.console.progress import Progress
-from pipeline.storage.backends import open_storage
-from pipeline.storage.opening import LOCKED_SECONDS, store_failure
+from pipeline.storage.failures import LOCKED_SECONDS, store_failure
+from pipeline.storage.journal import open_storage
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.loading import find_study
 
@@ -29,14 +29,14 @@ GO_ON = "What is recorded stays, and the same command goes on from there"
 
 
 def search(study_path, *flags, **options):
-    """Search in a process of its own: its exit code, and what it says of errors."""
+    """Search in another process. Return its exit code and its error output."""
     command = [sys.executable, "-m", "pipeline", "search", str(study_path), "--workers", "1", *flags]
     done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     return done.returncode, done.stderr
 
 
 def audit(study_path, tracking_uri, count, journal="optuna.log"):
-    """So many trials are recorded, once each, with a finished run each and no other run."""
+    """Check that ``count`` trials are recorded, each once, with one finished run each and no other run."""
     trials = OptunaStore(find_study(str(study_path), {}), journal).recorded()
     client = MlflowClient(tracking_uri=tracking_uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
@@ -54,7 +54,7 @@ def limit_files(size):
 @pytest.mark.slow
 @pytest.mark.parametrize("full", ["mlflow.db", "optuna.log"])
 def test_a_full_disk_stops_a_search_cleanly(full, tiny_study, tmp_path, tracking_uri):
-    """Without room for a store a search ends with one line and exit code 1; with room again the same command finishes it."""
+    """Without room for a store a search ends with one line and exit code 1; with room, the same command completes it."""
     tiny_study.write_text(tiny_study.read_text().replace("blocks=2", "blocks=12"))
     if full == "optuna.log":
         other = optuna.create_study(study_name="other", storage=open_storage("optuna.log"))
@@ -73,7 +73,7 @@ def test_a_full_disk_stops_a_search_cleanly(full, tiny_study, tmp_path, tracking
 @pytest.mark.slow
 @pytest.mark.parametrize("store", ["mlflow.db", "optuna.db"])
 def test_a_locked_database_is_waited_for(store, tiny_study, tmp_path, tracking_uri):
-    """Others may lock a store for a while; the search goes on afterwards, and nothing is lost."""
+    """While another process locks a store, the search waits; then it continues, and nothing is lost."""
     storage = "sqlite:///optuna.db"
     open_storage(storage).remove_session()
     with closing(sqlite3.connect(store, isolation_level=None, check_same_thread=False)) as other:
@@ -85,8 +85,8 @@ def test_a_locked_database_is_waited_for(store, tiny_study, tmp_path, tracking_u
 
 @pytest.mark.slow
 @pytest.mark.parametrize("store", ["mlflow.db", "optuna.db"])
-def test_a_database_that_stays_locked_is_told(store, tiny_study, tmp_path, tracking_uri):
-    """If it stays locked the search ends with a line and exit code 1, and the rerun makes the study whole."""
+def test_a_database_that_stays_locked_is_reported(store, tiny_study, tmp_path, tracking_uri):
+    """If a store stays locked, the search ends with a line and exit code 1, and a rerun completes the study."""
     storage = "sqlite:///optuna.db"
     tiny_study.write_text(tiny_study.read_text().replace("blocks=2", "blocks=16"))
     command = [sys.executable, "-m", "pipeline", "search", str(tiny_study), "--workers", "1", "--storage", storage]
@@ -136,7 +136,7 @@ class Server:
 @pytest.mark.slow
 @pytest.mark.parametrize("comes_back", [True, False])
 def test_a_server_that_goes_away(comes_back, tiny_study, tmp_path, tracking_uri, capfd):
-    """A tracking server may be away for ten seconds in the middle of a search; if it stays away that is told, and made up for."""
+    """A tracking server may be away for ten seconds during a search; if it stays away, a line says so, and a rerun completes it."""
     server = Server(tracking_uri)
     flags = ["--tracking-uri", server.address, "--storage", "optuna.log"]
     try:
@@ -164,7 +164,7 @@ def test_a_server_that_goes_away(comes_back, tiny_study, tmp_path, tracking_uri,
 
 
 def test_a_store_of_another_kind_is_refused(tiny_study, tmp_path, tracking_uri, capsys):
-    """Optuna's database as MLflow's, or MLflow's as Optuna's, is told in a line with the flag, exit code 2, and not changed."""
+    """Optuna's database as MLflow's, or the reverse, is refused in a line with the flag and exit code 2, and not changed."""
     open_storage("sqlite:///optuna.db").remove_session()
     before = [Path(name).read_bytes() for name in ("mlflow.db", "optuna.db")]
     for flag, name in (("--tracking-uri", "optuna.db"), ("--storage", "mlflow.db")):
@@ -177,8 +177,8 @@ def test_a_store_of_another_kind_is_refused(tiny_study, tmp_path, tracking_uri, 
     assert [Path(name).read_bytes() for name in ("mlflow.db", "optuna.db")] == before
 
 
-def test_a_database_of_another_version_is_told(tiny_study, tmp_path, tracking_uri, capsys):
-    """A store whose schema is not one that is known here is told in a line with the flag, and exit code 2."""
+def test_a_database_of_another_version_is_refused(tiny_study, tmp_path, tracking_uri, capsys):
+    """A store with an unknown schema is refused in a line with the flag, and exit code 2."""
     open_storage("sqlite:///optuna.db").remove_session()
     for flag, name in (("--tracking-uri", "mlflow.db"), ("--storage", "optuna.db")):
         with closing(sqlite3.connect(name)) as connection:
@@ -200,8 +200,8 @@ os.kill(os.getpid(), 9)
 """
 
 
-def test_a_database_cut_short_in_a_transaction_is_gone_on_with(tiny_study, tmp_path, tracking_uri):
-    """What a kill or a loss of power leaves of a transaction is taken back, and the same command goes on."""
+def test_a_database_cut_short_in_a_transaction_is_resumed(tiny_study, tmp_path, tracking_uri):
+    """A transaction that was cut short is rolled back, and the same command resumes the search."""
     assert main(["search", str(tiny_study), "--workers", "1", "--blocks", "1"]) == 0
     subprocess.run([sys.executable, "-c", HALF], cwd=tmp_path, check=False)
     assert (tmp_path / "mlflow.db-journal").stat().st_size
@@ -210,8 +210,8 @@ def test_a_database_cut_short_in_a_transaction_is_gone_on_with(tiny_study, tmp_p
     audit(tiny_study, tracking_uri, 36)
 
 
-def test_only_stores_failures_are_read_as_such():
-    """An error of the program's own is no failure of a store, and a password is not in the line."""
+def test_only_errors_of_stores_are_store_failures():
+    """An error of the program is no failure of a store, and the line contains no password."""
     assert store_failure(KeyError("x")) == ""
     assert store_failure(OSError(28, "No space left on device")) == "a file: there is no room left to write"
     assert "secret" not in store_failure(ConnectionError("cannot reach http://me:secret@host/"))
@@ -219,7 +219,7 @@ def test_only_stores_failures_are_read_as_such():
 
 @pytest.mark.parametrize("storage", ["optuna.log", "sqlite:///optuna.db"])
 def test_a_deleted_optuna_study_ends_a_search_with_a_line(storage, tiny_study, tracking_uri, monkeypatch, capsys):
-    """A study deleted in the dashboard in mid-search is named, and the same command records its trials again, each once."""
+    """A study deleted in the dashboard during a search is named, and the same command records its trials again, each once."""
     source = tiny_study.read_text().replace(
         'Arm("random"), Arm("shifted_grid"), Arm("grid")', 'Arm("tpe"), Arm("random")'
     )
