@@ -34,7 +34,7 @@ def scratch_folder(folder: Path, name: str) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f".{name}.lock").open("a") as lock:
             if not lock_file(lock, wait=False):
-                say(f"{name}: another process is bringing it; waiting for that")
+                say(f"{name}: another process is preparing it; waiting for that")
                 lock_file(lock, wait=True)
             scratch = folder / f".{name}.partial"
             shutil.rmtree(scratch, ignore_errors=True)

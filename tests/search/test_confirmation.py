@@ -16,7 +16,7 @@ from pipeline.search.engine import Engine
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.loading import find_study
 from pipeline.study.spec import Study
-from pipeline.tracking.client_writer import ClientRoute
+from pipeline.tracking.client_writer import ClientWriter
 from pipeline.training.metrics import BEST_VAL_ACCURACY
 from pipeline.trials.task import run_task
 from pipeline.trials.trial import FinishedTrial
@@ -216,7 +216,9 @@ def places(rows):
 @pytest.mark.slow
 def test_the_client_records_the_same(searched, tiny_study, elsewhere, monkeypatch):
     """MLflow's client records the same repetitions, one by one, as the bulk writer."""
-    monkeypatch.setattr("pipeline.tracking.tracker.choose_route", lambda client: (ClientRoute(client), "one by one"))
+    monkeypatch.setattr(
+        "pipeline.tracking.tracker.choose_writer", lambda client, _: (ClientWriter(client), "one by one")
+    )
     assert main(["search", str(tiny_study), "--workers", "1", *elsewhere]) == 0
     assert repeated(tiny_study, "other.log").equals(searched)
     assert Counter(run.info.status for run in runs(elsewhere[-1])) == {"FINISHED": 30}
