@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -48,18 +49,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print_error(f"stopped, since the output is closed. What is recorded stays; {_how_to_resume(args)}")
         return EXIT_FAILED
     except Exception as error:
-        from pipeline.storage.failures import out_of_memory, store_failure
-
         if args.debug:
             raise
-        if isinstance(error, UserError):
-            _print_error(f"error: {error}")
-            return EXIT_USER
-        reason = NO_MEMORY if out_of_memory(error) else store_failure(error)
-        if not reason:
-            raise
+        return _report_error(error, args)
+
+
+def _report_error(error: Exception, args: argparse.Namespace) -> int:
+    """Print an error, in one line unless it is a bug; return the exit code."""
+    from pipeline.storage.failures import out_of_memory, store_failure
+
+    if isinstance(error, UserError):
+        _print_error(f"error: {error}")
+        return EXIT_USER
+    if reason := NO_MEMORY if out_of_memory(error) else store_failure(error):
         _print_error(f"error: {reason}. What is recorded stays, and {_how_to_resume(args)}")
-        return EXIT_FAILED
+    else:
+        traceback.print_exception(error)
+    return EXIT_FAILED
 
 
 def dispatch(args: argparse.Namespace, interrupts: Interrupts) -> int:
