@@ -115,9 +115,7 @@ def test_a_cluster_without_the_users_rules_is_refused(cluster, tiny_study, tmp_p
         assert main(["search", str(tiny_study), "--scheduler", cluster.address]) == 2
     finally:
         load_rules.cache_clear()
-    assert (
-        "has other installed diagnosis rules (none) than here ('quiet' of acme-rules 1.0)" in capsys.readouterr().err
-    )
+    assert "has other installed diagnosis rules (none) than here ('quiet' of acme-rules 1.0)" in capsys.readouterr().err
     assert not (tmp_path / "optuna.log").exists()
 
 
