@@ -1,4 +1,4 @@
-"""Seeds and hashes derive from identity: what a number is drawn for decides its seed, not the process or the time."""
+"""Seeds and hashes, derived from what a number is drawn for, not from the process or the time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def derive_seed(*identity: int | str) -> int:
-    """Return a seed below 2³² for what the words name: the first four bytes of their SHA-256, the same on every machine.
+    """Return a seed below 2³² from words: the first four bytes of their SHA-256, equal on every machine.
 
     >>> derive_seed(0, "weights", 3, 17)
     2924492766

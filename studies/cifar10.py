@@ -1,4 +1,4 @@
-"""Is random search better than grid search on CIFAR-10? Asked of the network of the lecture: 50 hidden units, 5 epochs."""
+"""Is random search better than grid search on CIFAR-10? The network is the lecture's: 50 hidden units, 5 epochs."""
 
 from pipeline import Arm, Float, HyperParams, SearchSpace, Study, TrainConfig
 

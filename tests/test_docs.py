@@ -246,7 +246,7 @@ def test_what_extends_the_pipeline_does_so_from_outside(tmp_path):
         )
     )
     assert re.fullmatch(r"report: .*\npage: .*/of my own/reports/mine/report.html\n", quiet)
-    assert "of your own: 'too-short' of patience 1.0" in verbose
+    assert "installed rules: 'too-short' of patience 1.0" in verbose
     assert "diagnosis: " in last
     assert "nearby" in (folder / "reports" / "mine-2" / "trials.csv").read_text()
     first, second = (folder / "optuna.log").read_text().split('"mine-2/', maxsplit=1)

@@ -28,6 +28,6 @@ class CheckResult:
 
 def markdown_table(results: Sequence[CheckResult]) -> str:
     """A table of results in Markdown, one row each."""
-    rows = [("result", "check", "seen", "advice"), ("---",) * 4]
+    rows = [("result", "check", "observed", "advice"), ("---",) * 4]
     rows += [(r.status, r.name, r.message, r.advice) for r in results]
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows)

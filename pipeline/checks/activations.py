@@ -67,7 +67,7 @@ def _statistics(outputs: Array, activation: str) -> LayerStatistics:
 
 
 def signal_fault(layers: list[LayerStatistics], input_std: float) -> str:
-    """The faults of a signal, an empty text if there are none.
+    """The faults of a signal, an empty text without any.
 
     A fault is a spread below a tenth or above ten times that of the first hidden layer (of the inputs, if there is only
     one), over half of a layer saturated, or over a fifth of its units dead.

@@ -113,7 +113,7 @@ class Flag(NamedTuple):
 
 
 def _flag(name: str, verbs: str, text: str, metavar: str = "", **options: Any) -> Flag:
-    """Return a flag of these verbs; one with a metavar takes a value, which is text unless a type is given."""
+    """Return a flag of these verbs. With a metavar it takes a value, which is text without a type."""
     if metavar:
         options |= {"metavar": metavar} if "type" in options else {"metavar": metavar, "default": ""}
     return Flag(name, tuple(verbs.split()), {"help": text, **options})

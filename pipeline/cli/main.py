@@ -25,7 +25,7 @@ TRAINING_VERBS = ("run", "search", "train", "refine")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code: 0 done, 1 failed, 2 the user's mistake, 129, 130 or 143 stopped."""
+    """Run the command line. Return the exit code: 0 done, 1 failed, 2 user's mistake, 129, 130 or 143 stopped."""
     ready_streams()
     args = parser().parse_args(arguments)
     if os.path.expanduser("~") == "~":  # noqa: PTH111  Path.home() raises an error here
@@ -103,7 +103,7 @@ def _console(args: argparse.Namespace) -> Console:
 def _how_to_resume(args: argparse.Namespace) -> str:
     """Return the sentence that says how to resume a command that was stopped."""
     same = "the same command without --new" if getattr(args, "new", False) else "the same command"
-    return f"{same} goes on from there"
+    return f"{same} continues from there"
 
 
 def _print_error(line: str) -> None:

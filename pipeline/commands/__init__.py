@@ -18,7 +18,7 @@ from pipeline.storage.stores import Stores, resolve_stores
 
 @dataclass
 class Context:
-    """What a command works with: the console, the handler of interrupts, and the addresses of the two stores."""
+    """The context of a command: the console, the handler of interrupts, and the addresses of the two stores."""
 
     console: Console
     interrupts: Interrupts

@@ -68,7 +68,7 @@ class Job:
 
     @cached_property
     def basis(self) -> dict[str, Any]:
-        """What decides a trial's numbers, apart from the declaration."""
+        """The values apart from the declaration that decide a trial's numbers."""
         return {"network_version": NETWORK_VERSION, "data_sha256": self.data.sha256}
 
     @cached_property
@@ -121,8 +121,8 @@ class Job:
     def recorded(self) -> Iterator[None]:
         """Run the body under the study's run in MLflow; the run's status tells how the body ended."""
         self._end_abandoned()
-        known = None if self._is_single_trial else self.optuna_store.parent_run  # each single trial has its own run
-        self.tracker.open(self.study, known, self.optuna_store.ensure_generation())
+        run_id = None if self._is_single_trial else self.optuna_store.parent_run  # each single trial has its own run
+        self.tracker.open(self.study, run_id, self.optuna_store.ensure_generation())
         if self.links:
             self.tracker.set_tags({key: str(value) for key, value in self.links.items()})
         try:

@@ -57,7 +57,7 @@ def opened(job: Job, checks: Sequence[CheckResult] = ()) -> Iterator[None]:
     with job.recorded():
         if checks:
             cells = [(result.status, result.name, result.message, result.advice) for result in checks]
-            job.tracker.log_text(markdown_table(("result", "check", "seen", "advice"), cells), "check.md")
+            job.tracker.log_text(markdown_table(("result", "check", "observed", "advice"), cells), "check.md")
             job.tracker.log_metrics({key: value for result in checks for key, value in result.metrics.items()})
             require(checks)
         attributes = {"classes": job.data.classes, **job.links}
@@ -75,8 +75,8 @@ def search_and_confirm(job: Job, engine: Engine) -> None:
 def search(job: Job, engine: Engine) -> None:
     """Train and record the missing trials of the plan."""
     study, console, pending_trials = job.study, job.console, job.pending_trials
-    if mended := reconcile(pending_trials, job.tracker):
-        console.say(f"search: the stores differed: {mended}")
+    if changes := reconcile(pending_trials, job.tracker):
+        console.say(f"search: the stores differed: {changes}")
     job.tracker.add_dataset(study.dataset, job.data.sha256)
     if not len(pending_trials):
         console.say(f"search: nothing to train, all {study.total_trials:,} trials are recorded")
@@ -84,7 +84,7 @@ def search(job: Job, engine: Engine) -> None:
     console.say(f"search: {len(pending_trials):,} of {study.total_trials:,} trials to train, {engine.description}")
     if console.verbose:
         own_rules = ", ".join(rule.name for rule in load_rules()) or "none"
-        console.detail(f"  diagnosed by {len(RULES)} built-in rules, and of your own: {own_rules}")
+        console.detail(f"  diagnosed by {len(RULES)} built-in rules; installed rules: {own_rules}")
         console.detail(f"  recorded in MLflow {job.tracker.writer_description}")
         console.detail(f"  {_groups(job, engine)}")
     before = [

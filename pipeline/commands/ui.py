@@ -141,7 +141,7 @@ def mlflow_ui(
 
 @contextmanager
 def mlflow_server(uri: str, port: int, interrupts: Interrupts) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run MLflow's server on a database and a port during the body, in its own process group; yield address and process.
+    """Run MLflow's server during the body, in its own process group; yield its address and process.
 
     The server only accepts requests for its own address, which is stricter than MLflow's default, and its jobs are off.
     It ends with this process, however that ends. The database's address is passed in the environment, since a list of

@@ -24,7 +24,7 @@ def log_to_stderr() -> None:
 
 
 def quiet_loggers(*names: str) -> None:
-    """Keep only the warnings of these libraries or, after :func:`log_to_stderr`, send their records to the root logger."""
+    """Keep only these libraries' warnings, or send all records to the root logger after :func:`log_to_stderr`."""
     verbose = any(isinstance(handler, StderrHandler) for handler in logging.getLogger().handlers)
     for name in names:
         logger = logging.getLogger(name)

@@ -93,7 +93,7 @@ DATASETS: dict[str, Loader] = {
 
 @lru_cache(maxsize=1)
 def load_rows(dataset: str) -> Rows:
-    """All rows of a data set: a name of ``DATASETS``, or one with a size, a file, or an OpenML number.
+    """All rows of a data set: a name in ``DATASETS``, perhaps with a size, a file, or an OpenML number.
 
     Raises :class:`UserError` for an unknown name and for unusable data.
     """

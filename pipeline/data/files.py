@@ -118,8 +118,8 @@ def _download_from(url: str, file: Published, scratch: Path) -> None:
             raise _Failed(fault)
 
     pooch.get_logger().setLevel("WARNING")
-    known = {file.name: f"sha256:{file.sha256}"}
-    registry = pooch.create(scratch, base_url="", registry=known, urls={file.name: url}, retry_if_failed=RETRIES)
+    hashes = {file.name: f"sha256:{file.sha256}"}
+    registry = pooch.create(scratch, base_url="", registry=hashes, urls={file.name: url}, retry_if_failed=RETRIES)
     try:
         registry.fetch(file.name, downloader=downloader)
     except RequestException as error:
@@ -140,7 +140,7 @@ def difference(path: Path, file: Published) -> str:
 
 
 def _likeness(path: Path, file: Published, size: int) -> str:
-    """What a wrong file probably is."""
+    """The probable kind of a wrong file."""
     with path.open("rb") as stream:
         start = stream.read(512)
     if start.lstrip()[:1] == b"<":

@@ -22,7 +22,7 @@ LUCKY_RISE = 2.5
 """How far above ln C the loss may start by chance with weights scaled by the fans. On standardised digits, iris, wine and
 breast cancer 0.2 % started higher, all of them maxout (relu, tanh and maxout by He and by Xavier, 200 seeds each)."""
 LUCKY_SHARE = 0.3
-"""The share of ln C that the first loss may have by chance, if few classes are easily separated; 0.36 was the lowest seen."""
+"""The share of ln C that the first loss may have by chance, if few classes are easily separated; 0.36 was the lowest observed."""
 MANY_CLASSES = 10
 """From this number of classes on, weights do not separate them by chance."""
 LOWEST_SHARE = 0.9
@@ -211,8 +211,8 @@ class Evidence:
     @cached_property
     def top(self) -> float:
         """The greatest possible first loss."""
-        known = self.facts.initial_loss is not None or not self.ordinary_init
-        return self.start + ORDINARY_SCALE if known else max(self.start, self.guess + ORDINARY_SCALE)
+        start_counts = self.facts.initial_loss is not None or not self.ordinary_init
+        return self.start + ORDINARY_SCALE if start_counts else max(self.start, self.guess + ORDINARY_SCALE)
 
     @cached_property
     def thrown(self) -> bool:

@@ -22,7 +22,7 @@ def wrong_first_loss(e: Evidence) -> Finding | None:
 
 
 def l2_overwhelms(e: Evidence) -> Finding | None:
-    """P15: the loss ends within 1 % of ln C, and L2 alone would have shrunk the weights to 1/e or less."""
+    """P15: the loss ends within 1 % of ln C, and L2 alone shrinks the weights to 1/e or less."""
     if e.diverged or e.spiked or not e.overwhelmed:
         return None
     sentence = (

@@ -59,7 +59,7 @@ PHRASES = {
     RULE_FAILED: "have an installed rule that failed",
     GOOD: "are good",
 }
-"""What trials with a health do, in the plural."""
+"""The phrase of a sentence for each health, in the plural."""
 
 
 def tallies(trials: Sequence[Mapping[str, Any]], space: SearchSpace) -> list[Tally]:

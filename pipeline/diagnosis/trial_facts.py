@@ -36,7 +36,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Facts:
-    """What decided a trial, and what was measured while it trained, in addition to its curves.
+    """The settings of a trial, and the measurements of its training in addition to its curves.
 
     Attributes
     ----------
@@ -102,6 +102,6 @@ def _measured(curves: Mapping[str, Sequence[float]], scores: Mapping[str, float]
     ratios = {
         key: [r for r in values if math.isfinite(r)] for key, values in curves.items() if key.startswith(UPDATE_RATIO)
     }
-    known = {name: scores[key] for name, key in SCORES.items() if math.isfinite(scores.get(key, math.nan))}
+    finite_scores = {name: scores[key] for name, key in SCORES.items() if math.isfinite(scores.get(key, math.nan))}
     layers = sorted(ratios, key=lambda key: int(key.removeprefix(UPDATE_RATIO)))
-    return {"update_ratios": tuple(median(ratios[key]) for key in layers if ratios[key]), **known}
+    return {"update_ratios": tuple(median(ratios[key]) for key in layers if ratios[key]), **finite_scores}

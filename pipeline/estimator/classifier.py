@@ -141,7 +141,7 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
             raise UserError(f"classes: got {classes!r}; expected those of the first call, {self.classes_.tolist()!r}")
 
     def _hold_out(self, rows: Split) -> tuple[Split, Split]:
-        """Return the rows to train on and those that are held out, which are none without early stopping."""
+        """Return the rows to train on and the held-out rows, which are empty without early stopping."""
         check_flag("early_stopping", plain(self.early_stopping))
         if not self.early_stopping:
             return rows, rows.empty

@@ -24,13 +24,13 @@ def demonstrate(experiment: Experiment) -> Outcome:
 
 
 def check_settings(experiment: Experiment) -> None:
-    """Raise :class:`UserError` for an unknown setting; the message lists the known ones."""
+    """Raise :class:`UserError` for an unknown setting; the message lists the names ones."""
     function = _demonstration(experiment.demonstration)
-    known = [name for name in inspect.signature(function).parameters if name != "seed"]
+    names = [name for name in inspect.signature(function).parameters if name != "seed"]
     for name in experiment.settings:
-        if name not in known:
+        if name not in names:
             raise UserError(
-                f"experiment {experiment.name!r}: unknown setting {name!r}; expected one of {', '.join(known) or 'none'}"
+                f"experiment {experiment.name!r}: unknown setting {name!r}; expected one of {', '.join(names) or 'none'}"
             )
 
 

@@ -114,7 +114,7 @@ def _speed(seed: int) -> tuple[Claim, list[Row], History]:
 
 
 def _first_epoch(history: History, k: int) -> float:
-    """The first epoch with a training error of at most 5 %; infinite if there is none."""
+    """The first epoch with a training error of at most 5 %; or infinity."""
     reached = np.flatnonzero(history.curves["train/accuracy"][k] >= 0.95)
     return float(reached[0] + 1) if reached.size else math.inf
 
@@ -142,7 +142,7 @@ def _dead(seed: int) -> tuple[list[Claim], list[Row]]:
 
 
 def _last(values: Array) -> float:
-    """The last finite value; NaN if there is none."""
+    """The last finite value, or NaN."""
     finite = values[np.isfinite(values)]
     return float(finite[-1]) if finite.size else math.nan
 

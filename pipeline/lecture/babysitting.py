@@ -67,14 +67,14 @@ def _overfit(pictures: Pictures, seed: int) -> tuple[list[Claim], History]:
     history, control = (train([trial], Dataset(rows, rows, data.val, 10), config) for rows in (few, other))
     loss, accuracy = history.curves["train/loss"][0], history.curves["val/accuracy"][0]
     first = int(np.argmax(accuracy == 1)) + 1 if (accuracy == 1).any() else 0
-    note = "The accuracy falls in between, as in the lecture's log; only its end is tested."
+    note = "The accuracy falls on the way, as in the lecture's log; only its end is tested."
     learned, held_out = control.curves["val/accuracy"][0, -1], control.scores["test/accuracy"][0]
-    seen = f"accuracy {learned:.2f} on them, {held_out:.2f} on other rows"
+    observed = f"accuracy {learned:.2f} on them, {held_out:.2f} on other rows"
     says = "20 shuffled labels are overfitted, too, so passing does not depend on the inputs"
     return [
         shown("5.3", "20 examples are overfitted in 200 epochs", f"in {first}", holds=accuracy[-1] == 1, note=note),
         at_most("5.3", "the last cost (the lecture prints 0.002597)", loss[-1], 0.01),
-        shown("5.3", says, seen, holds=learned == 1 and held_out < 0.2),
+        shown("5.3", says, observed, holds=learned == 1 and held_out < 0.2),
     ], history
 
 
@@ -104,8 +104,8 @@ def _far_too_high(pictures: Pictures, seed: int) -> Iterator[Claim]:
     yield shown("5.5", "the diagnosis is a far too high rate", health, holds=health == "diverged")
     network = fit_network(trial, few, replace(config, epochs=2))
     right, zeros = float(evaluate(network, data.val)[1].mean()), float((data.val.labels == 0).mean())
-    seen = f"{right:.3f}, and {zeros:.3f} of the rows are of class 0"
-    yield shown("5.5", "the accuracy is the share of class 0, the argmax of NaN", seen, holds=right == zeros)
+    observed = f"{right:.3f}, and {zeros:.3f} of the rows are of class 0"
+    yield shown("5.5", "the accuracy is the share of class 0, the argmax of NaN", observed, holds=right == zeros)
 
 
 def _too_high(pictures: Pictures, seed: int) -> tuple[list[Claim], list[Row], Mapping[float, np.ndarray]]:

@@ -115,9 +115,9 @@ def _coarse(study: Study, rows: Sequence[Row]) -> Iterator[Claim]:
     yield at_most("6.1", "real trials with an L2 above 1e3: the mean accuracy is a guess's", np.mean(overwhelmed), 0.15)
     note = "The rule of three times the first cost never applies to NaN, so the program looks for both."
     stopped = [row[BEST_VAL_ACCURACY] for row in rows if row["stopped"]]
-    seen = f"{len(stopped)} of {len(rows)}, the best of them {max(stopped, default=0):.2f}"
+    observed = f"{len(stopped)} of {len(rows)}, the best of them {max(stopped, default=0):.2f}"
     holds = 0 < len(stopped) < len(rows) / 2
-    yield shown("6.1", "the rule of three times the first cost stops bad trials", seen, holds=holds, note=note)
+    yield shown("6.1", "the rule of three times the first cost stops bad trials", observed, holds=holds, note=note)
 
 
 def _fine(coarse: Sequence[Row], fine: Sequence[Row], proposal: Proposal) -> Iterator[Claim]:

@@ -72,8 +72,10 @@ def _gallery(gallery: Gallery, data: Dataset, seeds: range) -> tuple[list[Claim]
     claims, rows = [], []
     for k, (name, (_, expected)) in enumerate(gallery.items()):
         members = range(k * len(seeds), (k + 1) * len(seeds))
-        seen = [codes[i] for i in members]
-        claims.append(shown("7.1", f"{name}: {' or '.join(expected)}", ", ".join(seen), holds={*seen} <= {*expected}))
+        observed = [codes[i] for i in members]
+        claims.append(
+            shown("7.1", f"{name}: {' or '.join(expected)}", ", ".join(observed), holds={*observed} <= {*expected})
+        )
         rows += [_row(name, history, i, codes[i]) for i in members]
     return claims, rows, history
 
@@ -108,8 +110,11 @@ def _batches(data: Dataset, seed: int) -> Iterator[Claim]:
     for size in (1, 10, 100, 400):
         losses = minibatch_losses(rate, data, replace(CONFIG, epochs=5, batch_size=size))
         wiggles.append(float(np.diff(losses).std() / np.sqrt(2) / losses.mean()))
-    says, seen = "batches of 1, 10, 100 and 400: the loss varies less", ", ".join(f"{wiggle:.2f}" for wiggle in wiggles)
-    yield shown("7.1", says, seen, holds=wiggles == sorted(wiggles, reverse=True))
+    says, observed = (
+        "batches of 1, 10, 100 and 400: the loss varies less",
+        ", ".join(f"{wiggle:.2f}" for wiggle in wiggles),
+    )
+    yield shown("7.1", says, observed, holds=wiggles == sorted(wiggles, reverse=True))
     full = replace(CONFIG, epochs=100, batch_size=len(data.train))
     trials = [replace(rate, learning_rate=r) for r in (0.1, 3.0)]
     losses = train(trials, data, full).curves["train/loss"]

@@ -132,9 +132,9 @@ def _equal_weights(seed: int) -> Iterator[Claim]:
     yield near("3.0", "all weights 0: the loss after 40 epochs is ln C", loss, math.log(10), 0.002)
     yield shown("3.0", "all weights 0: the gradients of hidden weights are 0", f"{gradient:g}", holds=gradient == 0)
     _, difference, change, _ = _symmetric(data, 0.1)
-    seen = f"greatest difference between units {difference:g}, greatest step {change:.2g}"
+    observed = f"greatest difference between units {difference:g}, greatest step {change:.2g}"
     holds = difference < 1e-12 and change > 1e-3
-    yield shown("3.0", "all weights 0.1: the units of a layer stay equal, and change", seen, holds=holds)
+    yield shown("3.0", "all weights 0.1: the units of a layer stay equal, and change", observed, holds=holds)
 
 
 def _symmetric(data: Dataset, constant: float) -> tuple[float, float, float, float]:

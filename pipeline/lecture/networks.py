@@ -1,4 +1,4 @@
-"""What a history of training does not contain: the network itself, losses of minibatches, and the health of trials."""
+"""Results that a training history lacks: the network itself, losses of minibatches, and the health of trials."""
 
 from __future__ import annotations
 

@@ -49,8 +49,8 @@ class Claim:
 def near(experiment: str, says: str, value: float, expected: float, tolerance: float, *, note: str = "") -> Claim:
     """The claim that a number is the expected one, within a tolerance."""
     value = float(value)
-    seen = f"{value:.4g}, to be within {tolerance:.2g} of {expected:.4g}"
-    return Claim(experiment, says, seen, abs(value - expected) <= tolerance, value, note)
+    observed = f"{value:.4g}, to be within {tolerance:.2g} of {expected:.4g}"
+    return Claim(experiment, says, observed, abs(value - expected) <= tolerance, value, note)
 
 
 def between(experiment: str, says: str, value: float, low: float, high: float, *, note: str = "") -> Claim:
@@ -71,9 +71,9 @@ def at_least(experiment: str, says: str, value: float, low: float, *, note: str 
     return between(experiment, says, value, low, math.inf, note=note)
 
 
-def shown(experiment: str, says: str, seen: str, *, holds: bool, note: str = "") -> Claim:
+def shown(experiment: str, says: str, observed: str, *, holds: bool, note: str = "") -> Claim:
     """The claim that a condition holds, with a text in place of a number."""
-    return Claim(experiment, says, seen, bool(holds), None, note)
+    return Claim(experiment, says, observed, bool(holds), None, note)
 
 
 @dataclass(frozen=True)

@@ -67,8 +67,8 @@ def _training_rows_alone(train: Array, test: Array) -> Iterator[Claim]:
     yield at_least("2.1", "the test mean is not made 0", np.abs(transform(test).mean(axis=0)).min(), 0.01)
     before, after = transform(train), transform(np.vstack([train, test * 1000]))[: len(train)]
     same = np.array_equal(before, after)
-    seen = "equal to the bit" if same else "different"
-    yield shown("2.1", "other rows do not change the training rows", seen, holds=same)
+    observed = "equal to the bit" if same else "different"
+    yield shown("2.1", "other rows do not change the training rows", observed, holds=same)
     constant = learn("standardise", np.ones((10, 2)))(np.ones((10, 2)))
     finite = bool(np.isfinite(constant).all())
     yield shown("2.1", "a constant feature gives no NaN", str(constant[0]), holds=finite)

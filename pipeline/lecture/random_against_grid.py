@@ -61,8 +61,8 @@ def _simulation(seed: int, repeats: int) -> Iterator[Claim]:
         g, r = best_of_each(rng, repeats, trials, width)
         at = f"{trials} trials, a peak of width {width}"
         yield near("6.4", f"{at}: the share in which random is better", (r > g).mean(), better, 0.02)
-        seen = f"grid {g.mean():.3f} ({grid}), random {r.mean():.3f} ({random})"
-        yield shown("6.4", f"{at}: the mean best of random is higher", seen, holds=r.mean() > g.mean())
+        observed = f"grid {g.mean():.3f} ({grid}), random {r.mean():.3f} ({random})"
+        yield shown("6.4", f"{at}: the mean best of random is higher", observed, holds=r.mean() > g.mean())
     hits = (rng.random((repeats, 60)) < 0.05).any(axis=1).mean()
     yield near("6.4", "the share in which 60 random trials find the best 5 %", hits, 1 - 0.95**60, 0.02)
 
@@ -71,11 +71,11 @@ def _axes() -> Iterator[Claim]:
     """Count the values of each hyperparameter that nine trials test."""
     for name in STUDY.space:
         distinct = {arm.name: len({point[name] for point in sampled(arm, STUDY, 0)}) for arm in STUDY.arms}
-        says, seen = (
+        says, observed = (
             f"values of {name} in nine trials: 9 and 3",
             f"random {distinct['random']}, grid {distinct['grid']}",
         )
-        yield shown("6.4", says, seen, holds=distinct == {"random": 9, "grid": 3})
+        yield shown("6.4", says, observed, holds=distinct == {"random": 9, "grid": 3})
 
 
 def _log(seed: int) -> Iterator[Claim]:

@@ -34,7 +34,7 @@ def _text(path: Path, text: str) -> None:
 
 def claims_table(experiment: Experiment, outcome: Outcome) -> str:
     """The question and a table of the claims, in Markdown."""
-    rows = [["experiment", "the lecture says", "seen", "verdict", "note"], ["---"] * 5]
+    rows = [["experiment", "the lecture says", "observed", "verdict", "note"], ["---"] * 5]
     rows += [[c.experiment, c.says, c.seen, c.verdict, c.note] for c in outcome.claims]
     lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
     return "\n".join([f"# {experiment.question}", "", f"**{outcome.verdict}**. Data: {outcome.data}.", "", *lines, ""])

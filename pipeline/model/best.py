@@ -27,7 +27,7 @@ from pipeline.tracking.registry import SavedModel
 from pipeline.training.metrics import BEST_VAL_ACCURACY, TEST_ACCURACY
 
 REQUIREMENTS = ("numpy", "pandas", "scipy")
-"""What a served model imports, apart from MLflow."""
+"""The packages that a served model imports, apart from MLflow."""
 EXAMPLE_ROWS = 2
 
 

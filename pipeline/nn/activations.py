@@ -123,4 +123,4 @@ ACTIVATIONS: dict[str, Activation | None] = {
     "prelu": None,
     "maxout": None,
 }
-"""Every activation by its name in studies; None for those with parameters, which are layers of their own."""
+"""Every activation by its name in studies; None for those with parameters, which are separate layers."""

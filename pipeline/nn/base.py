@@ -73,7 +73,7 @@ class Layer:
 
     @property
     def numbers_per_row(self) -> int:
-        """How many numbers of a trial the workspace stores for each row of a minibatch."""
+        """The number of values of a trial that the workspace stores for each row of a minibatch."""
         return 0
 
     def shared_bytes(self, rows: int, dtype: str) -> int:
@@ -96,7 +96,7 @@ class Layer:
         workspace
             The buffers that outputs and intermediate results are written to.
         training
-            Whether to draw dropout masks, and to use and track the statistics of the minibatch.
+            True to draw dropout masks, and to use and track the statistics of the minibatch.
 
         """
         raise NotImplementedError

@@ -1,7 +1,7 @@
 """The 3x3 convolution layer.
 
 In this module C, H and W are channels, height and width, and F filters. Maps (C, H, W) are features in that order, and
-the minibatch is innermost in memory. So a signal (K, B, C·H·W) is laid out as (K, C, H, W, B): windows of pixels are
+the minibatch is innermost in memory. So a signal (K, B, C·H·W) has the layout (K, C, H, W, B): windows of pixels are
 copied in long runs, and the product of the filters and all windows already has the layout of the next signal.
 """
 
@@ -23,7 +23,7 @@ Piece = tuple[slice, slice]
 SIZE = 3
 """The width and height of a filter."""
 PIECE_BYTES = 2**19
-"""How many bytes of windows are copied at a time, so that they are still in the core's own cache for the product."""
+"""The bytes of windows that are copied at a time, so that they stay in the core's cache for the product."""
 
 
 def maps_of(signal: Array, maps: Maps) -> Array:
@@ -133,7 +133,7 @@ class Conv(Layer):
         return self._inside(padded)
 
     def _windows(self, inputs: Array, workspace: Workspace) -> Iterator[tuple[slice, Array]]:
-        """Yield the windows (C, 3, 3, H', W', B) of each trial's inputs, or of shared inputs for all trials at once."""
+        """Yield the windows (C, 3, 3, H', W', B) of each trial's inputs, or once of shared inputs."""
         padded = workspace.scratch(self.index, "padded", *self._padded_maps, workspace.rows)
         views = self._views(padded)
         for k, maps in enumerate(self._inputs(inputs)):
@@ -156,7 +156,7 @@ class Conv(Layer):
         return windows[:, :: self.stride, :: self.stride].transpose(0, 4, 5, 1, 2, 3)
 
     def _columns(self, windows: Array, piece: Piece, workspace: Workspace) -> Array:
-        """Copy the windows of a piece into a matrix (9C + 1, n), whose last row is ones for the bias."""
+        """Copy the windows of a piece into a matrix (9C + 1, n); its last row is ones."""
         place = windows[:, :, :, *piece]
         columns = self._scratch(place, workspace)
         columns[:-1].reshape(place.shape, copy=False)[:] = place

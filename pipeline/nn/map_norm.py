@@ -11,7 +11,7 @@ from pipeline.nn.base import Array, Arrays, Workspace
 from pipeline.nn.norms import BatchNorm
 
 PIECE_BYTES = 2**18
-"""How many bytes of a signal are processed at a time, so that every pass reads them from the core's own cache."""
+"""The bytes of a signal that are processed at a time, so that every pass reads them from the core's cache."""
 Part = tuple[int, slice]
 """A trial, and a range of its maps."""
 

@@ -36,7 +36,7 @@ CACHE_WAYS, PAGE_BYTES = 8, 4096
 
 @dataclass(frozen=True)
 class Architecture:
-    """What the networks of a group have in common.
+    """The structure that the networks of a group have in common.
 
     ``sizes`` has the inputs D, the hidden sizes and the classes C. ``conv`` lists the convolutions before the hidden
     layers, in the text form of studies; their inputs are images of ``shape``.

@@ -44,7 +44,7 @@ def _factor(norm: Array, limit: Array) -> Array:
 
 @dataclass(frozen=True)
 class Regularisers:
-    """What acts on gradients and weights in addition to the optimizer: a number for each trial, (K, 1), or None."""
+    """The regularisers of gradients and weights: a number for each trial, (K, 1), or None for each."""
 
     clip: Array | None = None
     l1: Array | None = None

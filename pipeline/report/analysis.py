@@ -72,7 +72,7 @@ class Analysis:
 
     @cached_property
     def notes(self) -> list[str]:
-        """What a reader should know although the verdict stands."""
+        """Notes for the reader that leave the verdict valid."""
         return [*validity.notes(self.table, self.pools), *self._cut()]
 
     def _cut(self) -> Iterator[str]:
@@ -128,7 +128,7 @@ class Analysis:
 
     @cached_property
     def confirmations(self) -> dict[str, Confirmation]:
-        """The repetitions of each arm's choices, by the arm's name; empty if there are none."""
+        """The repetitions of each arm's choices, by the arm's name; empty without any."""
         return confirmations(self.table)
 
     @cached_property

@@ -112,7 +112,7 @@ def improvement_of(comparison: Comparison, pools: Mapping[str, Sequence[Pool]]) 
 
 @dataclass(frozen=True)
 class Pair:
-    """The comparison of one of all pairs of arms, with a p corrected for their number; NaN for too few blocks."""
+    """The comparison of two of many arms, with p corrected for all pairs; NaN for too few blocks."""
 
     comparison: Comparison
     improvement: Improvement

@@ -73,7 +73,7 @@ class Confirmation:
 
 
 def confirmations(table: TrialsTable) -> dict[str, Confirmation]:
-    """Summarise the repetitions of each arm's choices, by the arm's name; empty if there are none."""
+    """Summarise the repetitions of each arm's choices, by the arm's name; empty without any."""
     if table.confirmations is None:
         return {}
     merged = table.confirmations.merge(table.frame, on=list(IDENTITY), suffixes=("_again", ""))
@@ -94,7 +94,7 @@ def _of_arm(arm: Arm, repetitions: pd.DataFrame) -> Confirmation:
 
 
 def confirmed_difference(first: Confirmation, second: Confirmation) -> Difference | None:
-    """Subtract the second arm's confirmed test accuracies on the common blocks; None if there are none."""
+    """Subtract the second arm's confirmed test accuracies on the common blocks; None without any."""
     pairs = first.choices.merge(second.choices, on="block", suffixes=("_1", "_2"))
     return Difference(tuple((pairs["test_again_1"] - pairs["test_again_2"]).tolist())) if len(pairs) else None
 

@@ -56,7 +56,7 @@ def number(x: float, places: int) -> str:
 
 
 def points(interval: Interval) -> tuple[str, str, str]:
-    """Write the estimate, low end and high end of an interval of accuracies in points, at two digits of its width."""
+    """Write the estimate and ends of an interval of accuracies in points, at two digits of its width."""
     values = [100 * x for x in (interval.estimate, interval.low, interval.high)]
     places = decimals(values[2] - values[1])
     estimate, low, high = (number(x, places) for x in values)
@@ -87,7 +87,7 @@ def probability(interval: Interval) -> str:
 
 
 def ends(low: str, high: str, blocks: int) -> str:
-    """Write ``95% CI 1.2 to 2.3``, or the reason why there is no interval: one block, or blocks that do not differ."""
+    """Write ``95% CI 1.2 to 2.3``, or why there is no interval: one block, or equal blocks."""
     if blocks < 2:
         return "one block: no interval"
     return f"the same in all {blocks} blocks: no interval" if low == high else f"95% CI {low} to {high}"

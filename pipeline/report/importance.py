@@ -65,7 +65,7 @@ class Importance:
 
 
 def effective_number(shares: Array) -> float:
-    """Compute 1 / Σ share² of the positive shares, scaled to sum to 1; 0 if there are none."""
+    """Compute 1 / Σ share² of the positive shares, scaled to sum to 1; 0 without any."""
     clipped = np.clip(shares, 0, None)
     return float(clipped.sum() ** 2 / (clipped**2).sum()) if clipped.any() else 0.0
 

@@ -65,10 +65,10 @@ def _trials_needed(analysis: Analysis) -> KeyNumber:
 
 def _intervals(all_needed: list[TrialsNeeded]) -> str:
     """Return the intervals in the order of the arms; with the arms' names, if not every arm has an interval."""
-    known = [needed for needed in all_needed if math.isfinite(needed.low)]
-    names = [f" with {label(needed.arm)}" if len(known) < len(all_needed) else "" for needed in known]
+    finite = [needed for needed in all_needed if math.isfinite(needed.low)]
+    names = [f" with {label(needed.arm)}" if len(finite) < len(all_needed) else "" for needed in finite]
     texts = [
         f"{whole_number(needed.low)} to {whole_number(needed.high)}{name}"
-        for needed, name in zip(known, names, strict=True)
+        for needed, name in zip(finite, names, strict=True)
     ]
     return f"95% CI {listed(texts)}" if texts else "no interval"

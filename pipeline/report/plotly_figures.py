@@ -23,7 +23,7 @@ def figures(analysis: Analysis) -> dict[str, str]:
 
 
 def best_after_n(analysis: Analysis) -> dict[str, Any]:
-    """Return the test accuracy of the choice after n trials: a line and a band for each arm, validation accuracy dotted."""
+    """Return the test accuracy of the choice after n trials: line and band by arm, validation accuracy dotted."""
     curves = [analysis.curves[arm.name] for arm in analysis.arms]
     blocks = count(max(len(curve.blocks) for curve in curves), "block")
     return {

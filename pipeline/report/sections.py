@@ -48,7 +48,7 @@ class Section:
 
 
 def sections(analysis: Analysis) -> list[Section]:
-    """Return the sections that this table of trials can fill, in order; the first is at the top of the page."""
+    """Return the sections that this table of trials can fill, in the order of the page."""
     writers = (
         _curve,
         _difference,
@@ -172,8 +172,8 @@ def _selection(analysis: Analysis) -> Iterator[Section]:
 
 
 def _fairness(analysis: Analysis) -> Iterator[Section]:
-    known = all(analysis.table.frame[column].gt(0).any() for column in COSTS)
-    plots = (cost_figure(analysis.costs, COSTS, analysis.looks),) if known else ()
+    has_costs = all(analysis.table.frame[column].gt(0).any() for column in COSTS)
+    plots = (cost_figure(analysis.costs, COSTS, analysis.looks),) if has_costs else ()
     totals = NamedTable("ledger", "What each arm was given", tables.arm_totals(analysis))
     yield Section("fairness", "Was the comparison fair?", tuple(tables.sampler_settings(analysis)), plots, (totals,))
 
@@ -200,7 +200,7 @@ def _pairs(analysis: Analysis) -> Iterator[Section]:
 
 
 def _diagnosis(analysis: Analysis) -> Iterator[Section]:
-    """Yield the health of the trials by their curves, and where in the space the findings gather, where it is known."""
+    """Yield the health of the trials by their curves, and where in the space the findings gather, if known."""
     if diagnosis := analysis.table.provenance.get("diagnosis"):
         trials = sum(diagnosis["health"].values())
         shares = [(health, n, n / trials) for health, n in diagnosis["health"].items()]

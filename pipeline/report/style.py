@@ -153,7 +153,7 @@ def per_cent(share: float, _position: float | None = None) -> str:
 
 
 def label_ends(ax: Axes, ends: Sequence[tuple[Arm, float, float]], looks: Looks) -> None:
-    """Write each arm's name next to the end (x, y) of its line, with the names spread so that no two touch."""
+    """Write each arm's name next to the end (x, y) of its line, spread so that no two touch."""
     low, high = ax.get_ylim()
     ranked = sorted(ends, key=lambda end: end[2])
     heights = spread([(y - low) / (high - low) for _, _, y in ranked], gap=0.07, top=1.0)

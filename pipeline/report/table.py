@@ -39,7 +39,7 @@ COSTS = ("epochs", "seconds")
 COLUMNS = (*TEXTS, *INTEGERS, *NUMBERS, "diverged")
 BITS = ("val_correct", "test_correct")
 REPETITION = "repetition"
-"""The column that is 0 for a trial and counts its repetitions from 1; it is missing if there are none."""
+"""The column that is 0 for a trial and counts its repetitions from 1; it is missing without any."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class TrialsTable:
         (its counts), ``blas`` (the libraries that trained the trials) and ``versions`` (of packages, by name).
     confirmations
         One row for each repetition of an arm's choice, trained again from other weights: the identity of the trial, the
-        numbers of the new training, and the column :data:`REPETITION`, from 1. None if there are none.
+        numbers of the new training, and the column :data:`REPETITION`, from 1. None without any.
 
     Raises
     ------

@@ -32,7 +32,7 @@ def difference_sentence(difference: Difference) -> str:
 
 
 def trials_needed(analysis: Analysis) -> pd.DataFrame:
-    """Return a row for each target and arm: trials for an even chance and for 95 %, and the ratio to the first arm."""
+    """Return a row for each target and arm: trials for 50 and 95 %, and the ratio to the first arm."""
     rows = []
     for target in analysis.targets:
         needed = analysis.needed[target.name]
@@ -76,7 +76,7 @@ def _scores(choice: Choice) -> dict[str, float]:
 
 
 def near_ties(analysis: Analysis) -> pd.DataFrame:
-    """Return a row for each choice: how many trials were as good, and how likely the winner is the best of them."""
+    """Return a row for each choice: the number of trials as good, and the probability that the winner is best."""
     rows = []
     for choice in (choice for choices in analysis.choices.values() for choice in choices):
         scores = _scores(choice)
@@ -130,7 +130,7 @@ def sampler_settings(analysis: Analysis) -> Iterator[str]:
     samplers = analysis.table.provenance.get("samplers", {})
     for arm in analysis.arms:
         settings = samplers.get(arm.name) or dict(arm.arguments)
-        listing = ", ".join(f"{key} = {value}" for key, value in settings.items()) or "no settings of its own"
+        listing = ", ".join(f"{key} = {value}" for key, value in settings.items()) or "no settings"
         yield capital(f"{title(arm)} (sampler {arm.sampler}): {listing}.")
     if any(arm.is_grid for arm in analysis.arms):
         levels = [f"{name} {len(dimension.grid())}" for name, dimension in analysis.study.space.items()]

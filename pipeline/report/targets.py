@@ -33,9 +33,9 @@ class Target:
 
 @dataclass(frozen=True)
 class TrialsNeeded:
-    """The trials that an arm needs to reach a target with probability 1/2 and 95 %; infinite if it never does.
+    """The trials that an arm needs to reach a target with probability 1/2 and 95 %, or infinity.
 
-    ``low`` and ``high`` end the 95 % interval of ``median``, NaN if there is none. ``hits`` of ``trials`` reached the
+    ``low`` and ``high`` end the 95 % interval of ``median``, NaN without one. ``hits`` of ``trials`` reached the
     target. ``method`` names the estimate.
     """
 
@@ -83,7 +83,7 @@ def estimate_trials_needed(pools: Sequence[Pool], target: Target) -> TrialsNeede
 
 
 Reached = Sequence[NDArray[np.bool_]]
-"""Which trials of each block reach the target."""
+"""For each block, a mask of the trials that reach the target."""
 Estimate = tuple[float, float, float, float, str]
 """Median, low and high end, 95 % quantile, and method."""
 

@@ -45,7 +45,7 @@ def obstacles(table: TrialsTable, pools: Pools) -> list[str]:
 
 
 def notes(table: TrialsTable, pools: Pools) -> list[str]:
-    """Return what a reader should know although the verdict stands."""
+    """Return the notes for the reader that leave the verdict valid."""
     return [*_deviations(table), *_missing(table, pools), *_grids(table, pools), *_coupling(pools), *_blas(table)]
 
 
@@ -65,7 +65,7 @@ def _declarations(table: TrialsTable) -> Sequence[Terms]:
 
 
 def _breaches(table: TrialsTable) -> Iterator[str]:
-    """Changes of the declaration after its trials were seen, which invalidate a verdict."""
+    """Changes of the declaration after a verdict could be computed, which invalidate it."""
     study, terms = table.study, declared(table)
     if terms is None:
         return
@@ -150,7 +150,7 @@ def _identical(first: Sequence[Pool], second: Sequence[Pool]) -> bool:
 
 
 def _in_sequence(pools: Sequence[Pool], space: SearchSpace) -> bool:
-    """Return True if an arm walked its grid in order in every block; a single block can do so by chance."""
+    """Return True if an arm walked its grid in order in every block; one block can by chance."""
     long = [pool for pool in pools if len(pool) >= FEWEST]
     return bool(long) and all(_is_sequential(pool, space) for pool in long)
 

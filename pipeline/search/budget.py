@@ -1,4 +1,4 @@
-"""What a machine can train: the memory for a group of trials, and the refusal of a study that does not fit."""
+"""The memory for a group of trials, and the refusal of a study that a machine cannot train."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.errors import Failed, UserError
 from pipeline.search.budget import FOR_TRIALS, bytes_per_worker
-from pipeline.search.engine import GO_ON, Engine, run_with_retries
+from pipeline.search.engine import RESUME, Engine, run_with_retries
 from pipeline.trials.task import NETWORK_VERSION, Task, run_task
 from pipeline.trials.trial import FinishedTrial
 
@@ -49,7 +49,7 @@ def _connect(scheduler: str) -> Any:
     try:
         from distributed import Client
     except ImportError:
-        raise UserError("--scheduler needs the package distributed; install it beside babysit") from None
+        raise UserError("--scheduler needs the package distributed; install it next to babysit") from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # errors are reported by this module
     try:
         return Client(scheduler, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
@@ -74,9 +74,9 @@ def _check_workers(client: Any, scheduler: str) -> None:
             f"expected {NETWORK_VERSION} on each. Install this version of babysit there"
         )
     if other_rules:
-        here, there = (", ".join(names) or "none" for names in (_rule_names(), other_rules.pop()))
+        here, on_worker = (", ".join(names) or "none" for names in (_rule_names(), other_rules.pop()))
         raise UserError(
-            f"--scheduler: a worker of {scheduler} has other diagnosis rules of your own ({there}) than here ({here})"
+            f"--scheduler: a worker of {scheduler} has other installed diagnosis rules ({on_worker}) than here ({here})"
         )
 
 
@@ -114,7 +114,7 @@ def _run(tasks: Sequence[Task], client: Any) -> Iterator[list[FinishedTrial]]:
             if now - checked_at > CHECK_SECONDS:
                 checked_at, had_workers_at = now, now if _has_workers(client) else had_workers_at
                 if now - had_workers_at > WORKERLESS_SECONDS:
-                    raise Failed(f"the cluster has had no worker for {WORKERLESS_SECONDS} seconds. {GO_ON}")
+                    raise Failed(f"the cluster has had no worker for {WORKERLESS_SECONDS} seconds. {RESUME}")
             if not completed.has_ready():
                 time.sleep(POLL_SECONDS)
                 continue
@@ -135,7 +135,7 @@ def _run(tasks: Sequence[Task], client: Any) -> Iterator[list[FinishedTrial]]:
 def _has_workers(client: Any) -> bool:
     """Return True if the cluster has a worker. Raises ``Failed`` if its scheduler is gone."""
     if client.status != "running":
-        raise Failed(f"the cluster's scheduler is gone. {GO_ON}")
+        raise Failed(f"the cluster's scheduler is gone. {RESUME}")
     return bool(client.scheduler_info(n_workers=1)["workers"])
 
 
@@ -148,7 +148,7 @@ def run_checked(task: Task, version: int, rules: tuple[str, ...]) -> list[Finish
     if (version, rules) != (_network_version(), _rule_names()):
         raise Failed(
             f"a worker of the cluster has version {_network_version()} of the network and "
-            f"{', '.join(_rule_names()) or 'none'} as diagnosis rules of your own; "
-            f"expected version {version} and {', '.join(rules) or 'none'}. End that worker. {GO_ON}"
+            f"{', '.join(_rule_names()) or 'none'} as installed diagnosis rules; "
+            f"expected version {version} and {', '.join(rules) or 'none'}. End that worker. {RESUME}"
         )
     return run_task(task)

@@ -50,7 +50,7 @@ def _rank(trial: FrozenTrial) -> tuple[bool, float]:
 
 
 def repetitions(study: Study, key: Key, trial: FrozenTrial) -> Iterator[PlannedTrial]:
-    """Yield a chosen trial once for each repetition that the study asks for, each with its own seed of the weights."""
+    """Yield a chosen trial once for each declared repetition, each with another seed of the weights."""
     name, block, number = key
     (arm,) = (arm for arm in study.arms if arm.name == name)
     for repetition in range(1, study.confirm + 1):
@@ -60,12 +60,14 @@ def repetitions(study: Study, key: Key, trial: FrozenTrial) -> Iterator[PlannedT
 
 def pending(optuna_store: OptunaStore) -> list[PlannedTrial]:
     """Return the repetitions of the arms' choices that are not recorded yet."""
-    known = {key: {record["repetition"] for record in records} for key, records in optuna_store.confirmations().items()}
+    recorded = {
+        key: {record["repetition"] for record in records} for key, records in optuna_store.confirmations().items()
+    }
     return [
         planned
         for key, trial in choices(optuna_store.study, optuna_store.recorded()).items()
         for planned in repetitions(optuna_store.study, key, trial)
-        if planned.repetition not in known.get(key, ())
+        if planned.repetition not in recorded.get(key, ())
     ]
 
 
@@ -78,7 +80,7 @@ def confirm(
     interrupts: Interrupts,
 ) -> None:
     """Train pending repetitions, and record those of a choice together, when the last of them has finished."""
-    study, known = optuna_store.study, optuna_store.confirmations()
+    study, recorded = optuna_store.study, optuna_store.confirmations()
     with closing(train_repetitions(study, pending, engine)) as confirmations:
         for key, trials in confirmations:
             with interrupts.deferred():
@@ -86,7 +88,7 @@ def confirm(
                 run_ids = tracker.record(study, trials)
                 optuna_store.note_blas(trials)
                 records = [record_of(study, trial, run_id) for trial, run_id in zip(trials, run_ids, strict=True)]
-                optuna_store.confirm(key, [*known.get(key, ()), *records])
+                optuna_store.confirm(key, [*recorded.get(key, ()), *records])
 
 
 def train_repetitions(
@@ -116,17 +118,17 @@ def record_of(study: Study, trial: FinishedTrial, run_id: str) -> dict[str, Any]
 
 def reconcile(optuna_store: OptunaStore, tracker: Tracker) -> None:
     """Discard runs of repetitions that the Optuna store does not know, left by a crash, and restore deleted ones."""
-    known = {record["run_id"] for records in optuna_store.confirmations().values() for record in records}
-    tracker.discard_unknown(known, KIND)
-    tracker.restore_deleted(known, KIND)
+    run_ids = {record["run_id"] for records in optuna_store.confirmations().values() for record in records}
+    tracker.discard_unknown(run_ids, KIND)
+    tracker.restore_deleted(run_ids, KIND)
 
 
 def confirmed(optuna_store: OptunaStore) -> list[dict[str, Any]]:
     """Return a row for the report's table for each recorded repetition of the arms' choices, with its point."""
-    study, known = optuna_store.study, optuna_store.confirmations()
+    study, recorded = optuna_store.study, optuna_store.confirmations()
     return [
         {**dict.fromkeys(LEFT_OUT, ""), **trial.params, **record}
         for key, trial in choices(study, optuna_store.recorded()).items()
-        for record in known.get(key, ())
+        for record in recorded.get(key, ())
         if record["repetition"] <= study.confirm
     ]

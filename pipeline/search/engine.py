@@ -11,7 +11,7 @@ from pipeline.trials.trial import FinishedTrial
 
 ATTEMPTS = 3
 """How often tasks are given to new workers; after that the tasks themselves are taken to kill the workers."""
-GO_ON = "What is recorded stays, and the same command goes on from there"
+RESUME = "What is recorded stays, and the same command continues from there"
 
 RunTasks = Callable[[Sequence[Task]], Iterator[list[FinishedTrial]]]
 """Trains tasks, and yields the finished trials of each task, in any order of the tasks."""
@@ -19,7 +19,7 @@ RunTasks = Callable[[Sequence[Task]], Iterator[list[FinishedTrial]]]
 
 @dataclass(frozen=True)
 class Engine:
-    """Workers: their number and place as text, how they run tasks, and the memory in bytes that one task may take."""
+    """The workers of a search: a description, how they run tasks, and the memory in bytes for one task."""
 
     description: str
     run: RunTasks
@@ -40,4 +40,4 @@ def run_with_retries(run: RunTasks, tasks: Sequence[Task], lost: type[Exception]
         except lost:
             continue
         return
-    raise Failed(f"workers died {ATTEMPTS} times, killed or out of memory. {GO_ON}; try it with fewer --workers")
+    raise Failed(f"workers died {ATTEMPTS} times, killed or out of memory. {RESUME}; try it with fewer --workers")

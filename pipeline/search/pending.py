@@ -80,7 +80,7 @@ def find_pending(study: Study, planned: Sequence[PlannedTrial], recorded: Mappin
 
 
 def _replay(trajectory: Trajectory, study: Study, recorded: Mapping[Key, FrozenTrial]) -> Trajectory:
-    """Ask and tell the sampler of a new trajectory what is recorded, so that it continues as if it had not been stopped."""
+    """Replay the recorded trials to a new trajectory's sampler, so that it continues as if it had not been stopped."""
     while trajectory.number < study.trials:
         trial = recorded.get((trajectory.arm.name, trajectory.block, trajectory.number))
         if trial is None or trial.value is None:

@@ -1,4 +1,4 @@
-"""The plan: every trial of a study, drawn in advance from its seed, and the tasks that train groups of trials."""
+"""The plan: every trial of a study, drawn in advance from its seed, and the tasks that train them."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def _alive(pid: int) -> bool:
 def supervised(command: Sequence[str]) -> list[str]:
     """Return a command line that runs a command and kills it when its standard input, a pipe, is closed.
 
-    The pipe is closed when the process at its other end ends, in whatever way.
+    The pipe is closed when the process at its other end ends for any reason.
     """
     return [sys.executable, "-P", __file__, *command]
 

@@ -1,7 +1,7 @@
 """Pruning: Optuna's pruners stop trials that fall behind.
 
 A plan is cut into **waves** of ``wave`` trials for each arm and block. After each epoch but the last, the pruner
-compares a trial's validation accuracies with those of the trials of earlier waves, never with those of its own wave. So
+compares a trial's validation accuracies with those of the trials of earlier waves, never with those of the same wave. So
 the plan alone decides which trials are pruned: not the number of workers, the groups, a crash or the size of the budget.
 The first wave has nothing to be compared with. In an adaptive arm, each trial is a wave.
 """
@@ -35,7 +35,7 @@ PRUNERS: dict[str, tuple[type[BasePruner], dict[str, Any]]] = {
 """Optuna's pruners by the names that a study uses. The arguments are explicit, since defaults change between releases."""
 
 Rungs = Mapping[str, Any]
-"""What a pruner stores about a trial, such as the rungs of successive halving that it has reached."""
+"""The values that a pruner stores about a trial, such as the rungs of successive halving that it has reached."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class PastTrial:
 
 @dataclass(frozen=True)
 class Pruning:
-    """What decides which trials of a wave are pruned; it is sent to the worker with their task.
+    """Decides which trials of a wave are pruned; it is sent to the worker with their task.
 
     ``name`` identifies the arm and block; Hyperband assigns trials to its brackets by it. ``epochs`` are those of a trial
     that is not pruned. ``past_trials`` are all trials of earlier waves, in the order of the plan.

@@ -34,22 +34,22 @@ def train_and_record(
     request to a tracking server is sent again if its answer is lost; the runs that this repeats are discarded at the end.
     A signal to stop takes effect between two batches. ``on_record`` is called with each trial that is recorded.
     """
-    known = pending_trials.run_ids
+    run_ids = pending_trials.run_ids
     with closing(train_pending(pending_trials, engine)) as batches:
         for batch in batches:
             with interrupts.deferred():
                 optuna_store.check_lock()
                 recorded = dict(zip(tracker.record(pending_trials.study, batch), batch, strict=True))
                 optuna_store.add_all(recorded)
-                known.update(recorded)
+                run_ids.update(recorded)
                 for trial in batch:
                     on_record(trial)
     if tracker.is_server:
-        tracker.discard_unknown(known)
+        tracker.discard_unknown(run_ids)
 
 
 def reconcile(pending_trials: PendingTrials, tracker: Tracker) -> str:
-    """Make MLflow agree with the Optuna store before a search, and return the changes as text, empty if there are none.
+    """Make MLflow agree with the Optuna store before a search. Return the changes as text, empty without any.
 
     The Optuna store decides. A run that it does not know is incomplete and is discarded. A deleted run that it knows is
     restored.

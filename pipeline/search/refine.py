@@ -1,4 +1,4 @@
-"""Refinement, from coarse to fine: each range is narrowed around the best trials, or shifted if they lie at its border."""
+"""Refinement from coarse to fine: each range is narrowed around the best trials, or shifted towards them."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def _next(study: Study, name: str, ranked: Sequence[Any], best: int) -> tuple[Di
     side = border_check(positions[0], positions)
     if side is None or _looked_beyond(positions, side):
         return _narrowed(dimension, positions[:best])
-    crowd = sum(p < 0.25 if side == "low" else p > 0.75 for p in positions[:TOP])
-    reason = f"the best is {values[0]:.3g}, and {crowd} of the best {TOP} lie in the {side}est quarter of {_range(dimension)}"
+    near_border = sum(p < 0.25 if side == "low" else p > 0.75 for p in positions[:TOP])
+    reason = f"the best is {values[0]:.3g}, and {near_border} of the best {TOP} lie in the {side}est quarter of {_range(dimension)}"
     moved = _shifted(study, name, dimension, -0.5 if side == "low" else 0.5)
     if moved == dimension:
         return dimension, f"{reason}; it cannot go further"
@@ -68,10 +68,10 @@ def border_check(best: float, top: Sequence[float]) -> Side | None:
     ``best`` is the position of the best trial in the range, 0 to 1 on its scale, and ``top`` those of the best five.
     A border is too near if the best lies in the outer tenth, or three of the five in the outer quarter.
     """
-    crowd = {"low": sum(p < OUTER for p in top[:TOP]), "high": sum(p > 1 - OUTER for p in top[:TOP])}
-    if best < BORDER or crowd["low"] >= 3:
+    near_border = {"low": sum(p < OUTER for p in top[:TOP]), "high": sum(p > 1 - OUTER for p in top[:TOP])}
+    if best < BORDER or near_border["low"] >= 3:
         return "low"
-    if best > 1 - BORDER or crowd["high"] >= 3:
+    if best > 1 - BORDER or near_border["high"] >= 3:
         return "high"
     return None
 
@@ -126,7 +126,7 @@ def _allowed(study: Study, name: str, dimension: Float) -> bool:
 
 
 def _beyond(dimension: Float, unit: float) -> float:
-    """Return the value at a position, which may lie outside 0 to 1, to three digits or, in a narrow range, more."""
+    """Return the value at a position, perhaps outside 0 to 1, to three digits; more in a narrow range."""
     width = (dimension.high - dimension.low) / max(abs(dimension.low), abs(dimension.high))
     digits = 3 + max(0, math.ceil(-math.log10(width)))
     low, high = (

@@ -133,7 +133,7 @@ class Trajectory:
         self._asked: optuna.Trial | None = None
 
     def ask(self) -> Point:
-        """Return the next point; the same one until its score is told."""
+        """Return the next point; the same one until :meth:`tell` gets its score."""
         if self._asked is None:
             with _without_experimental_warnings(), self._errors_named():
                 self._asked = self._study.ask(self._distributions)
@@ -154,7 +154,7 @@ class Trajectory:
 
     @contextmanager
     def _errors_named(self) -> Iterator[None]:
-        """Turn any error of the sampler, which may be third-party code, into :class:`Failed` with the arm and the line of code."""
+        """Raise :class:`Failed`, with the arm and the line of code, for any error of the sampler, which may be third-party."""
         try:
             yield
         except UserError:
@@ -197,8 +197,8 @@ def _refuse_outside_space(sampler: BaseSampler, arm: Arm, study: Study, block: i
         where = f"arm {arm.name!r}, block {block}, trial {max(trial.number - _skipped(arm), 0)}"
         remedy = f"Correct its sampler {arm.sampler}, or use another"
         if name not in study.space:
-            known = ", ".join(study.space)
-            raise UserError(f"{where}: got a value of {name!r}; expected one of {known}. {remedy}")
+            names = ", ".join(study.space)
+            raise UserError(f"{where}: got a value of {name!r}; expected one of {names}. {remedy}")
         dimension = study.space[name]
         if isinstance(dimension, Float):
             if _is_number(value) and dimension.low <= value <= dimension.high:
@@ -238,7 +238,7 @@ def _sampler(arm: Arm, seed: int) -> BaseSampler:
     if "seed" in arm.arguments:
         raise UserError(f"arm {arm.name!r}: a seed is no argument; every arm and block has its own. Leave it out")
     if arm.sampler in NEEDS and importlib.util.find_spec(NEEDS[arm.sampler]) is None:
-        raise UserError(f"arm {arm.name!r}: {path} needs the package {NEEDS[arm.sampler]}; install it beside babysit")
+        raise UserError(f"arm {arm.name!r}: {path} needs the package {NEEDS[arm.sampler]}; install it next to babysit")
     sampler_class = _import(arm, path)
     try:
         seeded = {"seed": seed} if "seed" in inspect.signature(sampler_class).parameters else {}
@@ -256,7 +256,7 @@ def _from_hub(arm: Arm, path: str) -> Any:
     try:
         import optunahub
     except ImportError:
-        raise UserError(f"arm {arm.name!r}: {path} needs the package optunahub; install it beside babysit") from None
+        raise UserError(f"arm {arm.name!r}: {path} needs the package optunahub; install it next to babysit") from None
     try:
         return getattr(optunahub.load_module(package), name)
     except Exception as error:  # third-party code, from a network that may be down
@@ -275,9 +275,9 @@ def _import(arm: Arm, path: str) -> Any:
             f"arm {arm.name!r}: {path} cannot be imported ({_one_line(error)}). Install its package, or put its folder "
             "on PYTHONPATH"
         ) from error
-    known = (*GRIDS, *PLANNED, *ADAPTIVE)
+    names = (*GRIDS, *PLANNED, *ADAPTIVE)
     raise UserError(
-        f"arm {arm.name!r}: unknown sampler {path!r}; {did_you_mean(path, known)}expected one of {', '.join(known)}, or an "
+        f"arm {arm.name!r}: unknown sampler {path!r}; {did_you_mean(path, names)}expected one of {', '.join(names)}, or an "
         "import path"
     )
 

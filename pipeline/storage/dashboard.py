@@ -1,4 +1,4 @@
-"""What Optuna Dashboard shows of a study besides its trials: a note in Markdown, and the report's figures."""
+"""The note and the report's figures that Optuna Dashboard shows of a study, next to its trials."""
 
 from __future__ import annotations
 

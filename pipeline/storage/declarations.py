@@ -32,11 +32,15 @@ def with_declaration(before: Attributes, study: Study, trials: int) -> Sequence[
 
     A declaration is dropped if none of the ``trials``, the number recorded so far, was recorded under it.
     """
-    known = list(before.get(DECLARATIONS, ()))
-    if trials and not known:  # recorded by a version that kept no declarations
-        known = [_entry(Study.from_json(json.loads(before["declaration"])), "", 0)]
+    declarations = list(before.get(DECLARATIONS, ()))
+    if trials and not declarations:  # recorded by a version that kept no declarations
+        declarations = [_entry(Study.from_json(json.loads(before["declaration"])), "", 0)]
     now = _entry(study, _time_after(_last_change(before)), trials)
-    kept = known if known and _same(known[-1], now) else [earlier for earlier in known if earlier["after"] < trials]
+    kept = (
+        declarations
+        if declarations and _same(declarations[-1], now)
+        else [earlier for earlier in declarations if earlier["after"] < trials]
+    )
     return kept if kept and _same(kept[-1], now) else [*kept, now]
 
 

@@ -57,10 +57,10 @@ class Journal(JournalStorage):
 
 
 class _JournalFile(BaseJournalBackend):
-    """The file, and the lines that wait to be written to it, which this process reads after those of the file."""
+    """The journal file, and the lines that wait to be written, which this process reads after those of the file."""
 
     def __init__(self, path: Path) -> None:
-        # A process that dies while it writes leaves its lock behind. Optuna warns when it releases that lock; it is no news.
+        # A process that dies while it writes leaves its lock behind. Optuna warns when it releases that lock; the user need not know.
         logging.getLogger("optuna.storages.journal._file").setLevel(logging.ERROR)
         self.path = path
         self.lock = JournalFileSymlinkLock(str(path), grace_period=STALE_LOCK_SECONDS)

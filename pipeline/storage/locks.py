@@ -108,7 +108,7 @@ def _locked_row(storage: str, study: str) -> Iterator[Callable[[], None]]:
             except SQLAlchemyError:
                 raise Failed(
                     f"study {study!r}: {redact(storage)} closed the connection that holds the study's lock, so that another "
-                    "process may record it. What is recorded stays, and the same command goes on from there"
+                    "process may record it. What is recorded stays, and the same command continues from there"
                 ) from None
 
         try:

@@ -85,12 +85,12 @@ class OptunaStore:
                     "value. Remove or rename that, or give the study another name"
                 )
         for attributes in self._attributes().values():
-            then = _declared(attributes)
-            if then.hash != self.study.hash or attributes.get("basis") != basis:
-                before, now = {**then.identity, **attributes.get("basis", {})}, {**self.study.identity, **basis}
+            declared = _declared(attributes)
+            if declared.hash != self.study.hash or attributes.get("basis") != basis:
+                before, now = {**declared.identity, **attributes.get("basis", {})}, {**self.study.identity, **basis}
                 raise UserError(
                     f"study {self.study.name!r} is already recorded, and what decides its numbers has changed: "
-                    f"{difference(before, now)}. Give it another name, begin it anew with --new, or undo the change"
+                    f"{difference(before, now)}. Give it another name, begin it again with --new, or undo the change"
                 )
 
     def open(self, parent_run: str, basis: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> None:
@@ -123,11 +123,11 @@ class OptunaStore:
     def _open_arm(self, arm: Arm, block: int, attributes: Mapping[str, Any]) -> None:
         name = self.optuna_name(arm.name, block)
         study = self._load_or_create(name)
-        known = study.user_attrs
+        recorded = study.user_attrs
         for key, value in attributes.items():
-            if known.get(key) != value:
+            if recorded.get(key) != value:
                 study.set_user_attr(key, value)
-        if "study" not in known:
+        if "study" not in recorded:
             with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
                 study.set_metric_names([BEST_VAL_ACCURACY])
             save_note(self.storage, name, note_of(self.study, attributes))
@@ -171,8 +171,8 @@ class OptunaStore:
     @property
     def declaration(self) -> Study | None:
         """The study as it was declared when it last ran."""
-        known = self._latest
-        return _declared(known) if known else None
+        attributes = self._latest
+        return _declared(attributes) if attributes else None
 
     @property
     def declarations(self) -> list[dict[str, Any]]:
@@ -272,7 +272,7 @@ class OptunaStore:
 
     @contextmanager
     def _opened(self, arm: str, block: int) -> Iterator[optuna.Study]:
-        """Give the body the Optuna study of an arm and block. Raise :class:`Failed` if it was deleted meanwhile."""
+        """Give the body the Optuna study of an arm and block. Raise :class:`Failed` if it has been deleted."""
         try:
             yield self._studies[arm, block]
         except KeyError:
@@ -339,6 +339,6 @@ def recorded_study(study: Study, storage: str) -> Study:
     with opening("--storage", storage):
         optuna_store = OptunaStore(study, storage)
     if optuna_store.declaration is None:
-        known = ", ".join(optuna_store.study_names) or "none"
-        raise UserError(f"study {study.name!r} is not recorded at {redact(storage)}; recorded there: {known}")
+        names = ", ".join(optuna_store.study_names) or "none"
+        raise UserError(f"study {study.name!r} is not recorded at {redact(storage)}; recorded there: {names}")
     return optuna_store.declaration

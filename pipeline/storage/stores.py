@@ -58,7 +58,7 @@ def resolve_stores(tracking: str = "", storage: str = "") -> Stores:
     check_tracking(tracking)
     check_storage(storage)
     if same_file(sqlite_file(tracking), storage_file(storage)):
-        raise UserError(f"--storage: got {storage}, which is MLflow's store too; each needs a database of its own")
+        raise UserError(f"--storage: got {storage}, which is MLflow's store too; each needs a separate database")
     return Stores(normalised(tracking), normalised(storage), folder)
 
 
@@ -80,8 +80,8 @@ def check_tracking(address: str) -> None:
 
 def _server_meant(address: str) -> str:
     """Return the URL of a server whose scheme or slashes are missing; empty for any other address."""
-    if slip := re.fullmatch(r"(https?):/*([^/].*)", address, re.IGNORECASE):
-        return f"{slip[1].lower()}://{slip[2]}"
+    if match := re.fullmatch(r"(https?):/*([^/].*)", address, re.IGNORECASE):
+        return f"{match[1].lower()}://{match[2]}"
     if re.fullmatch(r"([\w-]+(\.[\w-]+)*|\[[\da-fA-F:]+\]):\d{1,5}(/.*)?", address):
         return f"http://{address}"
     return f"http://{address}:5000" if address == "localhost" else ""
@@ -166,7 +166,7 @@ def _check_owner(name: str, address: str, database: str) -> None:
     ):
         tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (table,)).fetchone()[0]
     if tables:
-        raise UserError(f"{name}: {database} is {other}'s database; each needs one of its own")
+        raise UserError(f"{name}: {database} is {other}'s database; each needs a separate one")
 
 
 def _check_journal(name: str, path: Path) -> None:

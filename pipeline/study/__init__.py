@@ -1,1 +1,1 @@
-"""What a study is: its declaration, search space and hyperparameters, and how its file is loaded."""
+"""A study: its declaration, search space and hyperparameters, and how its file is loaded."""

@@ -117,8 +117,8 @@ class HyperParams:
             check_number(name, getattr(self, name), low=0.0, below=1.0)
         check_number("epsilon", self.epsilon, low=1e-30)
         check_number("step_factor", self.step_factor, low=0.0)
-        for name, known in (("activation", ACTIVATIONS), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
-            check_choice(name, getattr(self, name), known)
+        for name, choices in (("activation", ACTIVATIONS), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            check_choice(name, getattr(self, name), choices)
         if isinstance(self.init, str):
             check_choice("init", self.init, INITIALIZERS)
         else:
@@ -130,7 +130,7 @@ class HyperParams:
 
     @property
     def structure(self) -> tuple[object, ...]:
-        """What the networks of a lockstep group have in common."""
+        """The settings that the networks of a lockstep group have in common."""
         switches = ("momentum", "dropout", "l1", "max_norm", "label_smoothing", "clip")
         used = tuple(name for name in switches if getattr(self, name))
         common = (self.hidden, self.activation, self.batch_norm, self.layer_norm, self.optimizer, used)
@@ -191,7 +191,7 @@ class TrainConfig:
 
 
 def recorded(values: HyperParams | TrainConfig) -> dict[str, Any]:
-    """Return the fields as they are recorded: ``LATER`` ones only if they are used, so that older studies keep their hash."""
+    """Return the fields as they are recorded: ``LATER`` ones only if used, so that older studies keep their hash."""
     left_out = {f.name for f in fields(values) if f.metadata == LATER and getattr(values, f.name) == f.default}
     return {name: value for name, value in asdict(values).items() if name not in left_out}
 

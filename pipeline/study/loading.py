@@ -44,7 +44,7 @@ DECLARATIONS = {
 def find_experiment(name: str, overrides: Mapping[str, Any]) -> Experiment:
     """Return the experiment of that name or path, with these fields replaced; ``lecture_`` may be left out of a name.
 
-    Raises :class:`UserError` if there is none.
+    Raises :class:`UserError` for an unknown name or path.
     """
     name = next((full for full in (name, f"{PREFIX}{name}") if full in study_names()), name)
     if name not in study_names() and not name.endswith(".py"):
@@ -60,8 +60,8 @@ def find_experiment(name: str, overrides: Mapping[str, Any]) -> Experiment:
 def experiment_names() -> list[str]:
     """Return the names of the lecture's experiments, in its order."""
     order = [f"{PREFIX}{name}" for name in DEMONSTRATIONS]
-    known = [name for name in study_names() if name.startswith(PREFIX)]
-    return sorted(known, key=lambda name: (order.index(name) if name in order else len(order), name))
+    names = [name for name in study_names() if name.startswith(PREFIX)]
+    return sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name))
 
 
 def is_experiment(name: str) -> bool:
@@ -70,7 +70,7 @@ def is_experiment(name: str) -> bool:
 
 
 def find_study(name: str, overrides: Mapping[str, Any]) -> Study:
-    """Return the study of that name or path, with these fields replaced. Raises :class:`UserError` if there is none."""
+    """Return the study of that name or path, with these fields replaced. Raises :class:`UserError` for an unknown one."""
     study = _declared(name)
     if isinstance(study, Experiment):
         raise UserError(
@@ -170,10 +170,10 @@ def _reason(error: BaseException) -> str:
     if not isinstance(error, Exception):
         return f"it raised {type(error).__name__}; a study only declares"
     message = " ".join(str(error).split()) or type(error).__name__
-    if slip := re.match(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", message):
-        kind, name = slip.groups()
-        known = [field.name for field in fields(DECLARATIONS[kind])] if kind in DECLARATIONS else []
-        return f"{kind}: unknown {name!r}; {did_you_mean(name, known)}expected one of {', '.join(known)}"
+    if match := re.match(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", message):
+        kind, name = match.groups()
+        names = [field.name for field in fields(DECLARATIONS[kind])] if kind in DECLARATIONS else []
+        return f"{kind}: unknown {name!r}; {did_you_mean(name, names)}expected one of {', '.join(names)}"
     return re.sub(r"^(\w+)\.__init__\(\) missing .*argument.?: ", r"\1: it needs ", message)
 
 

@@ -38,8 +38,8 @@ def single_trial_study(study: Study, chosen: Mapping[str, Any], epochs: int | No
         value = as_choice(getattr(fixed, name))
         if isinstance(dimension, Float):
             return Float(min(0.0, value), max(dimension.high, value))
-        known: dict[str, Collection[str]] = {"activation": ACTIVATIONS, "init": INITIALIZERS}
-        return Categorical(*dict.fromkeys([*known.get(name, dimension.choices), value]))
+        names: dict[str, Collection[str]] = {"activation": ACTIVATIONS, "init": INITIALIZERS}
+        return Categorical(*dict.fromkeys([*names.get(name, dimension.choices), value]))
 
     return replace(
         study,

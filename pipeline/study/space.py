@@ -67,7 +67,10 @@ class Float:
         return min(max(math.exp(value) if self.log else value, self.low), self.high)
 
     def grid(self, shift: float | None = None) -> list[float]:
-        """Return the values on a grid: evenly from end to end or, with 0 <= ``shift`` < 1, at (i + shift) / levels."""
+        """Return the values on a grid: evenly from end to end, or at (i + shift) / levels.
+
+        ``shift`` is from 0 to below 1.
+        """
         if shift is not None:
             return [self.at((i + shift) / self.levels) for i in range(self.levels)]
         return [self.at(float(u)) for u in (np.linspace(0, 1, self.levels) if self.levels > 1 else [0.5])]
@@ -100,7 +103,7 @@ class Categorical:
         return CategoricalDistribution(self.choices)
 
     def grid(self, shift: float | None = None) -> list[str | float | bool]:
-        """Return every choice, whatever the shift."""
+        """Return every choice; a shift has no effect."""
         return list(self.choices)
 
 

@@ -79,7 +79,7 @@ class Arm:
 
     @property
     def exchangeable(self) -> bool:
-        """True if the order of its trials is random, so that the expected best after n trials has an exact formula."""
+        """True if the order of its trials is random, so the expected best after n has an exact formula."""
         return self.is_grid or self.sampler == "random"
 
 
@@ -195,7 +195,7 @@ class Study:
             object.__setattr__(self, "trials", coarse or self.space.grid_size)
         names = [arm.name for arm in self.arms]
         if not names or len(set(names)) < len(names):
-            raise UserError(f"arms: got {names}; expected at least one, each with a name of its own")
+            raise UserError(f"arms: got {names}; expected at least one, with different names")
         if self.pruner and len(names) > 1:
             raise UserError(
                 f"pruner: got arms {names}; a comparison trains every trial to the end. Give one arm, or no pruner"
@@ -260,7 +260,7 @@ class Study:
 
     @property
     def terms(self) -> dict[str, Any]:
-        """What the verdict depends on and is declared before the first trial, as plain values."""
+        """The declared values that the verdict depends on, as plain values."""
         contrast = [arm.name for arm in self.contrast]
         return {"trials": self.trials, "blocks": self.blocks, "delta": self.delta, "contrast": contrast}
 
@@ -302,7 +302,7 @@ class Study:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides a trial's numbers. The budget, the arms and the question may change: recorded trials stay valid."""
+        """The values that decide a trial's numbers. The budget, the arms and the question may change: recorded trials stay valid."""
         return {key: value for key, value in self.to_json().items() if key in IDENTITY}
 
     @property

@@ -23,7 +23,7 @@ BOOKKEEPING = ("alembic_version", "workspaces")
 def open_store(uri: str) -> SqlAlchemyStore:
     """Open MLflow's store at a database. A new or half-created SQLite database is created whole first.
 
-    The experiments that this store creates keep their artifacts next to the database, whatever the current folder is.
+    The experiments that this store creates keep their artifacts next to the database, also from another current folder.
     MLflow's client at the same address shares the store's connections.
     """
     artifacts = artifact_root(uri)
@@ -47,7 +47,7 @@ def _complete(file: Path, artifacts: str) -> None:
         with closing(sqlite3.connect(memory, uri=True)) as whole:
             store = SqlAlchemyStore(f"sqlite+pysqlite:///{memory}&uri=true", artifacts)  # type: ignore[no-untyped-call]
             store.engine.dispose()
-            if _is_blank(target):  # another program may have finished it meanwhile
+            if _is_blank(target):  # another program may have finished it by now
                 whole.backup(target)
 
 

@@ -26,7 +26,7 @@ def ensure_experiment(client: MlflowClient, creator: Any, uri: str) -> str:
     if isinstance(experiment, str):
         try:
             return str(creator.create_experiment(experiment))
-        except MlflowException as error:  # another process may have created it in between
+        except MlflowException as error:  # another process may have created it since
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             experiment = find_experiment(client, uri)

@@ -59,7 +59,7 @@ def register(client: MlflowClient, experiment_id: str, run_id: str, name: str, m
 
     Returns
     -------
-    The model's version, and what became of the champion, in words.
+    The model's version, and a clause on the champion.
 
     """
     version = _known(client, name, model.tags) or _new(client, experiment_id, run_id, name, model)
@@ -127,7 +127,7 @@ def _save(folder: Path, model: SavedModel, run_id: str, model_id: str) -> None:
 
 
 def _crown(client: MlflowClient, name: str, version: ModelVersion, val_accuracy: float) -> str:
-    """Give the version the alias, unless the champion is as good or cannot be compared. Return the outcome in words.
+    """Give the version the alias, unless the champion is as good or cannot be compared. Return the outcome as a clause.
 
     If MLflow does not answer, its error is raised and the alias stays.
     """
@@ -135,10 +135,10 @@ def _crown(client: MlflowClient, name: str, version: ModelVersion, val_accuracy:
     if champion and champion.version == version.version:
         return "it is the champion"
     if champion:
-        known = _val_accuracy(champion)
-        if math.isnan(known):
+        champion_accuracy = _val_accuracy(champion)
+        if math.isnan(champion_accuracy):
             return f"the champion stays version {champion.version}, which has no tag val_accuracy to compare"
-        if known >= val_accuracy:
+        if champion_accuracy >= val_accuracy:
             return "the champion stays another, which did no worse"
     client.set_registered_model_alias(name, CHAMPION, version.version)
     return "it is the champion"
@@ -158,7 +158,7 @@ def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
 
 
 def _val_accuracy(version: ModelVersion) -> float:
-    """Return a version's validation accuracy; NaN if a version of the user's has no such tag, or no number in it."""
+    """Return a version's validation accuracy; NaN if its tag is missing, or has no number in it."""
     try:
         return float(version.tags.get("val_accuracy", math.nan))
     except ValueError:

@@ -43,7 +43,7 @@ DIGEST = 36
 
 
 class Declared(Protocol):
-    """What has a run of its own: a study, or an experiment."""
+    """A study or an experiment, which has a run in MLflow."""
 
     @property
     def name(self) -> str: ...
@@ -68,7 +68,7 @@ class Tracker:
     pointer_run
         The id of the run that ``mlflow run`` opened for a study that already had one; it only names that one.
     writer_description
-        How trials are recorded, in words.
+        How trials are recorded, as a clause.
     study, generation
         The tags of the study's trials. No run without them is changed.
 
@@ -192,9 +192,9 @@ class Tracker:
 
     def describe(self, study: Study, sentences: Sequence[str]) -> None:
         """Set the description of the study's run that the UI shows: the question, links, and the verdict's sentences."""
-        to = self.links()
-        arms, best = to.view(views.ARMS), to.view(views.BEST)
-        links = f"[The report]({to.report}) · [the arms compared]({arms}) · [the best trials]({best})"
+        pages = self.links()
+        arms, best = pages.view(views.ARMS), pages.view(views.BEST)
+        links = f"[The report]({pages.report}) · [the arms compared]({arms}) · [the best trials]({best})"
         verdict, *rest = sentences
         # The links come first, since the UI shows the first few lines and folds the rest.
         parts = [f"**{study.question}** {links}", verdict, "\n".join(f"- {sentence}" for sentence in rest)]
@@ -211,10 +211,10 @@ class Tracker:
         ``known`` are the ids of the runs that recorded trials name. A record that was cut short leaves such a run. A run of
         another study, or of another generation of this one, stays.
         """
-        stray = [run.info.run_id for run in self._children(kind) if run.info.run_id not in known]
-        for run_id in stray:
+        unknown = [run.info.run_id for run in self._children(kind) if run.info.run_id not in known]
+        for run_id in unknown:
             runs.discard(self.client, run_id)
-        return len(stray)
+        return len(unknown)
 
     def restore_deleted(self, known: Collection[str], kind: str = "trial") -> tuple[int, int]:
         """Restore those of these runs that were deleted. Return their number, and the number of runs that do not exist."""
@@ -284,7 +284,7 @@ class Tracker:
         return self.run_id
 
     def register(self, name: str, model: SavedModel) -> tuple[str, str]:
-        """Register a saved model under a name. Return its version, and what became of the champion, in words."""
+        """Register a saved model under a name. Return its version, and a clause on the champion."""
         from pipeline.tracking.registry import register
 
         registered = register(self.client, self.experiment_id, self.run_id, name, model)

@@ -149,7 +149,7 @@ class TrainingRecord:
         return stay
 
     def _add_statistics(self, epoch: int, tiles: Sequence[Tile], finite: Array) -> None:
-        for key in tiles[0].statistics:  # without validation rows, there are none of hidden units
+        for key in tiles[0].statistics:  # no statistics of hidden units without validation rows
             values = np.concatenate([tile.statistics[key] for tile in tiles])
             if key not in self.layers:
                 self.layers[key] = np.full((len(self.best), self.epochs, values.shape[1]), np.nan)

@@ -165,7 +165,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class PreparedRows:
-    """Rows that are evaluated many times: they are laid out once, with buffers of their own."""
+    """Rows that are evaluated many times: they are copied into their layout once, and have separate buffers."""
 
     batches: Sequence[Minibatch]
     buffers: SharedBuffers = field(default_factory=SharedBuffers)
@@ -197,7 +197,7 @@ def train_epoch(tiles: Sequence[Tile], lists: Iterable[Sequence[Minibatch]]) -> 
 
 
 def prepare(rows: Split, network: Network) -> PreparedRows:
-    """Lay rows out for :func:`evaluate`."""
+    """Copy rows into the layout of :func:`evaluate`."""
     classes, dtype = network.layers[-1].param_shapes["W"][1], network.params.values.dtype.name
     return PreparedRows(list(minibatches(rows, classes, cuts(len(rows), EVALUATION_ROWS), dtype)))
 

@@ -15,7 +15,7 @@ from pipeline.nn.network import with_ones
 from pipeline.study.hparams import TrainConfig
 
 LIST_BYTES = 64 * 2**20
-"""How many bytes of a split are laid out at a time, so that memory does not grow with the split."""
+"""The bytes of a split that are copied at a time, so that memory does not grow with the split."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def minibatches(
 ) -> Iterator[Minibatch]:
     """Yield a minibatch for each part of the rows, a slice or indices, with its inputs augmented.
 
-    ``memory`` has an array for each part, which its inputs are laid out in; without it, new memory is used.
+    ``memory`` has an array for the inputs of each part; without it, new memory is used.
     """
     one_hot = np.eye(classes, dtype=dtype)
     for part, part_memory in zip_longest(parts, memory):

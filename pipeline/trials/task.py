@@ -39,7 +39,7 @@ class Judge(Protocol):
 
 
 class Pruning(Protocol):
-    """Creates the judge of a task's trials. It is a protocol, so that only workers whose tasks have one import Optuna."""
+    """Creates the judge of a task's trials. As a protocol, it spares workers without a pruner the import of Optuna."""
 
     def judge(self, numbers: Sequence[int]) -> Judge:
         """Return the judge of the trials with these numbers."""
@@ -58,7 +58,7 @@ class Task:
 
 
 def run_task(task: Task, data: Dataset | None = None) -> list[FinishedTrial]:
-    """Train and diagnose the trials of a task on the data of its block, which are loaded if they are not given.
+    """Train and diagnose the trials of a task on the data of its block, loaded if not given.
 
     It uses one BLAS thread: with more, the bits of a result could depend on the machine's load.
     """

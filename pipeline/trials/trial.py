@@ -108,7 +108,7 @@ class FinishedTrial:
 
     @property
     def identity(self) -> dict[str, Plain]:
-        """What identifies the trial within its study, whose name is added where the trial is recorded."""
+        """The values that identify the trial within its study; the study's name is added where it is recorded."""
         plan = self.plan
         repetition: dict[str, Plain] = {"repetition": plan.repetition} if plan.repetition else {}
         return {

@@ -11,7 +11,7 @@ def test_results_are_rows_of_a_markdown_table():
         CheckResult("c", True, "m", "hm"),
     ]
     assert markdown_table(results).splitlines() == [
-        "| result | check | seen | advice |",
+        "| result | check | observed | advice |",
         "| --- | --- | --- | --- |",
         "| ok | a | x\\|y |  |",
         "| FAILED | bb | bad | do so |",

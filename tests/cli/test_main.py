@@ -103,7 +103,7 @@ def test_one_database_for_both_stores_is_refused(tmp_path, monkeypatch, capsys):
         "--storage",
         f"sqlite:///{tmp_path}/one.db",
     ]
-    assert "each needs a database of its own" in error_line(arguments, capsys)
+    assert "each needs a separate database" in error_line(arguments, capsys)
     assert list(tmp_path.iterdir()) == []
 
 

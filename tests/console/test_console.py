@@ -83,7 +83,7 @@ def test_verbose_prints_details(loggers, tiny_study, tmp_path, capsys):
     for part in (
         f"stores: MLflow sqlite:///{tmp_path / 'mlflow.db'}, Optuna {tmp_path / 'optuna.log'}",
         "study: tiny, ",
-        "  diagnosed by 24 built-in rules, and of your own: none",
+        "  diagnosed by 24 built-in rules; installed rules: none",
         "  recorded in MLflow in bulk",
         "  groups: ",
         "  search took ",

@@ -136,7 +136,7 @@ def test_a_stopped_search_is_completed_by_a_rerun(stop, tiny_study, tmp_path, tr
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + stop
     assert errors.splitlines() == [
-        f"stopped by {stop.name}. What is recorded stays; the same command goes on from there"
+        f"stopped by {stop.name}. What is recorded stays; the same command continues from there"
     ]
     assert [run.info.status for run in runs(tracking_uri, kind="study")] == ["KILLED"]
     done = len(recorded(tmp_path, tiny_study))

@@ -25,7 +25,7 @@ from pipeline.storage.journal import open_storage
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.loading import find_study
 
-GO_ON = "What is recorded stays, and the same command goes on from there"
+GO_ON = "What is recorded stays, and the same command continues from there"
 
 
 def search(study_path, *flags, **options):
@@ -173,7 +173,7 @@ def test_a_store_of_another_kind_is_refused(tiny_study, tmp_path, tracking_uri, 
         assert main(["search", str(tiny_study), flag, f"sqlite:///{name}", *elsewhere]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         owner = "Optuna" if name == "optuna.db" else "MLflow"
-        assert line == f"error: {flag}: {name} is {owner}'s database; each needs one of its own"
+        assert line == f"error: {flag}: {name} is {owner}'s database; each needs a separate one"
     assert [Path(name).read_bytes() for name in ("mlflow.db", "optuna.db")] == before
 
 

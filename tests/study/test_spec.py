@@ -60,7 +60,10 @@ def test_what_decides_a_number_is_part_of_the_identity(change):
     [
         (lambda: replace(STUDY, name="../up"), "study name: got '../up'"),
         (lambda: replace(STUDY, arms=()), "arms: got"),
-        (lambda: replace(STUDY, arms=(Arm("random"), Arm("random", sampler="grid"))), "each with a name of its own"),
+        (
+            lambda: replace(STUDY, arms=(Arm("random"), Arm("random", sampler="grid"))),
+            "expected at least one, with different names",
+        ),
         (lambda: replace(STUDY, blocks=0), "blocks: got 0"),
         (lambda: replace(STUDY, trials=-1), "trials: got -1"),
         (lambda: replace(STUDY, trials=109), "the grid of 'shifted_grid' has 108 points"),

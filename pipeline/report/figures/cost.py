@@ -17,7 +17,7 @@ FIRST_SHARE = 12  # costs below the total / 12 do not count for the limits of y
 
 @styled
 def cost_figure(curves: Mapping[str, Sequence[CostCurve]], units: Sequence[str], looks: Looks) -> Plot:
-    """Draw a panel for each unit of cost, with a line for each arm; ``curves`` has one for each unit, by arm."""
+    """Draw a panel for each unit of cost, with a line for each arm; ``curves`` are by arm, then unit."""
     figure, axes = canvas(height=3.3, panels=len(units), sharey=True)
     for ax, unit, unit_curves in zip(axes, units, zip(*curves.values(), strict=True), strict=True):
         for curve in unit_curves:

@@ -47,7 +47,7 @@ def lines(
     rows
         The rows of the table, or its columns by name.
     log_x, log_y
-        Whether an axis is logarithmic.
+        True for a logarithmic axis.
     limits
         The ends of the vertical axis, if they are not those of the lines.
     """
@@ -98,7 +98,7 @@ def scatter(
     rows: Sequence[Row],
     log: bool = True,
 ) -> Plot:
-    """Draw points of each panel, given as (x, y, colour); marks on the axes show the values of up to 30 points."""
+    """Draw points (x, y, colour) in each panel; marks on the axes show the values of up to 30."""
     figure, axes = canvas(3.4 * len(panels) + 1, 3.4, len(panels), sharex=True, sharey=True)
     values = np.concatenate([c for _, _, c in panels.values()])
     for ax, (heading, (xs, ys, c)) in zip(axes, panels.items(), strict=True):

@@ -48,7 +48,7 @@ def scores_figure(pools: Mapping[str, Sequence[Pool]], looks: Looks) -> Plot:
 
 
 def _name_on_line(ax: Axes, arm: Arm, cdf: Any, share: float, colour: str) -> None:
-    """Write the arm's name left of its line at a share of the trials, and mark the place with a dot."""
+    """Write the arm's name left of its line at a share of the trials, with a dot."""
     at = float(cdf.quantiles[np.argmax(cdf.probabilities >= share)])
     ax.plot([at], [share], "o", color=colour, markersize=5, markeredgewidth=0)
     paper = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.5}

@@ -1,4 +1,4 @@
-"""The figures of the tuning curves: the accuracy of the chosen model after n trials, and the difference of two arms."""
+"""The figures of the tuning curves: the accuracy of the choice after n trials, and the difference of arms."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FIRST_SHARE = 32  # the first N/32 trials do not count for the limits of y, wher
 
 @styled
 def tuning_figure(curves: Sequence[Curve], looks: Looks, contrast: Sequence[str]) -> Plot:
-    """Draw the test accuracy of the choice after n trials: a line and a band for each arm, validation accuracy dotted.
+    """Draw the test accuracy of the choice after n trials: line and band by arm, validation accuracy dotted.
 
     With more than three arms, only those of the contrast have a band and a dotted line, so that they stay readable.
     """
@@ -95,7 +95,7 @@ def curve_table(curves: Sequence[Curve]) -> pd.DataFrame:
 
 @styled
 def difference_figure(comparison: Comparison, delta: float) -> Plot:
-    """Draw first minus second after n trials: a thin line for each block, their mean with its band, and ±delta dashed."""
+    """Draw first minus second after n trials: thin lines for blocks, their mean with a band, ±delta dashed."""
     figure, (ax,) = canvas()
     n = comparison.budgets
     mean, low, high = mean_band(comparison.test, within=DIFFERENCE)
