@@ -10,7 +10,7 @@ import optuna
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.report.table import read_table
+from pipeline.report.trials_table import read_table
 from pipeline.report.writer import write_report
 from pipeline.search.plan import make_task, plan
 from pipeline.storage.optuna_store import OptunaStore

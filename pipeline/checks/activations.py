@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.checks import CheckResult
-from pipeline.checks.networks import Init, inits, networks, structures
+from pipeline.checks.probe_networks import Init, inits, networks, structures
 from pipeline.data import Dataset
 from pipeline.nn.layers import Array, Nonlinearity, Workspace
 from pipeline.nn.network import forward

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.checks import CheckResult
-from pipeline.checks.networks import networks, structures
+from pipeline.checks.probe_networks import networks, structures
 from pipeline.data import Dataset, Split
 from pipeline.nn.layers import Array, Workspace
 from pipeline.nn.losses import softmax_cross_entropy, softmax_cross_entropy_gradient

@@ -1,4 +1,4 @@
-"""The list of checks before a study, and those of the loss, L2, a few examples, and whitening."""
+"""The checks before a study, in order; four of them are here: initial loss, L2, overfitting a few examples, whitening."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.checks import CheckResult
 from pipeline.checks.activations import activation_statistics
 from pipeline.checks.gradients import gradient_check
 from pipeline.checks.labels import label_checks
-from pipeline.checks.networks import Init, inits, name_of, networks, structures
+from pipeline.checks.probe_networks import Init, inits, name_of, networks, structures
 from pipeline.data import Dataset, Split, load_block
 from pipeline.data.preprocessing import EPSILON
 from pipeline.diagnosis.evidence import lowest_first_loss

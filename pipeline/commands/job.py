@@ -16,9 +16,9 @@ from pipeline.search.interrupts import Stopped
 from pipeline.search.pending import PendingTrials, find_pending
 from pipeline.search.plan import plan
 from pipeline.storage.failures import opening
-from pipeline.storage.locks import study_lock
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.storage.stores import Stores, network_file_system
+from pipeline.storage.study_lock import study_lock
 from pipeline.study.single_trial import SINGLE_TRIAL, single_trial_name
 from pipeline.study.spec import Study
 from pipeline.tracking import Tracker

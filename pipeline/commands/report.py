@@ -21,7 +21,7 @@ from pipeline.diagnosis.summary import summary
 from pipeline.errors import UserError
 from pipeline.model.best import best_trial, saved_model, train_again
 from pipeline.report.figures.network import save_figures
-from pipeline.report.table import TrialsTable
+from pipeline.report.trials_table import TrialsTable
 from pipeline.report.writer import write_report
 from pipeline.search import confirmation
 from pipeline.storage.addresses import is_url, redact, sqlite_address, sqlite_file, storage_file

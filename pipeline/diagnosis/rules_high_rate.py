@@ -71,7 +71,7 @@ def spike(e: Evidence) -> Finding | None:
 def high_plateau(e: Evidence) -> Finding | None:
     """P8: a fast fall, then an unsteady plateau at a high level.
 
-    A loss that the first steps raised, and that ends high, is the same with a slower fall.
+    It also reports a loss that the first steps raise and that then falls slowly to a high level.
     """
     if not e.settled:
         return None
@@ -96,7 +96,7 @@ def full_batch_rises(e: Evidence) -> Finding | None:
 
 
 def wiggly(e: Evidence) -> Finding | None:
-    """P16: the loss varies by half of itself per minibatch (1/√steps of that per epoch), at above 0.2."""
+    """P16: per minibatch the loss varies by more than half its level, where its mean over the last epochs is above 0.2."""
     tail = e.train_loss[e.epochs // 2 :]
     if not e.settled or e.slope > 0.4 or e.wiggle * math.sqrt(e.facts.steps) <= 0.5 or sum(tail) / len(tail) <= 0.2:
         return None

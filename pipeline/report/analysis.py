@@ -19,8 +19,8 @@ from pipeline.report.improvement import Improvement
 from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Range, is_cut
 from pipeline.report.selection import Choice, choice
 from pipeline.report.style import Looks, looks
-from pipeline.report.table import COSTS, TrialsTable
 from pipeline.report.targets import HEADLINE, LADDER, Target, TrialsNeeded, estimate_trials_needed, ladder
+from pipeline.report.trials_table import COSTS, TrialsTable
 from pipeline.report.verdict import Verdict, decide, nothing_to_compare, withheld
 from pipeline.study.spec import Arm, Study
 from pipeline.training.metrics import BEST_VAL_ACCURACY

@@ -17,7 +17,7 @@ import pandas as pd
 from pipeline.report.comparison import Difference
 from pipeline.report.formatting import count, listed, p_value, points, size_and_ends, title
 from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Interval, mean_interval
-from pipeline.report.table import IDENTITY, TrialsTable
+from pipeline.report.trials_table import IDENTITY, TrialsTable
 from pipeline.study.spec import Arm
 from pipeline.training.metrics import BEST_VAL_ACCURACY, TEST_ACCURACY
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from pipeline.report.intervals import Array
-from pipeline.report.table import TrialsTable
+from pipeline.report.trials_table import TrialsTable
 from pipeline.study.spec import Arm
 from pipeline.training.metrics import BEST_VAL_ACCURACY, TEST_ACCURACY
 

@@ -22,8 +22,8 @@ from pipeline.report.formatting import capital, count, listed, number, title
 from pipeline.report.intervals import MINIMUM_BLOCKS
 from pipeline.report.methods import limits, methods
 from pipeline.report.style import Plot
-from pipeline.report.table import COSTS
 from pipeline.report.targets import FULL_GRID
+from pipeline.report.trials_table import COSTS
 from pipeline.study.spec import Float
 
 

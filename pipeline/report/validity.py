@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pipeline.report.curves import Pool
 from pipeline.report.formatting import capital, count, listed, percent, title
 from pipeline.report.intervals import MINIMUM_BLOCKS
-from pipeline.report.table import TrialsTable
+from pipeline.report.trials_table import TrialsTable
 from pipeline.study.spec import Categorical, Dimension, SearchSpace
 
 SLACK = 0.01  # budgets may differ by one trial in a hundred

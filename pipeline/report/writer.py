@@ -19,7 +19,7 @@ from pipeline.report.plotly_figures import figures
 from pipeline.report.sections import Section, sections
 from pipeline.report.sentences import sentences
 from pipeline.report.style import Plot
-from pipeline.report.table import TrialsTable, write_csv, write_table
+from pipeline.report.trials_table import TrialsTable, write_csv, write_table
 from pipeline.report.verdict_file import metrics, summary, tags
 
 

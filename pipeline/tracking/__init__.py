@@ -1,4 +1,4 @@
-"""Tracking: a thin layer over MLflow, and the only room that imports it."""
+"""Tracking: a thin layer over MLflow, and the only package that imports it."""
 
 import os
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.report.table import TrialsTable
+from pipeline.report.trials_table import TrialsTable
 from pipeline.study.spec import Arm, Categorical, Float, SearchSpace, Study
 
 SPACE = SearchSpace(

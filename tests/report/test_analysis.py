@@ -7,7 +7,7 @@ from synthetic import bowl, make_frame, make_study, make_table, unit
 
 from pipeline.report.analysis import Analysis
 from pipeline.report.sentences import sentences
-from pipeline.report.table import TrialsTable
+from pipeline.report.trials_table import TrialsTable
 from pipeline.study.spec import Arm
 
 RANDOM, SHIFTED = Arm("random"), Arm("shifted_grid")

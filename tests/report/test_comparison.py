@@ -8,7 +8,7 @@ from synthetic import ARMS, make_frame, make_study
 from pipeline.report.analysis import Analysis
 from pipeline.report.comparison import Difference, compare
 from pipeline.report.curves import Curve
-from pipeline.report.table import TrialsTable
+from pipeline.report.trials_table import TrialsTable
 from pipeline.study.spec import Arm
 
 

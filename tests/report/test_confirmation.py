@@ -14,7 +14,7 @@ from pipeline.report.analysis import Analysis
 from pipeline.report.confirmation import confirmation_table
 from pipeline.report.page import cell
 from pipeline.report.sentences import sentences
-from pipeline.report.table import TrialsTable, read_table, write_table
+from pipeline.report.trials_table import TrialsTable, read_table, write_table
 from pipeline.report.verdict_file import summary
 from pipeline.study.spec import Arm
 

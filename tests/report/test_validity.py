@@ -9,7 +9,7 @@ from synthetic import SPACE, bowl, make_frame, make_study, make_table
 
 from pipeline.report.analysis import Analysis
 from pipeline.report.sentences import sentences
-from pipeline.report.table import TrialsTable
+from pipeline.report.trials_table import TrialsTable
 from pipeline.study.spec import Arm, Categorical, Float, SearchSpace
 
 TWO = (Arm("random"), Arm("shifted_grid"))

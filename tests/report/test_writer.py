@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from synthetic import make_table
 
-from pipeline.report.table import TrialsTable, read_table
+from pipeline.report.trials_table import TrialsTable, read_table
 from pipeline.report.writer import write_report
 from pipeline.study.spec import Arm, Categorical, SearchSpace
 

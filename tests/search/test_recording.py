@@ -15,8 +15,8 @@ from pipeline.cli.main import main
 from pipeline.data import describe
 from pipeline.search.plan import plan
 from pipeline.search.recording import PlanOrder
-from pipeline.storage.locks import study_lock
 from pipeline.storage.optuna_store import OptunaStore
+from pipeline.storage.study_lock import study_lock
 from pipeline.study.loading import find_study
 from pipeline.tracking import Tracker
 from pipeline.trials.task import NETWORK_VERSION

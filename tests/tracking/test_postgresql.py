@@ -10,8 +10,8 @@ from optuna.storages import RDBStorage
 from sqlalchemy import create_engine, text
 
 from pipeline.errors import Failed
-from pipeline.storage.locks import study_lock
 from pipeline.storage.optuna_store import OptunaStore
+from pipeline.storage.study_lock import study_lock
 from pipeline.study.loading import find_study
 
 

@@ -16,7 +16,7 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline.cli.main import main
-from pipeline.report.table import TrialsTable, read_table, write_table
+from pipeline.report.trials_table import TrialsTable, read_table, write_table
 from pipeline.report.writer import write_report
 from pipeline.search.plan import plan
 from pipeline.storage.optuna_store import OptunaStore

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.storage.locks import study_lock
+from pipeline.storage.study_lock import study_lock
 
 
 @pytest.mark.parametrize("scheme", ["", "sqlite:///"])

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from synthetic import make_frame, make_study, make_table
 
-from pipeline.report.table import TrialsTable, read_table, write_table
+from pipeline.report.trials_table import TrialsTable, read_table, write_table
 from pipeline.study.spec import Arm, Categorical, Float, SearchSpace
 
 MIXED = SearchSpace(init=Categorical("he", 0.01), learning_rate=Float(1e-3, 1, log=True))
