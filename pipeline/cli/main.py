@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with interrupts.handled():
             try:
                 return dispatch(args, interrupts)
-            except OSError as error:
-                if stop := interrupts.caused(error):
+            except Exception as error:
+                if stop := interrupts.cause():
                     raise stop from error
                 raise
     except Stopped as stop:

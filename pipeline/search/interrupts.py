@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,9 +48,12 @@ class Interrupts:
         if self._pending is not None:
             raise Stopped(self._pending)
 
-    def caused(self, error: OSError) -> Stopped | None:
-        """Return the stop that caused an error, if any: when a terminal closes, output fails after SIGHUP."""
-        return Stopped(self._received) if self._received is not None and error.errno == errno.EIO else None
+    def cause(self) -> Stopped | None:
+        """Return the stop that a signal has asked for, if any; it is also the cause of an error that comes after it.
+
+        Libraries that a signal interrupts raise errors of their own, and output to a closed terminal fails after SIGHUP.
+        """
+        return Stopped(self._received) if self._received is not None else None
 
     def _handle(self, signum: int, _frame: FrameType | None) -> None:
         self._received = signum
