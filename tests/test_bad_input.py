@@ -166,7 +166,7 @@ ARMS = {
         study(arms="(Arm('x', 'no.such.Sampler'),)"),
         "no.such.Sampler cannot be imported (No module named 'no')",
     ),
-    "no sampler": (study(arms="(Arm('x', 'collections.Counter'),)"), "collections.Counter makes no Optuna sampler"),
+    "no sampler": (study(arms="(Arm('x', 'collections.Counter'),)"), "collections.Counter is not an Optuna sampler"),
     "unknown arguments": (study(arms="(Arm('tpe', arguments={'n_startup': 1}),)"), "does not take its arguments"),
     "arguments that no record can hold": (
         study(arms="(Arm('tpe', arguments={'gamma': lambda n: 1}),)"),
