@@ -358,7 +358,11 @@ STORES = {
     ),
     "no driver": ("--storage mysql://u:canary@127.0.0.1:1/db", no_file, "needs the package MySQLdb"),
     "no server": ("--tracking-uri http://u:canary@127.0.0.1:1", no_file, "no MLflow server answers at http://u:***@"),
-    "one for both": ("--tracking-uri sqlite:///x.db --storage sqlite:///./x.db", no_file, "a database of its own"),
+    "one for both": (
+        "--tracking-uri sqlite:///x.db --storage sqlite:///./x.db",
+        no_file,
+        "each needs a separate database",
+    ),
     "text for MLflow": ("--tracking-uri sqlite:///x.db", text, "x.db is not a SQLite database"),
     "text for Optuna": ("--storage sqlite:///x.db", text, "x.db is not a SQLite database"),
     "a journal of text": ("--storage x.log", text, "x.log is not a journal file of Optuna"),
