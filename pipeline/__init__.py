@@ -4,7 +4,7 @@ Studies import from here; each name is loaded when it is first used. The package
 down, which ``tests/test_floors.py`` checks):
 
 ===============  =========================================================================================
-``nn``           the arithmetic of one network, or of many at once, in NumPy alone
+``nn``           the arithmetic of one network, or of many at once, in NumPy (and SciPy's BLAS)
 ``study``        the declaration of a study: hyperparameters, search space, arms; how its file is loaded
 ``data``         data sets, splits, preprocessing
 ``training``     trains a group of trials in lockstep and measures their curves

@@ -166,7 +166,7 @@ ARMS = {
         study(arms="(Arm('x', 'no.such.Sampler'),)"),
         "no.such.Sampler cannot be imported (No module named 'no')",
     ),
-    "no sampler": (study(arms="(Arm('x', 'collections.Counter'),)"), "collections.Counter makes no Optuna sampler"),
+    "no sampler": (study(arms="(Arm('x', 'collections.Counter'),)"), "collections.Counter is not an Optuna sampler"),
     "unknown arguments": (study(arms="(Arm('tpe', arguments={'n_startup': 1}),)"), "does not take its arguments"),
     "arguments that no record can hold": (
         study(arms="(Arm('tpe', arguments={'gamma': lambda n: 1}),)"),
@@ -358,7 +358,11 @@ STORES = {
     ),
     "no driver": ("--storage mysql://u:canary@127.0.0.1:1/db", no_file, "needs the package MySQLdb"),
     "no server": ("--tracking-uri http://u:canary@127.0.0.1:1", no_file, "no MLflow server answers at http://u:***@"),
-    "one for both": ("--tracking-uri sqlite:///x.db --storage sqlite:///./x.db", no_file, "a database of its own"),
+    "one for both": (
+        "--tracking-uri sqlite:///x.db --storage sqlite:///./x.db",
+        no_file,
+        "each needs a separate database",
+    ),
     "text for MLflow": ("--tracking-uri sqlite:///x.db", text, "x.db is not a SQLite database"),
     "text for Optuna": ("--storage sqlite:///x.db", text, "x.db is not a SQLite database"),
     "a journal of text": ("--storage x.log", text, "x.log is not a journal file of Optuna"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -24,10 +24,3 @@ class CheckResult:
     def status(self) -> str:
         """``FAILED``, ``advice`` or ``ok``."""
         return ("advice" if self.advice else "ok") if self.passed else "FAILED"
-
-
-def markdown_table(results: Sequence[CheckResult]) -> str:
-    """A table of results in Markdown, one row each."""
-    rows = [("result", "check", "observed", "advice"), ("---",) * 4]
-    rows += [(r.status, r.name, r.message, r.advice) for r in results]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows)

@@ -52,7 +52,7 @@ class Parser(argparse.ArgumentParser):
 LONGEST_NUMBER = 20
 """The most digits of a number; a seed of 64 bits has 20."""
 LAST_PORT = 65534
-"""The last port that has a next one."""
+"""The highest value of --port; the dashboard takes the port after it."""
 
 
 def whole(low: int) -> Callable[[str], int | None]:
@@ -137,7 +137,7 @@ FLAGS = (
     _flag("--scheduler", "run search refine", "the cluster's scheduler: tcp://HOST:PORT", "ADDRESS"),
     _flag("--trials", "run search", "trials of each arm in each block (the study's)", "N", type=whole(1)),
     _flag("--blocks", "run search", "blocks, each with its own data split (the study's)", "N", type=whole(1)),
-    _flag("--new", "run search", "begin the study again, under the next free name", action="store_true"),
+    _flag("--new", "run search", "start the study again, under the next free name", action="store_true"),
     _flag("--no-model", "run report", "register no model of the best trial", action="store_true"),
     _flag("--learning-rate", "train", "the step size", "X", type=decimal),
     _flag("--l2", "train", "the scale of the penalty on squared weights", "X", type=decimal),

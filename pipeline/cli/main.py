@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 1
 NO_MEMORY = "there is too little memory, as under ulimit -v or a container's limit; try it with fewer --workers"
-TRAINING_VERBS = ("run", "search", "train", "refine")
+DIAGNOSING_VERBS = ("run", "search", "train", "refine")
+"""The verbs that apply diagnosis rules."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,7 +78,7 @@ def dispatch(args: argparse.Namespace, interrupts: Interrupts) -> int:
 
     if getattr(args, "data_dir", ""):
         os.environ[FOLDER_VARIABLE] = args.data_dir  # in the environment, so that worker processes have it too
-    if args.verb in TRAINING_VERBS:
+    if args.verb in DIAGNOSING_VERBS:
         load_rules()  # early, so that a broken rule is an error before anything is written
     addresses = {name: getattr(args, name, "") for name in ("tracking_uri", "storage")}
     try:

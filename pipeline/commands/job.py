@@ -1,4 +1,4 @@
-"""A job: one study at work in its stores. The verbs that record share it."""
+"""A job: a study and the stores that it is recorded in. The verbs that record share it."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ FOREIGN_SHOWN = 5
 
 @dataclass
 class Job:
-    """One study at work: its stores are opened when they are first used.
+    """A study and its stores, which are opened when they are first used.
 
-    ``declared`` is the study as its file and the flags declare it. With ``new`` it begins again under the next free name,
+    ``declared`` is the study as its file and the flags declare it. With ``new`` it starts again under the next free name,
     ``NAME-2`` and so on. ``links`` are tags and attributes that name the stage before it.
     """
 
@@ -98,13 +98,14 @@ class Job:
 
     @contextlib.contextmanager
     def owned(self) -> Iterator[None]:
-        """Run the body as the only process that records to the study."""
+        """Hold the study's lock during the body."""
         self.tracker.verify()
-        with study_lock(self.stores.storage, self.study.name) as self.optuna_store.check_lock:
-            self._introduce()
+        with study_lock(self.stores.storage, self.study.name) as check_lock:
+            self.optuna_store.check_lock = check_lock
+            self._print_stores_and_study()
             yield
 
-    def _introduce(self) -> None:
+    def _print_stores_and_study(self) -> None:
         """Warn of stores on a network file system; print the stores and the study, where the console is verbose."""
         study, arms = self.study, ", ".join(arm.name for arm in self.study.arms)
         self.console.detail(self.stores.summary)
@@ -119,7 +120,7 @@ class Job:
 
     @contextlib.contextmanager
     def recorded(self) -> Iterator[None]:
-        """Run the body under the study's run in MLflow; the run's status tells how the body ended."""
+        """Open the study's MLflow run during the body; the run's status tells how the body ended."""
         self._end_abandoned()
         run_id = None if self._is_single_trial else self.optuna_store.parent_run  # each single trial has its own run
         self.tracker.open(self.study, run_id, self.optuna_store.ensure_generation())
@@ -139,7 +140,7 @@ class Job:
         return self.study.arms == (SINGLE_TRIAL,)
 
     def _end_abandoned(self) -> None:
-        """End the run that a killed ``train`` left RUNNING in MLflow, unless another process is at work on it."""
+        """End the run that a killed ``train`` left RUNNING in MLflow, unless another process is recording it."""
         name = self.study.name if self._is_single_trial else single_trial_name(self.declared.name)
         single = self.optuna_store.for_study(replace(self.study, name=name, arms=(SINGLE_TRIAL,)))
         generation = single.generation

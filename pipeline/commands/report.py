@@ -99,7 +99,7 @@ def diagnose(trials: Sequence[Record], study: Study, console: Console) -> dict[s
 def register(job: Job, trials: Sequence[Record]) -> None:
     """Train the best trial's network again, draw it, register it as a model, and print the model's name."""
     if not (record := best_trial(trials)):
-        job.console.say("model: none, since every trial diverged")
+        job.console.say("model: none, since every trial diverged or was pruned")
         return
     best = train_again(job.study, record, job.basis)
     folder = folder_of(job) / "best"

@@ -13,7 +13,7 @@ from pipeline.commands.job import Job
 from pipeline.console.progress import Progress
 from pipeline.diagnosis.diagnose import RULES
 from pipeline.diagnosis.plugins import load_rules
-from pipeline.report.formatting import markdown_table
+from pipeline.report.formatting import count, markdown_table
 from pipeline.search import confirmation
 from pipeline.search.budget import check_affordable
 from pipeline.search.engine import Engine
@@ -36,20 +36,21 @@ def searching_job(args: argparse.Namespace, context: Context) -> Job:
 
 @contextmanager
 def claimed(job: Job) -> Iterator[None]:
-    """Run the body as the study's owner.
+    """Hold the study's lock during the body.
 
     A study that cannot be planned, trained or continued is refused before anything is written.
     """
     check_affordable(job.declared, job.planned)
-    _ = job.basis
+    _ = job.basis  # loads the data now, so that an error comes before the lock
     with job.owned():
+        # compares the plan with the records now, so that an error comes before anything is written
         _ = job.pending_trials
         yield
 
 
 @contextmanager
 def opened(job: Job, checks: Sequence[CheckResult] = ()) -> Iterator[None]:
-    """Run the body under the study's run, with the checks logged and the Optuna studies made.
+    """Open the study's MLflow run and its Optuna studies during the body; log the checks.
 
     Raises :class:`Failed` if a check is not passed. The checks come before the run, so that a process that is killed
     while it checks leaves no run.
@@ -76,7 +77,7 @@ def search(job: Job, engine: Engine) -> None:
     """Train and record the missing trials of the plan."""
     study, console, pending_trials = job.study, job.console, job.pending_trials
     if changes := reconcile(pending_trials, job.tracker):
-        console.say(f"search: the stores differed: {changes}")
+        console.say(f"search: MLflow was brought into line with Optuna: {changes}")
     job.tracker.add_dataset(study.dataset, job.data.sha256)
     if not len(pending_trials):
         console.say(f"search: nothing to train, all {study.total_trials:,} trials are recorded")
@@ -109,7 +110,8 @@ def _groups(job: Job, engine: Engine) -> str:
     pending_trials = job.pending_trials
     wave = next(pending_trials.waves(), [])
     sizes = [len(task.trials) for task in pending_trials.tasks(wave, engine.budget_bytes)]
-    adaptive = f"{len(pending_trials) - len(pending_trials.planned):,} trials are asked for one by one"
+    asked = len(pending_trials) - len(pending_trials.planned)
+    adaptive = f"{asked:,} trials of adaptive arms train one after the other"
     if not sizes:
         return f"groups: none, {adaptive}"
     structures = len({trial.hparams.structure for trial in wave})
@@ -119,18 +121,15 @@ def _groups(job: Job, engine: Engine) -> str:
 
 def confirm(job: Job, engine: Engine) -> None:
     """Train the trial that each arm chose in each block again from other weights, as often as the study declares."""
-    repetitions = job.study.confirm
-    if not repetitions:
+    if not job.study.confirm:
         return
     confirmation.reconcile(job.optuna_store, job.tracker)
     pending = confirmation.pending(job.optuna_store)
     if not pending:
-        job.console.say(f"confirm: nothing to train, what was chosen has been trained {repetitions} times more")
+        job.console.say("confirm: nothing to train, all repetitions are recorded")
         return
-    again = "again" if repetitions == 1 else f"{repetitions} times more"
-    job.console.say(
-        f"confirm: what each arm chose in each block, {again} from other weights: {len(pending):,} to train"
-    )
+    repetitions = count(len(pending), "repetition")
+    job.console.say(f"confirm: {repetitions} to train: each arm's choice in each block, from other weights")
     interrupts = job.context.interrupts
     confirmation.confirm(job.optuna_store, job.tracker, pending, engine=engine, interrupts=interrupts)
     job.report_blas()

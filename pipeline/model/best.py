@@ -47,7 +47,7 @@ class BestModel:
 
 
 def best_trial(trials: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Return the trial with the highest validation accuracy, the first of equals; None if all diverged.
+    """Return the trial with the highest validation accuracy, the first of equals; None if all diverged or were pruned.
 
     Pruned trials are left out, since they were not trained to the end. The test split is not used.
     """

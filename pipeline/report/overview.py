@@ -50,15 +50,17 @@ def _row(name: str, analysis: Analysis) -> dict[str, str | float]:
 
 def _tally(named: dict[str, Analysis]) -> str:
     """Return how many studies have each verdict, in the order in which the verdicts first appear."""
-    verdicts = [(f.verdict.label, f.verdict.leader) for f in named.values()]
+    verdicts = [(analysis.verdict.label, analysis.verdict.leader) for analysis in named.values()]
     tallies = [f"{leader + ' ' if leader else ''}{word} in {n}" for (word, leader), n in Counter(verdicts).items()]
     return capital(f"{count(len(named), 'study').replace('studys', 'studies')}: {', '.join(tallies)}.")
 
 
 def _together(compared: dict[str, Analysis]) -> tuple[str, ...]:
     """Return a sentence on the interquartile mean over studies, if all compare the same two arms in enough blocks."""
-    contrasts = {tuple(arm.name for arm in f.study.contrast) for f in compared.values()}
-    blocks = [np.array(f.comparison.difference.by_block) for f in compared.values() if f.comparison]
+    contrasts = {tuple(arm.name for arm in analysis.study.contrast) for analysis in compared.values()}
+    blocks = [
+        np.array(analysis.comparison.difference.by_block) for analysis in compared.values() if analysis.comparison
+    ]
     if len(compared) < 2 or len(contrasts) > 1 or min(map(len, blocks)) < FEWEST_BLOCKS:
         return ()
     size, low, high = points(interquartile_mean(blocks))

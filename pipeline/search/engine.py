@@ -10,7 +10,7 @@ from pipeline.trials.task import Task
 from pipeline.trials.trial import FinishedTrial
 
 ATTEMPTS = 3
-"""How often tasks are given to new workers; after that the tasks themselves are taken to kill the workers."""
+"""The number of times that tasks are given to new workers. If all of them die, the tasks probably kill them."""
 RESUME = "What is recorded stays, and the same command continues from there"
 
 RunTasks = Callable[[Sequence[Task]], Iterator[list[FinishedTrial]]]

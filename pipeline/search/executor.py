@@ -16,7 +16,7 @@ from pipeline.data import small_block
 from pipeline.search.budget import bytes_per_worker
 from pipeline.search.engine import Engine, run_with_retries
 from pipeline.search.processes import become_worker, remove_leftovers, signals_held
-from pipeline.trials.task import Task, get_ready, run_task
+from pipeline.trials.task import Task, run_task, warm_up
 from pipeline.trials.trial import FinishedTrial
 
 
@@ -69,7 +69,7 @@ def started(workers: int) -> Iterator[Callable[[], None]]:
         if workers > 1:
             remove_leftovers()
             with signals_held():
-                ready = _pool(workers)(joblib.delayed(get_ready)() for _ in range(workers))
+                ready = _pool(workers)(joblib.delayed(warm_up)() for _ in range(workers))
         yield wait
     finally:
         wait()  # a pool that is ended while it starts prints a traceback
@@ -84,7 +84,7 @@ def _run(tasks: Sequence[Task], workers: int) -> Iterator[list[FinishedTrial]]:
     finished = None
     try:
         with signals_held() if workers > 1 else contextlib.nullcontext():  # it may start workers
-            # A small dataset is sent with its task: the worker then needs NumPy alone, and starts two seconds sooner.
+            # A small dataset is sent with its task: the worker then does not import scikit-learn, and starts two seconds sooner.
             finished = _pool(workers)(
                 joblib.delayed(run_task)(task, small_block(task.dataset, task.config, task.split_seed))
                 for task in tasks

@@ -37,7 +37,7 @@ class PendingTrials:
 
     @property
     def run_ids(self) -> set[str]:
-        """The MLflow runs of the recorded trials."""
+        """The ids of the recorded trials' MLflow runs."""
         return {trial.user_attrs["run_id"] for trial in self.recorded.values()}
 
     @property
@@ -65,7 +65,7 @@ class PendingTrials:
 
 
 def find_pending(study: Study, planned: Sequence[PlannedTrial], recorded: Mapping[Key, FrozenTrial]) -> PendingTrials:
-    """Return what is missing of a plan, for the study under the name it is recorded by.
+    """Return the trials of a plan that are not recorded yet.
 
     Raises :class:`UserError` if a recorded trial has another point than the plan.
     """

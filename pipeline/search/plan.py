@@ -1,4 +1,4 @@
-"""The plan: every trial of a study, drawn in advance from its seed, and the tasks that train them."""
+"""The plan: every trial of the planned arms, drawn in advance from the study's seed; and tasks, which train groups of them."""
 
 from __future__ import annotations
 

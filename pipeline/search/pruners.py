@@ -78,7 +78,7 @@ class Pruning:
     def _live(self, number: int) -> optuna.Trial:
         """Return a running Optuna trial of this number, in a new study of the past trials.
 
-        Failed trials take the numbers between; pruners ignore them.
+        Failed trials, which pruners ignore, fill the numbers between the past trials and this one.
         """
         study = optuna.create_study(
             study_name=self.name,

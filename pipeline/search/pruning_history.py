@@ -1,6 +1,6 @@
 """The finished trials that a study's pruner compares others with.
 
-It is apart from the pruners, which workers import, so that workers need neither the samplers nor the Optuna store.
+It is a separate module: workers import the pruners, and need neither the samplers nor the Optuna store.
 """
 
 from __future__ import annotations

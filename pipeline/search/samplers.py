@@ -133,7 +133,7 @@ class Trajectory:
         self._asked: optuna.Trial | None = None
 
     def ask(self) -> Point:
-        """Return the next point; the same one until :meth:`tell` gets its score."""
+        """Return the next point; the same one until :meth:`tell` is called."""
         if self._asked is None:
             with _without_experimental_warnings(), self._errors_named():
                 self._asked = self._study.ask(self._distributions)
@@ -195,7 +195,7 @@ def _refuse_outside_space(sampler: BaseSampler, arm: Arm, study: Study, block: i
 
     def checked(trial: FrozenTrial, name: str, value: Any) -> Any:
         where = f"arm {arm.name!r}, block {block}, trial {max(trial.number - _skipped(arm), 0)}"
-        remedy = f"Correct its sampler {arm.sampler}, or use another"
+        remedy = f"Correct the sampler {arm.sampler}, or use another"
         if name not in study.space:
             names = ", ".join(study.space)
             raise UserError(f"{where}: got a value of {name!r}; expected one of {names}. {remedy}")
@@ -246,7 +246,7 @@ def _sampler(arm: Arm, seed: int) -> BaseSampler:
     except Exception as error:  # third-party code may raise anything
         raise UserError(f"arm {arm.name!r}: {path} does not take its arguments: {_one_line(error)}") from error
     if not isinstance(sampler, BaseSampler):
-        raise UserError(f"arm {arm.name!r}: {path} makes no Optuna sampler; expected a subclass of BaseSampler")
+        raise UserError(f"arm {arm.name!r}: {path} is not an Optuna sampler; expected a subclass of BaseSampler")
     return sampler
 
 

@@ -1,6 +1,6 @@
 """The Optuna store: one Optuna study for each arm and block, with trials numbered as in the plan.
 
-This record decides: a trial is finished when it is in it. Optuna Dashboard opens it as it is.
+This store decides: a trial is finished once it is recorded here. Optuna Dashboard can open the storage.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class OptunaStore:
     def check_same(self, basis: Mapping[str, Any]) -> None:
         """Raise :class:`UserError` if the study's name is used for other trials; the message names the difference.
 
-        Those are trials of another declaration or on another ``basis`` (the version of the network, and the data), and an
-        Optuna study of the user's in the place of an arm that does not maximize one value.
+        Other trials are those of another declaration or another ``basis`` (the version of the network, and the data). A
+        foreign Optuna study with the name of one of this study's arms is refused too, if it does not maximize one value.
         """
         places = {self.optuna_name(arm.name, block) for arm in self.study.arms for block in range(self.study.blocks)}
         for summary in self._summaries():
@@ -90,7 +90,7 @@ class OptunaStore:
                 before, now = {**declared.identity, **attributes.get("basis", {})}, {**self.study.identity, **basis}
                 raise UserError(
                     f"study {self.study.name!r} is already recorded, and what decides its numbers has changed: "
-                    f"{difference(before, now)}. Give it another name, begin it again with --new, or undo the change"
+                    f"{difference(before, now)}. Give it another name, start it again with --new, or undo the change"
                 )
 
     def open(self, parent_run: str, basis: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> None:
@@ -136,8 +136,8 @@ class OptunaStore:
     def ensure_generation(self) -> str:
         """Return the study's generation, a random id that no other study has; create it if it is missing.
 
-        It marks the study's run in MLflow, which is found by it after a crash that came before this record. It marks the
-        trials' runs, too, so that a study changes only its own.
+        It is a tag of the study's MLflow run and of its trials' runs. By it, a study finds its run after a crash that came
+        before the run's id was stored here, and changes no other study's runs.
         """
         if not (generation := self.generation):
             generation = uuid4().hex
@@ -155,7 +155,7 @@ class OptunaStore:
         return self.optuna_name(self.study.arms[0].name, 0)
 
     def for_study(self, study: Study) -> OptunaStore:
-        """Return the record of another study in the same storage."""
+        """Return the store of another study in the same storage."""
         other = copy(self)
         other.study = study
         return other
@@ -244,7 +244,7 @@ class OptunaStore:
         return list(dict.fromkeys(name for a in self._attributes().values() for name in a.get(BLAS, ())))
 
     def note_blas(self, trials: Sequence[FinishedTrial]) -> None:
-        """Record the BLAS libraries of these trials that the study has no trial of yet."""
+        """Record the BLAS libraries of these trials, if the study does not list them yet."""
         if self._blas is None:
             self._blas = self.blas
         for trial in trials:

@@ -52,7 +52,7 @@ def _locked_file(storage: Path, study: str) -> Iterator[None]:
             stack.enter_context(locked_byte(storage, study, wait=False))
         except BlockingIOError:
             path.unlink(missing_ok=True)
-            raise UserError(f"study {study!r} is at work already: another process records it here") from None
+            raise UserError(f"study {study!r}: another process is recording it. Wait for it, or stop it") from None
         file.truncate(0)
         file.write(f"process {os.getpid()}\n")
         file.flush()
@@ -69,9 +69,8 @@ def _locked(path: Path, study: str) -> IO[str]:
         if not lock_file(file, wait=False):
             with file:
                 file.seek(0)
-                raise UserError(
-                    f"study {study!r} is at work already: {file.read().strip() or 'another process'} records it here. Wait for it, or stop it"
-                )
+                process = file.read().strip() or "another process"
+                raise UserError(f"study {study!r}: {process} is recording it. Wait for it, or stop it")
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 return file
@@ -84,7 +83,7 @@ def _open_owner(path: Path) -> IO[str]:
         return open(path, "a+", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o666))
     except OSError as problem:
         raise UserError(
-            f"{path}: the lock cannot be opened ({problem.strerror}); remove it, or see whose it is"
+            f"{path}: the lock cannot be opened ({problem.strerror}); remove it, or ask the user who owns it"
         ) from None
 
 
@@ -99,7 +98,7 @@ def _locked_row(storage: str, study: str) -> Iterator[Callable[[], None]]:
         key = derive_seed("owner", study)
         if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar():
             raise UserError(
-                f"study {study!r} is at work already: another process records it to {redact(storage)}. Wait for it, or stop it"
+                f"study {study!r}: another process is recording it to {redact(storage)}. Wait for it, or stop it"
             )
 
         def check_lock() -> None:

@@ -63,7 +63,7 @@ def register(client: MlflowClient, experiment_id: str, run_id: str, name: str, m
 
     """
     version = _known(client, name, model.tags) or _new(client, experiment_id, run_id, name, model)
-    return str(version.version), _crown(client, name, version, float(model.tags["val_accuracy"]))
+    return str(version.version), _update_champion(client, name, version, float(model.tags["val_accuracy"]))
 
 
 def end_pending(client: MlflowClient, experiment_id: str, run_id: str) -> None:
@@ -126,7 +126,7 @@ def _save(folder: Path, model: SavedModel, run_id: str, model_id: str) -> None:
         )
 
 
-def _crown(client: MlflowClient, name: str, version: ModelVersion, val_accuracy: float) -> str:
+def _update_champion(client: MlflowClient, name: str, version: ModelVersion, val_accuracy: float) -> str:
     """Give the version the alias, unless the champion is as good or cannot be compared. Return the outcome as a clause.
 
     If MLflow does not answer, its error is raised and the alias stays.
@@ -139,7 +139,7 @@ def _crown(client: MlflowClient, name: str, version: ModelVersion, val_accuracy:
         if math.isnan(champion_accuracy):
             return f"the champion stays version {champion.version}, which has no tag val_accuracy to compare"
         if champion_accuracy >= val_accuracy:
-            return "the champion stays another, which did no worse"
+            return f"version {champion.version} stays the champion: its validation accuracy is as high or higher"
     client.set_registered_model_alias(name, CHAMPION, version.version)
     return "it is the champion"
 

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Table, bindparam, insert, select, text
 from pipeline.tracking.run_record import MetricPoint, RunRecord
 
 TESTED = {"dc11669786a5": "3.17.2"}
-"""Schema revisions, and the version of MLflow whose client writes the same rows (tests/tracking/test_writers.py)."""
+"""Schema revisions, and the version of MLflow whose client writes the same rows (tests/tracking/test_sql_writer.py)."""
 DIALECTS = ("sqlite", "postgresql")
 """The databases that this was tested on."""
 
@@ -128,7 +128,7 @@ def untested(store: Any) -> str:
     if type(store) is not SqlAlchemyStore:  # its subclasses keep workspaces apart
         return f"{type(store).__name__} is no plain database"
     if store.db_type not in DIALECTS:
-        return f"it is not known to be right on {store.db_type}"
+        return f"it is not tested on {store.db_type}"
     schema = revision(store)
     if schema not in TESTED:
         return f"schema {schema} is not known"

@@ -43,7 +43,7 @@ DIGEST = 36
 
 
 class Declared(Protocol):
-    """A study or an experiment, which has a run in MLflow."""
+    """A declaration that gets an MLflow run: a study, or an experiment of the lecture."""
 
     @property
     def name(self) -> str: ...
@@ -66,7 +66,7 @@ class Tracker:
     parent
         The run of the study, of which every trial is a child.
     pointer_run
-        The id of the run that ``mlflow run`` opened for a study that already had one; it only names that one.
+        The id of a run that ``mlflow run`` opened although the study already had a run; it only points to that run.
     writer_description
         How trials are recorded, as a clause.
     study, generation
@@ -104,7 +104,7 @@ class Tracker:
 
     @property
     def experiment_id(self) -> str:
-        """The id of the experiment that the study's run is in."""
+        """The id of the MLflow experiment that the study's run is in."""
         return str(self.parent.info.experiment_id)
 
     def verify(self) -> None:

@@ -1,4 +1,4 @@
-"""Tasks: the work of a worker, which trains planned trials in lockstep with NumPy alone and writes nothing."""
+"""Tasks: the work of a worker, which trains planned trials in lockstep, diagnoses them, and writes nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.training.blas import blas
 from pipeline.trials.trial import FinishedTrial, PlannedTrial, TrialResult, results
 
 NETWORK_VERSION = 7
-"""It is increased when a change gives a trial other numbers, so that old and new trials are never mixed."""
+"""Increase it with every change that alters a trial's numbers: trials of two versions are never mixed."""
 
 
 class Judge(Protocol):
@@ -110,5 +110,5 @@ def _run_trials(task: Task, data: Dataset) -> list[TrialResult]:
     ]
 
 
-def get_ready() -> None:
-    """Do nothing: a worker that is asked for it first imports this module and all that it needs."""
+def warm_up() -> None:
+    """Do nothing. The call makes a worker import this module before it gets a task."""

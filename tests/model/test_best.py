@@ -119,14 +119,15 @@ def _loaded_as_mlflow_does(folder):
 
 def _crowns_only_what_is_better(client, version):
     """A worse model does not take the alias from the champion; a better one does."""
-    from pipeline.tracking.registry import _crown
+    from pipeline.tracking.registry import _update_champion
 
     made = {}
     for name, accuracy in (("worse", 0.1), ("better", 1.1)):
         tags = {**version.tags, "val_accuracy": str(accuracy)}
         made[name] = client.create_model_version("babysit-tiny", version.source, version.run_id, tags=tags)
-        crowned = _crown(client, "babysit-tiny", made[name], accuracy)
-        assert crowned == {"better": "it is the champion"}.get(name, "the champion stays another, which did no worse")
+        outcome = _update_champion(client, "babysit-tiny", made[name], accuracy)
+        stays = f"version {version.version} stays the champion: its validation accuracy is as high or higher"
+        assert outcome == {"better": "it is the champion"}.get(name, stays)
     assert client.get_model_version_by_alias("babysit-tiny", "champion").version == made["better"].version
 
 

@@ -192,7 +192,7 @@ def test_two_searches_at_once_are_refused(searched, tiny_study, tmp_path, tracki
     """While one process records to a study, a second is refused with exit code 2, and records nothing."""
     with study_lock(str(tmp_path / "optuna.log"), "tiny"):
         assert main(["search", str(tiny_study), "--trials", "7"]) == 2
-    assert f"study 'tiny' is at work already: process {os.getpid()}" in capsys.readouterr().err
+    assert f"study 'tiny': process {os.getpid()} is recording it" in capsys.readouterr().err
     assert len(recorded(tmp_path, tiny_study)) == 36
 
 
@@ -203,7 +203,7 @@ def test_every_verb_that_writes_needs_the_lock(verb, name, searched, tiny_study,
     MlflowClient(tracking_uri=tracking_uri).update_run(parent.info.run_id, status="RUNNING")
     with study_lock(str(tmp_path / "optuna.log"), name):
         assert main([verb, str(tiny_study)]) == 2
-    assert f"study {name!r} is at work already" in capsys.readouterr().err
+    assert f"study {name!r}: process {os.getpid()} is recording it" in capsys.readouterr().err
     assert [run.info.status for run in runs(tracking_uri, kind="study")] == ["RUNNING"]
 
 

@@ -117,7 +117,7 @@ def test_arms_that_share_their_points_are_refused():
     [
         (Arm("bayes"), "unknown sampler 'bayes'; expected one of grid, shifted_grid, random"),
         (Arm("mine", sampler="optuna.samplers.NoSampler"), "unknown sampler 'optuna.samplers.NoSampler'"),
-        (Arm("mine", sampler="optuna.create_study"), "makes no Optuna sampler"),
+        (Arm("mine", sampler="optuna.create_study"), "is not an Optuna sampler"),
         (Arm("mine", sampler="optunahub:samplers/auto_sampler.AutoSampler"), "'mine': optunahub:samplers/auto_sampler"),
         (Arm("tpe", arguments={"seed": 1}), "a seed is no argument"),
         (Arm("tpe", arguments={"n_startup": 1}), "does not take its arguments: .*n_startup"),

@@ -16,7 +16,7 @@ def test_a_study_is_owned_under_all_names_of_its_storage(scheme, names, tmp_path
         with study_lock(f"{scheme}{first}", "mine"), study_lock(f"{scheme}{first}", "other"):
             for second in names:
                 with (
-                    pytest.raises(UserError, match="study 'mine' is at work already"),
+                    pytest.raises(UserError, match=r"^study 'mine': .* is recording it"),
                     study_lock(f"{scheme}{second}", "mine"),
                 ):
                     pass
@@ -34,7 +34,7 @@ def assert_owned(folder):
     """A second owner is refused in one line that names this process."""
     with pytest.raises(
         ValueError,
-        match=rf"^study 's' is at work already: process {os.getpid()} records it here\. Wait for it, or stop it$",
+        match=rf"^study 's': process {os.getpid()} is recording it\. Wait for it, or stop it$",
     ):
         study_lock(str(folder / "optuna.log"), "s").__enter__()
 

@@ -26,10 +26,7 @@ def test_an_untested_mlflow_goes_through_the_client(tracking_uri, monkeypatch):
 def test_an_unknown_database_goes_through_the_client(tracking_uri, monkeypatch):
     """A database that the SQL writer is not tested on is written by the client."""
     monkeypatch.setattr("pipeline.tracking.sql_writer.DIALECTS", ("postgresql",))
-    assert (
-        Tracker(tracking_uri).writer_description
-        == "one by one, by MLflow's client: it is not known to be right on sqlite"
-    )
+    assert Tracker(tracking_uri).writer_description == "one by one, by MLflow's client: it is not tested on sqlite"
 
 
 def test_workspaces_go_through_the_client(tracking_uri, study, finish, monkeypatch):

@@ -40,7 +40,7 @@ def test_a_study_in_postgresql_is_the_one_in_files(postgres, tiny_study, tmp_pat
     assert search(tiny_study, *flags, "--trials", "3")[0] == 0
     with study_lock(storage, "tiny"):
         code, output = search(tiny_study, *flags)
-    assert (code, "study 'tiny' is at work already" in output) == (2, True)
+    assert (code, "study 'tiny': another process is recording it" in output) == (2, True)
     code, output = search(tiny_study, *flags)
     assert (code, "18 of 36 trials to train" in output) == (0, True)
     stores = [

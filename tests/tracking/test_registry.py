@@ -1,4 +1,4 @@
-"""The champion moves only to a better model, never without an answer, and never away from a version of the user's."""
+"""The champion moves only to a better model, never without an answer, and never away from a version that the user registered."""
 
 import threading
 import urllib.error
@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from pipeline.tracking import Tracker
-from pipeline.tracking.registry import _crown
+from pipeline.tracking.registry import _update_champion
 
 NAME = "babysit-made_up"
 
@@ -38,20 +38,20 @@ def test_a_champion_of_the_users_stays(tags, registry):
     """A version without a validation accuracy keeps the alias, and the message names it."""
     theirs = make_version(registry, **tags)
     registry.set_registered_model_alias(NAME, "champion", theirs.version)
-    said = _crown(registry, NAME, make_version(registry, val_accuracy="0.9"), 0.9)
+    said = _update_champion(registry, NAME, make_version(registry, val_accuracy="0.9"), 0.9)
     assert said == "the champion stays version 1, which has no tag val_accuracy to compare"
     assert champion(registry) == theirs.version
 
 
 def test_the_better_one_is_the_champion(registry):
     """The first version gets the alias, a worse or equal one does not, and a better one gets and keeps it."""
-    stays = "the champion stays another, which did no worse"
+    stays = "version 1 stays the champion: its validation accuracy is as high or higher"
     for accuracy, said, number in ((0.5, "it is the champion", 1), (0.4, stays, 1), (0.5, stays, 1)):
-        assert _crown(registry, NAME, make_version(registry, val_accuracy=str(accuracy)), accuracy) == said
+        assert _update_champion(registry, NAME, make_version(registry, val_accuracy=str(accuracy)), accuracy) == said
         assert champion(registry) == number
     best = make_version(registry, val_accuracy="0.6")
     for _ in range(2):
-        assert _crown(registry, NAME, best, 0.6) == "it is the champion"
+        assert _update_champion(registry, NAME, best, 0.6) == "it is the champion"
     assert champion(registry) == best.version
 
 
@@ -61,7 +61,7 @@ def test_an_alias_without_a_version_is_given_again(registry):
     registry.set_registered_model_alias(NAME, "champion", gone.version)
     registry.delete_model_version(NAME, gone.version)
     worse = make_version(registry, val_accuracy="0.1")
-    assert _crown(registry, NAME, worse, 0.1) == "it is the champion"
+    assert _update_champion(registry, NAME, worse, 0.1) == "it is the champion"
     assert champion(registry) == worse.version
 
 
@@ -136,8 +136,8 @@ def test_nothing_is_decided_without_an_answer(tracking_uri, study, finish, mlflo
         worse = make_version(direct, val_accuracy="0.1")
         again = Tracker(address)
         for path, call in {
-            "registered-models/get": lambda: _crown(MlflowClient(address, address), NAME, worse, 0.1),
-            "model-versions/get": lambda: _crown(MlflowClient(address, address), NAME, worse, 0.1),
+            "registered-models/get": lambda: _update_champion(MlflowClient(address, address), NAME, worse, 0.1),
+            "model-versions/get": lambda: _update_champion(MlflowClient(address, address), NAME, worse, 0.1),
             "runs/get": lambda: again.open(study, tracker.run_id),
             "runs/restore": lambda: tracker.restore_deleted([run_id]),
             "experiments/get": again.verify,

@@ -170,7 +170,7 @@ def test_a_study_in_which_every_trial_diverges(tracking_uri, tmp_path, capsys):
     assert main(["search", "wild.py", "--workers", "1"]) == 0
     assert main(["report", "wild.py"]) == 0
     output = capsys.readouterr()
-    assert "model: none, since every trial diverged" in output.out
+    assert "model: none, since every trial diverged or was pruned" in output.out
     assert output.err == ""
     verdict = strict((tmp_path / "reports" / "wild" / "verdict.json").read_text())
     assert "every trial scored the same (10.0%)" in verdict["sentences"][0]
