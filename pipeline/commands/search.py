@@ -77,7 +77,7 @@ def search(job: Job, engine: Engine) -> None:
     """Train and record the missing trials of the plan."""
     study, console, pending_trials = job.study, job.console, job.pending_trials
     if changes := reconcile(pending_trials, job.tracker):
-        console.say(f"search: MLflow was brought into line with Optuna: {changes}")
+        console.say(f"search: MLflow differed from Optuna: {changes}")
     job.tracker.add_dataset(study.dataset, job.data.sha256)
     if not len(pending_trials):
         console.say(f"search: nothing to train, all {study.total_trials:,} trials are recorded")

@@ -83,7 +83,9 @@ def test_a_search_that_lost_its_lock_records_no_more(postgres, tiny_study, track
     """The search ends with exit code 1, and the same command records the missing trials, each once in both stores."""
     storage = make_database(postgres, "optuna_lost")
     tiny_study.write_text(
-        tiny_study.read_text().replace('Arm("random")', 'Arm("tpe")').replace("trials=6", "trials=30")
+        tiny_study.read_text()
+        .replace('Arm("random"), Arm("shifted_grid"), Arm("grid")', 'Arm("tpe"), Arm("random")')
+        .replace("trials=6", "trials=30")
     )
     command = [sys.executable, "-m", "pipeline", "search", str(tiny_study), "--storage", storage, "--workers", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
