@@ -151,8 +151,8 @@ def test_a_search_survives_kill_9_while_it_confirms(tiny_study, tmp_path, tracki
 
 @pytest.mark.slow
 def test_a_search_survives_fifty_kills(tiny_study, tmp_path, tracking_uri):
-    """Killed at 50 random moments, of which most hit it alive, a study of 200-odd trials is whole and right in both stores."""
-    larger(tiny_study, blocks=12, epochs=20)
+    """Killed at 50 random moments, of which most hit it alive, a study of 400-odd trials is whole and right in both stores."""
+    larger(tiny_study, blocks=24, epochs=20)
     assert survive(50, tiny_study, tmp_path, tracking_uri) >= 0.6
 
 
