@@ -15,7 +15,6 @@ from pipeline.report.explore import explore_parts
 from pipeline.report.formatting import count, markdown_table
 from pipeline.report.key_numbers import key_numbers
 from pipeline.report.optuna_study import thinned
-from pipeline.report.overview import Overview
 from pipeline.report.sections import Section
 from pipeline.report.sentences import sentences
 from pipeline.report.validity import declared
@@ -38,28 +37,14 @@ def _template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def html_page(reports: dict[str, tuple[Analysis, list[Section]]], together: Overview | None = None) -> str:
-    """Return ``report.html`` of one study, or of several studies in sequence after their overview.
-
-    Parameters
-    ----------
-    reports
-        The analysis and the sections of each study, by the study's name.
-    together
-        The overview, where there are several studies.
-    """
-    contexts = {name: _context(*report) for name, report in reports.items()}
-    return _template("page.html.j2").render(reports=contexts, overview=together)
+def html_page(analysis: Analysis, sections: list[Section]) -> str:
+    """Return ``report.html``."""
+    return _template("page.html.j2").render(report=_context(analysis, sections))
 
 
 def markdown_page(analysis: Analysis, sections: list[Section]) -> str:
     """Return ``report.md``, which shows the figures' PNG files."""
     return _template("page.md.j2").render(report=_context(analysis, sections))
-
-
-def markdown_overview(together: Overview, names: list[str]) -> str:
-    """Return ``report.md`` of several studies, which links to the report of each."""
-    return _template("overview.md.j2").render(overview=together, names=names)
 
 
 def explore_page(analysis: Analysis) -> str:

@@ -55,8 +55,6 @@ STYLE: dict[Any, Any] = {
     "ytick.color": MUTED,
     "ytick.labelsize": 10,
 }
-IDENTIFIER = "identifier-"
-"""Begins the identifiers in an SVG, until a page replaces it."""
 styled = mpl.rc_context(STYLE)
 """Decorates a function that draws, so that Matplotlib has the report's style inside it."""
 
@@ -77,10 +75,6 @@ class Plot:
     svg: str
     png: bytes
 
-    def inline(self, page: str) -> str:
-        """Return the SVG with identifiers that are unique to this page and figure."""
-        return self.svg.replace(IDENTIFIER, f"{page}-{self.name}-")
-
 
 def canvas(width: float = 5.6, height: float = 3.6, panels: int = 1, **options: Any) -> tuple[Figure, Sequence[Axes]]:
     """Return a figure, in inches, and its axes side by side; without pyplot, so that no figure stays open."""
@@ -96,15 +90,15 @@ def finish(figure: Figure, name: str, *, title: str, aid: str, alt: str, table: 
     figure.set_layout_engine("none")
     figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     figure.savefig(png, format="png", dpi=160, facecolor="white", metadata={"Software": None})
-    return Plot(name, title, aid, alt, table, _inline(svg.getvalue(), alt), png.getvalue())
+    return Plot(name, title, aid, alt, table, _inline(svg.getvalue(), name, alt), png.getvalue())
 
 
-def _inline(svg: str, alt: str) -> str:
-    """Return the SVG element alone, with marked identifiers, the page's font and colours, and its alternative text."""
+def _inline(svg: str, name: str, alt: str) -> str:
+    """Return the SVG element alone: identifiers begin with the figure's name; fonts and colours are those of the page."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
     for reference in (' id="', "url(#", 'href="#'):
-        svg = svg.replace(reference, f"{reference}{IDENTIFIER}")
+        svg = svg.replace(reference, f"{reference}{name}-")
     svg = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", svg)
     for colour, variable in PAGE_COLOURS.items():
         svg = svg.replace(colour, variable)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from pipeline.errors import UserError
 from pipeline.report.analysis import Analysis
-from pipeline.report.overview import overview
-from pipeline.report.page import explore_page, html_page, markdown_overview, markdown_page
+from pipeline.report.page import explore_page, html_page, markdown_page
 from pipeline.report.plotly_figures import figures
-from pipeline.report.sections import Section, sections
+from pipeline.report.sections import sections
 from pipeline.report.sentences import sentences
 from pipeline.report.style import Plot
 from pipeline.report.trials_table import TrialsTable, write_csv, write_table
@@ -29,7 +25,7 @@ class Report:
 
     ``sentence`` is the verdict, ``verdict`` that sentence and those that follow it. ``metrics`` and ``tags`` are for the
     study's run, so that studies can be compared. ``paths`` are all files, ``page`` is the one to open first. ``figures``
-    are Plotly's JSON of those that other interfaces show, by name; empty for several studies.
+    are Plotly's JSON of those that other interfaces show, by name.
     """
 
     sentence: str
@@ -38,57 +34,29 @@ class Report:
     tags: dict[str, str]
     page: Path
     paths: tuple[Path, ...]
-    figures: Mapping[str, str] = field(default_factory=dict)
+    figures: dict[str, str]
 
 
-@dataclass(frozen=True)
-class Written:
-    """One study's analysis, the chapters of its page, and its report."""
-
-    analysis: Analysis
-    chapters: list[Section]
-    report: Report
-
-
-def write_report(tables: TrialsTable | Sequence[TrialsTable], folder: Path | str) -> Report:
-    """Write the report of one table into a folder; of several, each into a subfolder, and all on one page."""
-    tables, folder = [tables] if isinstance(tables, TrialsTable) else tables, Path(folder)
-    if not tables:
-        raise UserError("report: got no table of trials; expected at least one")
-    if len(tables) == 1:
-        return _write_one(tables[0], folder).report
-    parts = {name: _write_one(table, folder / name) for name, table in _named(tables).items()}
-    return _write_several(parts, folder)
-
-
-def _named(tables: Sequence[TrialsTable]) -> dict[str, TrialsTable]:
-    """Each table by its study's name, followed by the name of its dataset if studies share a name."""
-    repeated = {name for name, n in Counter(table.study.name for table in tables).items() if n > 1}
-    names = [t.study.name + (f"-{t.study.dataset}" if t.study.name in repeated else "") for t in tables]
-    for name, n in Counter(names).items():
-        if n > 1:
-            raise UserError(f"report: got {n} tables of study {name!r}; give each study, on each data set, once")
-    return dict(zip(names, tables, strict=True))
-
-
-def _write_one(table: TrialsTable, folder: Path) -> Written:
+def write_report(table: TrialsTable, folder: Path) -> Report:
+    """Write the report of a study's trials into a folder."""
     paths = [*write_table(table, folder)]
     analysis = Analysis(table)
     chapters = sections(analysis)
     plots = [plot for section in chapters for plot in section.plots]
     named = {table.name: table.frame for section in chapters for table in section.tables}
     paths += [*_write_plots(plots, folder), *_write_tables(named, folder)]
-    paths += _write_texts(
-        {
-            "report.html": html_page({analysis.study.name: (analysis, chapters)}),
-            "explore.html": explore_page(analysis),
-            "report.md": markdown_page(analysis, chapters),
-            "verdict.json": _json(summary(analysis)),
-        },
-        folder,
-    )
+    numbers = json.dumps(summary(analysis), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    texts = {
+        "report.html": html_page(analysis, chapters),
+        "explore.html": explore_page(analysis),
+        "report.md": markdown_page(analysis, chapters),
+        "verdict.json": numbers,
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        paths.append(folder / name)
     verdict = sentences(analysis)
-    report = Report(
+    return Report(
         sentence=verdict[0],
         verdict=verdict,
         metrics=metrics(analysis),
@@ -97,41 +65,6 @@ def _write_one(table: TrialsTable, folder: Path) -> Written:
         paths=tuple(paths),
         figures=figures(analysis),
     )
-    return Written(analysis, chapters, report)
-
-
-def _write_several(parts: dict[str, Written], folder: Path) -> Report:
-    together = overview({name: part.analysis for name, part in parts.items()})
-    paths = [path for part in parts.values() for path in part.report.paths]
-    paths += [*_write_plots(together.plots, folder), *_write_tables({"overview": together.table}, folder)]
-    verdicts = {name: summary(part.analysis) for name, part in parts.items()}
-    paths += _write_texts(
-        {
-            "report.html": html_page({name: (p.analysis, p.chapters) for name, p in parts.items()}, together),
-            "report.md": markdown_overview(together, list(parts)),
-            "verdict.json": _json({"sentences": list(together.sentences), "studies": verdicts}),
-        },
-        folder,
-    )
-    sentence = together.sentences[0]
-    reports = {name: part.report for name, part in parts.items()}
-    return Report(
-        sentence=sentence,
-        verdict=(*together.sentences, *(report.sentence for report in reports.values())),
-        metrics=_merged({name: report.metrics for name, report in reports.items()}),
-        tags={"report/verdict": sentence, **_merged({name: report.tags for name, report in reports.items()})},
-        page=folder / "report.html",
-        paths=tuple(paths),
-    )
-
-
-def _merged(values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """All studies' values, with the study's name in their keys."""
-    return {
-        key.replace("report/", f"report/{name}/", 1): value
-        for name, report in values.items()
-        for key, value in report.items()
-    }
 
 
 def _write_plots(plots: Sequence[Plot], folder: Path) -> Iterator[Path]:
@@ -148,13 +81,3 @@ def _write_tables(frames: dict[str, pd.DataFrame], folder: Path) -> Iterator[Pat
     for name, frame in frames.items():
         write_csv(frame, folder / "tables" / f"{name}.csv")
         yield folder / "tables" / f"{name}.csv"
-
-
-def _write_texts(texts: dict[str, str], folder: Path) -> Iterator[Path]:
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
-        yield folder / name
-
-
-def _json(values: dict[str, Any]) -> str:
-    return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
