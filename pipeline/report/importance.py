@@ -99,7 +99,7 @@ def noise_band(null: Array) -> Array:
 def _separation(frame: pd.DataFrame, scores: list[Array], space: SearchSpace) -> tuple[Array, Array]:
     """PED-ANOVA of the scores, (P,), and of scores that are shuffled within their blocks, (R, P)."""
     rng = np.random.default_rng(0)
-    study, evaluator = optuna_study(frame, space, linear=True), PedAnovaImportanceEvaluator()
+    study, evaluator = optuna_study(frame, space), PedAnovaImportanceEvaluator()
     shuffles = [np.concatenate([rng.permutation(x) for x in scores]) for _ in range(SHUFFLES)]
     with warnings.catch_warnings():
         warnings.simplefilter(
@@ -114,7 +114,7 @@ def _variance_shares(frame: pd.DataFrame, space: SearchSpace, block: int) -> Arr
     scores = frame[BEST_VAL_ACCURACY].to_numpy(float)
     if np.ptp(scores) == 0:
         return np.zeros((2, len(space)))
-    study, noise = optuna_study(frame, space, linear=True), np.random.default_rng(block).permutation(scores)
+    study, noise = optuna_study(frame, space), np.random.default_rng(block).permutation(scores)
     evaluator = FanovaImportanceEvaluator(n_trees=TREES, max_depth=DEPTH, seed=0)
     return np.stack([_evaluate(evaluator, study, values, space) for values in (scores, noise)])
 

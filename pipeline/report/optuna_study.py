@@ -1,4 +1,4 @@
-"""Recorded trials as an Optuna study in memory, for Optuna's importances and figures."""
+"""Recorded trials as an Optuna study in memory, for Optuna's importances."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pipeline.study.spec import Dimension, Float, SearchSpace
 from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 
-def optuna_study(
-    frame: pd.DataFrame, space: SearchSpace, *, linear: bool = False, name: str | None = None
-) -> optuna.Study:
+def optuna_study(frame: pd.DataFrame, space: SearchSpace) -> optuna.Study:
     """Build a study in memory with one trial for each row of a frame.
+
+    It stores the logarithm of a hyperparameter that has a log scale, because Optuna's importances split the range of a
+    parameter as it is stored.
 
     Parameters
     ----------
@@ -23,16 +24,11 @@ def optuna_study(
         Rows of the trials table.
     space
         The search space of the trials.
-    linear
-        Store the logarithm of a hyperparameter that has a log scale. Optuna's fANOVA needs it, because it splits the
-        range of a parameter as it is stored.
-    name
-        The name of the study; Optuna makes one up if it is left out.
     """
     quiet_loggers("optuna")
-    study = optuna.create_study(study_name=name, direction="maximize")
-    distributions = {name: _distribution(dimension, linear=linear) for name, dimension in space.items()}
-    columns = {name: _values(frame[name], dimension, linear=linear) for name, dimension in space.items()}
+    study = optuna.create_study(direction="maximize")
+    distributions = {name: _distribution(dimension) for name, dimension in space.items()}
+    columns = {name: _values(frame[name], dimension) for name, dimension in space.items()}
     points = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     study.add_trials(
         [
@@ -45,14 +41,14 @@ def optuna_study(
     return study
 
 
-def _distribution(dimension: Dimension, *, linear: bool) -> BaseDistribution:
-    if linear and isinstance(dimension, Float) and dimension.log:
+def _distribution(dimension: Dimension) -> BaseDistribution:
+    if isinstance(dimension, Float) and dimension.log:
         return FloatDistribution(float(np.log10(dimension.low)), float(np.log10(dimension.high)))
     return dimension.distribution
 
 
-def _values(column: pd.Series, dimension: Dimension, *, linear: bool) -> list[object]:
-    if linear and isinstance(dimension, Float) and dimension.log:
+def _values(column: pd.Series, dimension: Dimension) -> list[object]:
+    if isinstance(dimension, Float) and dimension.log:
         column = np.log10(column).clip(np.log10(dimension.low), np.log10(dimension.high))
     values: list[object] = column.tolist()
     return values

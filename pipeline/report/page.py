@@ -11,7 +11,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from pipeline.report.analysis import Analysis
-from pipeline.report.explore import explore_parts
 from pipeline.report.formatting import count, markdown_table
 from pipeline.report.key_numbers import key_numbers
 from pipeline.report.optuna_study import thinned
@@ -45,11 +44,6 @@ def html_page(analysis: Analysis, sections: list[Section]) -> str:
 def markdown_page(analysis: Analysis, sections: list[Section]) -> str:
     """Return ``report.md``, which shows the figures' PNG files."""
     return _template("page.md.j2").render(report=_context(analysis, sections))
-
-
-def explore_page(analysis: Analysis) -> str:
-    """Return ``explore.html``, whose figures are Optuna's."""
-    return _template("explore.html.j2").render(study=analysis.study, parts=explore_parts(analysis))
 
 
 def _context(analysis: Analysis, sections: list[Section]) -> dict[str, Any]:

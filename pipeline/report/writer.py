@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.report.analysis import Analysis
-from pipeline.report.page import explore_page, html_page, markdown_page
+from pipeline.report.page import html_page, markdown_page
 from pipeline.report.plotly_figures import figures
 from pipeline.report.sections import sections
 from pipeline.report.sentences import sentences
@@ -48,7 +48,6 @@ def write_report(table: TrialsTable, folder: Path) -> Report:
     numbers = json.dumps(summary(analysis), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     texts = {
         "report.html": html_page(analysis, chapters),
-        "explore.html": explore_page(analysis),
         "report.md": markdown_page(analysis, chapters),
         "verdict.json": numbers,
     }

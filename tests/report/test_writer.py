@@ -47,7 +47,7 @@ def test_every_file_is_there(report):
     """All paths exist, and what people look for is among them."""
     names = {path.name for path in report.paths}
     assert all(path.stat().st_size > 0 for path in report.paths)
-    expected = {"trials.parquet", "trials.csv", "report.html", "report.md", "explore.html", "verdict.json"}
+    expected = {"trials.parquet", "trials.csv", "report.html", "report.md", "verdict.json"}
     assert expected | {"best_after_n.png", "difference.csv", "trials_needed.csv"} <= names
 
 
@@ -157,13 +157,6 @@ def test_the_verdict_of_a_frozen_table_is_golden(report):
     assert found == golden
 
 
-def test_explore_brings_its_script_once(report):
-    """Optuna's figures, of each kind, share one plotly.js, and its identifiers do not change from run to run."""
-    text = (report.page.parent / "explore.html").read_text()
-    assert text.count("plotly.js v") == 1
-    assert re.findall(r'id="(view-\d)"', text) == [f"view-{i}" for i in range(5)]
-
-
 def test_an_adaptive_arm_is_drawn_as_it_went(page):
     """The page says that the adaptive line is of single paths, and leaves that arm out of the distribution of scores."""
     assert "The line of TPE is the mean of the paths that were walked" in page
@@ -175,8 +168,7 @@ def test_one_arm_in_one_block_still_has_its_report(tmp_path):
     """The smallest study has a page without intervals or numbers that do not exist; its text is escaped."""
     hostile = "<img src=x onerror=alert(1)>"
     small = write_report(make_table(arms=(Arm("random"),), blocks=1, trials=3, question=hostile), tmp_path)
-    for page in (small.page, small.page.with_name("explore.html")):
-        assert hostile not in page.read_text()
+    assert hostile not in small.page.read_text()
     assert html.escape(hostile) in small.page.read_text()
     assert "nothing to compare" in small.sentence
     assert "nan" not in re.sub(r"<svg.*?</svg>", "", small.page.read_text(), flags=re.DOTALL)
