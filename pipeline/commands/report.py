@@ -103,7 +103,7 @@ def register(job: Job, trials: Sequence[Record]) -> None:
         return
     best = train_again(job.study, record, job.basis)
     folder = folder_of(job) / "best"
-    save_figures(best.pictures, folder)
+    save_figures(best.figures, folder)
     job.tracker.log_files(folder, "best")
     name = f"babysit-{job.study.name}"
     with saved_model(best) as kept:

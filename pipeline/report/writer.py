@@ -16,7 +16,7 @@ from pipeline.report.analysis import Analysis
 from pipeline.report.overview import overview
 from pipeline.report.page import explore_page, html_page, markdown_overview, markdown_page
 from pipeline.report.plotly_figures import figures
-from pipeline.report.sections import Section, sections
+from pipeline.report.sections import Section, make_sections
 from pipeline.report.sentences import sentences
 from pipeline.report.style import Plot
 from pipeline.report.trials_table import TrialsTable, write_csv, write_table
@@ -43,10 +43,10 @@ class Report:
 
 @dataclass(frozen=True)
 class Written:
-    """One study's analysis, the chapters of its page, and its report."""
+    """One study's analysis, the sections of its page, and its report."""
 
     analysis: Analysis
-    chapters: list[Section]
+    sections: list[Section]
     report: Report
 
 
@@ -74,15 +74,15 @@ def _named(tables: Sequence[TrialsTable]) -> dict[str, TrialsTable]:
 def _write_one(table: TrialsTable, folder: Path) -> Written:
     paths = [*write_table(table, folder)]
     analysis = Analysis(table)
-    chapters = sections(analysis)
-    plots = [plot for section in chapters for plot in section.plots]
-    named = {table.name: table.frame for section in chapters for table in section.tables}
+    sections = make_sections(analysis)
+    plots = [plot for section in sections for plot in section.plots]
+    named = {table.name: table.frame for section in sections for table in section.tables}
     paths += [*_write_plots(plots, folder), *_write_tables(named, folder)]
     paths += _write_texts(
         {
-            "report.html": html_page({analysis.study.name: (analysis, chapters)}),
+            "report.html": html_page({analysis.study.name: (analysis, sections)}),
             "explore.html": explore_page(analysis),
-            "report.md": markdown_page(analysis, chapters),
+            "report.md": markdown_page(analysis, sections),
             "verdict.json": _json(summary(analysis)),
         },
         folder,
@@ -97,7 +97,7 @@ def _write_one(table: TrialsTable, folder: Path) -> Written:
         paths=tuple(paths),
         figures=figures(analysis),
     )
-    return Written(analysis, chapters, report)
+    return Written(analysis, sections, report)
 
 
 def _write_several(parts: dict[str, Written], folder: Path) -> Report:
@@ -107,7 +107,7 @@ def _write_several(parts: dict[str, Written], folder: Path) -> Report:
     verdicts = {name: summary(part.analysis) for name, part in parts.items()}
     paths += _write_texts(
         {
-            "report.html": html_page({name: (p.analysis, p.chapters) for name, p in parts.items()}, together),
+            "report.html": html_page({name: (p.analysis, p.sections) for name, p in parts.items()}, together),
             "report.md": markdown_overview(together, list(parts)),
             "verdict.json": _json({"sentences": list(together.sentences), "studies": verdicts}),
         },
