@@ -40,7 +40,7 @@ def command(args: argparse.Namespace, context: Context) -> None:
     """Report the study as it was declared when it last ran."""
     study = recorded_study(find_study(args.study, {}), context.stores.storage)
     job = Job(study, context)
-    with job.owned(), job.recorded():
+    with job.owned(), job.study_run():
         report(job, keep_model=not args.no_model)
         job.report_foreign()
 

@@ -55,7 +55,7 @@ def opened(job: Job, checks: Sequence[CheckResult] = ()) -> Iterator[None]:
     Raises :class:`Failed` if a check is not passed. The checks come before the run, so that a process that is killed
     while it checks leaves no run.
     """
-    with job.recorded():
+    with job.study_run():
         if checks:
             cells = [(result.status, result.name, result.message, result.advice) for result in checks]
             job.tracker.log_text(markdown_table(("result", "check", "observed", "advice"), cells), "check.md")

@@ -23,7 +23,7 @@ def command(args: argparse.Namespace, context: Context) -> None:
     """Train one trial of the study."""
     study = find_study(args.study, given(args, "seed"))
     job = Job(single_trial_study(study, given(args, *HYPERPARAMETERS), args.epochs), context)
-    with job.owned(), job.recorded():
+    with job.owned(), job.study_run():
         train(job)
 
 
