@@ -99,7 +99,7 @@ def search(job: Job, engine: Engine) -> None:
             job.tracker,
             engine=engine,
             interrupts=job.context.interrupts,
-            on_record=progress.recorded,
+            on_record=progress.count,
         )
     console.say(f"  {progress.summary()}")
     job.report_blas()

@@ -129,6 +129,6 @@ def test_no_color_is_respected(no_color, tiny_study, monkeypatch):
     trial = PlannedTrial("random", "random", 0, 0, {}, study.hyperparams({}))
     result = TrialResult({}, scores, False, 1, 0.1, 0.0, 1, 1, "", "")
     with Progress(study, [], console.display) as progress:
-        progress.recorded(FinishedTrial(trial, result))
+        progress.count(FinishedTrial(trial, result))
     assert "random" in shown.getvalue()
     assert bool(re.search(r"\x1b\[(\d+;)*(3[0-8]|9[0-7])[;m]", shown.getvalue())) != no_color
