@@ -110,7 +110,7 @@ def _groups(job: Job, engine: Engine) -> str:
     pending_trials = job.pending_trials
     wave = next(pending_trials.waves(), [])
     sizes = [len(task.trials) for task in pending_trials.tasks(wave, engine.budget_bytes)]
-    asked = len(pending_trials) - len(pending_trials.planned)
+    asked = len(pending_trials) - len(pending_trials.unrecorded)
     adaptive = f"{asked:,} trials of adaptive arms train one after the other"
     if not sizes:
         return f"groups: none, {adaptive}"
