@@ -15,9 +15,9 @@ from pipeline.diagnosis.diagnose import RULES
 from pipeline.diagnosis.plugins import load_rules
 from pipeline.report.formatting import count, markdown_table
 from pipeline.search import confirmation
-from pipeline.search.budget import check_affordable
 from pipeline.search.engine import Engine
 from pipeline.search.recording import reconcile, train_and_record
+from pipeline.search.worker_memory import check_affordable
 from pipeline.study.loading import find_study
 from pipeline.training.metrics import BEST_VAL_ACCURACY
 
@@ -109,7 +109,7 @@ def _groups(job: Job, engine: Engine) -> str:
     """Return the number and sizes of the groups that train in lockstep; with a pruner, those of the first wave."""
     pending_trials = job.pending_trials
     wave = next(pending_trials.waves(), [])
-    sizes = [len(task.trials) for task in pending_trials.tasks(wave, engine.budget_bytes)]
+    sizes = [len(task.trials) for task in pending_trials.tasks(wave, engine.limit_bytes)]
     asked = len(pending_trials) - len(pending_trials.unrecorded)
     adaptive = f"{asked:,} trials of adaptive arms train one after the other"
     if not sizes:

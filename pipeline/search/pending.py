@@ -51,9 +51,9 @@ class PendingTrials:
         by_wave = sorted(self.unrecorded, key=wave_of)  # a stable sort: the plan's order within a wave
         return (list(wave) for _, wave in groupby(by_wave, key=wave_of))
 
-    def tasks(self, trials: Collection[PlannedTrial], budget_bytes: int) -> list[Task]:
-        """Return the tasks that train these trials of one wave, each within that budget of memory."""
-        return tasks(self.study, trials, self.pruning_history, budget_bytes)
+    def tasks(self, trials: Collection[PlannedTrial], limit_bytes: int) -> list[Task]:
+        """Return the tasks that train these trials of one wave, each within that limit of memory."""
+        return tasks(self.study, trials, self.pruning_history, limit_bytes)
 
     def ask(self) -> dict[Key, tuple[Trajectory, PlannedTrial]]:
         """Return the next trial of every adaptive arm and block whose budget is not used up, with its trajectory."""
