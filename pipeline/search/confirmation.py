@@ -38,7 +38,7 @@ def choices(study: Study, recorded: Mapping[Key, FrozenTrial]) -> dict[Key, Froz
     A pruned trial is chosen only where all trials were pruned, since it was not trained to the end.
     """
     best: dict[tuple[str, int], Key] = {}
-    for key in sorted(key for key in recorded if study.budgets(*key)):
+    for key in sorted(key for key in recorded if study.includes(*key)):
         current = best.setdefault(key[:2], key)
         if _rank(recorded[key]) > _rank(recorded[current]):
             best[key[:2]] = key

@@ -43,7 +43,7 @@ class PendingTrials:
     @property
     def done(self) -> dict[Key, FrozenTrial]:
         """The recorded trials within the declared budget; an earlier, larger budget may have left more."""
-        return {key: trial for key, trial in self.recorded.items() if self.study.budgets(*key)}
+        return {key: trial for key, trial in self.recorded.items() if self.study.includes(*key)}
 
     def waves(self) -> Iterator[list[PlannedTrial]]:
         """Yield the unrecorded trials in waves; the trials of a wave may train at the same time."""

@@ -295,7 +295,7 @@ class OptunaStore:
     def table(self) -> pd.DataFrame:
         """Return one row for each trial of the declared budget, in the order of arms, blocks and numbers."""
         place = {arm.name: i for i, arm in enumerate(self.study.arms)}
-        kept = {key: trial for key, trial in self.recorded().items() if self.study.budgets(*key)}
+        kept = {key: trial for key, trial in self.recorded().items() if self.study.includes(*key)}
         ordered = sorted(
             kept, key=lambda key: (place[key[0]], *key[1:])
         )  # before the frame: the first row orders columns

@@ -249,7 +249,7 @@ class Study:
         """The number of trials of all arms in all blocks."""
         return self.blocks * self.trials * len(self.arms)
 
-    def budgets(self, arm: str, block: int, number: int) -> bool:
+    def includes(self, arm: str, block: int, number: int) -> bool:
         """Return True if a trial of that arm, block and number is within the declared budget."""
         return any(arm == a.name for a in self.arms) and block < self.blocks and number < self.trials
 
