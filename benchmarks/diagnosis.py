@@ -45,7 +45,7 @@ def train(blocks: int) -> list[FinishedTrial]:
 
 def tasks_of(study: Study) -> list[Task]:
     """Return the tasks of a study without records."""
-    return tasks(study, plan(study), PruningHistory(study, {}), budget_bytes=2**30)
+    return tasks(study, plan(study), PruningHistory(study, {}), limit_bytes=2**30)
 
 
 @contextmanager

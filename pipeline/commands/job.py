@@ -119,7 +119,7 @@ class Job:
         )
 
     @contextlib.contextmanager
-    def recorded(self) -> Iterator[None]:
+    def study_run(self) -> Iterator[None]:
         """Open the study's MLflow run during the body; the run's status tells how the body ended."""
         self._end_abandoned()
         run_id = None if self._is_single_trial else self.optuna_store.parent_run  # each single trial has its own run

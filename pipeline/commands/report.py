@@ -40,7 +40,7 @@ def command(args: argparse.Namespace, context: Context) -> None:
     """Report the study as it was declared when it last ran."""
     study = recorded_study(find_study(args.study, {}), context.stores.storage)
     job = Job(study, context)
-    with job.owned(), job.recorded():
+    with job.owned(), job.study_run():
         report(job, keep_model=not args.no_model)
         job.report_foreign()
 
@@ -103,7 +103,7 @@ def register(job: Job, trials: Sequence[Record]) -> None:
         return
     best = train_again(job.study, record, job.basis)
     folder = folder_of(job) / "best"
-    save_figures(best.pictures, folder)
+    save_figures(best.figures, folder)
     job.tracker.log_files(folder, "best")
     name = f"babysit-{job.study.name}"
     with saved_model(best) as kept:

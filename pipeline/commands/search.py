@@ -15,9 +15,9 @@ from pipeline.diagnosis.diagnose import RULES
 from pipeline.diagnosis.plugins import load_rules
 from pipeline.report.formatting import count, markdown_table
 from pipeline.search import confirmation
-from pipeline.search.budget import check_affordable
 from pipeline.search.engine import Engine
 from pipeline.search.recording import reconcile, train_and_record
+from pipeline.search.worker_memory import check_affordable
 from pipeline.study.loading import find_study
 from pipeline.training.metrics import BEST_VAL_ACCURACY
 
@@ -55,7 +55,7 @@ def opened(job: Job, checks: Sequence[CheckResult] = ()) -> Iterator[None]:
     Raises :class:`Failed` if a check is not passed. The checks come before the run, so that a process that is killed
     while it checks leaves no run.
     """
-    with job.recorded():
+    with job.study_run():
         if checks:
             cells = [(result.status, result.name, result.message, result.advice) for result in checks]
             job.tracker.log_text(markdown_table(("result", "check", "observed", "advice"), cells), "check.md")
@@ -99,7 +99,7 @@ def search(job: Job, engine: Engine) -> None:
             job.tracker,
             engine=engine,
             interrupts=job.context.interrupts,
-            on_record=progress.recorded,
+            on_record=progress.count,
         )
     console.say(f"  {progress.summary()}")
     job.report_blas()
@@ -109,8 +109,8 @@ def _groups(job: Job, engine: Engine) -> str:
     """Return the number and sizes of the groups that train in lockstep; with a pruner, those of the first wave."""
     pending_trials = job.pending_trials
     wave = next(pending_trials.waves(), [])
-    sizes = [len(task.trials) for task in pending_trials.tasks(wave, engine.budget_bytes)]
-    asked = len(pending_trials) - len(pending_trials.planned)
+    sizes = [len(task.trials) for task in pending_trials.tasks(wave, engine.limit_bytes)]
+    asked = len(pending_trials) - len(pending_trials.unrecorded)
     adaptive = f"{asked:,} trials of adaptive arms train one after the other"
     if not sizes:
         return f"groups: none, {adaptive}"

@@ -1,4 +1,4 @@
-"""The verb ``train``: one trial with the hyperparameters that the user chose; its curves, diagnosis and pictures."""
+"""The verb ``train``: one trial with the hyperparameters that the user chose; its curves, diagnosis and figures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def command(args: argparse.Namespace, context: Context) -> None:
     """Train one trial of the study."""
     study = find_study(args.study, given(args, "seed"))
     job = Job(single_trial_study(study, given(args, *HYPERPARAMETERS), args.epochs), context)
-    with job.owned(), job.recorded():
+    with job.owned(), job.study_run():
         train(job)
 
 
@@ -56,10 +56,10 @@ def _print(job: Job, trial: FinishedTrial) -> None:
 
 
 def _draw(job: Job, trial: FinishedTrial, record: TrainingRecord, data: Dataset, run_id: str) -> None:
-    """Save the pictures of a trial's network, and log them with its run."""
+    """Save the figures of a trial's network, and log them with its run."""
     from pipeline.report.figures.network import network_figures, save_figures  # matplotlib takes a second to import
 
     folder = job.stores.folder / "reports" / job.study.name / trial.plan.name
     save_figures(network_figures(record, data), folder)
     job.tracker.log_files(folder, "pictures", run_id)
-    job.console.result(f"pictures: {folder}")
+    job.console.result(f"figures: {folder}")

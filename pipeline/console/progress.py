@@ -63,7 +63,7 @@ class Progress:
         if self._console.is_terminal:
             self._bars.stop()
 
-    def recorded(self, trial: FinishedTrial) -> None:
+    def count(self, trial: FinishedTrial) -> None:
         """Count a trial that has just been recorded."""
         score, diverged = trial.result.scores[BEST_VAL_ACCURACY], trial.result.diverged
         for task in self._bars.tasks:

@@ -82,7 +82,7 @@ class Outcome:
 
     claims: Sequence[Claim]
     rows: Sequence[Row]
-    pictures: Sequence[Plot] = ()
+    figures: Sequence[Plot] = ()
     data: str = ""
     extra: Mapping[str, Sequence[Row]] = field(default_factory=dict)
 

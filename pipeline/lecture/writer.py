@@ -23,9 +23,9 @@ def write(experiment: Experiment, outcome: Outcome, folder: Path) -> None:
     _text(folder / "claims.md", claims_table(experiment, outcome))
     for name, rows in {"table": outcome.rows, **outcome.extra}.items():
         write_rows(rows, folder / f"{name}.csv")
-    for picture in outcome.pictures:
-        (folder / f"{picture.name}.png").write_bytes(picture.png)
-        _text(folder / f"{picture.name}.svg", standalone(picture))
+    for figure in outcome.figures:
+        (folder / f"{figure.name}.png").write_bytes(figure.png)
+        _text(folder / f"{figure.name}.svg", standalone(figure))
 
 
 def _text(path: Path, text: str) -> None:
@@ -49,9 +49,9 @@ def write_rows(rows: Sequence[Row], path: Path) -> None:
         writer.writerows(rows)
 
 
-def standalone(picture: Plot) -> str:
+def standalone(figure: Plot) -> str:
     """The SVG for a file: with its namespaces, and with colours in place of the variables of a page."""
-    svg = picture.svg.replace("<svg ", SVG, 1)
+    svg = figure.svg.replace("<svg ", SVG, 1)
     for colour, variable in PAGE_COLOURS.items():
         svg = svg.replace(variable, colour)
     return svg

@@ -33,12 +33,12 @@ EXAMPLE_ROWS = 2
 
 @dataclass(frozen=True)
 class BestModel:
-    """A fitted classifier, rows (2, D) to try it on, tags of its origin, and pictures of its network."""
+    """A fitted classifier, rows (2, D) to try it on, tags of its origin, and figures of its network."""
 
     classifier: NumpyNetworkClassifier
     example: np.ndarray
     tags: dict[str, str]
-    pictures: Sequence[Plot] = ()
+    figures: Sequence[Plot] = ()
 
     @property
     def val_accuracy(self) -> float:

@@ -26,13 +26,13 @@ from pipeline.training.metrics import BEST_VAL_ACCURACY, TEST_ACCURACY
 class Confirmation:
     """One arm's choices in K blocks and their repetitions.
 
-    ``seeds`` is the number of repetitions of each choice, the fewest if blocks differ. ``choices`` has a row for each
+    ``repetitions`` is the number for each choice, the fewest if blocks differ. ``choices`` has a row for each
     block: the ``block`` and ``trial`` of the choice, its ``val_accuracy`` and ``test_accuracy``, their means over
     repetitions, ``val_again`` and ``test_again``, and ``sd_of_seeds``, the standard deviation of the latter (NaN for one).
     """
 
     arm: Arm
-    seeds: int
+    repetitions: int
     choices: pd.DataFrame
 
     @property
@@ -103,7 +103,7 @@ def confirmation_sentence(confirmations: Mapping[str, Confirmation], contrast: t
     """Yield one sentence on the choices of the compared arms, if any were trained again."""
     compared = [confirmations[arm.name] for arm in contrast if arm.name in confirmations]
     if compared:
-        again = f"{count(compared[0].seeds, 'time')} more from other weights"
+        again = f"{count(compared[0].repetitions, 'time')} more from other weights"
         scores = listed([_score(c, first=c is compared[0]) for c in compared])
         lucks = listed([_luck(c, first=c is compared[0]) for c in compared])
         yield f"Trained {again}, {scores}; the luck of its weights had raised the winner's validation accuracy {lucks}."
@@ -127,7 +127,7 @@ def confirmation_table(confirmations: Mapping[str, Confirmation]) -> pd.DataFram
             {
                 "arm": name,
                 "blocks": len(c.blocks),
-                "seeds": c.seeds,
+                "seeds": c.repetitions,
                 "val_accuracy": c.choices["val_accuracy"].mean(),
                 "test_accuracy": c.choices["test_accuracy"].mean(),
                 "val_again": c.choices["val_again"].mean(),

@@ -16,7 +16,7 @@ from pipeline.report.key_numbers import key_numbers
 from pipeline.report.optuna_study import thinned
 from pipeline.report.sections import Section
 from pipeline.report.sentences import sentences
-from pipeline.report.validity import declared
+from pipeline.report.validity import binding_declaration
 
 SHOWN_ROWS = 40  # a longer table is shown thinned; its file has every row
 
@@ -61,7 +61,7 @@ def _context(analysis: Analysis, sections: list[Section]) -> dict[str, Any]:
 def facts(analysis: Analysis) -> list[str]:
     """Return the line below the verdict: how much was run, on what data, and when it was declared."""
     frame, study = analysis.table.frame, analysis.study
-    terms = declared(analysis.table)
+    terms = binding_declaration(analysis.table)
     return [
         count(frame["block"].nunique(), "block"),
         f"{count(study.trials, 'trial')} for each arm",

@@ -47,7 +47,7 @@ class Section:
     tables: tuple[NamedTable, ...] = ()
 
 
-def sections(analysis: Analysis) -> list[Section]:
+def make_sections(analysis: Analysis) -> list[Section]:
     """Return the sections that this table of trials can fill, in the order of the page."""
     writers = (
         _curve,

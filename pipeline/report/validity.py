@@ -49,7 +49,7 @@ def notes(table: TrialsTable, pools: Pools) -> list[str]:
     return [*_deviations(table), *_missing(table, pools), *_grids(table, pools), *_coupling(pools), *_blas(table)]
 
 
-def declared(table: TrialsTable) -> Terms | None:
+def binding_declaration(table: TrialsTable) -> Terms | None:
     """Return the declaration that binds: the first from which a verdict could come. Those before it are pilots.
 
     If no declaration could have a verdict, the last one binds.
@@ -66,7 +66,7 @@ def _declarations(table: TrialsTable) -> Sequence[Terms]:
 
 def _breaches(table: TrialsTable) -> Iterator[str]:
     """Changes of the declaration after a verdict could be computed, which invalidate it."""
-    study, terms = table.study, declared(table)
+    study, terms = table.study, binding_declaration(table)
     if terms is None:
         return
     if terms["hash"] != study.hash:
@@ -83,7 +83,7 @@ def _breaches(table: TrialsTable) -> Iterator[str]:
 
 def _deviations(table: TrialsTable) -> Iterator[str]:
     """Pilots, and changes of the declaration that leave the verdict valid."""
-    terms = declared(table)
+    terms = binding_declaration(table)
     if terms is None:
         return
     declarations = _declarations(table)

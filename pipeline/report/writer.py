@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.report.analysis import Analysis
 from pipeline.report.page import html_page, markdown_page
 from pipeline.report.plotly_figures import figures
-from pipeline.report.sections import sections
+from pipeline.report.sections import make_sections
 from pipeline.report.sentences import sentences
 from pipeline.report.style import Plot
 from pipeline.report.trials_table import TrialsTable, write_csv, write_table
@@ -41,14 +41,14 @@ def write_report(table: TrialsTable, folder: Path) -> Report:
     """Write the report of a study's trials into a folder."""
     paths = [*write_table(table, folder)]
     analysis = Analysis(table)
-    chapters = sections(analysis)
-    plots = [plot for section in chapters for plot in section.plots]
-    named = {table.name: table.frame for section in chapters for table in section.tables}
+    sections = make_sections(analysis)
+    plots = [plot for section in sections for plot in section.plots]
+    named = {table.name: table.frame for section in sections for table in section.tables}
     paths += [*_write_plots(plots, folder), *_write_tables(named, folder)]
     numbers = json.dumps(summary(analysis), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     texts = {
-        "report.html": html_page(analysis, chapters),
-        "report.md": markdown_page(analysis, chapters),
+        "report.html": html_page(analysis, sections),
+        "report.md": markdown_page(analysis, sections),
         "verdict.json": numbers,
     }
     for name, text in texts.items():

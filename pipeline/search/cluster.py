@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from pipeline.errors import Failed, UserError
-from pipeline.search.budget import FOR_TRIALS, bytes_per_worker
 from pipeline.search.engine import RESUME, Engine, run_with_retries
+from pipeline.search.worker_memory import FOR_TRIALS, bytes_per_worker
 from pipeline.trials.task import NETWORK_VERSION, Task, run_task
 from pipeline.trials.trial import FinishedTrial
 
@@ -39,7 +39,7 @@ def cluster(scheduler: str) -> Iterator[Engine]:
         yield Engine(
             description,
             lambda tasks: run_with_retries(lambda unfinished: _run(unfinished, client), tasks, Lost),
-            _budget_bytes(client),
+            _limit_bytes(client),
         )
     finally:
         client.close()
@@ -80,7 +80,7 @@ def _check_workers(client: Any, scheduler: str) -> None:
         )
 
 
-def _budget_bytes(client: Any) -> int:
+def _limit_bytes(client: Any) -> int:
     """Return the bytes that a task may take on the worker with the least memory for each thread."""
     limits = [worker["memory_limit"] / worker["nthreads"] for worker in client.scheduler_info()["workers"].values()]
     return max(1, int(min(limits, default=0) * FOR_TRIALS)) if all(limits) else bytes_per_worker(1)

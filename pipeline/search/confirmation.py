@@ -38,7 +38,7 @@ def choices(study: Study, recorded: Mapping[Key, FrozenTrial]) -> dict[Key, Froz
     A pruned trial is chosen only where all trials were pruned, since it was not trained to the end.
     """
     best: dict[tuple[str, int], Key] = {}
-    for key in sorted(key for key in recorded if study.budgets(*key)):
+    for key in sorted(key for key in recorded if study.includes(*key)):
         current = best.setdefault(key[:2], key)
         if _rank(recorded[key]) > _rank(recorded[current]):
             best[key[:2]] = key
@@ -97,7 +97,7 @@ def train_repetitions(
     """Yield each choice with its finished repetitions in order, when all that are pending have finished."""
     awaited = Counter(trial.key for trial in pending)
     finished: dict[Key, list[FinishedTrial]] = {key: [] for key in awaited}
-    for batch in engine.run(tasks_of(study, pending, engine.budget_bytes)):
+    for batch in engine.run(tasks_of(study, pending, engine.limit_bytes)):
         for trial in batch:
             key = trial.plan.key
             finished[key].append(trial)
@@ -105,9 +105,9 @@ def train_repetitions(
                 yield key, sorted(finished.pop(key), key=lambda trial: trial.plan.repetition)
 
 
-def tasks_of(study: Study, trials: Sequence[PlannedTrial], budget_bytes: int) -> list[Task]:
+def tasks_of(study: Study, trials: Sequence[PlannedTrial], limit_bytes: int) -> list[Task]:
     """Return the tasks that train repetitions to the end: the study's pruner does not apply to them."""
-    return tasks(study, trials, PruningHistory(replace(study, pruner=None), {}), budget_bytes)
+    return tasks(study, trials, PruningHistory(replace(study, pruner=None), {}), limit_bytes)
 
 
 def record_of(study: Study, trial: FinishedTrial, run_id: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class Engine:
 
     description: str
     run: RunTasks
-    budget_bytes: int
+    limit_bytes: int
 
 
 def run_with_retries(run: RunTasks, tasks: Sequence[Task], lost: type[Exception]) -> Iterator[list[FinishedTrial]]:

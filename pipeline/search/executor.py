@@ -13,9 +13,9 @@ import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from pipeline.data import small_block
-from pipeline.search.budget import bytes_per_worker
 from pipeline.search.engine import Engine, run_with_retries
 from pipeline.search.processes import become_worker, remove_leftovers, signals_held
+from pipeline.search.worker_memory import bytes_per_worker
 from pipeline.trials.task import Task, run_task, warm_up
 from pipeline.trials.trial import FinishedTrial
 

@@ -22,18 +22,18 @@ from pipeline.trials.trial import PlannedTrial
 class PendingTrials:
     """The trials of a study that are still to train.
 
-    ``planned`` are the unrecorded trials of the planned arms; ``trajectories`` are the adaptive arms in each block, whose
-    samplers know the recorded trials.
+    ``unrecorded`` are those of the planned arms; ``trajectories`` are the adaptive arms in each block, whose samplers
+    know the recorded trials.
     """
 
     study: Study
-    planned: list[PlannedTrial]
+    unrecorded: list[PlannedTrial]
     trajectories: list[Trajectory]
     recorded: Mapping[Key, FrozenTrial]
     pruning_history: PruningHistory
 
     def __len__(self) -> int:
-        return len(self.planned) + sum(self.study.trials - trajectory.number for trajectory in self.trajectories)
+        return len(self.unrecorded) + sum(self.study.trials - trajectory.number for trajectory in self.trajectories)
 
     @property
     def run_ids(self) -> set[str]:
@@ -43,16 +43,17 @@ class PendingTrials:
     @property
     def done(self) -> dict[Key, FrozenTrial]:
         """The recorded trials within the declared budget; an earlier, larger budget may have left more."""
-        return {key: trial for key, trial in self.recorded.items() if self.study.budgets(*key)}
+        return {key: trial for key, trial in self.recorded.items() if self.study.includes(*key)}
 
     def waves(self) -> Iterator[list[PlannedTrial]]:
-        """Yield the planned trials in waves; the trials of a wave may train at the same time."""
-        by_wave = sorted(self.planned, key=self.pruning_history.wave)  # a stable sort: the plan's order within a wave
-        return (list(wave) for _, wave in groupby(by_wave, key=self.pruning_history.wave))
+        """Yield the unrecorded trials in waves; the trials of a wave may train at the same time."""
+        wave_of = self.pruning_history.wave
+        by_wave = sorted(self.unrecorded, key=wave_of)  # a stable sort: the plan's order within a wave
+        return (list(wave) for _, wave in groupby(by_wave, key=wave_of))
 
-    def tasks(self, trials: Collection[PlannedTrial], budget_bytes: int) -> list[Task]:
-        """Return the tasks that train these trials of one wave, each within that budget of memory."""
-        return tasks(self.study, trials, self.pruning_history, budget_bytes)
+    def tasks(self, trials: Collection[PlannedTrial], limit_bytes: int) -> list[Task]:
+        """Return the tasks that train these trials of one wave, each within that limit of memory."""
+        return tasks(self.study, trials, self.pruning_history, limit_bytes)
 
     def ask(self) -> dict[Key, tuple[Trajectory, PlannedTrial]]:
         """Return the next trial of every adaptive arm and block whose budget is not used up, with its trajectory."""
@@ -75,8 +76,8 @@ def find_pending(study: Study, planned: Sequence[PlannedTrial], recorded: Mappin
     trajectories = [
         _replay(Trajectory(arm, study, block), study, recorded) for block in range(study.blocks) for arm in adaptive
     ]
-    pending = [trial for trial in planned if trial.key not in recorded]
-    return PendingTrials(study, pending, trajectories, recorded, PruningHistory(study, recorded))
+    unrecorded = [trial for trial in planned if trial.key not in recorded]
+    return PendingTrials(study, unrecorded, trajectories, recorded, PruningHistory(study, recorded))
 
 
 def _replay(trajectory: Trajectory, study: Study, recorded: Mapping[Key, FrozenTrial]) -> Trajectory:

@@ -74,11 +74,11 @@ def planned_trial(study: Study, arm: Arm, block: int, number: int, point: Point)
 
 
 def tasks(
-    study: Study, trials: Collection[PlannedTrial], pruning_history: PruningHistory, budget_bytes: int
+    study: Study, trials: Collection[PlannedTrial], pruning_history: PruningHistory, limit_bytes: int
 ) -> list[Task]:
     """Split trials into tasks, each of one block and one network structure.
 
-    ``trials`` are of one wave. A task has at most ``GROUP_SIZE`` of them, takes at most ``budget_bytes`` of memory, and
+    ``trials`` are of one wave. A task has at most ``GROUP_SIZE`` of them, takes at most ``limit_bytes`` of memory, and
     has at least one. The tasks with the lowest trial numbers come first: trials are recorded in order, so a finished trial
     waits for all before it.
     """
@@ -87,15 +87,15 @@ def tasks(
         return trial.block, repr(trial.hparams.structure)
 
     groups = (list(group) for _, group in groupby(sorted(trials, key=structure), key=structure))
-    parts = (part for group in groups for part in _even_parts(group, group_limit(study, group[0], budget_bytes)))
+    parts = (part for group in groups for part in _even_parts(group, group_limit(study, group[0], limit_bytes)))
     in_order = sorted(parts, key=lambda part: (part[0].block, min(trial.number for trial in part)))
     return [make_task(study, part, pruning_history.pruning(part)) for part in in_order]
 
 
-def group_limit(study: Study, trial: PlannedTrial, budget_bytes: int) -> int:
+def group_limit(study: Study, trial: PlannedTrial, limit_bytes: int) -> int:
     """Return how many trials of this one's structure may train in one task."""
     data = describe(study.dataset)
-    fits = trials_per_group(trial.hparams, data.columns, data.classes, study.config, budget_bytes, data.shape)
+    fits = trials_per_group(trial.hparams, data.columns, data.classes, study.config, limit_bytes, data.shape)
     return min(GROUP_SIZE, fits)
 
 

@@ -71,9 +71,9 @@ class Pruning:
     epochs: int
     past_trials: tuple[PastTrial, ...] = ()
 
-    def judge(self, numbers: Sequence[int]) -> Judge:
-        """Return the judge of the trials with these numbers."""
-        return Judge([self._live(number) for number in numbers])
+    def watch(self, numbers: Sequence[int]) -> PruningWatch:
+        """Return the watch over the trials with these numbers."""
+        return PruningWatch([self._live(number) for number in numbers])
 
     def _live(self, number: int) -> optuna.Trial:
         """Return a running Optuna trial of this number, in a new study of the past trials.
@@ -91,7 +91,7 @@ class Pruning:
         return study.ask()
 
 
-class Judge:
+class PruningWatch:
     """Stops the trials of a task that the pruner would stop; trials are given by their place in the task."""
 
     def __init__(self, trials: Sequence[optuna.Trial]) -> None:
@@ -122,8 +122,8 @@ def make_pruner(pruner: Pruner, epochs: int) -> BasePruner:
     if pruner.name not in PRUNERS:
         raise UserError(f"pruner: unknown name {pruner.name!r}; expected one of {', '.join(PRUNERS)}")
     kind, arguments = PRUNERS[pruner.name]
-    budget = {"max_resource": epochs} if pruner.name == "hyperband" else {}
+    resource = {"max_resource": epochs} if pruner.name == "hyperband" else {}
     try:
-        return kind(**{**arguments, **budget, **pruner.arguments})
+        return kind(**{**arguments, **resource, **pruner.arguments})
     except (TypeError, ValueError) as error:
         raise UserError(f"pruner {pruner.name!r}: {kind.__name__} does not take its arguments: {error}") from None

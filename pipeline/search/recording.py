@@ -68,7 +68,7 @@ def train_pending(pending_trials: PendingTrials, engine: Engine) -> Generator[Se
     """Yield finished trials in batches to record: first those of planned arms, then those of adaptive arms."""
     for wave in pending_trials.waves():
         plan_order = PlanOrder(wave)
-        for finished in engine.run(pending_trials.tasks(wave, engine.budget_bytes)):
+        for finished in engine.run(pending_trials.tasks(wave, engine.limit_bytes)):
             pending_trials.pruning_history.add(finished)
             released = plan_order.release(finished)
             for start in range(0, len(released), BATCH_SIZE):
@@ -79,7 +79,7 @@ def train_pending(pending_trials: PendingTrials, engine: Engine) -> Generator[Se
 def train_adaptive(pending_trials: PendingTrials, engine: Engine) -> Iterator[Sequence[FinishedTrial]]:
     """Train one trial of every adaptive arm and block at a time: in order within a block, blocks in parallel."""
     while asked := pending_trials.ask():
-        tasks = pending_trials.tasks([trial for _, trial in asked.values()], engine.budget_bytes)
+        tasks = pending_trials.tasks([trial for _, trial in asked.values()], engine.limit_bytes)
         for finished in engine.run(tasks):
             pending_trials.pruning_history.add(finished)
             for trial in finished:

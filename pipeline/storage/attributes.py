@@ -10,8 +10,8 @@ from optuna.trial import FrozenTrial
 
 from pipeline.training.metrics import BEST_EPOCH, BEST_VAL_ACCURACY, GAP, TEST_ACCURACY, TRAIN_ACCURACY
 
-GENERATION = "opening"
-"""The attribute of a study that holds its generation (:meth:`OptunaStore.ensure_generation`)."""
+STUDY_GENERATION = "opening"
+"""The attribute of a study, and the tag of its run, with its generation (:meth:`OptunaStore.ensure_generation`)."""
 STUDY_ATTRIBUTES = {"study": str, "arm": str, "block": int, "declaration": str, "mlflow_run": str}
 """The attributes of every recorded Optuna study, with their types."""
 TRIAL_ATTRIBUTES = {

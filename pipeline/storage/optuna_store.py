@@ -27,7 +27,7 @@ from pipeline.storage.addresses import redact, storage_file
 from pipeline.storage.attributes import (
     BLAS,
     CONFIRMATION,
-    GENERATION,
+    STUDY_GENERATION,
     Key,
     is_confirmation,
     is_recorded_study,
@@ -111,7 +111,7 @@ class OptunaStore:
         declared |= {
             "basis": dict(basis),
             "mlflow_run": parent_run,
-            GENERATION: self.ensure_generation(),
+            STUDY_GENERATION: self.ensure_generation(),
             **(extra or {}),
         }
         with at_once(self.storage):
@@ -141,14 +141,15 @@ class OptunaStore:
         """
         if not (generation := self.generation):
             generation = uuid4().hex
-            self._load_or_create(self._first_name).set_user_attr(GENERATION, generation)
+            self._load_or_create(self._first_name).set_user_attr(STUDY_GENERATION, generation)
         return generation
 
     @property
     def generation(self) -> str:
         """The study's generation; empty if it has none yet."""
         first = next((s.user_attrs for s in self._summaries() if s.study_name == self._first_name), {})
-        return next((str(a[GENERATION]) for a in (*self._attributes().values(), first) if GENERATION in a), "")
+        everywhere = (*self._attributes().values(), first)
+        return next((str(a[STUDY_GENERATION]) for a in everywhere if STUDY_GENERATION in a), "")
 
     @property
     def _first_name(self) -> str:
@@ -295,7 +296,7 @@ class OptunaStore:
     def table(self) -> pd.DataFrame:
         """Return one row for each trial of the declared budget, in the order of arms, blocks and numbers."""
         place = {arm.name: i for i, arm in enumerate(self.study.arms)}
-        kept = {key: trial for key, trial in self.recorded().items() if self.study.budgets(*key)}
+        kept = {key: trial for key, trial in self.recorded().items() if self.study.includes(*key)}
         ordered = sorted(
             kept, key=lambda key: (place[key[0]], *key[1:])
         )  # before the frame: the first row orders columns

@@ -150,10 +150,10 @@ def _check_sqlite(name: str, address: str, database: str | None) -> None:
         with Path(database).open("rb") as file:
             if not file.read(16).startswith(b"SQLite format 3"):
                 raise UserError(f"{name}: {database} is not a SQLite database. Give another file")
-        _check_owner(name, address, database)
+        _check_separate(name, address, database)
 
 
-def _check_owner(name: str, address: str, database: str) -> None:
+def _check_separate(name: str, address: str, database: str) -> None:
     """Refuse a database that the other library uses: with the tables of both in it, neither could read it.
 
     Only SQLite itself may write here: it rolls back what a killed process left half-written.

@@ -20,7 +20,7 @@ EPOCHS_LIMIT = 100_000
 """The most epochs; the curves of more would not fit into memory."""
 
 LATER = {"later": True}
-"""The metadata of a field that is newer than the first recorded studies; see :func:`recorded`."""
+"""The metadata of a field that is newer than the first recorded studies; see :func:`plain_fields`."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class TrainConfig:
             raise UserError(f"validation + test: got {self.validation + self.test:g}; expected a share between 0 and 1")
 
 
-def recorded(values: HyperParams | TrainConfig) -> dict[str, Any]:
+def plain_fields(values: HyperParams | TrainConfig) -> dict[str, Any]:
     """Return the fields as they are recorded: ``LATER`` ones only if used, so that older studies keep their hash."""
     left_out = {f.name for f in fields(values) if f.metadata == LATER and getattr(values, f.name) == f.default}
     return {name: value for name, value in asdict(values).items() if name not in left_out}

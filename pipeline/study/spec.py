@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from pipeline.errors import UserError
 from pipeline.seeds import identity_hash
-from pipeline.study.hparams import EPOCHS_LIMIT, HyperParams, TrainConfig, recorded
+from pipeline.study.hparams import EPOCHS_LIMIT, HyperParams, TrainConfig, plain_fields
 from pipeline.study.space import GRID_LIMIT, Categorical, Dimension, Float, Point, SearchSpace
 from pipeline.validation import (
     check_arguments,
@@ -249,7 +249,7 @@ class Study:
         """The number of trials of all arms in all blocks."""
         return self.blocks * self.trials * len(self.arms)
 
-    def budgets(self, arm: str, block: int, number: int) -> bool:
+    def includes(self, arm: str, block: int, number: int) -> bool:
         """Return True if a trial of that arm, block and number is within the declared budget."""
         return any(arm == a.name for a in self.arms) and block < self.blocks and number < self.trials
 
@@ -269,8 +269,8 @@ class Study:
         record = {f.name: getattr(self, f.name) for f in fields(self)}
         record |= {
             "space": self.space.to_json(),
-            "fixed": recorded(self.fixed),
-            "config": recorded(self.config),
+            "fixed": plain_fields(self.fixed),
+            "config": plain_fields(self.config),
             "arms": [asdict(arm) for arm in self.arms],
             "pruner": asdict(self.pruner) if self.pruner else None,
             "stages": [asdict(stage) for stage in self.stages],

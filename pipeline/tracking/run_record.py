@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pipeline.study.spec import Float, SearchSpace, Study
 from pipeline.trials.trial import FinishedTrial
 
-GENERATION = "generation"
+TRIAL_GENERATION = "generation"
 """The tag of a trial's run that holds the generation of its study."""
 
 
@@ -42,7 +42,7 @@ class RunRecord:
 def run_record(study: Study, trial: FinishedTrial, parent: str, generation: str = "") -> RunRecord:
     """Return the trial as a child run of ``parent``. ``generation`` distinguishes studies of the same name."""
     ended = int(trial.result.ended * 1000)
-    mark = {GENERATION: generation} if generation else {}
+    mark = {TRIAL_GENERATION: generation} if generation else {}
     return RunRecord(
         name=trial.plan.name,
         started=ended - int(trial.result.seconds * 1000),

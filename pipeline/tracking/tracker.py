@@ -17,12 +17,13 @@ from mlflow.tracking import MlflowClient
 
 from pipeline.errors import UserError
 from pipeline.storage.addresses import redact
+from pipeline.storage.attributes import STUDY_GENERATION
 from pipeline.study.spec import Study
 from pipeline.tracking import runs, views
 from pipeline.tracking.client_writer import choose_writer
 from pipeline.tracking.experiments import ensure_experiment, find_experiment
 from pipeline.tracking.links import Links
-from pipeline.tracking.run_record import GENERATION, run_record, source_tags
+from pipeline.tracking.run_record import TRIAL_GENERATION, run_record, source_tags
 from pipeline.trials.trial import FinishedTrial
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 logger = logging.getLogger(__name__)
 NOTE = "mlflow.note.content"
-STUDY_GENERATION = "opening"
-"""The tag of a study's run that holds the study's generation."""
 STUDY_TAGS = ("study", "study_hash")
 """The tags of a study's run, besides its kind."""
 GENERATED_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
@@ -229,7 +228,7 @@ class Tracker:
         """Return the children of the study's run with its name and generation. Older versions wrote no generation."""
         query = f"tags.`mlflow.parentRunId` = '{self.run_id}' and tags.kind = '{kind}' and tags.study = '{self.study}'"
         children = runs.search_runs(self.client, [self.experiment_id], query)
-        return [run for run in children if run.data.tags.get(GENERATION, self.generation) == self.generation]
+        return [run for run in children if run.data.tags.get(TRIAL_GENERATION, self.generation) == self.generation]
 
     def end_abandoned(self, study: str, generation: str) -> None:
         """End the runs of a study that are still RUNNING. The caller knows that no process works on it.

@@ -53,10 +53,10 @@ def trials_per_group(
     features: int,
     classes: int,
     config: TrainConfig,
-    budget_bytes: int,
+    limit_bytes: int,
     shape: Sequence[int] = (),
 ) -> int:
-    """Return the greatest K for which K trials of this structure fit into a memory budget, at least 1.
+    """Return the greatest K for which K trials of this structure fit into a limit of memory, at least 1.
 
     Each trial needs its parameters, their checkpoint and its optimizer's state; gradients and signals are shared. The
     data are not counted.
@@ -69,13 +69,13 @@ def trials_per_group(
         D and C.
     config
         What all trials have in common.
-    budget_bytes
+    limit_bytes
         The memory that training may use.
     shape
         The shape of the inputs, if they are images.
 
     """
-    check_integer("budget_bytes", budget_bytes, low=1)
+    check_integer("limit_bytes", limit_bytes, low=1)
     layers, size = architecture(trial, features, classes, shape).layers(), np.dtype(config.dtype).itemsize
     longest = trials_per_tile(layers, config.batch_size, config.dtype, trial.optimizer_memories)
     shared = 2 * size * longest * _parameters(layers)  # tiles have at most two different lengths
@@ -87,7 +87,7 @@ def trials_per_group(
         # The last minibatch is shorter, or up to a quarter longer: buffers exist for two sizes of each of two lengths.
         shared += int(4.5 * signals)
     each = size * _parameters(layers) * (2 + trial.optimizer_memories)
-    return int(max(1, (budget_bytes - shared) // each))
+    return int(max(1, (limit_bytes - shared) // each))
 
 
 def bytes_per_trial(

@@ -23,8 +23,8 @@ NETWORK_VERSION = 7
 """Increase it with every change that alters a trial's numbers: trials of two versions are never mixed."""
 
 
-class Judge(Protocol):
-    """Watches the trials of a task in training, and stops some early: :class:`pipeline.search.pruners.Judge`.
+class PruningWatch(Protocol):
+    """Watches the trials of a task in training, and stops some early: :class:`pipeline.search.pruners.PruningWatch`.
 
     ``pruned`` holds True for each trial that was stopped, by its place in the task.
     """
@@ -39,10 +39,10 @@ class Judge(Protocol):
 
 
 class Pruning(Protocol):
-    """Creates the judge of a task's trials. As a protocol, it spares workers without a pruner the import of Optuna."""
+    """Creates the watch over a task's trials. As a protocol, it spares workers without a pruner the import of Optuna."""
 
-    def judge(self, numbers: Sequence[int]) -> Judge:
-        """Return the judge of the trials with these numbers."""
+    def watch(self, numbers: Sequence[int]) -> PruningWatch:
+        """Return the watch over the trials with these numbers."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,10 @@ def _run_trials(task: Task, data: Dataset) -> list[TrialResult]:
     hparams = [trial.hparams for trial in task.trials]
     if task.pruning is None:
         return results(train(hparams, data, task.config, order_seed=task.order_seed), time.time())
-    judge = task.pruning.judge([trial.number for trial in task.trials])
-    history = train(hparams, data, task.config, order_seed=task.order_seed, watch=judge)
+    watch = task.pruning.watch([trial.number for trial in task.trials])
+    history = train(hparams, data, task.config, order_seed=task.order_seed, watch=watch)
     return [
-        replace(result, pruned=judge.pruned[k], rungs=judge.rungs(k))
+        replace(result, pruned=watch.pruned[k], rungs=watch.rungs(k))
         for k, result in enumerate(results(history, time.time()))
     ]
 

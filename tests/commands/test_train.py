@@ -23,7 +23,7 @@ def test_train_records_one_configuration(tracking_uri, tmp_path, capsys):
     assert len(client.get_metric_history(trials[0].info.run_id, "val/loss")) == 2
     drawn = {Path(file.path).name for file in client.list_artifacts(trials[1].info.run_id, "pictures")}
     assert {"loss.png", "accuracy.png", "update_ratio.png", "activations.png", "first_weights.png"} <= drawn
-    (folder,) = re.findall(r"pictures: (.*manual-b00-0001)$", capsys.readouterr().out, re.MULTILINE)
+    (folder,) = re.findall(r"figures: (.*manual-b00-0001)$", capsys.readouterr().out, re.MULTILINE)
     assert {file.name for file in Path(folder).iterdir()} == drawn
 
 
@@ -42,8 +42,8 @@ def test_train_takes_a_study_that_searches_an_architecture(tracking_uri, tmp_pat
 
 
 def test_a_trial_that_diverges_is_recorded_and_not_drawn(tracking_uri, capsys):
-    """A trial that diverges is recorded with its diagnosis, and has no pictures."""
+    """A trial that diverges is recorded with its diagnosis, and has no figures."""
     assert main(["train", "random_vs_grid", "--learning-rate", "1e6", "--epochs", "2"]) == 0
     output = capsys.readouterr().out
     assert "diagnosis: diverged" in output
-    assert "pictures" not in output
+    assert "figures: " not in output

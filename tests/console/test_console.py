@@ -60,11 +60,11 @@ def test_quiet_prints_results_alone(tiny_study, tmp_path, capsys):
 
 
 def test_quiet_prints_the_result_of_one_trial(tracking_uri, capsys):
-    """Training one configuration prints its scores, diagnosis and pictures; a passed check prints nothing."""
-    scores, diagnosis, pictures = printed(["train", "random_vs_grid", "--epochs", "2", "-q"], capsys)
+    """Training one configuration prints its scores, diagnosis and figures; a passed check prints nothing."""
+    scores, diagnosis, figures = printed(["train", "random_vs_grid", "--epochs", "2", "-q"], capsys)
     assert "best/val_accuracy" in scores
     assert diagnosis.startswith("diagnosis: ")
-    assert pictures.startswith("pictures: ")
+    assert figures.startswith("figures: ")
     assert printed(["check", "random_vs_grid", "-q"], capsys) == []
 
 
@@ -129,6 +129,6 @@ def test_no_color_is_respected(no_color, tiny_study, monkeypatch):
     trial = PlannedTrial("random", "random", 0, 0, {}, study.hyperparams({}))
     result = TrialResult({}, scores, False, 1, 0.1, 0.0, 1, 1, "", "")
     with Progress(study, [], console.display) as progress:
-        progress.recorded(FinishedTrial(trial, result))
+        progress.count(FinishedTrial(trial, result))
     assert "random" in shown.getvalue()
     assert bool(re.search(r"\x1b\[(\d+;)*(3[0-8]|9[0-7])[;m]", shown.getvalue())) != no_color

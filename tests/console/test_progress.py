@@ -27,9 +27,9 @@ def shown():
     console = Console(file=io.StringIO(), force_terminal=False, width=80)
     with Progress(study, BEFORE, console) as progress:
         for number in range(20):
-            progress.recorded(trial("shifted_grid", number, number / 20, diverged=number % 5 == 0))
-        progress.recorded(trial("random", 20, 0.75))
-        progress.recorded(trial("random", 21, 0.25))
+            progress.count(trial("shifted_grid", number, number / 20, diverged=number % 5 == 0))
+        progress.count(trial("random", 20, 0.75))
+        progress.count(trial("random", 21, 0.25))
     return console.file.getvalue().splitlines(), progress
 
 
@@ -54,7 +54,7 @@ def test_a_terminal_sees_the_arms_live():
     console = Console(file=io.StringIO(), force_terminal=True, width=80)
     with Progress(STUDY, [], console) as progress:
         assert "starting" in progress._line()
-        progress.recorded(trial("random", 0, 0.75))
+        progress.count(trial("random", 0, 0.75))
         display = Console(file=io.StringIO(), width=80)
         display.print(progress._bars.get_renderable())
     rows = display.file.getvalue().splitlines()
@@ -73,5 +73,5 @@ def test_the_time_left_follows_from_the_mean_speed_since_the_start():
     progress = Progress(study, BEFORE, console)
     clock[0] = 60.0
     for number in range(11):
-        progress.recorded(trial("random", number, 0.5))
+        progress.count(trial("random", number, 0.5))
     assert progress._line().partition("; about ")[2] in ("1 min 00 s left", "1 min 01 s left")

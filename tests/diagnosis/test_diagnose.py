@@ -169,7 +169,7 @@ def test_the_best_trials_of_the_complete_default_study_have_no_findings():
 
 def _false_findings_in_the_best_tenth(study):
     """The share of the best tenth with false findings. ``spike`` is true if a loss was three times the first."""
-    planned = tasks(study, plan(study), PruningHistory(study, {}), budget_bytes=2**30)
+    planned = tasks(study, plan(study), PruningHistory(study, {}), limit_bytes=2**30)
     trials = [trial for task in planned for trial in run_task(task)]
     trials.sort(key=lambda trial: -trial.result.scores["best/val_accuracy"])
     found = [trial.findings for trial in trials]

@@ -23,7 +23,7 @@ def test_a_quick_demonstration_reproduces_the_lecture(name):
     """Demonstrations with small settings reproduce the lecture from another seed than the declared one."""
     outcome = demonstrate(Experiment(name=name, question="?", demonstration=name, settings=QUICK[name], seed=1))
     assert not_reproduced(outcome) == []
-    assert outcome.pictures
+    assert outcome.figures
     assert outcome.rows
 
 

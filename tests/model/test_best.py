@@ -91,8 +91,8 @@ def test_the_best_model_is_registered_once(registered, tmp_path):
     assert version.tags["study_hash"] == study.hash
     (logged,) = registered.get_run(version.run_id).outputs.model_outputs
     assert registered.get_logged_model(logged.model_id).source_run_id == version.run_id
-    pictures = {file.path for file in registered.list_artifacts(version.run_id, "best")}
-    assert {"best/loss.png", "best/accuracy.png", "best/update_ratio.png", "best/activations.png"} <= pictures
+    figures = {file.path for file in registered.list_artifacts(version.run_id, "best")}
+    assert {"best/loss.png", "best/accuracy.png", "best/update_ratio.png", "best/activations.png"} <= figures
     folder = version.source.removeprefix("file://")
     names = {name for _, _, files in os.walk(folder) for name in files}
     assert {"MLmodel", "requirements.txt", "serving.py", "arrays.npz", "estimator.json"} <= names

@@ -127,16 +127,16 @@ WORTH, SPREAD, NOISE = 0.95, 0.01, 0.01
 """The mean accuracy over blocks, and the standard deviations over blocks and over a network's weights."""
 
 
-def lucky_choice(rng, blocks, trials=M, seeds=5):
+def lucky_choice(rng, blocks, trials=M, repetitions=5):
     """A search among equal configurations: each score is the block's accuracy plus the luck of the weights."""
     worth = WORTH + SPREAD * rng.normal(size=blocks)
     validation = (worth[:, None] + NOISE * rng.normal(size=(blocks, trials))).max(axis=1)
-    again = worth[:, None] + NOISE * rng.normal(size=(2, blocks, seeds))
+    again = worth[:, None] + NOISE * rng.normal(size=(2, blocks, repetitions))
     test = worth + NOISE * rng.normal(size=blocks)
     val_again, test_again = again.mean(axis=2)
     choices = {"block": range(blocks), "val_accuracy": validation, "val_again": val_again}
     choices |= {"test_accuracy": test, "test_again": test_again, "sd_of_seeds": again[1].std(axis=1, ddof=1)}
-    return Confirmation(RANDOM, seeds, pd.DataFrame(choices))
+    return Confirmation(RANDOM, repetitions, pd.DataFrame(choices))
 
 
 def luck_of_the_best(trials=M):

@@ -136,11 +136,11 @@ def test_one_block_with_one_repetition_has_no_interval():
 
 
 def test_blocks_with_unequal_repetitions_report_the_fewest(confirmed):
-    """If a repetition of one block is missing, the other means stay, and the fewest seeds are reported."""
+    """If a repetition of one block is missing, the other means stay, and the fewest repetitions are reported."""
     again = confirmed.confirmations
     less = again[(again["arm"] != "random") | (again["block"] != 2) | (again["repetition"] < 3)]
     found = Analysis(TrialsTable(confirmed.frame, confirmed.study, {}, less)).confirmations
-    assert (found["random"].seeds, found["shifted_grid"].seeds) == (2, 3)
+    assert (found["random"].repetitions, found["shifted_grid"].repetitions) == (2, 3)
     whole = Analysis(confirmed).confirmations["random"]
     np.testing.assert_array_equal(*(c.choices["test_again"].drop(2) for c in (found["random"], whole)))
 

@@ -7,14 +7,14 @@ import pytest
 from synthetic import make_table
 
 from pipeline.report.analysis import Analysis
-from pipeline.report.sections import sections
+from pipeline.report.sections import make_sections
 from pipeline.study.spec import Arm
 
 
 @pytest.mark.parametrize(("trials", "explained"), [(36, True), (12, False)])
 def test_the_full_grid_is_explained_only_where_there_is_one(trials, explained):
     """The accuracy that the full grid found is a target, and is explained, if every point was visited."""
-    (section,) = [section for section in sections(Analysis(make_table(trials=trials))) if section.key == "targets"]
+    (section,) = [section for section in make_sections(Analysis(make_table(trials=trials))) if section.key == "targets"]
     assert any("full grid" in sentence for sentence in section.prose) == explained
 
 
@@ -35,7 +35,7 @@ def test_an_interval_and_a_p_that_disagree_are_explained():
     analysis = Analysis(replace(table, frame=frame))
     difference = analysis.comparison.difference
     assert (difference.excludes_zero, difference.p < 0.05, difference.detected) == (True, False, False)
-    (section,) = (section for section in sections(analysis) if section.key == "difference")
+    (section,) = (section for section in make_sections(analysis) if section.key == "difference")
     assert "The interval and the sign flips do not agree" in section.prose[1]
 
 
@@ -43,7 +43,7 @@ def test_with_many_arms_only_the_contrast_has_bands():
     """Six arms have two bands, those of the contrast, and one sentence about the arms whose trials have an order."""
     arms = tuple(map(Arm, ("random", "shifted_grid", "tpe", "sobol", "halton", "cmaes")))
     analysis = Analysis(make_table(arms=arms, blocks=6, trials=8))
-    section = sections(analysis)[0]
+    section = make_sections(analysis)[0]
     assert "both for the two arms that the verdict is about" in section.plots[0].aid
     assert section.plots[0].svg.count("FillBetween") == 2
     (sentence,) = section.prose

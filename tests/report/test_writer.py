@@ -22,7 +22,7 @@ DOCS = (Path(__file__).parents[2] / "docs" / "report.md").read_text()
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """The report of a study with a random, a grid and an adaptive arm, which has every file, figure, table and chapter."""
+    """The report of a study with a random, a grid and an adaptive arm, which has every file, figure, table and section."""
     arms = (Arm("random"), Arm("shifted_grid"), Arm("tpe"))
     diagnosis = {"health": {"good": 2, "diverged": 1}, "sentences": ["learning_rate 1 to 10: 9 of 10 diverge"]}
     table = make_table(arms=arms, test_noise=0.004, blocks=6, repetitions=3, provenance={"diagnosis": diagnosis})
@@ -64,9 +64,9 @@ def test_the_files_are_those_that_the_docs_list(report):
     assert named - figures - of_figures == (tables - of_figures) | {name for name in written if "/" not in name}
 
 
-def test_the_chapters_are_those_that_the_docs_list(report):
-    """docs/report.md has a row for each chapter, in the order of the report."""
-    listing = DOCS[DOCS.index("| chapter |") :]
+def test_the_sections_are_those_that_the_docs_list(report):
+    """docs/report.md has a row for each section, in the order of the report."""
+    listing = DOCS[DOCS.index("| section |") :]
     rows = re.findall(r"^\| `(\w+)` \|", listing.split("\n\n")[0], re.MULTILINE)
     assert rows == re.findall(r'<section id="(\w+)">', report.page.read_text())
 

@@ -10,8 +10,8 @@ import time
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from pipeline.search.budget import bytes_per_worker
 from pipeline.search.executor import _pool, default_workers, engine, started
+from pipeline.search.worker_memory import bytes_per_worker
 
 
 def worker_pids():
@@ -69,5 +69,5 @@ def test_this_process_trains_where_no_worker_can_start(monkeypatch):
     monkeypatch.setattr("pipeline.search.executor.multiprocessing.Semaphore", refuse)
     with engine(4) as one_worker:
         assert one_worker.description.startswith("1 worker, since processes have no semaphores here")
-        assert one_worker.budget_bytes == bytes_per_worker(1)
+        assert one_worker.limit_bytes == bytes_per_worker(1)
         assert list(one_worker.run([])) == []

@@ -46,7 +46,7 @@ def test_missing_trials_of_every_arm_are_counted():
     pending_trials = find_pending(STUDY, planned, known)
     assert len(pending_trials) == 2 * 2 * 12 - 2
     assert set(pending_trials.done) == {("random", 0, 0), ("tpe", 0, 0)}
-    assert [trial.key for trial in pending_trials.planned] == [trial.key for trial in planned[1:]]
+    assert [trial.key for trial in pending_trials.unrecorded] == [trial.key for trial in planned[1:]]
 
 
 @pytest.mark.parametrize("arm", ["random", "tpe"])

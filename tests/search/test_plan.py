@@ -17,10 +17,10 @@ def wide_study(hidden):
     return Study(name="s", question="?", space=space, fixed=fixed, arms=(Arm("random"),), blocks=1, trials=100)
 
 
-def sizes(study, budget_bytes):
+def sizes(study, limit_bytes):
     """The sizes of a plan's tasks, after a check that they hold all trials, each task trials of one structure."""
     planned = plan(study)
-    cut = tasks(study, planned, PruningHistory(study, {}), budget_bytes)
+    cut = tasks(study, planned, PruningHistory(study, {}), limit_bytes)
     assert sorted(trial.key for task in cut for trial in task.trials) == sorted(trial.key for trial in planned)
     assert all(len({trial.hparams.structure for trial in task.trials}) == 1 for task in cut)
     return [len(task.trials) for task in cut]
@@ -33,7 +33,7 @@ def test_small_networks_train_in_full_groups():
     assert min(task_sizes) > GROUP_SIZE // 2
 
 
-def test_large_networks_train_within_the_budget():
+def test_large_networks_train_within_the_limit_of_memory():
     """A task of wide networks has at most as many trials as fit into its memory, and one trial if none fits."""
     study = wide_study((2000, 2000))
     fits = trials_per_group(study.fixed, 64, 10, study.config, 2**28)

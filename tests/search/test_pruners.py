@@ -52,19 +52,19 @@ def by_optuna(pruner, count):
 
 
 def by_judges(pruner, count, wave):
-    """The curves up to where judges prune them, wave by wave, each wave in lockstep."""
+    """The curves up to where the pruner stops them, wave by wave, each wave in lockstep."""
     done = []
     for start in range(0, count, wave):
         numbers = range(start, min(start + wave, count))
-        judge = Pruning(pruner, "s", EPOCHS, tuple(done)).judge(numbers)
+        watch = Pruning(pruner, "s", EPOCHS, tuple(done)).watch(numbers)
         curves, alive = {n: [] for n in numbers}, np.arange(len(numbers))
         for epoch in range(1, EPOCHS + 1):
             accuracies = np.array([curve_of(numbers[k])[epoch - 1] for k in alive])
             for k, accuracy in zip(alive, accuracies, strict=True):
                 curves[numbers[k]].append(accuracy)
             if epoch < EPOCHS and len(alive):
-                alive = alive[judge(alive, epoch, accuracies)]
-        done += [PastTrial(n, tuple(curves[n]), judge.pruned[k], judge.rungs(k)) for k, n in enumerate(numbers)]
+                alive = alive[watch(alive, epoch, accuracies)]
+        done += [PastTrial(n, tuple(curves[n]), watch.pruned[k], watch.rungs(k)) for k, n in enumerate(numbers)]
     return [list(past_trial.curve) for past_trial in done]
 
 
@@ -83,10 +83,10 @@ def test_trials_of_the_same_wave_have_no_effect(pruner):
     pruning = Pruning(pruner, "s", EPOCHS, done)
 
     def judged(numbers):
-        judge = pruning.judge(numbers)
+        watch = pruning.watch(numbers)
         for epoch in (1, 2, 3):
-            judge(np.arange(len(numbers)), epoch, np.array([curve_of(n)[epoch - 1] for n in numbers]))
-        return dict(zip(numbers, judge.pruned, strict=True))
+            watch(np.arange(len(numbers)), epoch, np.array([curve_of(n)[epoch - 1] for n in numbers]))
+        return dict(zip(numbers, watch.pruned, strict=True))
 
     whole = judged(list(range(8, 24)))
     assert judged(list(reversed(range(8, 24)))) == whole

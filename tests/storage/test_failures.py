@@ -225,15 +225,15 @@ def test_a_deleted_optuna_study_ends_a_search_with_a_line(storage, tiny_study, t
     )
     tiny_study.write_text(source)
     command = ["search", str(tiny_study), "--workers", "1", "--storage", storage]
-    recorded, deleted = Progress.recorded, []
+    count, deleted = Progress.count, []
 
     def delete(progress, trial):
-        recorded(progress, trial)
+        count(progress, trial)
         if trial.plan.key == ("tpe", 0, 2) and not deleted:
             deleted.append(trial.plan.name)
             optuna.delete_study(study_name="tiny/tpe/b00", storage=open_storage(storage))
 
-    monkeypatch.setattr(Progress, "recorded", delete)
+    monkeypatch.setattr(Progress, "count", delete)
     assert main(command) == 1
     assert "Optuna's study tiny/tpe/b00 was deleted during the search" in capsys.readouterr().err
     assert main(command) == 0

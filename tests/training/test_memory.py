@@ -1,4 +1,4 @@
-"""The number of trials that train at a time: groups within a memory budget, measured in NumPy, and tiles."""
+"""The number of trials that train at a time: groups within a limit of memory, measured in NumPy, and tiles."""
 
 import tracemalloc
 
@@ -8,16 +8,16 @@ from pipeline.data import load_block
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import memory, train, trials_per_group
 
-BUDGET = 2**26
+LIMIT = 2**26
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_a_group_fits_into_its_budget_and_uses_it(optimizer):
-    """Training the greatest group of wide networks takes at most the budget, and more than half of it."""
+def test_a_group_fits_into_its_limit_and_uses_it(optimizer):
+    """Training the greatest group of wide networks takes at most the limit, and more than half of it."""
     config = TrainConfig(epochs=1)
     data = load_block("digits", config, 0)
     trial = HyperParams(hidden=(600, 600), optimizer=optimizer, learning_rate=0.01)
-    trials = [trial] * trials_per_group(trial, data.features, data.classes, config, BUDGET)
+    trials = [trial] * trials_per_group(trial, data.features, data.classes, config, LIMIT)
     train([trial], data, config)  # what is imported and kept at first is no trial's
     tracemalloc.start()
     try:
@@ -25,7 +25,7 @@ def test_a_group_fits_into_its_budget_and_uses_it(optimizer):
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert BUDGET / 2 < peak <= BUDGET
+    assert LIMIT / 2 < peak <= LIMIT
 
 
 @pytest.mark.parametrize(
