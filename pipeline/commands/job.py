@@ -6,12 +6,13 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.commands import Context
 from pipeline.console.console import Console
 from pipeline.data import DataDescription, describe
 from pipeline.errors import UserError
+from pipeline.search.confirmation import confirmed
 from pipeline.search.interrupts import Stopped
 from pipeline.search.pending import PendingTrials, find_pending
 from pipeline.search.plan import plan
@@ -25,6 +26,11 @@ from pipeline.tracking import Tracker
 from pipeline.trials.task import NETWORK_VERSION
 from pipeline.trials.trial import PlannedTrial
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.report.trials_table import TrialsTable
+
 FOREIGN_SHOWN = 5
 """At most this many foreign trials are named on the console."""
 
@@ -33,8 +39,9 @@ FOREIGN_SHOWN = 5
 class Job:
     """A study and its stores, which are opened when they are first used.
 
-    ``declared`` is the study as its file and the flags declare it. With ``new`` it starts again under the next free name,
-    ``NAME-2`` and so on. ``links`` are tags and attributes that name the stage before it.
+    ``declared`` is the study as its file and the flags declare it, up to the blocks that are trained now. With ``new`` it
+    starts again under the next free name, ``NAME-2`` and so on. ``links`` are tags and attributes that name the stage
+    before it.
     """
 
     declared: Study
@@ -89,6 +96,23 @@ class Job:
         self.report_foreign()
         return find_pending(self.study, self.planned, recorded)
 
+    def extend(self, blocks: int) -> None:
+        """Plan a number of blocks instead of those planned so far."""
+        self.declared = replace(self.declared, blocks=blocks)
+        self.optuna_store.study = replace(self.optuna_store.study, blocks=blocks)
+        for name in ("planned", "pending_trials"):
+            self.__dict__.pop(name, None)
+
+    def table(self, trials: pd.DataFrame, facts: Mapping[str, Any] | None = None) -> TrialsTable:
+        """Return the recorded trials, and their repetitions, as a report's table; ``facts`` are added to its provenance."""
+        import pandas as pd
+
+        from pipeline.report.trials_table import TrialsTable  # takes a second to import
+
+        store = self.optuna_store
+        known = {"declarations": store.declarations, "classes": store.classes}
+        return TrialsTable(trials, self.study, {**known, **(facts or {})}, pd.DataFrame(confirmed(store)))
+
     def report_foreign(self) -> None:
         """Name the trials in the study's place in Optuna that this program did not record; they are ignored."""
         if foreign := self.optuna_store.foreign:
@@ -142,7 +166,7 @@ class Job:
     def _end_abandoned(self) -> None:
         """End the run that a killed ``train`` left RUNNING in MLflow, unless another process is recording it."""
         name = self.study.name if self._is_single_trial else single_trial_name(self.declared.name)
-        single = self.optuna_store.for_study(replace(self.study, name=name, arms=(SINGLE_TRIAL,)))
+        single = self.optuna_store.for_study(replace(self.study, name=name, arms=(SINGLE_TRIAL,), contrasts=()))
         generation = single.generation
         if generation and self._is_single_trial:
             self.tracker.end_abandoned(name, generation)

@@ -58,7 +58,8 @@ def run_stages(study: Study, context: Context, engine: Engine) -> None:
         stage = next_stage(study, context)
         number = stage.number
         context.console.say(f"\n{declaration(stage.study)}")
-        run(Job(stage.study, context, links=stage.links), engine)
+        study_looks = stage.study.looks if stage.study.blocks in stage.study.looks else (stage.study.blocks,)
+        run(Job(stage.study, context, links=stage.links), engine, study_looks)
         os.environ.pop("MLFLOW_RUN_ID", None)  # the run that `mlflow run` opened is that of the first of them
 
 
@@ -115,7 +116,9 @@ def fine_study(study: Study, proposal: Proposal, number: int) -> Study:
     grids = any(arm.is_grid for arm in study.arms)
     trials = stage.trials or proposal.study.trials
     trials = min(trials, proposal.study.space.grid_size) if grids else trials
-    return replace(proposal.study, name=stage_name(study, number), config=config, trials=trials, stages=())
+    blocks = min(proposal.study.blocks, proposal.study.looks[0])
+    name = stage_name(study, number)
+    return replace(proposal.study, name=name, config=config, blocks=blocks, trials=trials, stages=())
 
 
 def declaration(study: Study) -> str:
@@ -124,9 +127,11 @@ def declaration(study: Study) -> str:
     settings = {"fixed": _changed(study.fixed, HyperParams()), "config": _changed(study.config, TrainConfig())}
     rest = {name: value for name, value in settings.items() if not value.endswith("()")}
     rest["arms"] = f"({', '.join(map(_arm, study.arms))},)"
+    if study.contrasts:
+        rest["contrasts"] = repr(study.contrasts)
     if study.pruner:
         rest["pruner"] = repr(study.pruner)
-    rest |= {name: repr(getattr(study, name)) for name in ("blocks", "trials", "delta", "seed", "confirm")}
+    rest |= {name: repr(getattr(study, name)) for name in ("blocks", "looks", "trials", "delta", "seed", "confirm")}
     return (
         "from pipeline import Arm, Categorical, Float, HyperParams, Pruner, SearchSpace, Study, TrainConfig\n\n"
         f"STUDY = Study(\n    name={study.name!r},\n    question={study.question!r},\n    dataset={study.dataset!r},\n"

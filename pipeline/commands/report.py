@@ -10,8 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from pipeline import __version__
 from pipeline.commands import Context
 from pipeline.commands.job import Job
@@ -23,7 +21,6 @@ from pipeline.model.best import best_trial, saved_model, train_again
 from pipeline.report.figures.network import save_figures
 from pipeline.report.trials_table import TrialsTable
 from pipeline.report.writer import write_report
-from pipeline.search import confirmation
 from pipeline.storage.addresses import is_url, redact, sqlite_address, sqlite_file, storage_file
 from pipeline.storage.optuna_store import recorded_study
 from pipeline.study.loading import find_study
@@ -56,11 +53,12 @@ def report(job: Job, *, keep_model: bool = True) -> None:
     records = trials.to_dict("records")
     with job.console.timed("report"):
         diagnosis = diagnose(records, study, job.console)
-        facts: dict[str, Any] = {"declarations": store.declarations, "classes": store.classes, "diagnosis": diagnosis}
-        if blas := store.blas:
-            facts["blas"] = blas
-        confirmed = pd.DataFrame(confirmation.confirmed(store))
-        _write(job, TrialsTable(trials, study, {**versions(), **facts}, confirmed))
+        facts: dict[str, Any] = {
+            **versions(),
+            "diagnosis": diagnosis,
+            **({"blas": blas} if (blas := store.blas) else {}),
+        }
+        _write(job, job.table(trials, facts))
         job.tracker.log_metrics({f"health/{word}": count for word, count in diagnosis["health"].items()})
         if keep_model:
             register(job, records)
@@ -77,10 +75,11 @@ def _write(job: Job, table: TrialsTable) -> None:
     result = write_report(table, folder)
     job.tracker.log_metrics(result.metrics)
     job.tracker.set_tags(result.tags)
-    job.tracker.describe(job.study, result.verdict)
+    job.tracker.describe(job.study, result.sentences)
     job.tracker.log_files(folder, "report")
     job.optuna_store.save_figures(result.figures)
-    job.console.result(f"report: {result.sentence}")
+    for sentence in result.verdicts:
+        job.console.result(f"report: {sentence}")
     job.console.result(f"page: {result.page}")
     if job.console.verbose:
         job.console.detail(f"  {sum(path.is_file() for path in folder.rglob('*'))} files in {folder}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -26,12 +27,17 @@ def command(args: argparse.Namespace, context: Context) -> None:
     """Search the study."""
     job = searching_job(args, context)
     with workers_of(args) as engine, claimed(job), opened(job):
-        search_and_confirm(job, engine)
+        search_until_decided(job, engine, looks_of(args, job))
 
 
 def searching_job(args: argparse.Namespace, context: Context) -> Job:
     """Return the job of the study that the command line names, with the flags that change it."""
     return Job(find_study(args.study, given(args, "seed", "trials", "blocks")), context, new=args.new)
+
+
+def looks_of(args: argparse.Namespace, job: Job) -> tuple[int, ...]:
+    """Return the numbers of blocks to search up to, one after the other: the study's looks, or the one of the flag."""
+    return (args.blocks,) if args.blocks else job.declared.looks
 
 
 @contextmanager
@@ -61,16 +67,36 @@ def opened(job: Job, checks: Sequence[CheckResult] = ()) -> Iterator[None]:
             job.tracker.log_text(markdown_table(("result", "check", "observed", "advice"), cells), "check.md")
             job.tracker.log_metrics({key: value for result in checks for key, value in result.metrics.items()})
             require(checks)
-        attributes = {"classes": job.data.classes, **job.links}
-        job.optuna_store.open(job.tracker.run_id, job.basis, attributes)
+        _open_store(job)
         yield
 
 
-def search_and_confirm(job: Job, engine: Engine) -> None:
-    """Search, then confirm; a verbose console gets the time of each."""
-    for phase in (search, confirm):
-        with job.console.timed(phase.__name__):
-            phase(job, engine)
+def _open_store(job: Job) -> None:
+    attributes = {"classes": job.data.classes, **job.links}
+    job.optuna_store.open(job.tracker.run_id, job.basis, attributes)
+
+
+def search_until_decided(job: Job, engine: Engine, looks: Sequence[int]) -> None:
+    """Search and confirm up to each number of blocks in turn, until every contrast of the study is decided."""
+    for blocks, more in itertools.pairwise((*looks, 0)):
+        if blocks != job.study.blocks:
+            job.extend(blocks)
+            _open_store(job)
+        for phase in (search, confirm):
+            with job.console.timed(phase.__name__):
+                phase(job, engine)
+        if len(looks) > 1 and _is_decided(job, last=not more):
+            return
+
+
+def _is_decided(job: Job, *, last: bool) -> bool:
+    """Print the verdicts of a look. Return True if every contrast is decided, or there is none."""
+    from pipeline.report.analysis import Analysis  # SciPy's statistics take a second to import
+
+    analysis = Analysis(job.table(job.optuna_store.table()))
+    for verdict in analysis.verdicts if not last else ():
+        job.console.say(f"look: {verdict.sentence}")
+    return analysis.decided
 
 
 def search(job: Job, engine: Engine) -> None:

@@ -10,18 +10,20 @@ import numpy as np
 
 from pipeline.report import validity
 from pipeline.report.comparison import Comparison, Difference, Pair, compare, compare_all, improvement_of
-from pipeline.report.confirmation import Confirmation, confirmations, confirmed_difference
+from pipeline.report.confirmation import Confirmation, confirmations, confirmed_difference, trained_again
 from pipeline.report.cost import CostCurve, cost_curves
 from pipeline.report.curves import Curve, Pool, pools_by_arm, tuning_curves
-from pipeline.report.formatting import count
+from pipeline.report.formatting import count, duration
 from pipeline.report.importance import Importance, importance
 from pipeline.report.improvement import Improvement
 from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Range, is_cut
+from pipeline.report.matching import Matching, matching
 from pipeline.report.selection import Choice, choice
-from pipeline.report.style import Looks, looks
-from pipeline.report.targets import HEADLINE, LADDER, Target, TrialsNeeded, estimate_trials_needed, ladder
+from pipeline.report.style import ArmStyles, arm_styles
+from pipeline.report.targets import LADDER, QUOTED, Target, TrialsNeeded, estimate_trials_needed, ladder
 from pipeline.report.trials_table import COSTS, TrialsTable
-from pipeline.report.verdict import Verdict, decide, nothing_to_compare, withheld
+from pipeline.report.validity import Contrast
+from pipeline.report.verdict import Rules, Verdict, decide, nothing_to_compare, withheld
 from pipeline.study.spec import Arm, Study
 from pipeline.training.metrics import BEST_VAL_ACCURACY
 
@@ -51,24 +53,32 @@ class Analysis:
         return tuning_curves(self.pools)
 
     @cached_property
-    def looks(self) -> Looks:
-        return looks(self.study.arms)
+    def styles(self) -> ArmStyles:
+        return arm_styles(self.study.arms)
 
     @cached_property
+    def expected(self) -> dict[str, dict[int, float]]:
+        """The expected accuracy of each arm's choice in each block, by the arm's name and the block."""
+        return {name: {c.pool.block: c.expected for c in choices} for name, choices in self.choices.items()}
+
+    @cached_property
+    def comparisons(self) -> list[tuple[Contrast, Comparison | None]]:
+        """Each contrast and its comparison, None if the arms have no common block; the headline is the first."""
+        return [(contrast, self._compare(contrast)) for contrast in self.study.compared]
+
+    def _compare(self, contrast: Contrast) -> Comparison | None:
+        first, second = (self.curves.get(arm.name) for arm in contrast)
+        return compare(first, second, self.expected) if first and second else None
+
+    @property
     def comparison(self) -> Comparison | None:
-        """The comparison of the contrast, if both of its arms have trials in a common block."""
-        curves = [self.curves[arm.name] for arm in self.study.contrast if arm.name in self.curves]
-        return compare(*curves) if len(curves) == 2 else None
+        """The comparison of the headline."""
+        return self.comparisons[0][1] if self.comparisons else None
 
     @cached_property
     def improvement(self) -> Improvement | None:
-        """The probability of improvement of the contrast's first arm."""
+        """The probability of improvement of the headline's first arm."""
         return improvement_of(self.comparison, self.pools) if self.comparison else None
-
-    @cached_property
-    def obstacles(self) -> list[str]:
-        """The reasons to withhold the verdict."""
-        return validity.obstacles(self.table, self.pools)
 
     @cached_property
     def notes(self) -> list[str]:
@@ -87,12 +97,46 @@ class Analysis:
             )
 
     @cached_property
+    def rules(self) -> Rules:
+        """The declared values that decide."""
+        terms, rows = validity.binding_declaration(self.table), int(self.table.frame["n_test"].median())
+        return Rules(tuple(terms["looks"]), max(len(terms["contrasts"]), 1), self.study.delta, rows)
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """The verdict on each contrast, the headline first; of a study of one arm, what it found."""
+        if not self.study.compared:
+            return [nothing_to_compare(self.curves[self.study.arms[0].name])]
+        return [self._verdict(*item) for item in self.comparisons]
+
+    def _verdict(self, contrast: Contrast, comparison: Comparison | None) -> Verdict:
+        obstacles = validity.obstacles(self.table, self.pools, contrast)
+        if comparison is None:
+            return withheld(obstacles or ["the arms have no block in common"], contrast)
+        complete = validity.complete_blocks(self.table, self.pools, contrast)
+        return decide(comparison, self.rules, complete, obstacles, self._next_look(complete))
+
+    def _next_look(self, complete: int) -> str:
+        """Return what the next look costs: blocks, trials, and the time of training at the rate of the recorded ones."""
+        study = self.study
+        if not (later := [look for look in self.rules.looks if look > complete]):
+            return "That was the last look; a study under a new name, with more max_blocks, can tell more."
+        blocks = later[0] - complete
+        seconds = float(self.table.frame["seconds"].mean()) * blocks * study.trials * len(study.arms)
+        return (
+            f"The next look, after {later[0]} blocks, costs {count(blocks * study.trials * len(study.arms), 'trial')}, "
+            f"about {duration(seconds)} of training."
+        )
+
+    @property
     def verdict(self) -> Verdict:
-        if self.comparison:
-            return decide(self.comparison, self.study.delta, self.obstacles)
-        if len(self.study.arms) > 1:
-            return withheld(self.obstacles or ["the arms have no block in common"])
-        return nothing_to_compare(self.curves[self.study.arms[0].name])
+        """The verdict on the headline."""
+        return self.verdicts[0]
+
+    @property
+    def decided(self) -> bool:
+        """True if every contrast is decided, or there is none."""
+        return all(verdict.decided_at for verdict in self.verdicts) or not self.study.compared
 
     @cached_property
     def chance(self) -> float | None:
@@ -106,14 +150,22 @@ class Analysis:
         return ladder([pool for pools in self.pools.values() for pool in pools], self.chance or 0.0)
 
     @property
-    def headline(self) -> Target:
+    def quoted_target(self) -> Target:
         """The target that the report quotes."""
-        return self.targets[LADDER.index(HEADLINE)]
+        return self.targets[LADDER.index(QUOTED)]
 
     @cached_property
     def needed(self) -> dict[str, list[TrialsNeeded]]:
         """The trials that each arm needs for each target, by the target's name."""
         return {t.name: [estimate_trials_needed(pools, t) for pools in self.pools.values()] for t in self.targets}
+
+    @cached_property
+    def matchings(self) -> list[Matching]:
+        """For each contrast, the trials of one arm that do as well as all trials of the other."""
+        curves = [
+            [self.curves[arm.name] for arm in contrast if arm.name in self.curves] for contrast in self.study.compared
+        ]
+        return [found for pair in curves if len(pair) == 2 and (found := matching(*pair))]
 
     @cached_property
     def importance(self) -> Importance | None:
@@ -124,7 +176,10 @@ class Analysis:
     @cached_property
     def choices(self) -> dict[str, list[Choice]]:
         """Each arm's choice in each block, by the arm's name."""
-        return {name: [choice(pool) for pool in pools] for name, pools in self.pools.items()}
+        again = trained_again(self.table)
+        return {
+            name: [choice(pool, again.get((name, pool.block))) for pool in pools] for name, pools in self.pools.items()
+        }
 
     @cached_property
     def confirmations(self) -> dict[str, Confirmation]:
@@ -133,8 +188,8 @@ class Analysis:
 
     @cached_property
     def confirmed_difference(self) -> Difference | None:
-        """The difference of the contrast's arms by the repetitions of their choices."""
-        compared = [self.confirmations[arm.name] for arm in self.study.contrast if arm.name in self.confirmations]
+        """The difference of the headline's arms by the repetitions of the very trials that were chosen."""
+        compared = [self.confirmations[arm.name] for arm in self.study.headline if arm.name in self.confirmations]
         return confirmed_difference(*compared) if len(compared) == 2 else None
 
     @cached_property
@@ -144,4 +199,4 @@ class Analysis:
 
     @cached_property
     def pairs(self) -> list[Pair]:
-        return compare_all(self.curves, self.pools)
+        return compare_all(self.curves, self.pools, self.expected)

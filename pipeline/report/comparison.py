@@ -18,19 +18,15 @@ from pipeline.report.intervals import (
     MINIMUM_BLOCKS,
     Array,
     Interval,
-    detectable_difference,
     mean_interval,
     sign_flip_p,
 )
 from pipeline.study.spec import Arm
 
-LEVEL = 0.05
-"""The level of significance."""
-
 
 @dataclass(frozen=True)
 class Difference:
-    """The differences of two arms in K blocks: their mean, its intervals, its p and the detectable difference."""
+    """The differences of two arms in K blocks: their mean, its 95 % interval and its p."""
 
     by_block: tuple[float, ...]
 
@@ -40,32 +36,19 @@ class Difference:
         return mean_interval(np.array(self.by_block), within=DIFFERENCE)
 
     @cached_property
-    def narrow(self) -> Interval:
-        """The 90 % interval; if it lies inside ±delta, two one-sided tests at 0.05 show equivalence."""
-        return mean_interval(np.array(self.by_block), 0.90, DIFFERENCE)
-
-    @cached_property
     def p(self) -> float:
+        """The two-sided p of the mean, by sign flips."""
         return sign_flip_p(np.array(self.by_block))
-
-    @cached_property
-    def detectable(self) -> float:
-        return detectable_difference(np.array(self.by_block))
-
-    @property
-    def detected(self) -> bool:
-        """True if the 95 % interval and the exact test agree that there is a difference."""
-        return self.excludes_zero and self.p < LEVEL
-
-    @property
-    def excludes_zero(self) -> bool:
-        """True if 0 is outside of the 95 % interval."""
-        return not self.interval.low <= 0 <= self.interval.high
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """First arm minus second on the K blocks that both have: test and validation accuracy, (K, budgets)."""
+    """First arm minus second on the K blocks that both have.
+
+    ``test`` and ``validation`` are the differences of accuracy of the very model that was chosen after n trials,
+    (K, budgets). ``expected`` is that of the expected accuracy of the choice after all trials
+    (:attr:`pipeline.report.selection.Choice.expected`), (K,).
+    """
 
     first: Arm
     second: Arm
@@ -73,6 +56,7 @@ class Comparison:
     budgets: NDArray[np.int64]
     test: Array
     validation: Array
+    expected: Array
 
     @property
     def trials(self) -> int:
@@ -81,7 +65,7 @@ class Comparison:
 
     @cached_property
     def difference(self) -> Difference:
-        """The difference of test accuracy at N*."""
+        """The difference of test accuracy of the very models that were chosen after N* trials."""
         return Difference(tuple(self.test[:, -1].tolist()))
 
     @cached_property
@@ -89,8 +73,17 @@ class Comparison:
         """The difference of validation accuracy at N*."""
         return Difference(tuple(self.validation[:, -1].tolist()))
 
+    @cached_property
+    def expected_difference(self) -> Difference:
+        """The difference of the expected accuracy of the choice, which the verdict is about."""
+        return Difference(tuple(self.expected.tolist()))
 
-def compare(first: Curve, second: Curve) -> Comparison | None:
+
+Expected = Mapping[str, Mapping[int, float]]
+"""The expected accuracy of the choice in each block, by the arm's name."""
+
+
+def compare(first: Curve, second: Curve, expected: Expected) -> Comparison | None:
     """Pair two curves by block, up to the smaller budget; return None if they have no block in common."""
     blocks = tuple(block for block in first.blocks if block in second.blocks)
     if not blocks:
@@ -100,7 +93,9 @@ def compare(first: Curve, second: Curve) -> Comparison | None:
     test, validation = (
         a[rows_1, :n] - b[rows_2, :n] for a, b in ((first.test, second.test), (first.validation, second.validation))
     )
-    return Comparison(first.arm, second.arm, blocks, first.budgets[:n], test, validation)
+    one, other = expected[first.arm.name], expected[second.arm.name]
+    gains = np.array([one[block] - other[block] for block in blocks])
+    return Comparison(first.arm, second.arm, blocks, first.budgets[:n], test, validation, gains)
 
 
 def improvement_of(comparison: Comparison, pools: Mapping[str, Sequence[Pool]]) -> Improvement:
@@ -119,12 +114,12 @@ class Pair:
     corrected_p: float
 
 
-def compare_all(curves: Mapping[str, Curve], pools: Mapping[str, Sequence[Pool]]) -> list[Pair]:
+def compare_all(curves: Mapping[str, Curve], pools: Mapping[str, Sequence[Pool]], expected: Expected) -> list[Pair]:
     """Compare each pair of arms that has a common block; p is corrected by the method of Benjamini and Yekutieli."""
-    comparisons = [c for a, b in itertools.combinations(curves.values(), 2) if (c := compare(a, b))]
+    comparisons = [c for a, b in itertools.combinations(curves.values(), 2) if (c := compare(a, b, expected))]
     tested = [i for i, c in enumerate(comparisons) if len(c.blocks) >= MINIMUM_BLOCKS]
     corrected = np.full(len(comparisons), np.nan)
     if tested:
-        p = [comparisons[i].difference.p for i in tested]
+        p = [comparisons[i].expected_difference.p for i in tested]
         corrected[tested] = stats.false_discovery_control(p, method="by")
     return [Pair(c, improvement_of(c, pools), float(p)) for c, p in zip(comparisons, corrected, strict=True)]

@@ -1,4 +1,4 @@
-"""The confirmation of each arm's choices: the same configurations trained again from other weights, on the same rows.
+"""The confirmation of each arm's choices: good configurations trained again from other weights, on the same rows.
 
 The best of many trials is best by its hyperparameters and by luck. New weights remove the luck of the first weights, so
 that the accuracy falls back towards what the hyperparameters are worth (regression to the mean). What validation promises
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.report.comparison import Difference
-from pipeline.report.formatting import count, listed, p_value, points, size_and_ends, title
+from pipeline.report.formatting import listed, size_and_ends, title
 from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Interval, mean_interval
 from pipeline.report.trials_table import IDENTITY, TrialsTable
 from pipeline.study.spec import Arm
@@ -24,25 +24,22 @@ from pipeline.training.metrics import BEST_VAL_ACCURACY, TEST_ACCURACY
 
 @dataclass(frozen=True)
 class Confirmation:
-    """One arm's choices in K blocks and their repetitions.
+    """The very trials that one arm chose in K blocks, and their repetitions.
 
     ``repetitions`` is the number for each choice, the fewest if blocks differ. ``choices`` has a row for each
-    block: the ``block`` and ``trial`` of the choice, its ``val_accuracy`` and ``test_accuracy``, their means over
-    repetitions, ``val_again`` and ``test_again``, and ``sd_of_seeds``, the standard deviation of the latter (NaN for one).
+    block: the ``block`` and ``trial`` of the choice, its ``val_accuracy`` and ``test_accuracy``, and their means over
+    repetitions, ``val_again`` and ``test_again``. ``sd`` is the standard deviation of test accuracy over weights, pooled
+    over all trials that were trained again at least twice; NaN if none was.
     """
 
     arm: Arm
     repetitions: int
     choices: pd.DataFrame
+    sd: float
 
     @property
     def blocks(self) -> tuple[int, ...]:
         return tuple(self.choices["block"].tolist())
-
-    @property
-    def sd(self) -> float:
-        """The standard deviation over weights, pooled over blocks; NaN for a single repetition."""
-        return float(np.sqrt(np.mean(self._column("sd_of_seeds") ** 2)))
 
     @cached_property
     def confirmed(self) -> Interval:
@@ -77,20 +74,39 @@ def confirmations(table: TrialsTable) -> dict[str, Confirmation]:
     if table.confirmations is None:
         return {}
     merged = table.confirmations.merge(table.frame, on=list(IDENTITY), suffixes=("_again", ""))
-    rows = ((arm, merged[merged["arm"] == arm.name]) for arm in table.study.arms)
-    return {arm.name: _of_arm(arm, frame) for arm, frame in rows if len(frame)}
+    best = table.frame.groupby(["arm", "block"], sort=False)[BEST_VAL_ACCURACY].idxmax()  # the first of equals
+    chosen = merged.merge(table.frame.loc[best, list(IDENTITY)], on=list(IDENTITY))
+    by_arm = ((arm, merged[merged["arm"] == arm.name], chosen[chosen["arm"] == arm.name]) for arm in table.study.arms)
+    return {arm.name: _of_arm(arm, all_of_arm, rows) for arm, all_of_arm, rows in by_arm if len(rows)}
 
 
-def _of_arm(arm: Arm, repetitions: pd.DataFrame) -> Confirmation:
-    grouped = repetitions.groupby(["block", "trial"])
+def trained_again(table: TrialsTable) -> dict[tuple[str, int], dict[int, float]]:
+    """Return the mean test accuracy of each trial's repetitions, by arm and block, then by the trial's place in its pool."""
+    if table.confirmations is None:
+        return {}
+    means = table.confirmations.groupby(["arm", "block", "trial"])[TEST_ACCURACY].mean()
+    places = {
+        key: dict(zip(rows, range(len(rows)), strict=True))
+        for key, rows in table.frame.groupby(["arm", "block"])["trial"]
+    }
+    again: dict[tuple[str, int], dict[int, float]] = {}
+    for (arm, block, trial), mean in means.items():
+        again.setdefault((arm, block), {})[places[arm, block][trial]] = float(mean)
+    return again
+
+
+def _of_arm(arm: Arm, all_of_arm: pd.DataFrame, chosen: pd.DataFrame) -> Confirmation:
+    spread = all_of_arm.groupby(["block", "trial"])[f"{TEST_ACCURACY}_again"].agg(["var", "count"]).query("count > 1")
+    freedom = spread["count"] - 1
+    sd = float(np.sqrt((spread["var"] * freedom).sum() / freedom.sum())) if len(spread) else np.nan
+    grouped = chosen.groupby(["block", "trial"])
     choices = grouped.agg(
         val_accuracy=(BEST_VAL_ACCURACY, "first"),
         val_again=(f"{BEST_VAL_ACCURACY}_again", "mean"),
         test_accuracy=(TEST_ACCURACY, "first"),
         test_again=(f"{TEST_ACCURACY}_again", "mean"),
-        sd_of_seeds=(f"{TEST_ACCURACY}_again", "std"),
     )
-    return Confirmation(arm, int(grouped.size().min()), choices.reset_index())
+    return Confirmation(arm, int(grouped.size().min()), choices.reset_index(), sd)
 
 
 def confirmed_difference(first: Confirmation, second: Confirmation) -> Difference | None:
@@ -103,10 +119,9 @@ def confirmation_sentence(confirmations: Mapping[str, Confirmation], contrast: t
     """Yield one sentence on the choices of the compared arms, if any were trained again."""
     compared = [confirmations[arm.name] for arm in contrast if arm.name in confirmations]
     if compared:
-        again = f"{count(compared[0].repetitions, 'time')} more from other weights"
         scores = listed([_score(c, first=c is compared[0]) for c in compared])
         lucks = listed([_luck(c, first=c is compared[0]) for c in compared])
-        yield f"Trained {again}, {scores}; the luck of its weights had raised the winner's validation accuracy {lucks}."
+        yield f"Trained again from other weights, {scores}; the luck of its weights had raised the winner's validation accuracy {lucks}."
 
 
 def _score(confirmation: Confirmation, *, first: bool) -> str:
@@ -143,25 +158,17 @@ def confirmation_table(confirmations: Mapping[str, Confirmation]) -> pd.DataFram
 
 
 def choices_again(confirmations: Mapping[str, Confirmation]) -> pd.DataFrame:
-    """Return a row for each choice: its own accuracies, and the means and spread of its repetitions."""
+    """Return a row for each choice: its own accuracies, and the means of its repetitions."""
     return pd.concat({name: c.choices for name, c in confirmations.items()}, names=["arm"]).reset_index("arm")
 
 
-def confirmation_notes(
-    confirmations: Mapping[str, Confirmation], contrast: tuple[Arm, ...], difference: Difference | None
-) -> Iterator[str]:
-    """Yield how to read the tables, and the confirmed difference of the compared arms."""
+def confirmation_note(confirmations: Mapping[str, Confirmation]) -> Iterator[str]:
+    """Yield how to read the tables of trials that were trained again, if there are any."""
     if confirmations:
         yield (
-            "What each arm chose in each block was trained again from other weights, on the same rows in the same order. "
-            "The best of many trials is best by its hyperparameters and by luck, and falls back when it is trained again: "
-            "val_luck and test_luck are by how much its own weights were better than others on validation and test rows, "
-            "and promise is by how much its validation accuracy exceeds the test accuracy of the same trained again."
-        )
-    if difference and len(difference.by_block) > 1:
-        first, second = (title(arm) for arm in contrast)
-        size, low, high = points(difference.interval)
-        yield (
-            f"Trained again, {first} minus {second} is {size} points of test accuracy (95% CI {low} to {high}; "
-            f"{p_value(difference.p)}). It decides nothing here: what was declared is the comparison of the chosen networks."
+            "In each block the trials that validation would most probably choose were trained again from other weights, on "
+            "the same rows in the same order. The best of many trials is best by its hyperparameters and by luck, and falls "
+            "back when it is trained again: val_luck and test_luck are by how much the chosen trial's own weights were better "
+            "than others on validation and test rows, and promise is by how much its validation accuracy exceeds the test "
+            "accuracy of the same trained again."
         )

@@ -109,6 +109,14 @@ def listed(items: Sequence[str]) -> str:
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
+def duration(seconds: float) -> str:
+    """Write seconds in the largest unit of which there are two: 45 s, 12 min, 3.4 h."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def count(n: int, noun: str) -> str:
     """Write a number with its noun: ``1 block``, ``10 blocks``, ``3,240 trials``."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"

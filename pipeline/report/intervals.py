@@ -13,8 +13,6 @@ Array = NDArray[np.float64]
 MINIMUM_BLOCKS = 6  # with 5 the smallest two-sided p of a sign-flip test is 2/2^5 = 0.06
 EXACT_BLOCKS = 16  # up to here all 2^K sign flips are counted; beyond, a sample of them
 BOOTSTRAP_BLOCKS = 20  # below this the bootstrap's intervals are too short
-COARSE = {6: 1.27, 7: 1.07, 8: 1.04}
-"""The factor by which a difference over few blocks must be larger for exact sign flips to detect it (4,000 normal draws)."""
 Range = tuple[float, float]
 ANYWHERE, SHARE, DIFFERENCE = (-np.inf, np.inf), (0.0, 1.0), (-1.0, 1.0)
 """The possible means of any numbers, of accuracies and other shares, and of differences of shares."""
@@ -93,16 +91,3 @@ def sign_flip_p(differences: Array) -> float:
         rng=np.random.default_rng(0),
     )
     return float(result.pvalue)
-
-
-def detectable_difference(differences: Array, power: float = 0.8) -> float:
-    """Compute the difference that K blocks with this variance detect with the given power.
-
-    It is (t_.975 + t_.8) s / sqrt(K), which the interval needs, times :data:`COARSE`, which the sign-flip test of few
-    blocks needs. NaN for a single block.
-    """
-    K = len(differences)
-    if K < 2:
-        return float("nan")
-    t = stats.t(K - 1)
-    return float((t.ppf(0.975) + t.ppf(power)) * stats.sem(differences) * COARSE.get(K, 1.0))

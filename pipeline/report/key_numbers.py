@@ -1,4 +1,4 @@
-"""The three numbers at the top of the page: the difference, the chance of a win, the trials needed."""
+"""The three numbers at the top of the page: the difference, the trials that match, the price of choosing."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 from pipeline.report.analysis import Analysis
 from pipeline.report.comparison import Comparison
-from pipeline.report.formatting import count, decimals, ends, label, listed, number, percent, points, whole_number
-from pipeline.report.intervals import SHARE, Interval, mean_interval
-from pipeline.report.sentences import needed_by_contrast
+from pipeline.report.curves import Curve
+from pipeline.report.formatting import count, ends, label, listed, percent, points, title, whole_number
+from pipeline.report.intervals import DIFFERENCE, SHARE, mean_interval
+from pipeline.report.matching import Matching
+from pipeline.report.sentences import matched_interval, needed_by_headline
 from pipeline.report.targets import TrialsNeeded
+from pipeline.report.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -24,25 +27,31 @@ class KeyNumber:
 
 def key_numbers(analysis: Analysis) -> list[KeyNumber]:
     """Return the key numbers of a comparison, or of a single arm."""
-    if analysis.comparison and analysis.improvement:
-        chance = _win_probability(analysis.comparison, analysis.improvement.interval)
-        return [_difference(analysis.comparison), chance, _trials_needed(analysis)]
+    if analysis.comparison:
+        price = _price(analysis.curves[analysis.comparison.first.name])
+        return [_difference(analysis.comparison, analysis.verdict), _matching(analysis.matchings[0]), price]
     return [_accuracy(analysis), _trials_needed(analysis)]
 
 
-def _difference(comparison: Comparison) -> KeyNumber:
-    size, low, high = points(comparison.difference.interval)
+def _difference(comparison: Comparison, verdict: Verdict) -> KeyNumber:
+    blocks = verdict.looks[-1].blocks if verdict.looks else len(comparison.blocks)
+    size, low, high = points(verdict.interval or comparison.expected_difference.interval)
     sign = "" if size.startswith("\u2212") or not float(size) else "+"
-    caption = f"points of test accuracy: {label(comparison.first)} minus {label(comparison.second)}"
-    interval = ends(low, high, len(comparison.blocks))
-    return KeyNumber(f"{sign}{size}", caption, f"{interval}; after {count(comparison.trials, 'trial')}")
+    caption = f"points of expected test accuracy: {label(comparison.first)} minus {label(comparison.second)}"
+    return KeyNumber(f"{sign}{size}", caption, f"{ends(low, high, blocks)}; after {count(comparison.trials, 'trial')}")
 
 
-def _win_probability(comparison: Comparison, p: Interval) -> KeyNumber:
-    places = decimals(p.high - p.low)
-    estimate, low, high = (number(x, places) for x in (p.estimate, p.low, p.high))
-    caption = f"probability that {label(comparison.first)} wins, one search of each kind"
-    return KeyNumber(estimate, caption, ends(low, high, len(comparison.blocks)))
+def _matching(found: Matching) -> KeyNumber:
+    value = whole_number(found.trials) if math.isfinite(found.trials) else f">{found.budget:,}"
+    trials = "trial" if found.trials == 1 else "trials"
+    caption = f"{trials} of {title(found.arm)} match all {found.budget:,} of {title(found.other)}"
+    return KeyNumber(value, caption, matched_interval(found, "95% CI ") or "one block: no interval")
+
+
+def _price(curve: Curve) -> KeyNumber:
+    size, low, high = points(mean_interval((curve.validation - curve.test)[:, -1], within=DIFFERENCE))
+    caption = f"points by which validation overstates what {title(curve.arm)} chose"
+    return KeyNumber(size, caption, ends(low, high, len(curve.blocks)))
 
 
 def _accuracy(analysis: Analysis) -> KeyNumber:
@@ -54,8 +63,8 @@ def _accuracy(analysis: Analysis) -> KeyNumber:
 
 
 def _trials_needed(analysis: Analysis) -> KeyNumber:
-    all_needed = needed_by_contrast(analysis)
-    caption = f"trials for an even chance of {percent(analysis.headline.value)} validation accuracy"
+    all_needed = needed_by_headline(analysis)
+    caption = f"trials for an even chance of {percent(analysis.quoted_target.value)} validation accuracy"
     return KeyNumber(
         " vs ".join(whole_number(needed.median) for needed in all_needed),
         f"{caption}: {' vs '.join(label(needed.arm) for needed in all_needed)}",

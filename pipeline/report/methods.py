@@ -24,10 +24,27 @@ def methods(analysis: Analysis) -> Iterator[str]:
         "it is an unbiased estimate, for a whole grid a census of its orders. An adaptive arm's curve is the path it took."
     )
     yield (
-        "Intervals of means are t-intervals over blocks. p is exact, over all signs of the blocks' differences (99,999 "
-        "random ones from 17 blocks on). Equality is two one-sided tests at 0.05: the 90% interval inside ±delta. The "
-        "detectable difference is (t₀.₉₇₅ + t₀.₈) s / √K, and for 6, 7 and 8 blocks 1.27, 1.07 and 1.04 times that, since "
-        "sign flips over so few blocks detect less. Only the difference after the last trial is tested."
+        "Expected accuracy of the choice: Σ w m over the trials of an arm in a block, the test accuracy of what a search of all "
+        "its trials chooses, over new validation rows and new weights. w is the probability that a trial has the best "
+        f"validation accuracy, by {RESAMPLES:,} multinomial draws of the validation rows, the same for all trials; m is its "
+        "mean test accuracy over trainings from new weights, or its recorded one where it has none. A diverged trial is never "
+        "chosen."
+    )
+    yield (
+        f"Verdict: the contrasts share an error rate of 5%, in equal parts; the looks at {listed([str(n) for n in analysis.rules.looks])} "
+        "blocks spend a contrast's part in proportion to the blocks (Lan and DeMets's spending, integrated for the mean of normal "
+        "blocks), and each boundary is one of Student's t. So the intervals of all contrasts and looks hold together with 95%. "
+        "A contrast is ahead if this interval leaves out 0 and exact sign flips agree at the same level; it is equal enough if "
+        "two one-sided tests at this level, 90% together, lie inside ±delta. No interval is narrower than the rows allow: "
+        "-ln(p) / (blocks · test rows) on each side. What one look decides stays decided."
+    )
+    yield (
+        "Other intervals of means are t-intervals over blocks; p is by sign flips, exact up to 16 blocks, over 99,999 random "
+        "ones beyond."
+    )
+    yield (
+        "Trials that match: the first number of trials at which the arm's curve reaches what the other scored after all of its "
+        "trials, in the mean over blocks; the interval holds the numbers at which the t-interval of the difference holds 0."
     )
     yield (
         "Trials needed: for random search ⌈ln(1 - q) / ln(1 - p)⌉ with the exact (Clopper-Pearson) interval of the share p "
@@ -46,16 +63,16 @@ def methods(analysis: Analysis) -> Iterator[str]:
         f"after noise is taken off. Near-ties: {RESAMPLES:,} draws of the validation examples."
     )
     yield (
-        f"Declared: study {study.name}, hash {study.hash}, data set {study.dataset}, contrast "
-        f"{listed([title(arm) for arm in study.contrast])}, {count(study.blocks, 'block')} of {count(study.trials, 'trial')} "
-        f"for each arm, difference that matters {100 * study.delta:g} points, seed {study.seed}."
+        f"Declared: study {study.name}, hash {study.hash}, data set {study.dataset}, contrasts "
+        f"{listed([' against '.join(map(title, pair)) for pair in study.compared]) or 'none'}, "
+        f"{count(study.trials, 'trial')} for each arm in each block, difference that matters {100 * study.delta:g} points, "
+        f"seed {study.seed}."
     )
     if analysis.confirmations:
         yield (
-            "Trained again: in each block the trial of the best validation accuracy, the first of equals, from weights whose "
-            "seeds derive from the block and the repetition, and are shared by the arms; the split, the order of the "
-            "minibatches and the hyperparameters are those of the trial. A block's value is the mean over its repetitions, "
-            "and intervals are t-intervals over blocks."
+            "Trained again: in each block the trial of the best validation accuracy, the first of equals, and those that would "
+            "most probably be chosen, in proportion to w, from weights whose seeds derive from the block and the repetition, and "
+            "are shared by the arms; the split, the order of the minibatches and the hyperparameters are those of the trial."
         )
     yield from _provenance(analysis)
 
@@ -78,6 +95,11 @@ def limits(analysis: Analysis) -> Iterator[str]:
         "The blocks split the same rows in different ways, so they overlap: the intervals hold for new splits of this data "
         "set, not for new data."
     )
+    if analysis.comparison:
+        yield (
+            "A rare failure: if an arm fails badly in one block of twenty, ten blocks often hold no such block, and then neither "
+            "mean nor interval knows of it. No interval over so few blocks can."
+        )
     yield "One search space: a narrower or wider one is harder or easier to search, which changes every number here."
     if any(arm.is_grid for arm in analysis.arms):
         yield "One resolution of the grid: a grid with more or fewer levels may score differently."

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from pipeline.report.analysis import Analysis
-from pipeline.report.formatting import count, markdown_table
+from pipeline.report.formatting import count, duration, markdown_table
 from pipeline.report.key_numbers import key_numbers
 from pipeline.report.optuna_study import thinned
 from pipeline.report.sections import Section
@@ -71,14 +71,6 @@ def facts(analysis: Analysis) -> list[str]:
         *([f"declared on {terms['at'][:10]}"] if terms and terms["at"] else []),
         f"study {study.hash}",
     ]
-
-
-def duration(seconds: float) -> str:
-    """Write seconds in the largest unit of which there are two: 45 s, 12 min, 3.4 h."""
-    for unit, size in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def text_columns(frame: pd.DataFrame) -> set[str]:

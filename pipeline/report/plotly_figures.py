@@ -12,7 +12,7 @@ from pipeline.report.analysis import Analysis
 from pipeline.report.curves import Curve
 from pipeline.report.formatting import capital, count, label
 from pipeline.report.intervals import SHARE, mean_band
-from pipeline.report.style import Dash, Looks
+from pipeline.report.style import ArmStyles, Dash
 
 DIGITS = 4  # decimals of an accuracy; no figure shows more
 
@@ -27,7 +27,7 @@ def best_after_n(analysis: Analysis) -> dict[str, Any]:
     curves = [analysis.curves[arm.name] for arm in analysis.arms]
     blocks = count(max(len(curve.blocks) for curve in curves), "block")
     return {
-        "data": [trace for curve in curves for trace in _traces(curve, analysis.looks)],
+        "data": [trace for curve in curves for trace in _traces(curve, analysis.styles)],
         "layout": {
             "title": {"text": f"Your best model after n trials: test accuracy, mean over {blocks}"},
             "xaxis": {"title": {"text": "trials"}, "type": "log", "dtick": float(np.log10(2))},
@@ -36,9 +36,9 @@ def best_after_n(analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def _traces(curve: Curve, looks: Looks) -> Iterator[dict[str, Any]]:
+def _traces(curve: Curve, styles: ArmStyles) -> Iterator[dict[str, Any]]:
     """Yield the band of two or more blocks, the line, and validation accuracy dotted; one click hides all three."""
-    colour, dash = looks[curve.arm.name]
+    colour, dash = styles[curve.arm.name]
     mean, low, high = mean_band(curve.test, within=SHARE)
     name = capital(label(curve.arm))
     shared = {"x": curve.budgets.tolist(), "mode": "lines", "legendgroup": curve.arm.name}

@@ -9,8 +9,7 @@ import pandas as pd
 
 from pipeline.report import tables
 from pipeline.report.analysis import Analysis
-from pipeline.report.comparison import LEVEL
-from pipeline.report.confirmation import choices_again, confirmation_notes, confirmation_sentence, confirmation_table
+from pipeline.report.confirmation import choices_again, confirmation_note, confirmation_sentence, confirmation_table
 from pipeline.report.figures.cost import cost_figure
 from pipeline.report.figures.importance import above_noise, importance_figure
 from pipeline.report.figures.projection import projection_figure
@@ -18,8 +17,7 @@ from pipeline.report.figures.spread import finals_figure, scores_figure
 from pipeline.report.figures.targets import targets_figure
 from pipeline.report.figures.tuning import difference_figure, tuning_figure
 from pipeline.report.figures.win_probability import pairs_figure, win_probability_figure
-from pipeline.report.formatting import capital, count, listed, number, title
-from pipeline.report.intervals import MINIMUM_BLOCKS
+from pipeline.report.formatting import capital, listed, number, title
 from pipeline.report.methods import limits, methods
 from pipeline.report.style import Plot
 from pipeline.report.targets import FULL_GRID
@@ -66,8 +64,8 @@ def make_sections(analysis: Analysis) -> list[Section]:
 
 
 def _curve(analysis: Analysis) -> Iterator[Section]:
-    contrast = [arm.name for arm in analysis.study.contrast]
-    plot = tuning_figure(list(analysis.curves.values()), analysis.looks, contrast)
+    contrast = [arm.name for arm in analysis.study.headline]
+    plot = tuning_figure(list(analysis.curves.values()), analysis.styles, contrast)
     yield Section("curve", plot.title, tuple(_adaptive_arms(analysis)), (plot,))
 
 
@@ -85,19 +83,20 @@ def _adaptive_arms(analysis: Analysis) -> Iterator[str]:
 def _difference(analysis: Analysis) -> Iterator[Section]:
     if comparison := analysis.comparison:
         plot = difference_figure(comparison, analysis.study.delta)
-        difference = comparison.difference
-        tested = (
-            f"After {count(comparison.trials, 'trial')}: {tables.difference_sentence(difference)} Only this last difference "
-            "is tested, here and not by whether the bands of the first figure overlap."
-        )
-        prose = [tested]
-        if len(comparison.blocks) >= MINIMUM_BLOCKS and difference.excludes_zero != (difference.p < LEVEL):
-            prose.append(
-                "The interval and the sign flips do not agree on whether there is a difference, so none counts as detected."
+        prose = [
+            (
+                "The figure shows the very models that validation chose. The verdict is about the expected accuracy of the "
+                "choice: the test accuracy of what a search finds, over new validation rows and new weights. It has less noise."
             )
-        if len(comparison.blocks) > 1 and len(set(difference.by_block)) == 1:
-            prose.append("Every block gave the same difference, so its interval has no width; that is not certainty.")
-        yield Section("difference", plot.title, tuple(prose), (plot,))
+        ]
+        if len(comparison.blocks) > 1 and len(set(comparison.expected)) == 1:
+            prose.append("Every block gave the same difference; that is not certainty.")
+        named = [
+            NamedTable("estimates", "The differences after all trials, by four estimates", tables.estimates(analysis))
+        ]
+        if looks := tables.looks(analysis):
+            named.append(NamedTable("looks", "The looks, and what each decided", looks[0]))
+        yield Section("difference", plot.title, tuple(prose), (plot,), tuple(named))
 
 
 def _win_probability(analysis: Analysis) -> Iterator[Section]:
@@ -107,7 +106,7 @@ def _win_probability(analysis: Analysis) -> Iterator[Section]:
 
 
 def _targets(analysis: Analysis) -> Iterator[Section]:
-    plot = targets_figure(analysis.pools, analysis.targets, analysis.looks)
+    plot = targets_figure(analysis.pools, analysis.targets, analysis.styles)
     unknown = "" if analysis.chance is not None else " The accuracy of a guess is not known here and taken as 0."
     rule = (
         "The targets are set by one rule for all arms: the accuracy of a guess plus 90, 95, 98 and 99 percent of the way from "
@@ -146,18 +145,18 @@ def _projection(analysis: Analysis) -> Iterator[Plot]:
     if importance:
         numeric.sort(key=lambda name: -importance.separates[importance.names.index(name)])
     blocks = set.intersection(*({pool.block for pool in pools} for pools in analysis.pools.values()))
-    contrast = [analysis.pools[arm.name] for arm in analysis.arms if arm in analysis.study.contrast]
+    contrast = [analysis.pools[arm.name] for arm in analysis.arms if arm in analysis.study.headline]
     if len(numeric) > 1 and blocks:
         shown = [next(pool for pool in pools if pool.block == min(blocks)) for pools in contrast]
         yield projection_figure(shown, space, numeric[0], numeric[1])
 
 
 def _selection(analysis: Analysis) -> Iterator[Section]:
-    contrast, confirmations = analysis.study.contrast, analysis.confirmations
+    confirmations = analysis.confirmations
     prose = [
         *tables.selection_notes(analysis),
-        *confirmation_sentence(confirmations, contrast),
-        *confirmation_notes(confirmations, contrast, analysis.confirmed_difference),
+        *confirmation_sentence(confirmations, analysis.study.headline),
+        *confirmation_note(confirmations),
     ]
     named = [
         NamedTable("selection", "What choosing by validation cost", tables.selection(analysis)),
@@ -173,17 +172,17 @@ def _selection(analysis: Analysis) -> Iterator[Section]:
 
 def _fairness(analysis: Analysis) -> Iterator[Section]:
     has_costs = all(analysis.table.frame[column].gt(0).any() for column in COSTS)
-    plots = (cost_figure(analysis.costs, COSTS, analysis.looks),) if has_costs else ()
+    plots = (cost_figure(analysis.costs, COSTS, analysis.styles),) if has_costs else ()
     totals = NamedTable("ledger", "What each arm was given", tables.arm_totals(analysis))
     yield Section("fairness", "Was the comparison fair?", tuple(tables.sampler_settings(analysis)), plots, (totals,))
 
 
 def _distributions(analysis: Analysis) -> Iterator[Section]:
     exchangeable = {name: pools for name, pools in analysis.pools.items() if pools[0].arm.exchangeable}
-    plots = [scores_figure(exchangeable, analysis.looks)] if exchangeable else []
+    plots = [scores_figure(exchangeable, analysis.styles)] if exchangeable else []
     curves = list(analysis.curves.values())
     if len(curves) > 1 and set.intersection(*(set(curve.blocks) for curve in curves)):
-        plots.append(finals_figure(curves, analysis.looks))
+        plots.append(finals_figure(curves, analysis.styles))
     if plots:
         yield Section("distributions", "All trials, and what each block ended with", plots=tuple(plots))
 
@@ -192,9 +191,8 @@ def _pairs(analysis: Analysis) -> Iterator[Section]:
     if len(analysis.arms) > 2 and analysis.pairs:
         plot = pairs_figure(analysis.pairs, analysis.arms)
         note = (
-            "The verdict is about the declared pair alone, and its p is not corrected. Those in the table are by sign flips "
-            "over blocks, and corrected for the number of all pairs by Benjamini and Yekutieli's method, which holds for "
-            "dependent tests."
+            "The verdict is about the declared contrasts alone. Here each p is by sign flips over all recorded blocks, and "
+            "corrected for the number of all pairs by Benjamini and Yekutieli's method, which holds for dependent tests."
         )
         yield Section("pairs", plot.title, (note,), (plot,))
 

@@ -1,19 +1,18 @@
-"""The choice by validation: its optimism, its overtuning, and the number of trials as good as the winner."""
+"""The choice by validation: its optimism, its overtuning, and the expected accuracy of what a search chooses."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.report.curves import Pool, incumbents
 from pipeline.report.intervals import Array
+from pipeline.trials.selection import RESAMPLES, choice_probabilities, share_of_best
 
-RESAMPLES = 2_000
-CONTENDERS = 200  # the best-validated trials of a pool; worse ones never win a resample
+__all__ = ["RESAMPLES", "Choice", "choice"]
 
 
 @dataclass(frozen=True)
@@ -28,84 +27,74 @@ class Choice:
         How far its test accuracy is below that of the best incumbent on the way.
     below_median
         True if its test accuracy is below the median of the incumbents.
-    n_tied
-        1 / Σ w², with w the probability that a trial is the best once the validation examples are resampled.
-    tie_aware
-        Σ w · test accuracy.
-    top
-        The largest w.
+    probabilities
+        w, the probability that validation chooses each trial once the validation rows are drawn again, (M,).
     independent_top
         The largest w if the trials' validation errors were independent (Bergstra and Bengio 2012). They are not: all
-        trials share the validation examples.
+        trials share the validation rows.
+    again
+        The mean test accuracy of each trial that was trained again from other weights, by its index in the pool.
     """
 
     pool: Pool
     winner: int
     overtuning: float
     below_median: bool
-    n_tied: float
-    tie_aware: float
-    top: float
+    probabilities: Array
     independent_top: float
+    again: Mapping[int, float]
 
     @property
     def gap(self) -> float:
         """Validation minus test accuracy of the winner."""
         return float(self.pool.validation[self.winner] - self.pool.test[self.winner])
 
+    @property
+    def n_tied(self) -> float:
+        """1 / Σ w², the number of trials that are as good as the winner."""
+        return float(1 / (self.probabilities**2).sum())
 
-def choice(pool: Pool) -> Choice:
-    """Analyse the choice of a pool after all of its trials, in the order visited."""
+    @property
+    def tie_aware(self) -> float:
+        """Σ w t, with t the recorded test accuracy."""
+        return float(self.probabilities @ self.pool.test)
+
+    @cached_property
+    def expected(self) -> float:
+        """The expected test accuracy of the choice, over new validation rows and new weights: Σ w m.
+
+        m is a trial's mean test accuracy over its trainings from new weights. A trial without any, of which w is small,
+        has its recorded test accuracy. It is the Rao-Blackwell form of choosing and training again many times.
+        """
+        accuracies = self.pool.test.copy()
+        accuracies[list(self.again)] = list(self.again.values())
+        return float(self.probabilities @ accuracies)
+
+
+def choice(pool: Pool, again: Mapping[int, float] | None = None) -> Choice:
+    """Analyse the choice of a pool after all of its trials, in the order visited; ``again`` as in :class:`Choice`."""
     path = incumbents(pool.validation)
     winner, tests = int(path[-1]), pool.test[np.unique(path)]
-    contenders = np.argsort(-pool.validation, kind="stable")[:CONTENDERS]
-    independent = _independent_weights(pool, contenders)
-    resampled = _resampled_weights(pool, contenders)
-    weights = independent if resampled is None else resampled
+    independent = _independent_probabilities(pool)
+    probabilities = _probabilities(pool)
     return Choice(
         pool=pool,
         winner=winner,
         overtuning=float(tests.max() - pool.test[winner]),
         below_median=bool(pool.test[winner] < np.median(tests)),
-        n_tied=float(1 / (weights**2).sum()),
-        tie_aware=float(weights @ pool.test[contenders]),
-        top=float(weights.max()),
+        probabilities=independent if probabilities is None else probabilities,
         independent_top=float(independent.max()),
+        again=again or {},
     )
 
 
-def _resampled_weights(pool: Pool, contenders: NDArray[np.int64]) -> Array | None:
-    """P(a contender is the best) over resamples of the shared validation examples; None if their bits are unknown.
-
-    One multinomial draw of the examples scores all contenders, so that errors on the same examples stay correlated.
-    """
-    bits = correctness(pool.frame["val_correct"].iloc[contenders], int(pool.frame["n_val"].iloc[0]))
-    if bits is None:
-        return None
-    n = bits.shape[1]
-    draws = np.random.default_rng(pool.block).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
-    return _share_of_best(draws.astype(np.float32) @ bits.T.astype(np.float32))
+def _probabilities(pool: Pool) -> Array | None:
+    bits, able = pool.frame["val_correct"].tolist(), ~pool.frame["diverged"].to_numpy(bool)
+    return choice_probabilities(pool.validation, bits, able, int(pool.frame["n_val"].iloc[0]), pool.block)
 
 
-def _independent_weights(pool: Pool, contenders: NDArray[np.int64]) -> Array:
+def _independent_probabilities(pool: Pool) -> Array:
     """The same for independent scores, normal with the variance v (1 - v) / (n - 1) of an accuracy."""
-    v, n = pool.validation[contenders], int(pool.frame["n_val"].iloc[0])
+    v, n = pool.validation, int(pool.frame["n_val"].iloc[0])
     noise = np.random.default_rng(pool.block).standard_normal((RESAMPLES, len(v)))
-    return _share_of_best(v + noise * np.sqrt(v * (1 - v) / max(n - 1, 1)))
-
-
-def _share_of_best(scores: NDArray[np.floating]) -> Array:
-    """The share of rows in which each column is the best; ties share it equally."""
-    best = scores >= scores.max(axis=1, keepdims=True) - 1e-9
-    shares: Array = (best / best.sum(axis=1, keepdims=True)).mean(axis=0)
-    return shares
-
-
-def correctness(texts: Sequence[str], n: int) -> NDArray[np.uint8] | None:
-    """Unpack each trial's base64 text of n bits into a row of zeros and ones; None if any is unknown."""
-    if n < 1 or not all(texts):
-        return None
-    packed = [np.frombuffer(base64.b64decode(text), dtype=np.uint8) for text in texts]
-    if any(len(row) != -(-n // 8) for row in packed):
-        return None
-    return np.unpackbits(np.stack(packed), axis=1, count=n)
+    return share_of_best(v + noise * np.sqrt(v * (1 - v) / max(n - 1, 1)))

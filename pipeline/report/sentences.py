@@ -1,65 +1,83 @@
-"""The sentences after the verdict: trials needed, chance of a win, the grid's position, optimism, confirmation."""
+"""The sentences at the top: the verdicts, trials that match, trials needed, the price of choosing, confirmation."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 
-import numpy as np
-
 from pipeline.report.analysis import Analysis
-from pipeline.report.comparison import Comparison, compare
 from pipeline.report.confirmation import confirmation_sentence
 from pipeline.report.formatting import (
     capital,
     count,
     decimals,
-    ends,
     listed,
     number,
     percent,
-    points,
     probability,
     size_and_ends,
     title,
     whole_number,
 )
 from pipeline.report.intervals import DIFFERENCE, mean_interval
+from pipeline.report.matching import Matching
 from pipeline.report.targets import CENSUS, TrialsNeeded
-from pipeline.report.verdict import judge, validation_verdict
-from pipeline.study.spec import Arm
 
 
 def sentences(analysis: Analysis) -> tuple[str, ...]:
-    """Return the verdict and the sentences after it; each text is a sentence or two."""
-    writers = (_contradiction, _trials_needed, _win_probability, _grid_position, _optimism)
+    """Return the verdicts, the headline first, and the sentences after them; each text is a few sentences."""
+    writers = (_shifted_grid, _matchings, _trials_needed, _win_probability, _optimism)
     texts = [text for writer in writers for text in writer(analysis)]
-    confirmed = confirmation_sentence(analysis.confirmations, analysis.study.contrast)
-    return (analysis.verdict.sentence, *texts, *confirmed)
+    confirmed = confirmation_sentence(analysis.confirmations, analysis.study.headline)
+    return (*(verdict.sentence for verdict in analysis.verdicts), *texts, *confirmed)
 
 
-def _contradiction(analysis: Analysis) -> Iterator[str]:
-    """Yield the verdict by validation accuracy where it differs from the verdict by test accuracy."""
-    comparison, delta = analysis.comparison, analysis.study.delta
-    if comparison and analysis.verdict.rule >= 2:
-        test, validation = judge(comparison, comparison.difference, delta), validation_verdict(comparison, delta)
-        if None not in (test.claim, validation.claim) and test.claim != validation.claim:
-            yield f"Test and validation disagree. By test accuracy: {test.sentence} By validation accuracy: {validation.sentence}"
-        elif test.claim != validation.claim:
-            yield f"By validation accuracy, which decides nothing here: {validation.sentence}"
+def _shifted_grid(analysis: Analysis) -> Iterator[str]:
+    if any(arm.sampler == "shifted_grid" for arm in analysis.arms):
+        yield (
+            "The shifted grid is the textbook's, moved by a random part of a step in every block, so that it is not judged "
+            "by where its levels happen to lie."
+        )
 
 
-def needed_by_contrast(analysis: Analysis) -> list[TrialsNeeded]:
-    """Return the trials that each arm of the contrast needs for the headline target."""
-    names = {arm.name for arm in analysis.study.contrast}
-    return [needed for needed in analysis.needed[analysis.headline.name] if needed.arm.name in names]
+def _matchings(analysis: Analysis) -> Iterator[str]:
+    for found in analysis.matchings:
+        yield (
+            f"{capital(matched_trials(found))} of {title(found.arm)} {'does' if found.trials == 1 else 'do'} as well as all "
+            f"{found.budget:,} of {title(found.other)}{matched_interval(found, ' (95% CI ', ')')}."
+        )
+
+
+def matched_trials(found: Matching) -> str:
+    """Return the number of trials that match: ``8 trials``, or ``more than 108 trials``."""
+    return (
+        count(int(found.trials), "trial")
+        if math.isfinite(found.trials)
+        else f"more than {count(found.budget, 'trial')}"
+    )
+
+
+def matched_interval(found: Matching, before: str = "", after: str = "") -> str:
+    """Return the interval of the number that matches between two texts; empty for one block."""
+    if math.isnan(found.low):
+        return ""
+    ends = [
+        whole_number(end) if math.isfinite(end) else f"more than {found.budget:,}" for end in (found.low, found.high)
+    ]
+    return f"{before}{' to '.join(dict.fromkeys(ends))}{after}"
+
+
+def needed_by_headline(analysis: Analysis) -> list[TrialsNeeded]:
+    """Return the trials that each arm of the first contrast needs for the target that the report quotes."""
+    names = {arm.name for arm in analysis.study.headline}
+    return [needed for needed in analysis.needed[analysis.quoted_target.name] if needed.arm.name in names]
 
 
 def _trials_needed(analysis: Analysis) -> Iterator[str]:
-    all_needed = needed_by_contrast(analysis)
+    all_needed = needed_by_headline(analysis)
     explained = next((needed for needed in all_needed if math.isfinite(needed.median)), None)
     clauses = "; ".join(needed_clause(needed, explain=needed is explained) for needed in all_needed)
-    yield f"To reach {percent(analysis.headline.value)} validation accuracy, {clauses}{_ratio(all_needed)}."
+    yield f"To reach {percent(analysis.quoted_target.value)} validation accuracy, {clauses}{_ratio(all_needed)}."
 
 
 def needed_clause(needed: TrialsNeeded, *, explain: bool = False) -> str:
@@ -97,39 +115,9 @@ def _win_probability(analysis: Analysis) -> Iterator[str]:
         yield f"Pick one search of each kind: {title(comparison.first)} wins with probability {chance}{size}."
 
 
-def _grid_position(analysis: Analysis) -> Iterator[str]:
-    """Yield the answer of the textbook's grid where the contrast is with a grid that is shifted in each block."""
-    comparison = analysis.comparison
-    textbook = next((arm for arm in analysis.arms if arm.sampler == "grid"), None)
-    if not comparison or not textbook or comparison.second.sampler != "shifted_grid":
-        return
-    fixed = compare(analysis.curves[comparison.first.name], analysis.curves[textbook.name])
-    if fixed and len(fixed.blocks) > 1:
-        spread = np.quantile(comparison.test[:, -1], [0.1, 0.9])
-        low, high = (ahead_by(comparison, float(x)) for x in spread)
-        yield (
-            f"With {title(textbook)} the answer would have been {_answer(fixed)}; over random grid positions, one in each "
-            f"block, it ranges from {low} to {high}."
-        )
-
-
-def _answer(comparison: Comparison) -> str:
-    interval = comparison.difference.interval
-    _, low, high = points(interval)
-    return f"{ahead_by(comparison, interval.estimate)} ({ends(low, high, len(comparison.blocks))})"
-
-
-def ahead_by(comparison: Comparison, difference: float) -> str:
-    """Return who leads by a difference: ``random search 1.2 points ahead``."""
-    leader: Arm = comparison.first if difference >= 0 else comparison.second
-    interval = comparison.difference.interval
-    lead = number(100 * abs(difference), decimals(100 * (interval.high - interval.low)))
-    return f"{title(leader)} {lead} points ahead"
-
-
 def _optimism(analysis: Analysis) -> Iterator[str]:
     gaps = []
-    for arm in analysis.study.contrast:
+    for arm in analysis.study.headline:
         if arm.name in analysis.curves:
             curve = analysis.curves[arm.name]
             gaps_by_block = (curve.validation - curve.test)[:, -1]

@@ -22,8 +22,8 @@ from pipeline.study.spec import Arm
 INK, MUTED, RULE, PAPER = "#1b1b1b", "#666667", "#d9d9da", "#fffffe"
 PAGE_COLOURS = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)"}
 Dash = tuple[int, tuple[int, ...]]
-Looks = dict[str, tuple[str, Dash]]
-LOOKS: dict[str, tuple[str, Dash]] = {
+ArmStyles = dict[str, tuple[str, Dash]]
+STYLES: dict[str, tuple[str, Dash]] = {
     "random": ("#0072b2", (0, ())),
     "shifted_grid": ("#d55e00", (0, (7, 2))),
     "grid": ("#009e73", (0, (7, 2, 2, 2))),
@@ -106,12 +106,12 @@ def _inline(svg: str, name: str, alt: str) -> str:
     return re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>', rf'<svg \1 role="img" aria-label="{quoted}">', svg, count=1)
 
 
-def looks(arms: Sequence[Arm]) -> Looks:
+def arm_styles(arms: Sequence[Arm]) -> ArmStyles:
     """Return the colour and dash of each arm, by name: those of its sampler, unless an earlier arm has them."""
-    taken: Looks = {}
+    taken: ArmStyles = {}
     for arm in arms:
-        free = [look for look in LOOKS.values() if look not in taken.values()] or list(LOOKS.values())
-        preferred = LOOKS.get(arm.sampler)
+        free = [style for style in STYLES.values() if style not in taken.values()] or list(STYLES.values())
+        preferred = STYLES.get(arm.sampler)
         taken[arm.name] = preferred if preferred and preferred in free else free[-1]
     return taken
 
@@ -146,13 +146,13 @@ def per_cent(share: float, _position: float | None = None) -> str:
     return f"{100 * share:.6g}%"
 
 
-def label_ends(ax: Axes, ends: Sequence[tuple[Arm, float, float]], looks: Looks) -> None:
+def label_ends(ax: Axes, ends: Sequence[tuple[Arm, float, float]], styles: ArmStyles) -> None:
     """Write each arm's name next to the end (x, y) of its line, spread so that no two touch."""
     low, high = ax.get_ylim()
     ranked = sorted(ends, key=lambda end: end[2])
     heights = spread([(y - low) / (high - low) for _, _, y in ranked], gap=0.07, top=1.0)
     for (arm, x, y), height in zip(ranked, heights, strict=True):
-        colour, dash = looks[arm.name]
+        colour, dash = styles[arm.name]
         link: dict[str, Any] = {"arrowstyle": "-", "color": colour, "linestyle": dash, "linewidth": 1.2}
         link |= {"shrinkA": 2, "shrinkB": 0, "relpos": (0.0, 0.5)}  # from the start of the name, not through it
         ax.annotate(

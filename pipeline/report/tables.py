@@ -9,26 +9,51 @@ import numpy as np
 import pandas as pd
 
 from pipeline.report.analysis import Analysis
-from pipeline.report.comparison import Difference
-from pipeline.report.formatting import capital, ends, p_value, percent, point, points, title
-from pipeline.report.intervals import EXACT_BLOCKS
+from pipeline.report.confirmation import confirmed_difference
+from pipeline.report.formatting import capital, percent, point, title
 from pipeline.report.selection import Choice
 from pipeline.report.validity import FIRST
 from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 
-def difference_sentence(difference: Difference) -> str:
-    """Return the difference, its interval, its p and the difference that is detectable, without a capital."""
-    size, low, high = points(difference.interval)
-    blocks = len(difference.by_block)
-    flips = "exact sign flips" if blocks <= EXACT_BLOCKS else "99,999 random sign flips"
-    if blocks < 2:
-        return f"the difference is {size} points in one block, which has no interval."
-    return (
-        f"the mean difference is {size} points ({ends(low, high, blocks)}; {p_value(difference.p)} by {flips} over "
-        f"{blocks} blocks). Blocks that vary like these find a difference of {point(difference.detectable)} points "
-        "four times out of five."
-    )
+def estimates(analysis: Analysis) -> pd.DataFrame:
+    """Return a row for each contrast and estimate of its difference, over all recorded blocks; the first is the verdict's."""
+    rows = []
+    for contrast, comparison in analysis.comparisons:
+        if comparison is None:
+            continue
+        named = {
+            "expected accuracy of the choice": comparison.expected_difference,
+            "the very model that was chosen": comparison.difference,
+            "its validation accuracy, which is flattered": comparison.validation_difference,
+        }
+        again = [analysis.confirmations[arm.name] for arm in contrast if arm.name in analysis.confirmations]
+        if len(again) == 2 and (confirmed := confirmed_difference(*again)):
+            named["the chosen trial trained again"] = confirmed
+        arms = {"first": contrast[0].name, "second": contrast[1].name}
+        for name, difference in named.items():
+            spread = float(np.std(difference.by_block, ddof=1)) if len(difference.by_block) > 1 else np.nan
+            values = {"blocks": len(difference.by_block), **difference.interval.named("difference")}
+            rows.append({**arms, "estimate": name, **values, "p": difference.p, "sd_over_blocks": spread})
+    return pd.DataFrame(rows)
+
+
+def looks(analysis: Analysis) -> list[pd.DataFrame]:
+    """Return a table with a row for each look at each contrast; none without looks."""
+    rows = [
+        {
+            "first": verdict.contrast[0].name,
+            "second": verdict.contrast[1].name,
+            "blocks": look.blocks,
+            **look.interval.named("difference"),
+            "equality_low": look.within.low,
+            "equality_high": look.within.high,
+            "decided": "ahead" if look.ahead else "equal enough" if look.equal else "",
+        }
+        for verdict in analysis.verdicts
+        for look in verdict.looks
+    ]
+    return [pd.DataFrame(rows)] if rows else []
 
 
 def trials_needed(analysis: Analysis) -> pd.DataFrame:
@@ -72,6 +97,7 @@ def _scores(choice: Choice) -> dict[str, float]:
         "below_median_incumbent": choice.below_median,
         "tied_trials": choice.n_tied,
         "tie_aware_test": choice.tie_aware,
+        "expected_test": choice.expected,
     }
 
 
@@ -82,8 +108,11 @@ def near_ties(analysis: Analysis) -> pd.DataFrame:
         scores = _scores(choice)
         row = {"arm": choice.pool.arm.name, "block": choice.pool.block}
         row |= {"winner": int(choice.pool.frame["trial"].iloc[choice.winner])}
-        row |= {column: scores[column] for column in ("val_accuracy", "test_accuracy", "tied_trials", "tie_aware_test")}
-        rows.append(row | {"p_best": choice.top, "p_best_if_independent": choice.independent_top})
+        row |= {
+            column: scores[column]
+            for column in ("val_accuracy", "test_accuracy", "tied_trials", "tie_aware_test", "expected_test")
+        }
+        rows.append(row | {"p_best": choice.probabilities.max(), "p_best_if_independent": choice.independent_top})
     return pd.DataFrame(rows)
 
 
@@ -106,8 +135,9 @@ def selection_notes(analysis: Analysis) -> Iterator[str]:
         )
     yield (
         "Tied trials are counted by resampling the validation examples, for all trials at once since they share them: "
-        "1 / Σ w², with w the probability that a trial is the best; the tie-aware test accuracy is Σ w · test. Where the "
-        "table has no record of single examples, trials are taken as independent."
+        "1 / Σ w², with w the probability that a trial is the best; the tie-aware test accuracy is Σ w · test, and the "
+        "expected one Σ w · m, with m the mean over trainings from new weights. Diverged trials can not be the best. Where "
+        "the table has no record of single examples, trials are taken as independent."
     )
 
 

@@ -15,7 +15,7 @@ from pipeline.report.intervals import Array
 from pipeline.study.spec import Arm
 
 LADDER = (0.90, 0.95, 0.98, 0.99)
-HEADLINE = 0.98  # the rung of the ladder that the report quotes, fixed before any result is known
+QUOTED = 0.98  # the rung of the ladder that the report quotes, fixed before any result is known
 CENSUS, FULL_GRID = "census of each grid", "what the full grid found"
 
 

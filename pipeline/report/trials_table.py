@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +92,13 @@ class TrialsTable:
         trials, confirmed = (pd.MultiIndex.from_frame(rows[list(IDENTITY)]) for rows in (self.frame, frame))
         _refuse(frame, ~confirmed.isin(trials), "the trial that this confirms is not in the table", REPETITION)
         return frame
+
+    @cached_property
+    def repetitions(self) -> Counter[tuple[str, int]]:
+        """The number of repetitions in each arm and block."""
+        if self.confirmations is None:
+            return Counter()
+        return Counter(zip(self.confirmations["arm"], self.confirmations["block"].tolist(), strict=True))
 
     @property
     def rows(self) -> pd.DataFrame:

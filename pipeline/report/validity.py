@@ -17,28 +17,27 @@ from pipeline.report.curves import Pool
 from pipeline.report.formatting import capital, count, listed, percent, title
 from pipeline.report.intervals import MINIMUM_BLOCKS
 from pipeline.report.trials_table import TrialsTable
-from pipeline.study.spec import Categorical, Dimension, SearchSpace
+from pipeline.storage.declarations import declared_terms
+from pipeline.study.spec import Arm, Categorical, Dimension, SearchSpace
 
 SLACK = 0.01  # budgets may differ by one trial in a hundred
 DIVERGED_SLACK = 0.20
 FEWEST = 6  # the fewest trials by which a sequence is known; fewer are in order by chance
 CHANCE = 10_000  # two sequences of points that have fewer possible orders are equal by chance
 FIRST = 10  # adaptive samplers often begin with this many random trials
-COMPARED = 2
-"""The number of arms that a verdict compares."""
 Terms = Mapping[str, Any]
 """A declaration: ``at`` (an ISO time), the study's ``hash``, and :attr:`pipeline.study.spec.Study.terms`."""
 Pools = Mapping[str, Sequence[Pool]]
 """The pools of each arm that has trials, by name."""
+Contrast = tuple[Arm, Arm]
 
 
-def obstacles(table: TrialsTable, pools: Pools) -> list[str]:
-    """Return the reasons to withhold the verdict of a table's contrast, each a clause after "Verdict withheld:"."""
-    arms = [pools.get(arm.name, []) for arm in table.study.contrast]
+def obstacles(table: TrialsTable, pools: Pools, contrast: Contrast) -> list[str]:
+    """Return the reasons to withhold the verdict of a contrast, each a clause after "Verdict withheld:"."""
+    arms = [pools.get(arm.name, []) for arm in contrast]
     return [
-        *_breaches(table),
-        *_budgets(table, arms),
-        *_divergence(arms),
+        *_breaches(table, contrast),
+        *_budgets(table, contrast, arms),
         *_sequence(table, arms),
         *_nothing_to_compare(arms),
     ]
@@ -46,29 +45,59 @@ def obstacles(table: TrialsTable, pools: Pools) -> list[str]:
 
 def notes(table: TrialsTable, pools: Pools) -> list[str]:
     """Return the notes for the reader that leave the verdict valid."""
-    return [*_deviations(table), *_missing(table, pools), *_grids(table, pools), *_coupling(pools), *_blas(table)]
+    return [
+        *_deviations(table),
+        *_missing(table, pools),
+        *_divergence(table, pools),
+        *_grids(table, pools),
+        *_coupling(pools),
+        *_blas(table),
+    ]
 
 
-def binding_declaration(table: TrialsTable) -> Terms | None:
+def binding_declaration(table: TrialsTable) -> Terms:
     """Return the declaration that binds: the first from which a verdict could come. Those before it are pilots.
 
-    If no declaration could have a verdict, the last one binds.
+    If no declaration could have a verdict, the last one binds; without any, the study itself.
     """
-    declarations = _declarations(table)
-    able = [terms for terms in declarations if terms["blocks"] >= MINIMUM_BLOCKS and len(terms["contrast"]) == COMPARED]
-    return next(iter([*able, *declarations[-1:]]), None)
+    declarations = declared_terms(table.provenance.get("declarations", ()))
+    able = [terms for terms in declarations if terms["blocks"] >= first_look(terms) and terms["contrasts"]]
+    study = {"at": "", "hash": table.study.hash, **table.study.terms}
+    return next(iter([*able, *declarations[-1:], study]))
 
 
-def _declarations(table: TrialsTable) -> Sequence[Terms]:
-    declarations: Sequence[Terms] = table.provenance.get("declarations", ())
-    return declarations
+def first_look(terms: Terms) -> int:
+    """Return the number of blocks at the first look that could give a verdict."""
+    return int(next((look for look in terms["looks"] if look >= MINIMUM_BLOCKS), MINIMUM_BLOCKS))
 
 
-def _breaches(table: TrialsTable) -> Iterator[str]:
+def is_old(table: TrialsTable) -> bool:
+    """Return True if the binding declaration was recorded by a version that had one look and another estimate."""
+    return "contrast" in binding_declaration(table)
+
+
+def complete_blocks(table: TrialsTable, pools: Pools, contrast: Contrast) -> int:
+    """Return the number of blocks, counted from the first without a gap, in which both arms are whole.
+
+    An arm is whole if its trials are recorded and, where the study trains choices again, its repetitions are too.
+    """
+    whole = set.intersection(
+        *({pool.block for pool in pools.get(arm.name, []) if _whole(table, pool)} for arm in contrast)
+    )
+    return next(block for block in itertools.count() if block not in whole)
+
+
+def _whole(table: TrialsTable, pool: Pool) -> bool:
+    if len(pool) < (1 - SLACK) * table.study.trials:
+        return False
+    if not table.study.confirm or (table.confirmations is None and is_old(table)):
+        return True
+    return table.repetitions[pool.arm.name, pool.block] >= table.study.confirm
+
+
+def _breaches(table: TrialsTable, contrast: Contrast) -> Iterator[str]:
     """Changes of the declaration after a verdict could be computed, which invalidate it."""
     study, terms = table.study, binding_declaration(table)
-    if terms is None:
-        return
     if terms["hash"] != study.hash:
         yield f"the trials belong to declaration {terms['hash']}, not to {study.hash}"
     if terms["trials"] != study.trials:
@@ -76,41 +105,62 @@ def _breaches(table: TrialsTable) -> Iterator[str]:
     if terms["delta"] != study.delta:
         then, now = (f"{100 * delta:g}" for delta in (terms["delta"], study.delta))
         yield f"the difference that matters was changed from {then} to {now} points after the declaration"
-    if terms["contrast"] != study.terms["contrast"]:
-        then, now = (" against ".join(arms) for arms in (terms["contrast"], study.terms["contrast"]))
-        yield f"the contrast was changed from {then} to {now} after the declaration"
+    if {arm.name for arm in contrast} not in map(set, terms["contrasts"]):
+        declared = listed([" against ".join(pair) for pair in terms["contrasts"]]) or "no contrast"
+        names = " against ".join(arm.name for arm in contrast)
+        yield f"{names} was not declared before the trials; {declared} was. Declare it in a study of another name, or with --new"
 
 
 def _deviations(table: TrialsTable) -> Iterator[str]:
     """Pilots, and changes of the declaration that leave the verdict valid."""
-    terms = binding_declaration(table)
-    if terms is None:
-        return
-    declarations = _declarations(table)
-    for pilot in declarations[: declarations.index(terms)]:
+    terms, study = binding_declaration(table), table.study
+    declarations = declared_terms(table.provenance.get("declarations", ()))
+    for pilot in itertools.takewhile(lambda earlier: earlier != terms, declarations):
         yield (
             f"A pilot of {count(pilot['blocks'], 'block')} of {count(pilot['trials'], 'trial')} for each arm came before "
             "the declaration; what it trained is among these trials."
         )
-    if terms["blocks"] != table.study.blocks:
-        yield f"Deviation: blocks was changed from {terms['blocks']} to {table.study.blocks} after the declaration."
+    if is_old(table):
+        yield (
+            f"This study was recorded by a version with other rules. It is judged by today's: one look after "
+            f"{count(terms['blocks'], 'block')}, and the expected accuracy of the choice."
+        )
+    elif terms["looks"] != list(study.looks):
+        then, now = (listed([str(look) for look in looks]) for looks in (terms["looks"], study.looks))
+        yield f"The looks were changed from {then} to {now} blocks after the declaration; those declared count."
+    recorded = int(table.frame["block"].max()) + 1
+    look = max([look for look in terms["looks"] if look <= recorded], default=0)
+    if first_look(terms) <= look < recorded:
+        yield (
+            f"{count(recorded, 'block')} are recorded, and the last look is at {look}. The others are in the figures and "
+            "tables, but not in the verdict: to add blocks until something shows would find leaders that are not there."
+        )
 
 
-def _budgets(table: TrialsTable, arms: list[Sequence[Pool]]) -> Iterator[str]:
-    for arm, pools in zip(table.study.contrast, arms, strict=True):
+def _budgets(table: TrialsTable, contrast: Contrast, arms: list[Sequence[Pool]]) -> Iterator[str]:
+    terms = binding_declaration(table)
+    for arm, pools in zip(contrast, arms, strict=True):
         if not pools:
             yield f"{title(arm)} has no trials"
-    sizes = [len(pool) for pools in arms for pool in pools]
-    if not all(arms) or not sizes:
+    if not all(arms):
         return
-    if max(sizes) - min(sizes) > SLACK * max(sizes):
+    complete = complete_blocks(table, {pools[0].arm.name: pools for pools in arms}, contrast)
+    look = max([look for look in terms["looks"] if look <= complete], default=terms["looks"][0])
+    sizes = [len(pool) for pools in arms for pool in pools if pool.block < look]
+    if sizes and max(sizes) - min(sizes) > SLACK * max(sizes):
         per_arm = [f"{title(pools[0].arm)} {_range(pools)}" for pools in arms]
         yield f"the budgets are unequal: {listed(per_arm)} trials in a block"
-    elif min(sizes) < (1 - SLACK) * table.study.trials:
+    elif sizes and min(sizes) < (1 - SLACK) * table.study.trials:
         yield f"{min(sizes)} of {table.study.trials} declared trials are recorded"
-    common = set.intersection(*({pool.block for pool in pools} for pools in arms))
-    if len(common) < table.study.blocks:
-        yield f"{len(common)} of {count(table.study.blocks, 'declared block')} have both arms"
+    asked = min(look, table.study.blocks)
+    common = set.intersection(*({pool.block for pool in pools if pool.block < look} for pools in arms))
+    if len(common) < asked:
+        yield f"{len(common)} of {count(asked, 'declared block')} have both arms"
+    elif complete < asked and min(sizes) >= (1 - SLACK) * table.study.trials:
+        yield (
+            f"the choices of {asked - complete} of {count(asked, 'block')} are not trained again yet; the same command "
+            "goes on with them"
+        )
 
 
 def _range(pools: Sequence[Pool]) -> str:
@@ -118,10 +168,17 @@ def _range(pools: Sequence[Pool]) -> str:
     return f"{fewest}" if fewest == most else f"{fewest}\u2013{most}"
 
 
-def _divergence(arms: list[Sequence[Pool]]) -> Iterator[str]:
-    shares = [np.mean(np.concatenate([pool.frame["diverged"] for pool in pools])) for pools in arms if pools]
-    if len(shares) == 2 and abs(shares[0] - shares[1]) > DIVERGED_SLACK:
-        yield f"the shares of diverged trials differ by more than 20 points: {percent(shares[0])} and {percent(shares[1])}"
+def _divergence(table: TrialsTable, pools: Pools) -> Iterator[str]:
+    """A note where much of an arm diverged: such a trial scores as a guess, so it counts as a bad outcome."""
+    shares = {name: np.mean(np.concatenate([pool.frame["diverged"] for pool in arm])) for name, arm in pools.items()}
+    for first, second in table.study.compared:
+        if first.name in shares and second.name in shares:
+            two = shares[first.name], shares[second.name]
+            if abs(two[0] - two[1]) > DIVERGED_SLACK:
+                yield (
+                    f"The shares of diverged trials differ: {percent(two[0])} of {title(first)}, {percent(two[1])} of "
+                    f"{title(second)}. A diverged trial counts as a guess, so this is part of the outcome."
+                )
 
 
 def _sequence(table: TrialsTable, arms: list[Sequence[Pool]]) -> Iterator[str]:
@@ -132,7 +189,7 @@ def _sequence(table: TrialsTable, arms: list[Sequence[Pool]]) -> Iterator[str]:
 
 
 def _nothing_to_compare(arms: list[Sequence[Pool]]) -> Iterator[str]:
-    if len(arms) < COMPARED or not all(arms):
+    if not all(arms):
         return
     if _identical(arms[0], arms[1]):
         yield "both arms tried identical configurations, so there is nothing to compare"
@@ -177,8 +234,9 @@ def _missing(table: TrialsTable, pools: Pools) -> Iterator[str]:
     for arm in table.study.arms:
         if arm.name not in pools:
             yield f"Arm {arm.name!r} was declared but has no trials."
-    for arm in table.study.arms[COMPARED:]:
-        if arm.name in pools and min(map(len, pools[arm.name])) < table.study.trials:
+    compared = {arm.name for contrast in table.study.compared for arm in contrast}
+    for arm in table.study.arms:
+        if arm.name in pools and arm.name not in compared and min(map(len, pools[arm.name])) < table.study.trials:
             yield f"Arm {arm.name!r} has {_range(pools[arm.name])} of {table.study.trials} declared trials in a block."
 
 

@@ -1,60 +1,182 @@
-"""The verdict: the first of a few fixed rules that matches, and its generated sentence."""
+"""The verdict on a contrast: the first of a few fixed rules that matches, and its generated sentence.
+
+A contrast is looked at after declared numbers of blocks. The family of contrasts shares an error rate of 5 %: each has an
+equal part of it, which its looks spend in proportion to their blocks (:mod:`pipeline.report.boundaries`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from pipeline.report.comparison import Comparison, Difference
+import numpy as np
+from scipy import stats
+
+from pipeline.report.boundaries import boundary_levels
+from pipeline.report.comparison import Comparison
 from pipeline.report.curves import Curve
 from pipeline.report.formatting import capital, count, ends, point, points, size_and_ends, title
-from pipeline.report.intervals import MINIMUM_BLOCKS, SHARE, mean_interval
+from pipeline.report.intervals import MINIMUM_BLOCKS, SHARE, Array, Interval, mean_interval, sign_flip_p
 from pipeline.study.spec import Arm
 
-LABELS = {0: "too few repeats", 1: "withheld", 2: "ahead", 3: "ahead", 4: "equal enough", 5: "not detected"}
+LABELS = ("too few repeats", "withheld", "ahead", "equal enough", "undecided")
+ERROR = 0.05
+"""The probability that any contrast of a study is decided wrongly, over all looks."""
+FEWEST, WITHHELD, AHEAD, EQUAL, UNDECIDED = range(5)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The declared values that decide.
+
+    Attributes
+    ----------
+    looks
+        The numbers of blocks after which a contrast is looked at.
+    contrasts
+        The number of contrasts that share the error rate.
+    delta
+        The smallest difference of accuracy that matters.
+    rows
+        The number of test rows of a block.
+    """
+
+    looks: tuple[int, ...]
+    contrasts: int
+    delta: float
+    rows: int
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at a contrast.
+
+    Attributes
+    ----------
+    blocks
+        The number of blocks.
+    interval
+        The mean difference and an interval. The intervals of all looks and contrasts hold together with 95 %.
+    within
+        The same with 90 %, by which equality is judged: two one-sided tests at 0.05.
+    ahead
+        True if the interval leaves out 0 and sign flips agree.
+    equal
+        True if ``within`` lies inside of plus and minus delta.
+    """
+
+    blocks: int
+    interval: Interval
+    within: Interval
+    ahead: bool
+    equal: bool
+
+
+def look_at(differences: Array, lead_level: float, equal_level: float, rules: Rules) -> Look:
+    """Judge the differences of the first blocks, (blocks,), by the one-sided levels of this look."""
+    interval, within = (_interval(differences, level, rules.rows) for level in (lead_level, equal_level))
+    ahead = not interval.low <= 0 <= interval.high and sign_flip_p(differences) <= 2 * lead_level
+    equal = -rules.delta < within.low and within.high < rules.delta
+    return Look(len(differences), interval, within, ahead, equal)
+
+
+def _interval(differences: Array, level: float, rows: int) -> Interval:
+    """The t-interval at a one-sided level, not narrower than the grain of the test rows allows.
+
+    Blocks that agree exactly have an interval of no width, but n rows without any difference are compatible with a
+    difference of -ln(level) / n (the rule of three).
+    """
+    K = len(differences)
+    mean, error = float(np.mean(differences)), float(stats.sem(differences))
+    width = max(error * float(stats.t.isf(level, K - 1)), -np.log(level) / (K * rows) if rows else 0.0)
+    return Interval(mean, max(mean - width, -1.0), min(mean + width, 1.0))
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The rule that matched, its label of at most three words, the leading arm or None, and the sentence."""
+    """The verdict on a contrast.
+
+    Attributes
+    ----------
+    rule
+        The number of the rule that matched.
+    sentence
+        The verdict in words.
+    leader
+        The name of the leading arm, or None.
+    contrast
+        The arms that are compared; one for a study of one arm.
+    looks
+        The looks that were taken.
+    decided_at
+        The number of blocks of the look that decided, or None.
+    label
+        The rule in at most three words.
+    """
 
     rule: int
-    label: str
-    leader: str | None
     sentence: str
+    leader: str | None = None
+    contrast: tuple[Arm, ...] = ()
+    looks: tuple[Look, ...] = ()
+    decided_at: int | None = None
+    label: str = ""
 
-    @property
-    def claim(self) -> str | None:
-        """The claim about the arms: the leader's name, ``equal``, or None."""
-        return self.leader or ("equal" if self.rule == 4 else None)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", self.label or LABELS[self.rule])
+
+    @cached_property
+    def interval(self) -> Interval | None:
+        """The difference and its interval at the last look, if there was one."""
+        return self.looks[-1].interval if self.looks else None
 
 
-def decide(comparison: Comparison, delta: float, obstacles: Sequence[str] = ()) -> Verdict:
-    """Decide by held-out test accuracy at N*; if validation accuracy contradicts it, no difference is detected.
+def decide(
+    comparison: Comparison, rules: Rules, complete: int, obstacles: Sequence[str] = (), next_look: str = ""
+) -> Verdict:
+    """Decide by the expected accuracy of the choice. A contrast that one look decides stays decided.
 
     Parameters
     ----------
     comparison
-        The two arms of the contrast.
-    delta
-        The smallest difference that matters, declared with the study.
+        The two arms.
+    rules
+        What was declared.
+    complete
+        The number of whole blocks, counted from the first.
     obstacles
         The reasons to withhold the verdict.
+    next_look
+        What the next look costs, as a sentence, for a contrast that is not decided.
     """
-    difference, blocks = comparison.difference, len(comparison.blocks)
-    if blocks < MINIMUM_BLOCKS:
+    contrast = comparison.first, comparison.second
+    usable = tuple(look for look in rules.looks if look >= MINIMUM_BLOCKS)
+    if obstacles and len(comparison.blocks) >= MINIMUM_BLOCKS:
+        return withheld(obstacles, contrast)
+    if not usable or complete < usable[0]:
         reasons = f" Besides: {'; '.join(obstacles)}." if obstacles else ""
-        return _verdict(0, _too_few(comparison, difference) + reasons)
-    if obstacles:
-        return withheld(obstacles)
-    verdict = judge(comparison, difference, delta)
-    agrees = validation_verdict(comparison, delta).claim in (None, verdict.claim)
-    return verdict if agrees else _undetected(difference)
+        return Verdict(FEWEST, _too_few(comparison, usable) + reasons, contrast=contrast)
+    share = ERROR / rules.contrasts
+    levels = zip(boundary_levels(usable, share / 2), boundary_levels(usable, share), strict=True)
+    looks = tuple(
+        look_at(comparison.expected[:blocks], lead, equal, rules)
+        for blocks, (lead, equal) in zip(usable, levels, strict=True)
+        if blocks <= complete
+    )
+    decisive = next((look for look in looks if look.ahead or look.equal), None)
+    if decisive is None:
+        return Verdict(UNDECIDED, _undecided(comparison, looks[-1], next_look), contrast=contrast, looks=looks)
+    if decisive.ahead:
+        leader = comparison.first if decisive.interval.estimate > 0 else comparison.second
+        sentence = _ahead(comparison, looks[-1], leader, rules.delta)
+        return Verdict(AHEAD, sentence, leader.name, contrast, looks, decisive.blocks)
+    return Verdict(EQUAL, _equal(comparison, looks[-1], rules.delta), None, contrast, looks, decisive.blocks)
 
 
-def withheld(obstacles: Sequence[str]) -> Verdict:
-    """Return rule 1, the verdict that is withheld for reasons."""
-    return _verdict(1, f"Verdict withheld: {'; '.join(obstacles)}.")
+def withheld(obstacles: Sequence[str], contrast: tuple[Arm, ...] = ()) -> Verdict:
+    """Return the verdict that is withheld for reasons."""
+    return Verdict(WITHHELD, f"Verdict withheld: {'; '.join(obstacles)}.", contrast=contrast)
 
 
 def nothing_to_compare(curve: Curve) -> Verdict:
@@ -65,80 +187,61 @@ def nothing_to_compare(curve: Curve) -> Verdict:
         f"One arm, so there is nothing to compare: after {count(int(curve.budgets[-1]), 'trial')} the model that "
         f"{title(curve.arm)} chose scores {size}%{interval} on held-out test data, over {count(blocks, 'block')}."
     )
-    return Verdict(1, "nothing to compare", None, sentence)
+    return Verdict(WITHHELD, sentence, contrast=(curve.arm,), label="nothing to compare")
 
 
-def validation_verdict(comparison: Comparison, delta: float) -> Verdict:
-    """Judge by validation accuracy, which is biased upwards because it made the choice."""
-    return judge(comparison, comparison.validation_difference, delta, "validation")
-
-
-def judge(comparison: Comparison, difference: Difference, delta: float, data: str = "held-out test") -> Verdict:
-    """Apply rules 2 to 5: ahead, ahead but not usefully, equal enough, not detected."""
-    leader = comparison.first if difference.interval.estimate > 0 else comparison.second
-    if difference.detected and abs(difference.interval.estimate) >= delta:
-        return _verdict(2, _ahead(comparison, difference, leader, data), leader)
-    if difference.detected:
-        return _verdict(3, _barely_ahead(difference, leader, delta), leader)
-    if -delta < difference.narrow.low and difference.narrow.high < delta:
-        return _verdict(4, f"Equal enough: the difference is within ±{point(delta)} points.")
-    return _undetected(difference)
-
-
-def _verdict(rule: int, sentence: str, leader: Arm | None = None) -> Verdict:
-    return Verdict(rule, LABELS[rule], leader.name if leader else None, sentence)
-
-
-def _ahead(comparison: Comparison, difference: Difference, leader: Arm, data: str) -> str:
-    size, low, high = lead(difference, towards_first=leader is comparison.first)
-    blocks = len(comparison.blocks)
-    among = f"; {blocks} blocks" if low != high else ""
+def _ahead(comparison: Comparison, look: Look, leader: Arm, delta: float) -> str:
+    other = comparison.second if leader is comparison.first else comparison.first
+    lead = towards(look.interval, first=leader is comparison.first)
+    size, low, high = points(lead)
+    if lead.low >= delta:
+        matters = f"That is more than the {point(delta)} points declared to matter."
+    elif lead.high < delta:
+        matters = f"That is less than the {point(delta)} points declared to matter."
+    else:
+        matters = f"Whether it is more than the {point(delta)} points declared to matter is open."
     return (
-        f"{capital(title(leader))} is ahead: after {count(comparison.trials, 'trial')} its chosen model scores "
-        f"{size} points higher on {data} data ({ends(low, high, blocks)}{among})."
+        f"{capital(title(leader))} is ahead of {title(other)}: what a search of {count(comparison.trials, 'trial')} finds "
+        f"scores {size} points higher on test data ({ends(low, high, look.blocks)}; {look.blocks} blocks). {matters}"
     )
 
 
-def _barely_ahead(difference: Difference, leader: Arm, delta: float) -> str:
+def _equal(comparison: Comparison, look: Look, delta: float) -> str:
+    _, low, high = points(look.within)
     return (
-        f"{capital(title(leader))} is measurably but not usefully ahead: {point(abs(difference.interval.estimate))} "
-        f"points, less than the {point(delta)} declared to matter."
+        f"{capital(title(comparison.first))} and {title(comparison.second)} are equal enough: what a search of "
+        f"{count(comparison.trials, 'trial')} finds differs by {low} to {high} points on test data (90% CI; {look.blocks} "
+        f"blocks), within the \u00b1{point(delta)} points that do not matter."
     )
 
 
-def _undetected(difference: Difference) -> Verdict:
-    if not difference.detectable:
-        same = f"No difference detected: what the arms chose scored the same in all {len(difference.by_block)} blocks."
-        return _verdict(5, same)
-    return _verdict(
-        5,
-        f"No difference detected. This experiment would have found a difference of {point(difference.detectable)} "
-        "points four times out of five; smaller ones it could miss.",
-    )
+def _undecided(comparison: Comparison, look: Look, next_look: str) -> str:
+    size, low, high = points(look.interval)
+    return (
+        f"Undecided after {look.blocks} blocks: what {title(comparison.first)} finds in "
+        f"{count(comparison.trials, 'trial')}, minus what {title(comparison.second)} does, is {size} points on test data "
+        f"({ends(low, high, look.blocks)}). {next_look}"
+    ).strip()
 
 
-def _too_few(comparison: Comparison, difference: Difference) -> str:
-    estimate = difference.interval.estimate
+def _too_few(comparison: Comparison, looks: tuple[int, ...]) -> str:
+    estimate = float(np.mean(comparison.expected))
     leader = comparison.first if estimate >= 0 else comparison.second
-    after, over = count(comparison.trials, "trial"), count(len(comparison.blocks), "block")
-    result = (
-        f"the model that {title(leader)} chose after {after} scored {point(abs(estimate))} points higher"
+    after, blocks = count(comparison.trials, "trial"), count(len(comparison.blocks), "block")
+    seen = (
+        f"what {title(leader)} finds in {after} scored {point(abs(estimate))} points higher than what "
+        f"{title(comparison.second if leader is comparison.first else comparison.first)} does"
         if estimate
         else f"no difference after {after}"
     )
-    return (
-        f"Too few repeats for a verdict (K of at least {MINIMUM_BLOCKS} needed: with 5 the smallest possible p is "
-        f"0.06). What was seen: {result}, over {over}."
+    needed = (
+        f"the first look is after {count(looks[0], 'block')}"
+        if looks
+        else f"a verdict needs {MINIMUM_BLOCKS} blocks, since with 5 the smallest possible p is 0.06"
     )
+    return f"Too few repeats: {needed}. So far, which decides nothing: {seen}, over {blocks}."
 
 
-def lead(difference: Difference, *, towards_first: bool) -> tuple[str, str, str]:
-    """Return the difference and its interval in points, as the lead of the first arm or of the second."""
-    estimate, low, high = points(difference.interval)
-    return (estimate, low, high) if towards_first else (_minus(estimate), _minus(high), _minus(low))
-
-
-def _minus(text: str) -> str:
-    """Change the sign of a written number, so that both directions show the same digits."""
-    zero = not text.strip("\u22120.")
-    return text.removeprefix("\u2212") if text.startswith("\u2212") or zero else f"\u2212{text}"
+def towards(interval: Interval, *, first: bool) -> Interval:
+    """Return an interval of differences as the lead of the first arm, or of the second: then its ends change places."""
+    return interval if first else Interval(-interval.estimate, -interval.high, -interval.low)

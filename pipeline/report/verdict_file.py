@@ -10,6 +10,7 @@ from pipeline.report.analysis import Analysis
 from pipeline.report.confirmation import confirmation_table
 from pipeline.report.intervals import SHARE, Array, mean_interval
 from pipeline.report.sentences import sentences
+from pipeline.report.verdict import Verdict
 
 
 def metrics(analysis: Analysis) -> dict[str, float]:
@@ -20,14 +21,24 @@ def metrics(analysis: Analysis) -> dict[str, float]:
 
 
 def _comparison(analysis: Analysis) -> dict[str, float]:
+    """Return the numbers of the headline, then those of each contrast under its arms' names."""
     values: dict[str, float] = {}
+    for verdict, (contrast, comparison) in reversed([*zip(analysis.verdicts, analysis.comparisons, strict=False)]):
+        if comparison:
+            difference = comparison.expected_difference
+            numbers = (verdict.interval or difference.interval).named("difference") | {"p_value": difference.p}
+            numbers["blocks"] = len(comparison.blocks)
+            values |= numbers | {f"{'-'.join(arm.name for arm in contrast)}/{key}": x for key, x in numbers.items()}
     if comparison := analysis.comparison:
-        difference = comparison.difference
-        values |= difference.interval.named("difference")
-        values |= {"p_value": difference.p, "detectable_difference": difference.detectable}
-        values |= {"blocks": len(comparison.blocks), "trials": comparison.trials}
+        values |= comparison.difference.interval.named("chosen_difference") | {"trials": comparison.trials}
     if analysis.improvement:
         values |= analysis.improvement.interval.named("win_probability")
+    for found in analysis.matchings[:1]:
+        values |= {
+            "matching_trials": found.trials,
+            "matching_trials_low": found.low,
+            "matching_trials_high": found.high,
+        }
     return values
 
 
@@ -38,9 +49,9 @@ def _arms(analysis: Analysis) -> dict[str, float]:
         values[f"{name}/val_accuracy"] = curve.validation[:, -1].mean()
         values[f"{name}/optimism"] = (curve.validation - curve.test)[:, -1].mean()
         values[f"{name}/diverged"] = analysis.table.frame.query("arm == @name")["diverged"].mean()
-    for needed in analysis.needed[analysis.headline.name]:
+    for needed in analysis.needed[analysis.quoted_target.name]:
         values[f"{needed.arm.name}/trials_needed"] = needed.median
-    return values | {"target": analysis.headline.value}
+    return values | {"target": analysis.quoted_target.value}
 
 
 def _importance(analysis: Analysis) -> dict[str, float]:
@@ -69,7 +80,7 @@ def tags(analysis: Analysis) -> dict[str, str]:
         "report/verdict": analysis.verdict.sentence,
         "report/label": analysis.verdict.label,
         "report/leader": analysis.verdict.leader or "none",
-        "report/contrast": " - ".join(arm.name for arm in analysis.study.contrast),
+        "report/contrast": " - ".join(arm.name for arm in analysis.study.headline),
         "report/study_hash": analysis.study.hash,
     }
 
@@ -82,7 +93,8 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "question": study.question,
         "dataset": study.dataset,
         "study_hash": study.hash,
-        "contrast": [arm.name for arm in study.contrast],
+        "contrast": [arm.name for arm in study.headline],
+        "contrasts": [_contrast(verdict) for verdict in analysis.verdicts],
         "rule": verdict.rule,
         "label": verdict.label,
         "leader": verdict.leader,
@@ -93,6 +105,23 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "ends": {name: _last(curve.test[:, -1]) for name, curve in analysis.curves.items()},
         "confirmation": _confirmations(analysis),
     }
+
+
+def _contrast(verdict: Verdict) -> dict[str, Any]:
+    """Return one verdict and its looks as plain values."""
+    looks = [
+        {
+            "blocks": look.blocks,
+            **_null_if_unknown(look.interval.named("difference")),
+            **_null_if_unknown({"equality_low": look.within.low, "equality_high": look.within.high}),
+            "ahead": look.ahead,
+            "equal": look.equal,
+        }
+        for look in verdict.looks
+    ]
+    arms = [arm.name for arm in verdict.contrast]
+    decided = {"rule": verdict.rule, "label": verdict.label, "leader": verdict.leader, "decided_at": verdict.decided_at}
+    return {"arms": arms, **decided, "sentence": verdict.sentence, "looks": looks}
 
 
 def _confirmations(analysis: Analysis) -> dict[str, dict[str, float | None]]:

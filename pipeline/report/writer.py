@@ -23,13 +23,13 @@ from pipeline.report.verdict_file import metrics, summary, tags
 class Report:
     """The results of a report and its files.
 
-    ``sentence`` is the verdict, ``verdict`` that sentence and those that follow it. ``metrics`` and ``tags`` are for the
+    ``verdicts`` are the sentences of the verdicts, the headline first, and ``sentences`` those and the ones after them. ``metrics`` and ``tags`` are for the
     study's run, so that studies can be compared. ``paths`` are all files, ``page`` is the one to open first. ``figures``
     are Plotly's JSON of those that other interfaces show, by name.
     """
 
-    sentence: str
-    verdict: tuple[str, ...]
+    verdicts: tuple[str, ...]
+    sentences: tuple[str, ...]
     metrics: dict[str, float]
     tags: dict[str, str]
     page: Path
@@ -54,10 +54,9 @@ def write_report(table: TrialsTable, folder: Path) -> Report:
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
         paths.append(folder / name)
-    verdict = sentences(analysis)
     return Report(
-        sentence=verdict[0],
-        verdict=verdict,
+        verdicts=tuple(verdict.sentence for verdict in analysis.verdicts),
+        sentences=sentences(analysis),
         metrics=metrics(analysis),
         tags=tags(analysis),
         page=folder / "report.html",

@@ -1,17 +1,19 @@
-"""Confirmation: each arm's choice in each block is trained again from other weights, to tell a good choice from luck.
+"""Confirmation: in each block the trials that validation would most probably choose are trained again from other weights.
 
-The configuration, the rows and the order of the minibatches stay the same; only the seed of the weights differs. It is
-derived from the block and the repetition and shared by the arms, so that they are compared on equal terms.
+So a good choice is told from luck. The configuration, the rows and the order of the minibatches stay the same; only the
+seed of the weights differs. It is derived from the block and the repetition and shared by the arms, so that they are
+compared on equal terms.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.search.engine import Engine
@@ -24,6 +26,7 @@ from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.spec import Study
 from pipeline.tracking import Tracker
 from pipeline.training.metrics import BEST_VAL_ACCURACY
+from pipeline.trials.selection import choice_probabilities, repetitions_of
 from pipeline.trials.task import Task
 from pipeline.trials.trial import FinishedTrial, PlannedTrial
 
@@ -32,43 +35,49 @@ LEFT_OUT = ("val_correct", "test_correct", "diagnosis")
 """The attributes of a trial that are not kept of its repetitions: they are long, and nothing reads them."""
 
 
-def choices(study: Study, recorded: Mapping[Key, FrozenTrial]) -> dict[Key, FrozenTrial]:
-    """Return each arm's choice in each block: the trial of the best validation accuracy, the first of equals.
+def repetitions(study: Study, recorded: Mapping[Key, FrozenTrial]) -> list[PlannedTrial]:
+    """Return the repetitions of a study, in the order of the recorded arms and blocks.
 
-    A pruned trial is chosen only where all trials were pruned, since it was not trained to the end.
+    Each arm and block has as many as the study declares, numbered from 1. They go to the trial that was chosen and to
+    those that would most probably be chosen with new validation rows (:func:`pipeline.trials.selection.repetitions_of`).
     """
-    best: dict[tuple[str, int], Key] = {}
+    by_place: dict[tuple[str, int], list[Key]] = {}
     for key in sorted(key for key in recorded if study.includes(*key)):
-        current = best.setdefault(key[:2], key)
-        if _rank(recorded[key]) > _rank(recorded[current]):
-            best[key[:2]] = key
-    return {key: recorded[key] for key in best.values()}
+        by_place.setdefault(key[:2], []).append(key)
+    arms = {arm.name: arm for arm in study.arms}
+    planned = []
+    for (name, block), keys in by_place.items():
+        chosen = _chosen([recorded[key] for key in keys], block, study.confirm)
+        for repetition, index in enumerate(chosen, start=1):
+            key, trial = keys[index], recorded[keys[index]]
+            hparams = study.hyperparams(trial.params, seed=derive_seed(study.seed, KIND, block, repetition))
+            planned.append(PlannedTrial(name, arms[name].sampler, block, key[2], trial.params, hparams, repetition))
+    return planned
 
 
-def _rank(trial: FrozenTrial) -> tuple[bool, float]:
-    return trial.state != TrialState.PRUNED, trial.user_attrs[BEST_VAL_ACCURACY]
+def _chosen(trials: Sequence[FrozenTrial], block: int, number: int) -> list[int]:
+    """Return the index of the trial for each of a number of repetitions; the first is the chosen one, the first of equals.
 
-
-def repetitions(study: Study, key: Key, trial: FrozenTrial) -> Iterator[PlannedTrial]:
-    """Yield a chosen trial once for each declared repetition, each with another seed of the weights."""
-    name, block, number = key
-    (arm,) = (arm for arm in study.arms if arm.name == name)
-    for repetition in range(1, study.confirm + 1):
-        hparams = study.hyperparams(trial.params, seed=derive_seed(study.seed, KIND, block, repetition))
-        yield PlannedTrial(name, arm.sampler, block, number, trial.params, hparams, repetition)
+    A pruned trial is chosen only where all were pruned, since it was not trained to the end. Where it is not recorded
+    which rows a trial has right, all repetitions are of the chosen one.
+    """
+    facts = [trial.user_attrs for trial in trials]
+    validation = np.array([fact[BEST_VAL_ACCURACY] for fact in facts])
+    whole = np.array([trial.state != TrialState.PRUNED for trial in trials])
+    winner = int(np.lexsort((-np.arange(len(trials)), validation, whole))[-1])
+    able = whole & ~np.array([bool(fact.get("diverged")) for fact in facts])
+    bits, n_val = [fact.get("val_correct", "") for fact in facts], facts[winner].get("n_val", 0)
+    probabilities = choice_probabilities(validation, bits, able, n_val, block)
+    return [winner] * number if probabilities is None else repetitions_of(probabilities, winner, number)
 
 
 def pending(optuna_store: OptunaStore) -> list[PlannedTrial]:
-    """Return the repetitions of the arms' choices that are not recorded yet."""
+    """Return the repetitions that are not recorded yet."""
     recorded = {
-        key: {record["repetition"] for record in records} for key, records in optuna_store.confirmations().items()
+        (*key, record["repetition"]) for key, records in optuna_store.confirmations().items() for record in records
     }
-    return [
-        planned
-        for key, trial in choices(optuna_store.study, optuna_store.recorded()).items()
-        for planned in repetitions(optuna_store.study, key, trial)
-        if planned.repetition not in recorded.get(key, ())
-    ]
+    planned = repetitions(optuna_store.study, optuna_store.recorded())
+    return [trial for trial in planned if (*trial.key, trial.repetition) not in recorded]
 
 
 def confirm(
@@ -124,11 +133,16 @@ def reconcile(optuna_store: OptunaStore, tracker: Tracker) -> None:
 
 
 def confirmed(optuna_store: OptunaStore) -> list[dict[str, Any]]:
-    """Return a row for the report's table for each recorded repetition of the arms' choices, with its point."""
-    study, recorded = optuna_store.study, optuna_store.confirmations()
+    """Return a row for the report's table for each recorded repetition, with its point.
+
+    An older version gave all repetitions to the chosen trial; those of them that the study asks for count too.
+    """
+    study, trials = optuna_store.study, optuna_store.recorded()
+    keys = dict.fromkeys(trial.key for trial in repetitions(study, trials))
+    recorded = optuna_store.confirmations()
     return [
-        {**dict.fromkeys(LEFT_OUT, ""), **trial.params, **record}
-        for key, trial in choices(study, optuna_store.recorded()).items()
+        {**dict.fromkeys(LEFT_OUT, ""), **trials[key].params, **record}
+        for key in keys
         for record in recorded.get(key, ())
         if record["repetition"] <= study.confirm
     ]

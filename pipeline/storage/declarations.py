@@ -30,9 +30,10 @@ def _last_change(attributes: Attributes) -> str:
 def with_declaration(before: Attributes, study: Study, trials: int) -> Sequence[dict[str, Any]]:
     """Return the declarations in the attributes so far, with that of the study as the last.
 
-    A declaration is dropped if none of the ``trials``, the number recorded so far, was recorded under it.
+    A declaration is dropped if none of the ``trials``, the number recorded so far, was recorded under it. The one that
+    stands keeps the largest number of blocks that were asked for under it.
     """
-    declarations = list(before.get(DECLARATIONS, ()))
+    declarations = declared_terms(before.get(DECLARATIONS, ()))
     if trials and not declarations:  # recorded by a version that kept no declarations
         declarations = [_entry(Study.from_json(json.loads(before["declaration"])), "", 0)]
     now = _entry(study, _time_after(_last_change(before)), trials)
@@ -41,7 +42,20 @@ def with_declaration(before: Attributes, study: Study, trials: int) -> Sequence[
         if declarations and _same(declarations[-1], now)
         else [earlier for earlier in declarations if earlier["after"] < trials]
     )
-    return kept if kept and _same(kept[-1], now) else [*kept, now]
+    if kept and _same(kept[-1], now):
+        return [*kept[:-1], {**kept[-1], "blocks": max(kept[-1]["blocks"], study.blocks)}]
+    return [*kept, now]
+
+
+def declared_terms(declarations: Iterable[Attributes]) -> list[dict[str, Any]]:
+    """Return declarations in the form of this version; older ones had one look, after all blocks, and one contrast."""
+    return [
+        dict(terms)
+        if "looks" in terms
+        else {**terms}
+        | {"looks": [terms["blocks"]], "contrasts": [terms["contrast"]] if len(terms["contrast"]) > 1 else []}
+        for terms in declarations
+    ]
 
 
 def _time_after(last: str) -> str:
@@ -56,8 +70,9 @@ def _entry(study: Study, at: str, after: int) -> dict[str, Any]:
 
 
 def _same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Return True if two declarations have the same terms, whenever they were made."""
-    return {**first, "at": "", "after": 0} == {**second, "at": "", "after": 0}
+    """Return True if two declarations have the same terms, whenever they were made, for any number of blocks so far."""
+    left_out = {"at": "", "after": 0, "blocks": 0, "contrast": None}
+    return {**first, **left_out} == {**second, **left_out}
 
 
 def difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -48,7 +48,9 @@ def single_trial_study(study: Study, chosen: Mapping[str, Any], epochs: int | No
         fixed=fixed,
         config=replace(study.config, epochs=epochs or study.config.epochs),
         arms=(SINGLE_TRIAL,),
+        contrasts=(),
         pruner=None,
         blocks=1,
+        looks=(1,),
         trials=1,
     )

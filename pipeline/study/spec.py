@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import InitVar, asdict, dataclass, field, fields, replace
 from typing import Any, cast
 
 from pipeline.errors import UserError
@@ -39,6 +39,8 @@ GRIDS = ("grid", "shifted_grid")
 """The samplers that visit the points of a grid."""
 TRIALS_LIMIT = 1_000_000
 """The most trials of a study."""
+LOOKS_LIMIT = 50
+"""The most looks at a comparison."""
 LONGEST_QUESTION, LONGEST_DATASET = 1000, 255
 """The most characters of each."""
 IDENTITY = ("dataset", "space", "fixed", "config", "seed", "pruner")
@@ -146,9 +148,17 @@ class Study:
     config
         The settings that all trials share. Default ``TrainConfig()``.
     arms
-        The ways of searching; the verdict compares the first two. Default ``(Arm("random"), Arm("grid"))``.
+        The ways of searching. Default ``(Arm("random"), Arm("grid"))``.
+    contrasts
+        The pairs of arms, by name, that the verdict compares. Default: the first arm against each of the others.
     blocks
         The number of repeats of the comparison, each with its own data split and seeds, which the arms share. Default 10.
+    max_blocks
+        The most blocks. The comparison is looked at after ``blocks``, after twice as many, and so on, until every
+        contrast is decided or this number is reached. Default: ``blocks``, one look.
+    looks
+        The numbers of blocks after which the comparison is looked at. Default: those of ``blocks`` and ``max_blocks``.
+        ``dataclasses.replace`` of ``blocks`` alone keeps them, so that a verdict comes only from declared looks.
     trials
         The budget: the trials of each arm in each block. Default: the size of the grid.
     delta
@@ -174,7 +184,10 @@ class Study:
     fixed: HyperParams = field(default_factory=HyperParams)
     config: TrainConfig = field(default_factory=TrainConfig)
     arms: tuple[Arm, ...] = field(default_factory=lambda: (Arm("random"), Arm("grid")))
+    contrasts: tuple[tuple[str, str], ...] = ()
     blocks: int = 10
+    max_blocks: InitVar[int | None] = None
+    looks: tuple[int, ...] = ()
     trials: int = cast("int", None)  # __post_init__ sets the size of the grid
     delta: float = 0.005
     seed: int = 0
@@ -182,7 +195,7 @@ class Study:
     stages: tuple[Stage, ...] = ()
     confirm: int = CONFIRM
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, max_blocks: int | None) -> None:
         self._check_kinds()
         self._check_grid_size()
         check_name("study", self.name)
@@ -204,13 +217,41 @@ class Study:
             check_integer(name, getattr(self, name), low=1, high=TRIALS_LIMIT)
         check_integer("seed", self.seed, low=0, high=2**64 - 1)
         check_integer("confirm", self.confirm, low=0, high=TRIALS_LIMIT)
-        if self.total_trials > TRIALS_LIMIT:
-            raise UserError(f"blocks x trials x arms: got {self.total_trials:,}; a study has at most {TRIALS_LIMIT:,}")
+        self._set_looks(max_blocks)
+        self._check_contrasts()
+        most = max(self.blocks, self.looks[-1]) * self.trials * len(self.arms)
+        if most > TRIALS_LIMIT:
+            raise UserError(f"blocks x trials x arms: got {most:,}; a study has at most {TRIALS_LIMIT:,}")
         check_number("delta", self.delta, low=0.0, below=1.0)
         for name, dimension in self.space.items():
             for value in dimension.grid():
                 self.hyperparams({name: value})
         self._check_grids_suffice()
+
+    def _set_looks(self, max_blocks: int | None) -> None:
+        """Set the looks if ``max_blocks`` is given, or if there are none yet."""
+        if max_blocks is not None or not self.looks:
+            last = self.blocks if max_blocks is None else max_blocks
+            check_integer("max_blocks", last, low=self.blocks, high=TRIALS_LIMIT)
+            object.__setattr__(self, "looks", (*range(self.blocks, last, self.blocks), last))
+        check_kind("looks", self.looks, tuple)
+        for blocks in self.looks:
+            check_integer("looks", blocks, low=1, high=TRIALS_LIMIT)
+        if len(self.looks) > LOOKS_LIMIT or list(self.looks) != sorted(set(self.looks)):
+            raise UserError(
+                f"looks: got {len(self.looks)}, from {self.looks[0]} to {self.looks[-1]} blocks; expected at most "
+                f"{LOOKS_LIMIT} that increase. Give more blocks for each look, or fewer max_blocks"
+            )
+
+    def _check_contrasts(self) -> None:
+        check_kind("contrasts", self.contrasts, tuple)
+        names = [arm.name for arm in self.arms]
+        for pair in self.contrasts:
+            check_kind("contrasts", pair, tuple)
+            if len(set(pair)) != 2 or not set(pair) <= set(names):
+                raise UserError(f"contrasts: got {pair}; expected two different arms of {names}")
+        if len({frozenset(pair) for pair in self.contrasts}) < len(self.contrasts):
+            raise UserError(f"contrasts: got {self.contrasts}; expected each pair once")
 
     def _check_kinds(self) -> None:
         kinds = {"question": str, "dataset": str, "space": SearchSpace, "fixed": HyperParams, "config": TrainConfig}
@@ -254,15 +295,23 @@ class Study:
         return any(arm == a.name for a in self.arms) and block < self.blocks and number < self.trials
 
     @property
-    def contrast(self) -> tuple[Arm, ...]:
-        """The first two arms, which the verdict compares."""
-        return self.arms[:2]
+    def compared(self) -> tuple[tuple[Arm, Arm], ...]:
+        """The arms of each contrast; the first contrast is the headline. Empty for a study of one arm."""
+        arms = {arm.name: arm for arm in self.arms}
+        pairs = self.contrasts or [(self.arms[0].name, arm.name) for arm in self.arms[1:]]
+        return tuple((arms[first], arms[second]) for first, second in pairs)
+
+    @property
+    def headline(self) -> tuple[Arm, ...]:
+        """The arms of the first contrast, or the one arm."""
+        return self.compared[0] if self.compared else self.arms
 
     @property
     def terms(self) -> dict[str, Any]:
         """The declared values that the verdict depends on, as plain values."""
-        contrast = [arm.name for arm in self.contrast]
-        return {"trials": self.trials, "blocks": self.blocks, "delta": self.delta, "contrast": contrast}
+        contrasts = [[arm.name for arm in pair] for pair in self.compared]
+        budget = {"trials": self.trials, "blocks": self.blocks, "looks": list(self.looks)}
+        return {**budget, "delta": self.delta, "contrasts": contrasts}
 
     def to_json(self) -> dict[str, Any]:
         """Return the whole declaration as plain values; :meth:`from_json` is the inverse."""
@@ -276,14 +325,17 @@ class Study:
             "stages": [asdict(stage) for stage in self.stages],
         }
         result: dict[str, Any] = json.loads(json.dumps(record))
-        for name, default in (("pruner", None), ("stages", []), ("confirm", CONFIRM)):
+        for name, default in (("pruner", None), ("stages", []), ("confirm", CONFIRM), ("contrasts", [])):
             if result[name] == default:
                 del result[name]  # so that the record of a study without them is that of older versions
         return result
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Study:
-        """Return the study of a record. Raises :class:`UserError` for a record of a newer version."""
+        """Return the study of a record. Raises :class:`UserError` for a record of a newer version.
+
+        A record without looks is of a version that compared the first two arms, once, after all blocks.
+        """
         unknown = sorted(set(record) - {f.name for f in fields(cls)})
         if unknown:
             raise UserError(
@@ -298,6 +350,9 @@ class Study:
             "pruner": Pruner(**record["pruner"]) if "pruner" in record else None,
             "stages": tuple(Stage(**stage) for stage in record.get("stages", ())),
         }
+        first_two = [[arm["name"] for arm in record["arms"][:2]]] if len(record["arms"]) > 1 else []
+        contrasts = record.get("contrasts", [] if "looks" in record else first_two)
+        parsed |= {"contrasts": tuple(map(tuple, contrasts)), "looks": tuple(record.get("looks", ()))}
         return cls(**{**record, **parsed})
 
     @property

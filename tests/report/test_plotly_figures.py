@@ -28,7 +28,7 @@ def test_the_lines_are_the_reports(table):
         assert list(line.x) == curve["trials"].tolist()
         for trace, column in ((high, "test_high"), (low, "test_low"), (line, "test"), (validation, "validation")):
             assert np.allclose(trace.y, curve[column], atol=5e-5, rtol=0)
-        assert line.line.color == analysis.looks[name][0]
+        assert line.line.color == analysis.styles[name][0]
 
 
 def test_one_block_has_no_band():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.report.style import LOOKS, looks, spread
+from pipeline.report.style import STYLES, arm_styles, spread
 from pipeline.study.spec import Arm
 
 
@@ -15,7 +15,7 @@ def test_labels_are_a_gap_apart_and_below_the_top():
 
 def test_an_arm_has_the_look_of_its_sampler_unless_that_is_taken():
     """The first arm of a sampler has the sampler's colour; a second one has another that is free."""
-    chosen = looks([Arm("random"), Arm("again", "random"), Arm("tpe")])
-    assert chosen["random"] == LOOKS["random"]
-    assert chosen["tpe"] == LOOKS["tpe"]
+    chosen = arm_styles([Arm("random"), Arm("again", "random"), Arm("tpe")])
+    assert chosen["random"] == STYLES["random"]
+    assert chosen["tpe"] == STYLES["tpe"]
     assert len(set(chosen.values())) == 3

@@ -10,18 +10,18 @@ from matplotlib.ticker import LogFormatterSciNotation, LogLocator
 
 from pipeline.report.cost import CostCurve
 from pipeline.report.formatting import capital, label, listed, number, percent
-from pipeline.report.style import RULE, Looks, Plot, accuracy_axis, canvas, finish, label_ends, limit_y, styled
+from pipeline.report.style import RULE, ArmStyles, Plot, accuracy_axis, canvas, finish, label_ends, limit_y, styled
 
 FIRST_SHARE = 12  # costs below the total / 12 do not count for the limits of y
 
 
 @styled
-def cost_figure(curves: Mapping[str, Sequence[CostCurve]], units: Sequence[str], looks: Looks) -> Plot:
+def cost_figure(curves: Mapping[str, Sequence[CostCurve]], units: Sequence[str], styles: ArmStyles) -> Plot:
     """Draw a panel for each unit of cost, with a line for each arm; ``curves`` are by arm, then unit."""
     figure, axes = canvas(height=3.3, panels=len(units), sharey=True)
     for ax, unit, unit_curves in zip(axes, units, zip(*curves.values(), strict=True), strict=True):
         for curve in unit_curves:
-            colour, dash = looks[curve.arm.name]
+            colour, dash = styles[curve.arm.name]
             ax.plot(curve.costs, curve.test.mean(axis=0), color=colour, linestyle=dash, drawstyle="steps-post")
         _cost_axis(ax, unit)
     last = [arm_curves[-1] for arm_curves in curves.values()]
@@ -29,7 +29,7 @@ def cost_figure(curves: Mapping[str, Sequence[CostCurve]], units: Sequence[str],
     axes[-1].grid(axis="y", color=RULE, linewidth=0.6)
     all_curves = [curve for arm_curves in curves.values() for curve in arm_curves]
     limit_y(axes[0], [c.test.mean(axis=0)[c.costs >= c.costs[-1] / FIRST_SHARE] for c in all_curves])
-    label_ends(axes[-1], [(c.arm, float(c.costs[-1]), float(c.test.mean(axis=0)[-1])) for c in last], looks)
+    label_ends(axes[-1], [(c.arm, float(c.costs[-1]), float(c.test.mean(axis=0)[-1])) for c in last], styles)
     totals = [
         f"{label(c.arm)} {number(float(c.costs[-1]), 0)} {units[-1]} for {percent(c.test.mean(axis=0)[-1])}"
         for c in last

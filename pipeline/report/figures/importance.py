@@ -10,9 +10,9 @@ from matplotlib.ticker import PercentFormatter
 from pipeline.report.formatting import capital, listed, number
 from pipeline.report.importance import Importance
 from pipeline.report.intervals import SHARE, mean_band
-from pipeline.report.style import INK, LOOKS, MUTED, RULE, Plot, canvas, finish, styled
+from pipeline.report.style import INK, MUTED, RULE, STYLES, Plot, canvas, finish, styled
 
-BAR = LOOKS["random"][0]  # importances are computed from random search's trials
+BAR = STYLES["random"][0]  # importances are computed from random search's trials
 
 
 @styled

@@ -13,12 +13,24 @@ from scipy import stats
 
 from pipeline.report.curves import Curve, Pool
 from pipeline.report.formatting import capital, label, listed, percent
-from pipeline.report.style import INK, MUTED, PAPER, RULE, Looks, Plot, accuracy_axis, canvas, finish, per_cent, styled
+from pipeline.report.style import (
+    INK,
+    MUTED,
+    PAPER,
+    RULE,
+    ArmStyles,
+    Plot,
+    accuracy_axis,
+    canvas,
+    finish,
+    per_cent,
+    styled,
+)
 from pipeline.study.spec import Arm
 
 
 @styled
-def scores_figure(pools: Mapping[str, Sequence[Pool]], looks: Looks) -> Plot:
+def scores_figure(pools: Mapping[str, Sequence[Pool]], styles: ArmStyles) -> Plot:
     """Draw the share of trials that score at most a validation accuracy, for each arm that does not adapt."""
     figure, (ax,) = canvas(height=3.2)
     frames: list[pd.DataFrame] = []
@@ -26,7 +38,7 @@ def scores_figure(pools: Mapping[str, Sequence[Pool]], looks: Looks) -> Plot:
     for name, arm_pools in pools.items():
         values = np.concatenate([pool.validation for pool in arm_pools])
         cdf = stats.ecdf(values).cdf
-        colour, dash = looks[name]
+        colour, dash = styles[name]
         ax.plot(cdf.quantiles, cdf.probabilities, color=colour, linestyle=dash, drawstyle="steps-post")
         _name_on_line(ax, arm_pools[0].arm, cdf, 0.8 - 0.15 * len(frames), colour)
         medians.append(f"{label(arm_pools[0].arm)} {percent(float(np.median(values)))}")
@@ -58,14 +70,14 @@ def _name_on_line(ax: Axes, arm: Arm, cdf: Any, share: float, colour: str) -> No
 
 
 @styled
-def finals_figure(curves: Sequence[Curve], looks: Looks) -> Plot:
+def finals_figure(curves: Sequence[Curve], styles: ArmStyles) -> Plot:
     """Draw the final test accuracy of each arm in each block; lines join the dots of a block."""
     figure, (ax,) = canvas(height=3.2)
     common = sorted(set.intersection(*(set(curve.blocks) for curve in curves)))
     ends = np.array([curve.test[[curve.blocks.index(b) for b in common], -1] for curve in curves])
     ax.plot(range(len(curves)), ends, color=MUTED, linewidth=0.7, alpha=0.7)
     for x, (curve, y) in enumerate(zip(curves, ends, strict=True)):
-        ax.plot([x] * len(y), y, "o", color=looks[curve.arm.name][0], markersize=5, markeredgewidth=0)
+        ax.plot([x] * len(y), y, "o", color=styles[curve.arm.name][0], markersize=5, markeredgewidth=0)
     ax.set_xticks(range(len(curves)), labels=[label(curve.arm) for curve in curves])
     ax.tick_params(axis="x", length=0, labelcolor=INK)
     ax.set_xlim(-0.4, len(curves) - 0.6)

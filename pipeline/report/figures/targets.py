@@ -10,19 +10,19 @@ from matplotlib.ticker import PercentFormatter
 
 from pipeline.report.curves import Pool, budget_ladder
 from pipeline.report.formatting import capital, percent, title
-from pipeline.report.style import RULE, Looks, Plot, canvas, finish, label_ends, styled, trial_axis
+from pipeline.report.style import RULE, ArmStyles, Plot, canvas, finish, label_ends, styled, trial_axis
 from pipeline.report.targets import Target, share_reached
 
 
 @styled
-def targets_figure(pools: Mapping[str, Sequence[Pool]], targets: Sequence[Target], looks: Looks) -> Plot:
+def targets_figure(pools: Mapping[str, Sequence[Pool]], targets: Sequence[Target], styles: ArmStyles) -> Plot:
     """Draw the share of (block, target) pairs that each arm has reached, against trials."""
     figure, (ax,) = canvas(height=3.2)
     frames, ends = [], []
     for name, arm_pools in pools.items():
         budgets = budget_ladder([min(map(len, arm_pools))])
         share = share_reached(arm_pools, targets, budgets)
-        colour, dash = looks[name]
+        colour, dash = styles[name]
         ax.plot(budgets, share, color=colour, linestyle=dash, drawstyle="steps-post")
         frames.append(pd.DataFrame({"arm": name, "trials": budgets, "share": share}))
         ends.append((arm_pools[0].arm, float(budgets[-1]), float(share[-1])))
@@ -31,7 +31,7 @@ def targets_figure(pools: Mapping[str, Sequence[Pool]], targets: Sequence[Target
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.set_ylabel("targets reached")
     ax.grid(axis="y", color=RULE, linewidth=0.6)
-    label_ends(ax, ends, looks)
+    label_ends(ax, ends, styles)
     final = "; ".join(f"{title(arm)} has reached {percent(share, 0)}" for arm, _, share in ends)
     return finish(
         figure,

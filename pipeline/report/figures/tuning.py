@@ -15,7 +15,7 @@ from pipeline.report.style import (
     INK,
     MUTED,
     RULE,
-    Looks,
+    ArmStyles,
     Plot,
     accuracy_axis,
     canvas,
@@ -31,7 +31,7 @@ FIRST_SHARE = 32  # the first N/32 trials do not count for the limits of y, wher
 
 
 @styled
-def tuning_figure(curves: Sequence[Curve], looks: Looks, contrast: Sequence[str]) -> Plot:
+def tuning_figure(curves: Sequence[Curve], styles: ArmStyles, contrast: Sequence[str]) -> Plot:
     """Draw the test accuracy of the choice after n trials: line and band by arm, validation accuracy dotted.
 
     With more than three arms, only those of the contrast have a band and a dotted line, so that they stay readable.
@@ -40,10 +40,10 @@ def tuning_figure(curves: Sequence[Curve], looks: Looks, contrast: Sequence[str]
     last = max(int(curve.budgets[-1]) for curve in curves)
     full = [curve for curve in curves if len(curves) <= ARMS_WITH_BANDS or curve.arm.name in contrast]
     for curve in curves:
-        colour, dash = looks[curve.arm.name]
+        colour, dash = styles[curve.arm.name]
         ax.plot(curve.budgets, curve.test.mean(axis=0), color=colour, linestyle=dash, drawstyle="steps-post")
     for curve in full:
-        colour, _ = looks[curve.arm.name]
+        colour, _ = styles[curve.arm.name]
         _, low, high = mean_band(curve.test, within=SHARE)
         ax.fill_between(curve.budgets, low, high, step="post", color=colour, alpha=0.15, linewidth=0)
         ax.plot(
@@ -59,14 +59,14 @@ def tuning_figure(curves: Sequence[Curve], looks: Looks, contrast: Sequence[str]
     lines = [(curve, values) for curve in full for values in (*_band_ends(curve), curve.validation.mean(axis=0))]
     lines += [(curve, curve.test.mean(axis=0)) for curve in curves]
     limit_y(ax, [values[curve.budgets >= last / FIRST_SHARE] for curve, values in lines])
-    label_ends(ax, [(c.arm, float(c.budgets[-1]), float(c.test.mean(axis=0)[-1])) for c in curves], looks)
+    label_ends(ax, [(c.arm, float(c.budgets[-1]), float(c.test.mean(axis=0)[-1])) for c in curves], styles)
     return finish(
         figure,
         "best_after_n",
         title="How good is your best model after n trials?",
         aid="Above a number of trials, the line is the test accuracy of the model that validation would have chosen by then "
         "(mean over blocks, with its 95% interval), and the dotted line is what validation promised"
-        f"{'' if len(full) == len(curves) else ', both for the two arms that the verdict is about'}.",
+        f"{'' if len(full) == len(curves) else ', both for the two arms of the first contrast'}.",
         alt=f"Accuracy of the chosen model against the number of trials. {capital('; '.join(map(_final_accuracy, curves)))}.",
         table=curve_table(curves),
     )

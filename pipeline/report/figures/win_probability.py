@@ -93,7 +93,7 @@ def _pairs_table(pairs: Sequence[Pair]) -> pd.DataFrame:
     """Return a row for each pair: difference, probability of a win, and p, plain and corrected for all pairs."""
     rows: list[dict[str, str | float]] = []
     for pair in pairs:
-        difference, wins = pair.comparison.difference, pair.improvement.interval
+        difference, wins = pair.comparison.expected_difference, pair.improvement.interval
         interval = difference.interval
         arms = {"first": pair.comparison.first.name, "second": pair.comparison.second.name}
         gap = {"difference": interval.estimate, "low": interval.low, "high": interval.high}

@@ -1,0 +1,49 @@
+"""The number of trials with which one arm does as well as all trials of the other, as Bergstra and Bengio (2012) asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.report.curves import Curve
+from pipeline.report.intervals import DIFFERENCE, mean_band
+from pipeline.study.spec import Arm
+
+
+@dataclass(frozen=True)
+class Matching:
+    """The trials of ``arm`` whose choice scores what the choice of all trials of ``other`` does, on test data.
+
+    ``low`` and ``high`` end the 95 % interval. A number is infinite if the arm's budget is not enough, and the ends are NaN
+    for a single block. ``budget`` is the number of trials of ``other``.
+    """
+
+    arm: Arm
+    other: Arm
+    budget: int
+    trials: float
+    low: float
+    high: float
+
+
+def matching(first: Curve, second: Curve) -> Matching | None:
+    """Return how many trials of an arm match all of the other's; None if they have no block in common.
+
+    The arm is the one that is no grid, or the first. The difference of the two curves has a t-interval over blocks at
+    each number of trials. The interval of the number holds those at which that interval holds 0.
+    """
+    blocks = [block for block in first.blocks if block in second.blocks]
+    if not blocks:
+        return None
+    arm, other = (second, first) if first.arm.is_grid and not second.arm.is_grid else (first, second)
+    rows, other_rows = ([curve.blocks.index(block) for block in blocks] for curve in (arm, other))
+    mean, low, high = mean_band(arm.test[rows] - other.test[other_rows, -1:], within=DIFFERENCE)
+    ends = (_first(arm, high >= 0), _first(arm, low > 0)) if len(blocks) > 1 else (np.nan, np.nan)
+    return Matching(arm.arm, other.arm, int(other.budgets[-1]), _first(arm, mean >= 0), *ends)
+
+
+def _first(curve: Curve, reached: NDArray[np.bool_]) -> float:
+    """Return the first number of trials at which a condition holds, or infinity."""
+    return float(curve.budgets[np.argmax(reached)]) if reached.any() else np.inf

@@ -1,0 +1,83 @@
+"""The choice among the trials of a block by validation: how probable each trial is when the validation rows are drawn again."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+RESAMPLES = 2_000
+CONTENDERS = 200
+"""The number of best-validated trials that can be chosen; worse ones never are."""
+
+
+def choice_probabilities(
+    validation: Array, bits: Sequence[str], able: NDArray[np.bool_], n_val: int, block: int
+) -> Array | None:
+    """Estimate P(validation chooses each trial) over draws of the validation rows, (M,).
+
+    One multinomial draw of the rows scores all trials, so that errors on the same rows stay correlated. Equal trials
+    share the choice.
+
+    Parameters
+    ----------
+    validation
+        The validation accuracies of the M trials of an arm in a block, (M,).
+    bits
+        Which validation rows each trial has right, as :func:`pipeline.trials.trial.pack_bits` writes them.
+    able
+        False for a trial that cannot be chosen: it diverged or was pruned, (M,). If none is able, all are.
+    n_val
+        The number of validation rows.
+    block
+        The number of the block, which seeds the draws.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        The probabilities; None if the bits of a trial that could be chosen are unknown.
+    """
+    able = able if able.any() else np.ones_like(able)
+    contenders = np.flatnonzero(able)[np.argsort(-validation[able], kind="stable")[:CONTENDERS]]
+    correct = correctness([bits[i] for i in contenders], n_val)
+    if correct is None:
+        return None
+    draws = np.random.default_rng(block).multinomial(n_val, np.full(n_val, 1 / n_val), size=RESAMPLES)
+    probabilities = np.zeros(len(validation))
+    probabilities[contenders] = share_of_best(draws.astype(np.float32) @ correct.T.astype(np.float32))
+    return probabilities
+
+
+def share_of_best(scores: NDArray[np.floating]) -> Array:
+    """Return the share of rows in which each column is the best; ties share it equally."""
+    best = scores >= scores.max(axis=1, keepdims=True) - 1e-9
+    shares: Array = (best / best.sum(axis=1, keepdims=True)).mean(axis=0)
+    return shares
+
+
+def correctness(texts: Sequence[str], n: int) -> NDArray[np.uint8] | None:
+    """Unpack each trial's base64 text of n bits into a row of zeros and ones; None if any is unknown."""
+    if n < 1 or not all(texts):
+        return None
+    packed = [np.frombuffer(base64.b64decode(text), dtype=np.uint8) for text in texts]
+    if any(len(row) != -(-n // 8) for row in packed):
+        return None
+    return np.unpackbits(np.stack(packed), axis=1, count=n)
+
+
+def repetitions_of(probabilities: Array, winner: int, number: int) -> list[int]:
+    """Return the trials to train again, one for each of a number of repetitions: the winner, then the most probable.
+
+    A trial gets repetitions in proportion to its probability, by the method of the largest remainder, and the winner at
+    least one.
+    """
+    quota = number * probabilities / probabilities.sum()
+    counts = np.floor(quota).astype(int)
+    counts[winner] = max(counts[winner], 1)
+    by_remainder = np.argsort(counts - quota, kind="stable")
+    counts[by_remainder[: max(number - counts.sum(), 0)]] += 1
+    order = sorted(np.flatnonzero(counts).tolist(), key=lambda trial: (trial != winner, -probabilities[trial]))
+    return [trial for trial in order for _ in range(counts[trial])][:number]
