@@ -38,7 +38,7 @@ def mixed_trials(count):
 def values(history: History):
     """Return all arrays of a history except the time."""
     arrays = {**history.curves, **history.scores, "val": history.val_correct, "test": history.test_correct}
-    measured = {**history.layers, "first loss": history.first_loss, "in batches": history.batch_accuracy}
+    measured = {**history.layer_statistics, "first loss": history.first_loss, "in batches": history.batch_accuracy}
     return {**arrays, **measured, "diverged": history.diverged, "epochs": history.epochs}
 
 
