@@ -11,7 +11,8 @@ from pipeline.nn.losses import softmax_cross_entropy, softmax_cross_entropy_grad
 from pipeline.nn.network import Architecture, backward, forward, init_network
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.training import FIRST_ROWS, train
+from pipeline.training import train
+from pipeline.training.loop import FIRST_ROWS
 
 CONFIG = TrainConfig(epochs=2, batch_size=200, dtype="float64")
 
