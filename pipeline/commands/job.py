@@ -22,6 +22,7 @@ from pipeline.storage.study_lock import study_lock
 from pipeline.study.single_trial import SINGLE_TRIAL, single_trial_name
 from pipeline.study.spec import Study
 from pipeline.tracking import Tracker
+from pipeline.tracking.runs import end_abandoned
 from pipeline.trials.task import NETWORK_VERSION
 from pipeline.trials.trial import PlannedTrial
 
@@ -145,10 +146,10 @@ class Job:
         single = self.optuna_store.for_study(replace(self.study, name=name, arms=(SINGLE_TRIAL,)))
         generation = single.generation
         if generation and self._is_single_trial:
-            self.tracker.end_abandoned(name, generation)
+            end_abandoned(self.tracker.client, name, generation)
         elif generation:
             with contextlib.suppress(UserError), study_lock(self.stores.storage, name):
-                self.tracker.end_abandoned(name, generation)
+                end_abandoned(self.tracker.client, name, generation)
 
     def report_blas(self) -> None:
         """Tag the study's run with the BLAS libraries of its trials; warn if there are several."""
