@@ -22,7 +22,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pipeline import training
 from pipeline.checks.suite import check
 from pipeline.data import load_block
 from pipeline.diagnosis.diagnose import diagnose, health
@@ -30,6 +29,7 @@ from pipeline.diagnosis.trial_facts import Facts
 from pipeline.search.plan import plan, tasks
 from pipeline.search.pruning_history import PruningHistory
 from pipeline.study.spec import Study
+from pipeline.training import loop
 from pipeline.training.lockstep import PreparedRows, Tile, evaluate
 from pipeline.training.statistics import STATISTICS
 from pipeline.trials.task import Task, facts_of, run_task
@@ -51,19 +51,19 @@ def tasks_of(study: Study) -> list[Task]:
 @contextmanager
 def unmeasured() -> Iterator[None]:
     """Train in the body without measuring the layers, the first loss, or batch norm's two scores."""
-    step, score, rows, in_batches = Tile.step, Tile.score, training.FIRST_ROWS, training.evaluate_in_batches
+    step, score, rows, in_batches = Tile.step, Tile.score, loop.FIRST_ROWS, loop.evaluate_in_batches
 
     def plain_score(self: Tile, val: PreparedRows, *, measure: bool = False) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG001
         self.statistics = {key: np.zeros((len(self), 0)) for key in STATISTICS}
         return evaluate(self.network, val)
 
     Tile.step = lambda self, batch, measure=False: step(self, batch, measure=False)  # noqa: ARG005
-    Tile.score, training.FIRST_ROWS = plain_score, 1
-    training.evaluate_in_batches = lambda network, rows: np.zeros(len(network))  # noqa: ARG005
+    Tile.score, loop.FIRST_ROWS = plain_score, 1
+    loop.evaluate_in_batches = lambda network, rows: np.zeros(len(network))  # noqa: ARG005
     try:
         yield
     finally:
-        Tile.step, Tile.score, training.FIRST_ROWS, training.evaluate_in_batches = step, score, rows, in_batches
+        Tile.step, Tile.score, loop.FIRST_ROWS, loop.evaluate_in_batches = step, score, rows, in_batches
 
 
 def cost_of_measuring(turns: int, count: int) -> float:
@@ -75,7 +75,7 @@ def cost_of_measuring(turns: int, count: int) -> float:
     def seconds() -> float:
         start = time.process_time()
         for task in some:
-            training.train([trial.hparams for trial in task.trials], data, study.config)
+            loop.train([trial.hparams for trial in task.trials], data, study.config)
         return time.process_time() - start
 
     ratios = []

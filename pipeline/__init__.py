@@ -36,13 +36,13 @@ from pipeline import old_paths
 if TYPE_CHECKING:
     from pipeline.diagnosis.evidence import Evidence as Evidence
     from pipeline.diagnosis.trial_facts import Finding as Finding
+    from pipeline.study.arms import Arm as Arm
     from pipeline.study.experiment import Experiment as Experiment
     from pipeline.study.hparams import HyperParams as HyperParams
     from pipeline.study.hparams import TrainConfig as TrainConfig
     from pipeline.study.space import Categorical as Categorical
     from pipeline.study.space import Float as Float
     from pipeline.study.space import SearchSpace as SearchSpace
-    from pipeline.study.spec import Arm as Arm
     from pipeline.study.spec import Pruner as Pruner
     from pipeline.study.spec import Stage as Stage
     from pipeline.study.spec import Study as Study
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 PUBLIC = {
-    "Arm": "study.spec",
+    "Arm": "study.arms",
     "Categorical": "study.space",
     "Evidence": "diagnosis.evidence",
     "Experiment": "study.experiment",

@@ -21,10 +21,11 @@ from pipeline.nn.schedules import SCHEDULES
 from pipeline.report.verdict import LABELS
 from pipeline.search.pruners import PRUNERS
 from pipeline.search.samplers import ADAPTIVE, PLANNED
+from pipeline.study.arms import GRIDS
 from pipeline.study.experiment import DEMONSTRATIONS, Experiment
 from pipeline.study.hparams import PREPROCESSING_NAMES, HyperParams, TrainConfig
 from pipeline.study.loading import find_study
-from pipeline.study.spec import GRIDS, Arm, Categorical, Float, Pruner, Stage, Study
+from pipeline.study.spec import Arm, Categorical, Float, Pruner, Stage, Study
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

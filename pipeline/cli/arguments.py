@@ -119,7 +119,7 @@ def _flag(name: str, verbs: str, text: str, metavar: str = "", **options: Any) -
     return Flag(name, tuple(verbs.split()), {"help": text, **options})
 
 
-TRAINED = "run search train refine lecture"
+RECORDING = "run search train refine lecture"
 """The verbs that train and record."""
 FLAGS = (
     _flag(
@@ -145,10 +145,10 @@ FLAGS = (
     _flag("--init", "train", "small, he, ..., or the weights' standard deviation", "NAME", type=name_or_number),
     _flag("--batch-norm", "train", "true or false", "BOOL", type=boolean),
     _flag("--epochs", "train", "passes over the training rows (the study's)", "N", type=whole(1)),
-    _flag("--data-dir", f"{TRAINED} check report", "the folder of data sets (BABYSIT_DATA_DIR)", "DIR"),
+    _flag("--data-dir", f"{RECORDING} check report", "the folder of data sets (BABYSIT_DATA_DIR)", "DIR"),
     _flag("--port", "ui", "the port of MLflow UI; the dashboard has the next (5000, 8080)", "N", type=port),
-    _flag("--tracking-uri", f"{TRAINED} report ui", "MLflow's store (MLFLOW_TRACKING_URI, or mlflow.db)", "URI"),
-    _flag("--storage", f"{TRAINED} report ui", "Optuna's store: a file or a URL (optuna.log)", "URL"),
+    _flag("--tracking-uri", f"{RECORDING} report ui", "MLflow's store (MLFLOW_TRACKING_URI, or mlflow.db)", "URI"),
+    _flag("--storage", f"{RECORDING} report ui", "Optuna's store: a file or a URL (optuna.log)", "URL"),
 )
 
 

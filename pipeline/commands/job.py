@@ -16,6 +16,7 @@ from pipeline.search.confirmation import confirmed
 from pipeline.search.interrupts import Stopped
 from pipeline.search.pending import PendingTrials, find_pending
 from pipeline.search.plan import plan
+from pipeline.storage.addresses import redact, storage_file
 from pipeline.storage.failures import opening
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.storage.stores import Stores, network_file_system
@@ -23,6 +24,7 @@ from pipeline.storage.study_lock import study_lock
 from pipeline.study.single_trial import SINGLE_TRIAL, single_trial_name
 from pipeline.study.spec import Study
 from pipeline.tracking import Tracker
+from pipeline.tracking.runs import end_abandoned
 from pipeline.trials.task import NETWORK_VERSION
 from pipeline.trials.trial import PlannedTrial
 
@@ -169,10 +171,10 @@ class Job:
         single = self.optuna_store.for_study(replace(self.study, name=name, arms=(SINGLE_TRIAL,), contrasts=()))
         generation = single.generation
         if generation and self._is_single_trial:
-            self.tracker.end_abandoned(name, generation)
+            end_abandoned(self.tracker.client, name, generation)
         elif generation:
             with contextlib.suppress(UserError), study_lock(self.stores.storage, name):
-                self.tracker.end_abandoned(name, generation)
+                end_abandoned(self.tracker.client, name, generation)
 
     def report_blas(self) -> None:
         """Tag the study's run with the BLAS libraries of its trials; warn if there are several."""
@@ -185,3 +187,16 @@ class Job:
             self.console.say(
                 f"warning: trained on {len(blas)} BLAS set-ups, whose last digits may differ: {'; '.join(blas)}"
             )
+
+
+def recorded_study(study: Study, storage: str) -> Study:
+    """Return the study as it was declared when it last ran. Raise :class:`UserError` if it is not recorded there."""
+    file = storage_file(storage)
+    if file and not file.is_file():
+        raise UserError(f"no study is recorded at {storage}; run one first, or give the --storage of one")
+    with opening("--storage", storage):
+        optuna_store = OptunaStore(study, storage)
+    if optuna_store.declaration is None:
+        names = ", ".join(optuna_store.study_names) or "none"
+        raise UserError(f"study {study.name!r} is not recorded at {redact(storage)}; recorded there: {names}")
+    return optuna_store.declaration

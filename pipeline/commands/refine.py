@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 from pipeline.commands import Context, workers_of
-from pipeline.commands.job import Job
+from pipeline.commands.job import Job, recorded_study
 from pipeline.commands.run import run
 from pipeline.search import confirmation
 from pipeline.search.engine import Engine
 from pipeline.search.refine import Proposal, propose
-from pipeline.storage.optuna_store import OptunaStore, recorded_study
+from pipeline.storage.optuna_store import OptunaStore
 from pipeline.storage.stores import Stores
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.study.loading import find_study

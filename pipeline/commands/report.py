@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline import __version__
 from pipeline.commands import Context
-from pipeline.commands.job import Job
+from pipeline.commands.job import Job, recorded_study
 from pipeline.console.console import Console
 from pipeline.diagnosis.diagnose import GOOD
 from pipeline.diagnosis.summary import summary
@@ -22,7 +22,6 @@ from pipeline.report.figures.network import save_figures
 from pipeline.report.trials_table import TrialsTable
 from pipeline.report.writer import write_report
 from pipeline.storage.addresses import is_url, redact, sqlite_address, sqlite_file, storage_file
-from pipeline.storage.optuna_store import recorded_study
 from pipeline.study.loading import find_study
 from pipeline.study.spec import Study
 from pipeline.tracking import ui_of

@@ -124,7 +124,7 @@ def _dead(seed: int) -> tuple[list[Claim], list[Row]]:
     base = HyperParams(hidden=(100, 100))
     trials = [replace(base, learning_rate=rate, seed=s) for rate in DEAD_RATES for s in range(seed, seed + 3)]
     history = train(trials, load_digits(seed), config, order_seed=seed)
-    dead = np.array([_last(history.layers["dead"][k, :, 1]) for k in range(len(trials))]).reshape(-1, 3)
+    dead = np.array([_last(history.layer_statistics["dead"][k, :, 1]) for k in range(len(trials))]).reshape(-1, 3)
     shares = [float(np.nanmean(row)) if np.isfinite(row).any() else math.nan for row in dead]
     rows: list[Row] = [{"learning_rate": r, "dead_share_layer_2": s} for r, s in zip(DEAD_RATES, shares, strict=True)]
     low, _, mid, high = shares

@@ -82,7 +82,7 @@ def _gallery(gallery: Gallery, data: Dataset, seeds: range) -> tuple[list[Claim]
 
 def _row(name: str, history: History, k: int, code: str) -> Row:
     first, loss = float(history.first_loss[k]), history.curves["train/loss"][k]
-    ratio = history.layers["update_ratio"][k]
+    ratio = history.layer_statistics["update_ratio"][k]
     median = float(np.nanmedian(ratio)) if np.isfinite(ratio).any() else float("nan")
     return {
         "curve": name,
@@ -147,10 +147,10 @@ def _ratios(data: Dataset, rows: Sequence[Row], seed: int) -> Iterator[Claim]:
     yield at_most("7.4", "|update|/|W| is lower at a rate of 1e-4", median("lr 1e-4"), 2e-4)
     config = replace(CONFIG, epochs=1, batch_size=len(data.train), dtype="float64")
     trials = [HyperParams(learning_rate=rate, seed=seed) for rate in (0.01, 0.1)]
-    low, high = train(trials, data, config).layers["update_ratio"][:, 0]
+    low, high = train(trials, data, config).layer_statistics["update_ratio"][:, 0]
     error = np.abs(high / low / 10 - 1).max()
     yield at_most("7.4", "ten times the rate gives ten times the ratio, relative error", error, 1e-9)
-    zero = train([HyperParams(init="zeros", seed=seed)], data, config).layers["update_ratio"][0, 0]
+    zero = train([HyperParams(init="zeros", seed=seed)], data, config).layer_statistics["update_ratio"][0, 0]
     yield shown("7.4", "|update|/|W| is left out if all weights are 0", str(zero), holds=bool(np.isnan(zero).all()))
     yield shown("7.1", "there are more than 20 rules of diagnosis", f"{len(RULES)}", holds=len(RULES) > 20)
 
@@ -173,7 +173,7 @@ def _update_ratios(histories: Mapping[str, tuple[History, int]]) -> Plot:
     panel = {}
     for name in ("lr 1e-4", "lr 1e-2", "lr 0.3", "3 tanh, W 0.01", "noise, lr 2"):
         history, k = histories[name]
-        panel[name] = _epochs(history.layers["update_ratio"][k, :, 0])
+        panel[name] = _epochs(history.layer_statistics["update_ratio"][k, :, 0])
     panel["1e-3"] = _epochs(np.full(CONFIG.epochs, 1e-3))
     title = "Updates of the first layer, relative to its weights"
     return lines("update_ratio", title, {"": panel}, x="epoch", y="|update|/|W|", log_y=True)

@@ -10,7 +10,8 @@ from pipeline.search.engine import Engine
 from pipeline.search.interrupts import Interrupts
 from pipeline.search.pending import PendingTrials
 from pipeline.storage.attributes import Key
-from pipeline.storage.optuna_store import OptunaStore, value_of
+from pipeline.storage.optuna_store import OptunaStore
+from pipeline.storage.trial_record import value_of
 from pipeline.tracking import Tracker
 from pipeline.trials.trial import FinishedTrial, PlannedTrial
 

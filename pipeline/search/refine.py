@@ -21,7 +21,7 @@ Trial = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Proposal:
-    """The next study, and the reason for each hyperparameter's range."""
+    """The next study, under the same name, and the reason for each hyperparameter's range."""
 
     study: Study
     reasons: tuple[str, ...]
@@ -41,7 +41,7 @@ def propose(study: Study, trials: Sequence[Trial]) -> Proposal:
     best = ranked[: max(TOP, len(ranked) // 10)]
     proposed = {name: _next(study, name, [trial[name] for trial in ranked], len(best)) for name in study.space}
     space = SearchSpace(**{name: dimension for name, (dimension, _) in proposed.items()})
-    fine = replace(study, name=_next_name(study.name), space=space, trials=_budget(study, space))
+    fine = replace(study, space=space, trials=_budget(study, space))
     return Proposal(fine, tuple(f"{name}: {reason}" for name, (_, reason) in proposed.items()))
 
 
@@ -145,12 +145,6 @@ def position(dimension: Float, value: float) -> float:
 
 def _range(dimension: Float) -> str:
     return f"{dimension.low:.3g} to {dimension.high:.3g}"
-
-
-def _next_name(name: str) -> str:
-    """Return ``study-2`` for ``study``, ``study-3`` for ``study-2``, and so on."""
-    stem, _, number = name.rpartition("-")
-    return f"{stem}-{int(number) + 1}" if stem and number.isdecimal() else f"{name}-2"
 
 
 def _budget(study: Study, space: SearchSpace) -> int:

@@ -29,7 +29,8 @@ from optuna.trial import FrozenTrial, TrialState
 from pipeline.console.log_records import quiet_loggers
 from pipeline.errors import Failed, UserError
 from pipeline.seeds import derive_seed
-from pipeline.study.spec import GRIDS, Arm, Float, Point, Study
+from pipeline.study.arms import GRIDS
+from pipeline.study.spec import Arm, Float, Point, Study
 from pipeline.validation import did_you_mean, shortened
 
 HUB = "optunahub:"

@@ -1,4 +1,4 @@
-"""The declarations of a study, one for each change, and the difference between two of them."""
+"""The declarations of a study, one for each change: which is the latest, and whether another decides other numbers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,43 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pipeline.errors import UserError
 from pipeline.study.spec import Study
 
 DECLARATIONS = "declarations"
 """The attribute of an Optuna study that lists the declarations."""
 Attributes = Mapping[str, Any]
 """The attributes of one Optuna study, which is one arm in one block."""
+
+
+def declared_study(attributes: Attributes) -> Study:
+    """Return the study that the attributes declare."""
+    return Study.from_json(json.loads(attributes["declaration"]))
+
+
+def recorded_name(study: Study, recorded: Iterable[Attributes], *, new: bool) -> str:
+    """Return the name to record a study by: the newest with the same declaration or, if ``new``, the next free one.
+
+    ``recorded`` are the attributes of all studies in the storage.
+    """
+    by_name = {str(attributes["study"]): attributes for attributes in recorded}
+    names = [study.name]
+    while names[-1] in by_name:
+        names.append(f"{study.name}-{len(names) + 1}")
+    declared = [name for name in names[:-1] if by_name[name].get("declared_as", study.name) == study.name]
+    same = [name for name in declared if declared_study(by_name[name]).hash == study.hash]
+    return names[-1] if new else (same[-1] if same else names[0])
+
+
+def check_unchanged(study: Study, basis: Mapping[str, Any], recorded: Attributes) -> None:
+    """Raise :class:`UserError`, which names the difference, if the recorded trials are of another declaration or basis."""
+    before = declared_study(recorded)
+    if before.hash != study.hash or recorded.get("basis") != basis:
+        then, now = {**before.identity, **recorded.get("basis", {})}, {**study.identity, **basis}
+        raise UserError(
+            f"study {study.name!r} is already recorded, and what decides its numbers has changed: "
+            f"{_difference(then, now)}. Give it another name, start it again with --new, or undo the change"
+        )
 
 
 def latest(recorded: Iterable[Attributes], study: Study) -> Attributes:
@@ -35,7 +66,7 @@ def with_declaration(before: Attributes, study: Study, trials: int) -> Sequence[
     """
     declarations = declared_terms(before.get(DECLARATIONS, ()))
     if trials and not declarations:  # recorded by a version that kept no declarations
-        declarations = [_entry(Study.from_json(json.loads(before["declaration"])), "", 0)]
+        declarations = [_entry(declared_study(before), "", 0)]
     now = _entry(study, _time_after(_last_change(before)), trials)
     kept = (
         declarations
@@ -75,7 +106,7 @@ def _same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     return {**first, **left_out} == {**second, **left_out}
 
 
-def difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def _difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Return the first three values that differ, by path, and the number of the others."""
     a, b = _flat(then), _flat(now)
     changed = [

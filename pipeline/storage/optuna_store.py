@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -23,7 +22,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.console.log_records import quiet_loggers
 from pipeline.errors import Failed, UserError
-from pipeline.storage.addresses import redact, storage_file
 from pipeline.storage.attributes import (
     BLAS,
     CONFIRMATION,
@@ -35,11 +33,18 @@ from pipeline.storage.attributes import (
     optuna_name,
 )
 from pipeline.storage.dashboard import note_of, save_figure, save_note
-from pipeline.storage.declarations import DECLARATIONS, difference, latest, with_declaration
-from pipeline.storage.failures import opening
+from pipeline.storage.declarations import (
+    DECLARATIONS,
+    check_unchanged,
+    declared_study,
+    latest,
+    recorded_name,
+    with_declaration,
+)
 from pipeline.storage.journal import at_once, open_storage
+from pipeline.storage.trial_record import frozen_trial, row_of
 from pipeline.study.spec import Arm, Study
-from pipeline.training.metrics import BEST_VAL_ACCURACY, VAL_ACCURACY
+from pipeline.training.metrics import BEST_VAL_ACCURACY
 from pipeline.trials.trial import FinishedTrial
 
 
@@ -56,20 +61,11 @@ class OptunaStore:
         quiet_loggers("optuna")
         self.storage = open_storage(address)
         self.declared_name = study.name
-        self.study = replace(study, name=self._recorded_name(study, new=new))
+        self.study = replace(study, name=recorded_name(study, self._all_attributes().values(), new=new))
         self._studies: dict[tuple[str, int], optuna.Study] = {}
         self.check_lock: Callable[[], None] = lambda: None  # raises Failed if another process may record the study
         self.foreign: list[str] = []
         self._blas: list[str] | None = None
-
-    def _recorded_name(self, study: Study, *, new: bool) -> str:
-        recorded = {str(a["study"]): a for a in self._all_attributes().values()}
-        names = [study.name]
-        while names[-1] in recorded:
-            names.append(f"{study.name}-{len(names) + 1}")
-        declared = [name for name in names[:-1] if recorded[name].get("declared_as", study.name) == study.name]
-        same = [name for name in declared if _declared(recorded[name]).hash == study.hash]
-        return names[-1] if new else (same[-1] if same else names[0])
 
     def check_same(self, basis: Mapping[str, Any]) -> None:
         """Raise :class:`UserError` if the study's name is used for other trials; the message names the difference.
@@ -85,13 +81,7 @@ class OptunaStore:
                     "value. Remove or rename that, or give the study another name"
                 )
         for attributes in self._attributes().values():
-            declared = _declared(attributes)
-            if declared.hash != self.study.hash or attributes.get("basis") != basis:
-                before, now = {**declared.identity, **attributes.get("basis", {})}, {**self.study.identity, **basis}
-                raise UserError(
-                    f"study {self.study.name!r} is already recorded, and what decides its numbers has changed: "
-                    f"{difference(before, now)}. Give it another name, start it again with --new, or undo the change"
-                )
+            check_unchanged(self.study, basis, attributes)
 
     def open(self, parent_run: str, basis: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> None:
         """Create the missing Optuna studies, and record the declaration as it is now.
@@ -173,7 +163,7 @@ class OptunaStore:
     def declaration(self) -> Study | None:
         """The study as it was declared when it last ran."""
         attributes = self._latest
-        return _declared(attributes) if attributes else None
+        return declared_study(attributes) if attributes else None
 
     @property
     def declarations(self) -> list[dict[str, Any]]:
@@ -223,21 +213,8 @@ class OptunaStore:
     def add(self, trial: FinishedTrial, run_id: str) -> None:
         """Record a finished trial in one write, with its point, value, validation curve and attributes."""
         self.note_blas([trial])
-        frozen = optuna.trial.create_trial(
-            state=TrialState.PRUNED if trial.result.pruned else TrialState.COMPLETE,
-            params=trial.plan.point,
-            distributions=self.study.space.distributions,
-            value=value_of(trial),
-            intermediate_values=dict(enumerate(trial.result.curves[VAL_ACCURACY], start=1)),
-            user_attrs={"study": self.study.name, **trial.attributes, "run_id": run_id},
-            system_attrs=dict(trial.result.rungs),
-        )
-        # Optuna's times are local and have no zone. Its own would be the time of recording, for both.
-        began, ended = trial.result.ended - trial.result.seconds, trial.result.ended
-        frozen.datetime_start = datetime.fromtimestamp(began)  # noqa: DTZ006
-        frozen.datetime_complete = datetime.fromtimestamp(ended)  # noqa: DTZ006
         with self._opened(trial.plan.arm, trial.plan.block) as study:
-            study.add_trial(frozen)
+            study.add_trial(frozen_trial(self.study, trial, run_id))
 
     @property
     def blas(self) -> list[str]:
@@ -300,12 +277,7 @@ class OptunaStore:
         ordered = sorted(
             kept, key=lambda key: (place[key[0]], *key[1:])
         )  # before the frame: the first row orders columns
-        return pd.DataFrame([self._row(kept[key]) for key in ordered])
-
-    def _row(self, trial: FrozenTrial) -> dict[str, Any]:
-        attributes = {key: value for key, value in trial.user_attrs.items() if key != BEST_VAL_ACCURACY}
-        pruned = {"pruned": trial.state == TrialState.PRUNED} if self.study.pruner else {}
-        return {**attributes, **trial.params, BEST_VAL_ACCURACY: trial.user_attrs[BEST_VAL_ACCURACY], **pruned}
+        return pd.DataFrame([row_of(self.study, kept[key]) for key in ordered])
 
     def optuna_name(self, arm: str, block: int) -> str:
         """Return the name of the Optuna study of an arm in a block."""
@@ -321,25 +293,3 @@ class OptunaStore:
 
     def _summaries(self) -> list[StudySummary]:
         return optuna.get_all_study_summaries(self.storage, include_best_trial=False)
-
-
-def _declared(attributes: Mapping[str, Any]) -> Study:
-    return Study.from_json(json.loads(attributes["declaration"]))
-
-
-def value_of(trial: FinishedTrial) -> float:
-    """Return a trial's value in Optuna: its score or, for a pruned trial, its last validation accuracy."""
-    return trial.result.curves[VAL_ACCURACY][-1] if trial.result.pruned else trial.result.scores[BEST_VAL_ACCURACY]
-
-
-def recorded_study(study: Study, storage: str) -> Study:
-    """Return the study as it was declared when it last ran. Raise :class:`UserError` if it is not recorded there."""
-    file = storage_file(storage)
-    if file and not file.is_file():
-        raise UserError(f"no study is recorded at {storage}; run one first, or give the --storage of one")
-    with opening("--storage", storage):
-        optuna_store = OptunaStore(study, storage)
-    if optuna_store.declaration is None:
-        names = ", ".join(optuna_store.study_names) or "none"
-        raise UserError(f"study {study.name!r} is not recorded at {redact(storage)}; recorded there: {names}")
-    return optuna_store.declaration

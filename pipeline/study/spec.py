@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from pipeline.errors import UserError
 from pipeline.seeds import identity_hash
+from pipeline.study.arms import Arm
 from pipeline.study.hparams import EPOCHS_LIMIT, HyperParams, TrainConfig, plain_fields
 from pipeline.study.space import GRID_LIMIT, Categorical, Dimension, Float, Point, SearchSpace
 from pipeline.validation import (
@@ -22,7 +23,6 @@ from pipeline.validation import (
 
 __all__ = [
     "CONFIRM",
-    "GRIDS",
     "TRIALS_LIMIT",
     "Arm",
     "Categorical",
@@ -35,8 +35,6 @@ __all__ = [
     "Study",
 ]
 
-GRIDS = ("grid", "shifted_grid")
-"""The samplers that visit the points of a grid."""
 TRIALS_LIMIT = 1_000_000
 """The most trials of a study."""
 LOOKS_LIMIT = 50
@@ -47,42 +45,6 @@ IDENTITY = ("dataset", "space", "fixed", "config", "seed", "pruner")
 """The fields that decide a trial's numbers."""
 CONFIRM = 5
 """The number of times that the chosen trials are trained again, by default."""
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One way of searching the space.
-
-    Parameters
-    ----------
-    name
-        The name in records and in the report.
-    sampler
-        ``random``, ``grid``, ``shifted_grid`` or another sampler of ``pipeline.search.samplers``, or the import path of
-        one. Default: the name.
-    arguments
-        The arguments of the sampler by name, without a seed. Default none.
-    """
-
-    name: str
-    sampler: str = ""
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        check_name("arm", self.name)
-        check_kind("sampler", self.sampler, str)
-        check_arguments(f"arm {self.name!r}", self.arguments)
-        object.__setattr__(self, "sampler", self.sampler or self.name)
-
-    @property
-    def is_grid(self) -> bool:
-        """True if the arm visits the points of a grid, of which there is a fixed number."""
-        return self.sampler in GRIDS
-
-    @property
-    def exchangeable(self) -> bool:
-        """True if the order of its trials is random, so the expected best after n has an exact formula."""
-        return self.is_grid or self.sampler == "random"
 
 
 @dataclass(frozen=True)

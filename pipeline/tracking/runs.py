@@ -1,4 +1,4 @@
-"""Runs in an MLflow store: searched over all pages of its answers, looked up by id, and discarded."""
+"""Runs in an MLflow store: searched over all pages of its answers, looked up by id, discarded and ended."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mlflow.tracking import MlflowClient
 
 from pipeline.errors import UserError
 from pipeline.storage.addresses import redact
+from pipeline.storage.attributes import STUDY_GENERATION
 
 T = TypeVar("T")
 
@@ -74,3 +75,19 @@ def discard(client: MlflowClient, run_id: str) -> None:
     """End a run as KILLED, and delete it. MLflow can still show and restore it."""
     client.set_terminated(run_id, "KILLED")
     client.delete_run(run_id)
+
+
+def end_abandoned(client: MlflowClient, study: str, generation: str) -> None:
+    """End the runs of a study that are still RUNNING. The caller knows that no process works on it.
+
+    A child of theirs that is RUNNING was cut short, and is deleted. Older versions wrote no generation.
+    """
+    query = f"tags.study = '{study}' and tags.study_hash LIKE '%' and tags.kind = 'study' and status = 'RUNNING'"
+    for run in search_runs(client, experiment_ids(client), query):
+        if run.data.tags.get(STUDY_GENERATION, generation) != generation:
+            continue
+        run_id, experiment_id = run.info.run_id, str(run.info.experiment_id)
+        children = f"tags.`mlflow.parentRunId` = '{run_id}' and tags.study = '{study}' and tags.kind = 'trial'"
+        for child in search_runs(client, [experiment_id], f"{children} and status = 'RUNNING'"):
+            discard(client, child.info.run_id)
+        client.set_terminated(run_id, "KILLED")

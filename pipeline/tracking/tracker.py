@@ -230,21 +230,6 @@ class Tracker:
         children = runs.search_runs(self.client, [self.experiment_id], query)
         return [run for run in children if run.data.tags.get(TRIAL_GENERATION, self.generation) == self.generation]
 
-    def end_abandoned(self, study: str, generation: str) -> None:
-        """End the runs of a study that are still RUNNING. The caller knows that no process works on it.
-
-        A child of theirs that is RUNNING was cut short, and is deleted. Older versions wrote no generation.
-        """
-        query = f"tags.study = '{study}' and tags.study_hash LIKE '%' and tags.kind = 'study' and status = 'RUNNING'"
-        for run in runs.search_runs(self.client, runs.experiment_ids(self.client), query):
-            if run.data.tags.get(STUDY_GENERATION, generation) != generation:
-                continue
-            run_id, experiment_id = run.info.run_id, str(run.info.experiment_id)
-            children = f"tags.`mlflow.parentRunId` = '{run_id}' and tags.study = '{study}' and tags.kind = 'trial'"
-            for child in runs.search_runs(self.client, [experiment_id], f"{children} and status = 'RUNNING'"):
-                runs.discard(self.client, child.info.run_id)
-            self.client.set_terminated(run_id, "KILLED")
-
     def set_tags(self, tags: Mapping[str, str], run_id: str = "") -> None:
         """Set several tags of the study's run, or of another, in one call."""
         self.client.log_batch(run_id or self.run_id, tags=[RunTag(key, str(value)) for key, value in tags.items()])

@@ -53,7 +53,7 @@ class History:
         The number of finite epochs, (K,).
     seconds
         Each trial's share of the training time, (K,).
-    layers
+    layer_statistics
         By statistic, (K, epochs, L): |update|/|W| and |gradient| of each layer's weights in one step of the epoch; and,
         in the last epoch alone, the dead and saturated shares of each hidden layer's units over the validation rows
         (L - 1 of them). NaN where a trial has no such layer.
@@ -71,7 +71,7 @@ class History:
     diverged: Array
     epochs: Array
     seconds: Array
-    layers: dict[str, Array]
+    layer_statistics: dict[str, Array]
     first_loss: Array
     batch_accuracy: Array
 
@@ -119,7 +119,7 @@ class TrainingRecord:
         )
         self.first_loss = first_loss
         self.alive = np.arange(trials)
-        self.layers: dict[str, Array] = {}
+        self.layer_statistics: dict[str, Array] = {}
         self.diverged = np.zeros(trials, bool)
         self.curves = {key: np.full((trials, epochs), np.nan) for key in CURVES}
         self.val_correct = np.zeros((trials, len(data.val)), bool)
@@ -151,9 +151,9 @@ class TrainingRecord:
     def _add_statistics(self, epoch: int, tiles: Sequence[Tile], finite: Array) -> None:
         for key in tiles[0].statistics:  # no statistics of hidden units without validation rows
             values = np.concatenate([tile.statistics[key] for tile in tiles])
-            if key not in self.layers:
-                self.layers[key] = np.full((len(self.best), self.epochs, values.shape[1]), np.nan)
-            self.layers[key][self.alive[finite], epoch - 1] = values[finite]
+            if key not in self.layer_statistics:
+                self.layer_statistics[key] = np.full((len(self.best), self.epochs, values.shape[1]), np.nan)
+            self.layer_statistics[key][self.alive[finite], epoch - 1] = values[finite]
 
     def _save_checkpoints(self, tiles: Sequence[Tile], better: Array) -> None:
         for tile, chosen, place in zip(
@@ -185,7 +185,7 @@ class TrainingRecord:
             self.diverged,
             epochs,
             shares,
-            self.layers,
+            self.layer_statistics,
             self.first_loss,
             np.where(self.diverged, np.nan, batch_accuracy),
         )

@@ -165,7 +165,7 @@ def _result(history: History, k: int, ended: float) -> TrialResult:
 
 def _ratios(history: History, k: int, epochs: int) -> dict[str, list[float]]:
     """Return ``update_ratio/layer1`` and so on by epoch, the only layer statistic that is kept as a curve."""
-    ratios = history.layers["update_ratio"][k, :epochs]
+    ratios = history.layer_statistics["update_ratio"][k, :epochs]
     return {
         f"{UPDATE_RATIO}{i}": ratio.tolist() for i, ratio in enumerate(ratios.T, start=1) if np.isfinite(ratio).any()
     }
@@ -173,7 +173,8 @@ def _ratios(history: History, k: int, epochs: int) -> dict[str, list[float]]:
 
 def _measured(history: History, k: int, epochs: int) -> dict[str, float]:
     """Return the other layer statistics as single numbers of the last epoch: the worst layer's, or NaN without such layers."""
-    last = {key: values[k, epochs - 1] if epochs else np.full(1, np.nan) for key, values in history.layers.items()}
+    statistics = history.layer_statistics.items()
+    last = {key: values[k, epochs - 1] if epochs else np.full(1, np.nan) for key, values in statistics}
     norms = {f"gradient_norm/layer{i}": float(norm) for i, norm in enumerate(last["gradient_norm"], start=1)}
     worst = {key: float(np.nanmax(last[key], initial=-1)) for key in ("dead", "saturated")}
     units = {f"{key}_units": share if share >= 0 else math.nan for key, share in worst.items()}

@@ -174,23 +174,6 @@ def test_generations_below_one_run_change_only_their_own_runs(tracking_uri, stud
     assert set(runs(tracker, TRIALS)) == {old[0], other, own}
 
 
-def test_a_killed_run_of_the_study_is_ended(tracking_uri, study, finish):
-    """Runs of the study and generation that are RUNNING are KILLED, with half a trial below them; others stay RUNNING."""
-    trackers = {}
-    for name, generation in (("made_up", "own"), ("made_up", "other"), ("another", "own")):
-        trackers[name, generation] = tracker = Tracker(tracking_uri)
-        tracker.open(replace(study, name=name), None, generation if name == "made_up" else "")
-    own = trackers["made_up", "own"]
-    (whole,) = own.record(study, [finish(0)])
-    marks = {"kind": "trial", "study": study.name, "mlflow.parentRunId": own.run_id}
-    half = own.client.create_run(own.experiment_id, tags=marks).info.run_id
-    Tracker(tracking_uri).end_abandoned("made_up", "own")
-    found = {run_id: run.info.status for run_id, run in runs(own, view=ViewType.ALL).items()}
-    running = {tracker.run_id: "RUNNING" for key, tracker in trackers.items() if key != ("made_up", "own")}
-    assert found == {own.run_id: "KILLED", half: "KILLED", whole: "FINISHED", **running}
-    assert set(runs(own, view=ViewType.DELETED_ONLY)) == {half}
-
-
 def test_the_latest_study_was_recorded_by_this_program(tracker):
     """A later run that a user tagged as a study is ignored."""
     tracker.client.create_run(tracker.experiment_id, tags={"kind": "study"})

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-import pipeline.training
 from pipeline.data import Dataset, Split, load_block
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import SCHEDULES
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.training import History, memory, train
+from pipeline.training import History, loop, memory, train
 from pipeline.training.blas import blas
 
 CONFIG = TrainConfig(epochs=3, batch_size=50)
@@ -38,7 +37,7 @@ def mixed_trials(count):
 def values(history: History):
     """Return all arrays of a history except the time."""
     arrays = {**history.curves, **history.scores, "val": history.val_correct, "test": history.test_correct}
-    measured = {**history.layers, "first loss": history.first_loss, "in batches": history.batch_accuracy}
+    measured = {**history.layer_statistics, "first loss": history.first_loss, "in batches": history.batch_accuracy}
     return {**arrays, **measured, "diverged": history.diverged, "epochs": history.epochs}
 
 
@@ -210,13 +209,13 @@ def test_a_trial_that_is_finite_on_training_rows_alone_has_diverged(few):
 
 def test_scores_are_taken_on_one_thread(monkeypatch):
     """A direct call of train evaluates its checkpoints with one BLAS thread."""
-    used, evaluate = [], pipeline.training.evaluate
+    used, evaluate = [], loop.evaluate
 
     def watched(*arguments):
         used.append(blas())
         return evaluate(*arguments)
 
-    monkeypatch.setattr(pipeline.training, "evaluate", watched)
+    monkeypatch.setattr(loop, "evaluate", watched)
     with threadpool_limits(2):
         train([HyperParams()], load_block("digits", CONFIG, 0), CONFIG)
     assert len(used) == 2  # before the first step, and of the checkpoint

@@ -11,7 +11,8 @@ from pipeline.nn.losses import softmax_cross_entropy, softmax_cross_entropy_grad
 from pipeline.nn.network import Architecture, backward, forward, init_network
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.training import FIRST_ROWS, train
+from pipeline.training import train
+from pipeline.training.loop import FIRST_ROWS
 
 CONFIG = TrainConfig(epochs=2, batch_size=200, dtype="float64")
 
@@ -42,12 +43,12 @@ def test_sgds_update_ratio_is_its_rate_times_the_gradient_over_the_weights(data)
     """|update|/|W| is η·|g|/|W| to 1e-12, and ten times as much at ten times the rate (lecture 6)."""
     config = replace(CONFIG, epochs=1, batch_size=len(data.train))
     trials = [HyperParams(learning_rate=rate, hidden=(20, 15), seed=3) for rate in (0.01, 0.1)]
-    layers = train(trials, data, config).layers
+    statistics = train(trials, data, config).layer_statistics
     network, grads, _ = one_step(data, trials[0], np.random.default_rng(0).permutation(len(data.train)))
     weights, gradients = ([np.linalg.norm(w) for w in params.weights] for params in (network.params, grads))
-    np.testing.assert_allclose(layers["gradient_norm"][:, 0], [gradients] * 2, rtol=1e-12)
+    np.testing.assert_allclose(statistics["gradient_norm"][:, 0], [gradients] * 2, rtol=1e-12)
     expected = np.outer([0.01, 0.1], np.divide(gradients, weights))
-    np.testing.assert_allclose(layers["update_ratio"][:, 0], expected, rtol=1e-9)
+    np.testing.assert_allclose(statistics["update_ratio"][:, 0], expected, rtol=1e-9)
 
 
 def test_the_first_loss_is_that_before_the_first_step(data):
@@ -63,8 +64,8 @@ def test_the_ratio_is_that_of_the_whole_update(optimizer, data):
     """For every optimizer, the ratio is above 0 after a step and exactly 0 with a learning rate of 0."""
     config = replace(CONFIG, epochs=1, batch_size=len(data.train))
     trial = HyperParams(learning_rate=0.01, optimizer=optimizer, momentum=0.9, l2=0.1, l1=1e-3, clip=0.1, max_norm=1.0)
-    ratio = train([trial], data, config).layers["update_ratio"][0, 0]
-    still = train([replace(trial, learning_rate=0.0, max_norm=0.0)], data, config).layers["update_ratio"][0, 0]
+    still_trial = replace(trial, learning_rate=0.0, max_norm=0.0)
+    ratio, still = (train([t], data, config).layer_statistics["update_ratio"][0, 0] for t in (trial, still_trial))
     assert (ratio > 1e-4).all()
     assert (still == 0).all()
 
@@ -77,8 +78,8 @@ def test_dead_and_saturated_units_are_counted(data):
         HyperParams(activation="leaky_relu", hidden=(100, 100)),
         HyperParams(activation="elu", hidden=(100, 100)),
     ]
-    layers = train(trials, data, replace(CONFIG, epochs=5)).layers
-    dead, saturated = layers["dead"][:, -1], layers["saturated"][:, -1]
+    statistics = train(trials, data, replace(CONFIG, epochs=5)).layer_statistics
+    dead, saturated = statistics["dead"][:, -1], statistics["saturated"][:, -1]
     assert dead[0, 1] < 0.1 < dead[1, 1] < dead[2, 1]
     assert (saturated[3] > 0.5).all()
     assert np.isnan(dead[3:]).all()
@@ -87,12 +88,12 @@ def test_dead_and_saturated_units_are_counted(data):
 
 def test_networks_of_several_depths_share_a_history(data):
     """Each network has statistics of its own layers, and NaN for the others."""
-    layers = train(
+    statistics = train(
         [HyperParams(hidden=(9,)), HyperParams(hidden=(9, 8, 7)), HyperParams(hidden=())], data, CONFIG
-    ).layers
-    assert np.isfinite(layers["update_ratio"][:, 0]).sum(axis=1).tolist() == [2, 4, 1]
-    assert np.isfinite(layers["dead"][:, -1]).sum(axis=1).tolist() == [1, 3, 0]
-    assert np.isnan(layers["dead"][:, 0]).all()  # it is looked for in the last epoch alone
+    ).layer_statistics
+    assert np.isfinite(statistics["update_ratio"][:, 0]).sum(axis=1).tolist() == [2, 4, 1]
+    assert np.isfinite(statistics["dead"][:, -1]).sum(axis=1).tolist() == [1, 3, 0]
+    assert np.isnan(statistics["dead"][:, 0]).all()  # it is looked for in the last epoch alone
 
 
 def test_batch_norm_is_scored_in_batches_too(data):
@@ -105,7 +106,7 @@ def test_batch_norm_is_scored_in_batches_too(data):
 def test_the_measured_step_is_that_of_the_last_whole_minibatch(data):
     """Of minibatches of 400, 400 and fewer rows it is the second; at a rate near 0, its gradient is that of the initial weights."""
     config, trial = replace(CONFIG, epochs=1, batch_size=400), HyperParams(learning_rate=1e-12, hidden=(20,), seed=3)
-    measured_norms = train([trial], data, config).layers["gradient_norm"][0, 0]
+    measured_norms = train([trial], data, config).layer_statistics["gradient_norm"][0, 0]
     order = np.random.default_rng(0).permutation(len(data.train))
     for rows, measured in ((order[:400], False), (order[400:800], True), (order[800:], False)):
         _, grads, _ = one_step(data, trial, rows)

@@ -55,7 +55,7 @@ def _curves_figure(record: TrainingRecord, kind: str, title: str) -> Plot:
 
 def _update_ratio_figure(record: TrainingRecord) -> Plot:
     """Draw the size of a step relative to the weights, for each layer; the lecture recommends about 0.001."""
-    ratios, epochs = record.layers["update_ratio"][0], np.arange(1, record.epochs + 1)  # (epochs, L)
+    ratios, epochs = record.layer_statistics["update_ratio"][0], np.arange(1, record.epochs + 1)  # (epochs, L)
     panel: Lines = {f"layer {i + 1}": (epochs, column) for i, column in enumerate(ratios.T)}
     panel = {**panel, "one in a thousand": (epochs, np.full(len(ratios), 1e-3))}
     rows = [

@@ -38,7 +38,7 @@ def test_the_figures_show_the_numbers_of_the_trial(block):
         in figures["accuracy"].title
     )
     ratios = figures["update_ratio"].table.pivot_table(index="epoch", columns="layer", values="update_ratio")
-    np.testing.assert_array_equal(ratios, record.layers["update_ratio"][0])
+    np.testing.assert_array_equal(ratios, record.layer_statistics["update_ratio"][0])
     assert list(figures["activations"].table["layer"]) == [1, 2]
 
 
