@@ -49,8 +49,8 @@ def markdown_page(analysis: Analysis, sections: list[Section]) -> str:
 def _context(analysis: Analysis, sections: list[Section]) -> dict[str, Any]:
     return {
         "study": analysis.study,
-        "verdict": analysis.verdict,
-        "sentences": sentences(analysis),
+        "verdicts": analysis.verdicts,
+        "sentences": sentences(analysis)[len(analysis.verdicts) :],
         "notes": analysis.notes,
         "key_numbers": key_numbers(analysis),
         "facts": facts(analysis),
