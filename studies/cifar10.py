@@ -18,7 +18,7 @@ STUDY = Study(
     fixed=HyperParams(momentum=0.9, hidden=(50,)),
     # 45,000 training and 5,000 validation images; the published 10,000 test images are the test split of every block.
     config=TrainConfig(epochs=5, batch_size=100, validation=0.1),
-    arms=(Arm("random"), Arm("shifted_grid"), Arm("grid")),
+    arms=(Arm("random"), Arm("grid"), Arm("shifted_grid")),
     blocks=10,
     delta=0.005,
 )

@@ -27,7 +27,8 @@ def command(args: argparse.Namespace, context: Context) -> None:
     """Search the study."""
     job = searching_job(args, context)
     with workers_of(args) as engine, claimed(job), opened(job):
-        search_until_decided(job, engine, looks_of(args, job))
+        for verdict in search_until_decided(job, engine, looks_of(args, job)):
+            job.console.say(f"look: {verdict}")
 
 
 def searching_job(args: argparse.Namespace, context: Context) -> Job:
@@ -76,27 +77,34 @@ def _open_store(job: Job) -> None:
     job.optuna_store.open(job.tracker.run_id, job.basis, attributes)
 
 
-def search_until_decided(job: Job, engine: Engine, looks: Sequence[int]) -> None:
-    """Search and confirm up to each number of blocks in turn, until every contrast of the study is decided."""
-    for blocks, more in itertools.pairwise((*looks, 0)):
+def search_until_decided(job: Job, engine: Engine, looks: Sequence[int]) -> list[str]:
+    """Search and confirm up to each number of blocks in turn, until every contrast of the study is decided.
+
+    Prints the verdicts of a look that does not decide all, and returns those of the last look; none if there is one look.
+    """
+    verdicts: list[str] = []
+    for blocks in looks:
         if blocks != job.study.blocks:
             job.extend(blocks)
             _open_store(job)
+        for verdict in verdicts:
+            job.console.say(f"look: {verdict}")
         for phase in (search, confirm):
             with job.console.timed(phase.__name__):
                 phase(job, engine)
-        if len(looks) > 1 and _is_decided(job, last=not more):
-            return
+        if len(looks) > 1:
+            verdicts, decided = _look(job)
+            if decided:
+                break
+    return verdicts
 
 
-def _is_decided(job: Job, *, last: bool) -> bool:
-    """Print the verdicts of a look. Return True if every contrast is decided, or there is none."""
+def _look(job: Job) -> tuple[list[str], bool]:
+    """Return the verdicts on what is recorded, and True if every contrast is decided or there is none."""
     from pipeline.report.analysis import Analysis  # SciPy's statistics take a second to import
 
     analysis = Analysis(job.table(job.optuna_store.table()))
-    for verdict in analysis.verdicts if not last else ():
-        job.console.say(f"look: {verdict.sentence}")
-    return analysis.decided
+    return [verdict.sentence for verdict in analysis.verdicts], analysis.decided
 
 
 def search(job: Job, engine: Engine) -> None:
