@@ -94,4 +94,5 @@ def _signs(K: int) -> Array:
     else:
         bits = np.random.default_rng(0).integers(0, 2, size=(100_000, K))
         bits[0] = 0
-    return 1.0 - 2.0 * bits
+    signs: Array = 1.0 - 2.0 * bits
+    return signs
