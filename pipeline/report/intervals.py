@@ -94,5 +94,4 @@ def _signs(K: int) -> Array:
     else:
         bits = np.random.default_rng(0).integers(0, 2, size=(100_000, K))
         bits[0] = 0
-    signs: Array = 1.0 - 2.0 * bits
-    return signs
+    return np.where(bits, -1.0, 1.0)
