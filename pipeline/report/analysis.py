@@ -10,7 +10,13 @@ import numpy as np
 
 from pipeline.report import validity
 from pipeline.report.comparison import Comparison, Difference, Pair, compare, compare_all, improvement_of
-from pipeline.report.confirmation import Confirmation, confirmations, confirmed_difference, trained_again
+from pipeline.report.confirmation import (
+    Confirmation,
+    confirmations,
+    confirmed_difference,
+    spread_of_weights,
+    trained_again,
+)
 from pipeline.report.cost import CostCurve, cost_curves
 from pipeline.report.curves import Curve, Pool, pools_by_arm, tuning_curves
 from pipeline.report.formatting import count, duration
@@ -176,9 +182,10 @@ class Analysis:
     @cached_property
     def choices(self) -> dict[str, list[Choice]]:
         """Each arm's choice in each block, by the arm's name."""
-        again = trained_again(self.table)
+        again, spread = trained_again(self.table), spread_of_weights(self.table)
         return {
-            name: [choice(pool, again.get((name, pool.block))) for pool in pools] for name, pools in self.pools.items()
+            name: [choice(pool, again.get((name, pool.block)), spread) for pool in pools]
+            for name, pools in self.pools.items()
         }
 
     @cached_property

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.report.analysis import Analysis
-from pipeline.report.formatting import count, listed, title
+from pipeline.report.confirmation import spread_of_weights
+from pipeline.report.formatting import count, listed, point, title
 from pipeline.report.importance import SHUFFLES
 from pipeline.report.selection import RESAMPLES
 from pipeline.study.spec import Categorical
@@ -26,9 +27,10 @@ def methods(analysis: Analysis) -> Iterator[str]:
     yield (
         "Expected accuracy of the choice: Σ w m over the trials of an arm in a block, the test accuracy of what a search of all "
         "its trials chooses, over new validation rows and new weights. w is the probability that a trial has the best "
-        f"validation accuracy, by {RESAMPLES:,} multinomial draws of the validation rows, the same for all trials; m is its "
-        "mean test accuracy over trainings from new weights, or its recorded one where it has none. A diverged trial is never "
-        "chosen."
+        f"validation accuracy, by {RESAMPLES:,} draws of the validation rows, multinomial and the same for all trials, and of "
+        f"new weights, which move a trial's accuracy by a normal amount ({point(spread_of_weights(analysis.table))} points, "
+        "from the trials that were trained again twice); m is its mean test accuracy over trainings from new weights, or its "
+        "recorded one where it has none. A diverged trial is never chosen."
     )
     yield (
         f"Verdict: the contrasts share an error rate of 5%, in equal parts; the looks at {listed([str(n) for n in analysis.rules.looks])} "

@@ -28,7 +28,7 @@ class Choice:
     below_median
         True if its test accuracy is below the median of the incumbents.
     probabilities
-        w, the probability that validation chooses each trial once the validation rows are drawn again, (M,).
+        w, the probability that validation chooses each trial if validation rows and weights are drawn again, (M,).
     independent_top
         The largest w if the trials' validation errors were independent (Bergstra and Bengio 2012). They are not: all
         trials share the validation rows.
@@ -63,20 +63,23 @@ class Choice:
     def expected(self) -> float:
         """The expected test accuracy of the choice, over new validation rows and new weights: Σ w m.
 
-        m is a trial's mean test accuracy over its trainings from new weights. A trial without any, of which w is small,
-        has its recorded test accuracy. It is the Rao-Blackwell form of choosing and training again many times.
+        m is a trial's mean test accuracy over its trainings from new weights; a trial without any has its recorded test
+        accuracy. It is the Rao-Blackwell form of choosing and training again many times.
         """
         accuracies = self.pool.test.copy()
         accuracies[list(self.again)] = list(self.again.values())
         return float(self.probabilities @ accuracies)
 
 
-def choice(pool: Pool, again: Mapping[int, float] | None = None) -> Choice:
-    """Analyse the choice of a pool after all of its trials, in the order visited; ``again`` as in :class:`Choice`."""
+def choice(pool: Pool, again: Mapping[int, float] | None = None, spread: float = 0.0) -> Choice:
+    """Analyse the choice of a pool after all of its trials, in the order visited.
+
+    ``again`` is as in :class:`Choice`, and ``spread`` the standard deviation of a validation accuracy over weights.
+    """
     path = incumbents(pool.validation)
     winner, tests = int(path[-1]), pool.test[np.unique(path)]
     independent = _independent_probabilities(pool)
-    probabilities = _probabilities(pool)
+    probabilities = _probabilities(pool, spread)
     return Choice(
         pool=pool,
         winner=winner,
@@ -88,9 +91,9 @@ def choice(pool: Pool, again: Mapping[int, float] | None = None) -> Choice:
     )
 
 
-def _probabilities(pool: Pool) -> Array | None:
+def _probabilities(pool: Pool, spread: float) -> Array | None:
     bits, able = pool.frame["val_correct"].tolist(), ~pool.frame["diverged"].to_numpy(bool)
-    return choice_probabilities(pool.validation, bits, able, int(pool.frame["n_val"].iloc[0]), pool.block)
+    return choice_probabilities(pool.validation, bits, able, int(pool.frame["n_val"].iloc[0]), pool.block, spread)
 
 
 def _independent_probabilities(pool: Pool) -> Array:

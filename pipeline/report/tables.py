@@ -134,7 +134,7 @@ def selection_notes(analysis: Analysis) -> Iterator[str]:
             f"{point(errors[0])} points, on {n_test:,} test examples {point(errors[1])}."
         )
     yield (
-        "Tied trials are counted by resampling the validation examples, for all trials at once since they share them: "
+        "Tied trials are counted by drawing validation examples and weights again, the examples for all trials at once: "
         "1 / Σ w², with w the probability that a trial is the best; the tie-aware test accuracy is Σ w · test, and the "
         "expected one Σ w · m, with m the mean over trainings from new weights. Diverged trials can not be the best. Where "
         "the table has no record of single examples, trials are taken as independent."

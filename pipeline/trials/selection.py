@@ -1,4 +1,4 @@
-"""The choice among the trials of a block by validation: how probable each trial is when the validation rows are drawn again."""
+"""The choice among the trials of a block by validation: how probable each is if rows and weights are drawn again."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ CONTENDERS = 200
 
 
 def choice_probabilities(
-    validation: Array, bits: Sequence[str], able: NDArray[np.bool_], n_val: int, block: int
+    validation: Array, bits: Sequence[str], able: NDArray[np.bool_], n_val: int, block: int, spread: float = 0.0
 ) -> Array | None:
-    """Estimate P(validation chooses each trial) over draws of the validation rows, (M,).
+    """Estimate P(validation chooses each trial) over draws of the validation rows and of the weights, (M,).
 
-    One multinomial draw of the rows scores all trials, so that errors on the same rows stay correlated. Equal trials
-    share the choice.
+    One multinomial draw of the rows scores all trials, so that errors on the same rows stay correlated. New weights move
+    each trial's score by a normal amount of its own. Equal trials share the choice.
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ def choice_probabilities(
         The number of validation rows.
     block
         The number of the block, which seeds the draws.
+    spread
+        The standard deviation of a trial's validation accuracy over its initial weights; 0 draws rows alone.
 
     Returns
     -------
@@ -45,9 +47,13 @@ def choice_probabilities(
     correct = correctness([bits[i] for i in contenders], n_val)
     if correct is None:
         return None
-    draws = np.random.default_rng(block).multinomial(n_val, np.full(n_val, 1 / n_val), size=RESAMPLES)
+    rng = np.random.default_rng(block)
+    draws = rng.multinomial(n_val, np.full(n_val, 1 / n_val), size=RESAMPLES)
+    scores = draws.astype(np.float32) @ correct.T.astype(np.float32)  # whole numbers, exact on any BLAS
+    if spread:
+        scores += (n_val * spread * rng.standard_normal(scores.shape)).astype(np.float32)
     probabilities = np.zeros(len(validation))
-    probabilities[contenders] = share_of_best(draws.astype(np.float32) @ correct.T.astype(np.float32))
+    probabilities[contenders] = share_of_best(scores)
     return probabilities
 
 
@@ -71,12 +77,12 @@ def correctness(texts: Sequence[str], n: int) -> NDArray[np.uint8] | None:
 def repetitions_of(probabilities: Array, winner: int, number: int) -> list[int]:
     """Return the trials to train again, one for each of a number of repetitions: the winner, then the most probable.
 
-    A trial gets repetitions in proportion to its probability, by the method of the largest remainder, and the winner at
-    least one.
+    A trial gets repetitions in proportion to its probability, by the method of the largest remainder. The winner gets at
+    least two, which measure the spread over weights.
     """
     quota = number * probabilities / probabilities.sum()
     counts = np.floor(quota).astype(int)
-    counts[winner] = max(counts[winner], 1)
+    counts[winner] = max(counts[winner], min(number, 2))
     by_remainder = np.argsort(counts - quota, kind="stable")
     counts[by_remainder[: max(number - counts.sum(), 0)]] += 1
     order = sorted(np.flatnonzero(counts).tolist(), key=lambda trial: (trial != winner, -probabilities[trial]))
