@@ -66,7 +66,7 @@ def test_what_decides_a_number_is_part_of_the_identity(change):
         ),
         (lambda: replace(STUDY, blocks=0), "blocks: got 0"),
         (lambda: replace(STUDY, trials=-1), "trials: got -1"),
-        (lambda: replace(STUDY, trials=109), "the grid of 'shifted_grid' has 108 points"),
+        (lambda: replace(STUDY, trials=109), "the grid of 'grid' has 108 points"),
         (lambda: replace(STUDY, space=SearchSpace(activation=Categorical("rleu"))), "activation: got 'rleu'"),
         (lambda: replace(STUDY, space=SearchSpace(l2=Float(-1, 1))), "l2: got -1.0"),
     ],
