@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields, replace
 from pipeline.commands import Context, workers_of
 from pipeline.commands.job import Job, recorded_study
 from pipeline.commands.run import run
+from pipeline.commands.search import look_at
+from pipeline.report.formatting import count
 from pipeline.search import confirmation
 from pipeline.search.engine import Engine
 from pipeline.search.refine import Proposal, propose
@@ -58,8 +60,8 @@ def run_stages(study: Study, context: Context, engine: Engine) -> None:
         stage = next_stage(study, context)
         number = stage.number
         context.console.say(f"\n{declaration(stage.study)}")
-        study_looks = stage.study.looks if stage.study.blocks in stage.study.looks else (stage.study.blocks,)
-        run(Job(stage.study, context, links=stage.links), engine, study_looks)
+        blocks, looks = stage.study.blocks, stage.study.looks
+        run(Job(stage.study, context, links=stage.links), engine, looks if blocks in looks else (blocks,))
         os.environ.pop("MLFLOW_RUN_ID", None)  # the run that `mlflow run` opened is that of the first of them
 
 
@@ -72,9 +74,9 @@ def next_stage(study: Study, context: Context) -> NextStage:
     stores, console = context.stores, context.console
     console.detail(stores.summary)
     number, last = _last(study, stores)
-    store = OptunaStore(last, stores.storage)
-    trials = store.table()
-    if number > 1 and (unfinished := _unfinished(store, len(trials))):
+    job = Job(last, context)
+    trials = job.optuna_store.table()
+    if number > 1 and (unfinished := _unfinished(job, len(trials))):
         stage = Proposal(last, (f"{unfinished}; it is resumed",))
     else:
         number += 1
@@ -89,11 +91,15 @@ def next_stage(study: Study, context: Context) -> NextStage:
     return NextStage(number, stage.study, {"stage": number, "previous_stage": before, "previous_stage_run": run_id})
 
 
-def _unfinished(store: OptunaStore, recorded: int) -> str:
+def _unfinished(job: Job, recorded: int) -> str:
     """Return what is missing of a stage that was stopped; empty if nothing is missing."""
-    if recorded < (total := store.study.total_trials):
+    study = job.study
+    if recorded < (total := study.total_trials):
         return f"{recorded} of {total} trials of it are recorded"
-    return "not all that it chose is confirmed" if confirmation.pending(store) else ""
+    if confirmation.pending(job.optuna_store):
+        return "not all that it chose is confirmed"
+    more = study.blocks in study.looks[:-1] and not look_at(job)[1]
+    return f"it is not decided after {count(study.blocks, 'block')}, and a look is left" if more else ""
 
 
 def _last(study: Study, stores: Stores) -> tuple[int, Study]:

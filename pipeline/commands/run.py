@@ -29,7 +29,7 @@ def run(job: Job, engine: Engine, looks: Sequence[int], *, keep_model: bool = Tr
     """Check the network, search, confirm, and report; ``keep_model`` registers the model of the best trial."""
     from pipeline.commands.report import report  # figures and scikit-learn take a second to import
 
-    with claimed(job):
+    with claimed(job, looks):
         checks = check(job.study, job.console)
         with opened(job, checks):
             search_until_decided(job, engine, looks)

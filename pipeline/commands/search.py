@@ -1,10 +1,12 @@
-"""The verb ``search``: train and record the missing trials of the plan, then confirm the trials that the arms chose."""
+"""The verb ``search``: train the missing trials, then confirm the arms' choices; from look to look, until all is decided."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pipeline.checks import CheckResult
 from pipeline.commands import Context, given, workers_of
@@ -16,23 +18,29 @@ from pipeline.diagnosis.plugins import load_rules
 from pipeline.report.formatting import count, markdown_table
 from pipeline.search import confirmation
 from pipeline.search.engine import Engine
+from pipeline.search.plan import plan
 from pipeline.search.recording import reconcile, train_and_record
 from pipeline.search.worker_memory import check_affordable
 from pipeline.study.loading import find_study
 from pipeline.training.metrics import BEST_VAL_ACCURACY
 
+if TYPE_CHECKING:
+    from pipeline.report.verdict import Verdict
+
 
 def command(args: argparse.Namespace, context: Context) -> None:
     """Search the study."""
     job = searching_job(args, context)
-    with workers_of(args) as engine, claimed(job), opened(job):
-        for verdict in search_until_decided(job, engine, looks_of(args, job)):
-            job.console.say(f"look: {verdict}")
+    looks = looks_of(args, job)
+    with workers_of(args) as engine, claimed(job, looks), opened(job):
+        for verdict in search_until_decided(job, engine, looks):
+            job.console.say(f"look: {verdict.sentence}")
 
 
 def searching_job(args: argparse.Namespace, context: Context) -> Job:
-    """Return the job of the study that the command line names, with the flags that change it."""
-    return Job(find_study(args.study, given(args, "seed", "trials", "blocks")), context, new=args.new)
+    """Return the job of the study that the command line names, with the flags that change it, up to its first look."""
+    study = find_study(args.study, given(args, "seed", "trials", "blocks"))
+    return Job(study if args.blocks else replace(study, blocks=study.looks[0]), context, new=args.new)
 
 
 def looks_of(args: argparse.Namespace, job: Job) -> tuple[int, ...]:
@@ -41,12 +49,12 @@ def looks_of(args: argparse.Namespace, job: Job) -> tuple[int, ...]:
 
 
 @contextmanager
-def claimed(job: Job) -> Iterator[None]:
+def claimed(job: Job, looks: Sequence[int]) -> Iterator[None]:
     """Hold the study's lock during the body.
 
-    A study that cannot be planned, trained or continued is refused before anything is written.
+    A study that cannot be planned up to its last look, trained or continued is refused before anything is written.
     """
-    check_affordable(job.declared, job.planned)
+    check_affordable(job.declared, plan(replace(job.declared, blocks=looks[-1])))
     _ = job.basis  # loads the data now, so that an error comes before the lock
     with job.owned():
         # compares the plan with the records now, so that an error comes before anything is written
@@ -76,34 +84,40 @@ def _open_store(job: Job) -> None:
     job.optuna_store.open(job.tracker.run_id, job.basis, attributes)
 
 
-def search_until_decided(job: Job, engine: Engine, looks: Sequence[int]) -> list[str]:
-    """Search and confirm up to each number of blocks in turn, until every contrast of the study is decided.
+def search_until_decided(job: Job, engine: Engine, looks: Sequence[int]) -> Sequence[Verdict]:
+    """Search and confirm up to each number of blocks in turn, until no more blocks can change a verdict.
 
-    Prints the verdicts of a look that does not decide all, and returns those of the last look; none if there is one look.
+    Prints the verdicts of each look but the last one, and returns those of the last; none if there is one look.
     """
-    verdicts: list[str] = []
+    verdicts: Sequence[Verdict] = ()
     for blocks in looks:
         if blocks != job.study.blocks:
             job.extend(blocks)
+            _ = job.pending_trials  # compares the plan with the records before anything is written
             _open_store(job)
         for verdict in verdicts:
-            job.console.say(f"look: {verdict}")
+            job.console.say(f"look: {verdict.sentence}")
         for phase in (search, confirm):
             with job.console.timed(phase.__name__):
                 phase(job, engine)
         if len(looks) > 1:
-            verdicts, decided = _look(job)
-            if decided:
+            verdicts, settled = look_at(job)
+            if settled:
                 break
     return verdicts
 
 
-def _look(job: Job) -> tuple[list[str], bool]:
-    """Return the verdicts on what is recorded, and True if every contrast is decided or there is none."""
+def look_at(job: Job) -> tuple[list[Verdict], bool]:
+    """Return the verdicts after the blocks so far, and True if no more blocks can change them.
+
+    More blocks change no verdict that is decided or withheld, and none after the last look that was declared.
+    """
     from pipeline.report.analysis import Analysis  # SciPy's statistics take a second to import
+    from pipeline.report.verdict import WITHHELD
 
     analysis = Analysis(job.table(job.optuna_store.table()))
-    return [verdict.sentence for verdict in analysis.verdicts], analysis.decided
+    settled = all(verdict.decided_at or verdict.rule == WITHHELD for verdict in analysis.verdicts)
+    return analysis.verdicts, settled or job.study.blocks >= analysis.rules.looks[-1]
 
 
 def search(job: Job, engine: Engine) -> None:
@@ -153,7 +167,7 @@ def _groups(job: Job, engine: Engine) -> str:
 
 
 def confirm(job: Job, engine: Engine) -> None:
-    """Train the trial that each arm chose in each block again from other weights, as often as the study declares."""
+    """Train the likely choices of each arm in each block again from other weights, as often as the study declares."""
     if not job.study.confirm:
         return
     confirmation.reconcile(job.optuna_store, job.tracker)
@@ -162,7 +176,7 @@ def confirm(job: Job, engine: Engine) -> None:
         job.console.say("confirm: nothing to train, all repetitions are recorded")
         return
     repetitions = count(len(pending), "repetition")
-    job.console.say(f"confirm: {repetitions} to train: each arm's choice in each block, from other weights")
+    job.console.say(f"confirm: {repetitions} to train: each arm's likely choices in each block, from other weights")
     interrupts = job.context.interrupts
     confirmation.confirm(job.optuna_store, job.tracker, pending, engine=engine, interrupts=interrupts)
     job.report_blas()

@@ -62,11 +62,9 @@ def with_declaration(before: Attributes, study: Study, trials: int) -> Sequence[
     """Return the declarations in the attributes so far, with that of the study as the last.
 
     A declaration is dropped if none of the ``trials``, the number recorded so far, was recorded under it. The one that
-    stands keeps the largest number of blocks that were asked for under it.
+    stands keeps the largest number of blocks that were asked for under it, since a study goes on from look to look.
     """
-    declarations = declared_terms(before.get(DECLARATIONS, ()))
-    if trials and not declarations:  # recorded by a version that kept no declarations
-        declarations = [_entry(declared_study(before), "", 0)]
+    declarations = declarations_of(before)
     now = _entry(study, _time_after(_last_change(before)), trials)
     kept = (
         declarations
@@ -74,8 +72,18 @@ def with_declaration(before: Attributes, study: Study, trials: int) -> Sequence[
         else [earlier for earlier in declarations if earlier["after"] < trials]
     )
     if kept and _same(kept[-1], now):
-        return [*kept[:-1], {**kept[-1], "blocks": max(kept[-1]["blocks"], study.blocks)}]
+        asked = kept[-1]["blocks"] if kept[-1]["after"] < trials else 0
+        return [*kept[:-1], {**kept[-1], "blocks": max(asked, study.blocks)}]
     return [*kept, now]
+
+
+def declarations_of(attributes: Attributes) -> list[dict[str, Any]]:
+    """Return the declarations in the attributes; if an older version kept none, the one that it recorded last."""
+    declarations = declared_terms(attributes.get(DECLARATIONS, ()))
+    if declarations or "declaration" not in attributes:
+        return declarations
+    study = declared_study(attributes)
+    return [{**_entry(study, "", 0), "contrast": [arm.name for arm in study.arms[:2]]}]
 
 
 def declared_terms(declarations: Iterable[Attributes]) -> list[dict[str, Any]]:
@@ -101,9 +109,13 @@ def _entry(study: Study, at: str, after: int) -> dict[str, Any]:
 
 
 def _same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Return True if two declarations have the same terms, whenever they were made, for any number of blocks so far."""
-    left_out = {"at": "", "after": 0, "blocks": 0, "contrast": None}
-    return {**first, **left_out} == {**second, **left_out}
+    """Return True if two declarations have the same terms, whenever they were made.
+
+    All numbers of blocks from the first look on are the same; fewer are a pilot.
+    """
+    left_out = {"at": "", "after": 0, "contrast": None}
+    terms = [{**entry, **left_out, "blocks": min(entry["blocks"], entry["looks"][0])} for entry in (first, second)]
+    return terms[0] == terms[1]
 
 
 def _difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:

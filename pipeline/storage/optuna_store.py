@@ -36,6 +36,7 @@ from pipeline.storage.dashboard import note_of, save_figure, save_note
 from pipeline.storage.declarations import (
     DECLARATIONS,
     check_unchanged,
+    declarations_of,
     declared_study,
     latest,
     recorded_name,
@@ -168,7 +169,7 @@ class OptunaStore:
     @property
     def declarations(self) -> list[dict[str, Any]]:
         """The terms of each declaration, with the time and the number of trials recorded before it."""
-        return list(self._latest.get(DECLARATIONS, ()))
+        return declarations_of(self._latest)
 
     @property
     def _latest(self) -> Mapping[str, Any]:

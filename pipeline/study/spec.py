@@ -19,6 +19,7 @@ from pipeline.validation import (
     check_name,
     check_number,
     check_text,
+    shortened,
 )
 
 __all__ = [
@@ -44,7 +45,7 @@ LONGEST_QUESTION, LONGEST_DATASET = 1000, 255
 IDENTITY = ("dataset", "space", "fixed", "config", "seed", "pruner")
 """The fields that decide a trial's numbers."""
 CONFIRM = 5
-"""The number of times that the chosen trials are trained again, by default."""
+"""The number of times that trials of each arm in each block are trained again, by default."""
 
 
 @dataclass(frozen=True)
@@ -135,8 +136,9 @@ class Study:
         The stages from coarse to fine. The study itself is the first, with that stage's epochs and trials; ``refine``
         makes each other one from the results of the one before. Default none.
     confirm
-        The number of times that the trial chosen by each arm in each block is trained again from other weights, so that
-        the report can separate the choice from luck; 0 disables it. Default 5.
+        The number of times that trials of each arm in each block are trained again from other weights, so that the report
+        can separate the choice from luck. The more probably validation would choose a trial, the more of them it gets; 0
+        disables it. Default 5.
     """
 
     name: str
@@ -196,7 +198,8 @@ class Study:
             last = self.blocks if max_blocks is None else max_blocks
             check_integer("max_blocks", last, low=self.blocks, high=TRIALS_LIMIT)
             object.__setattr__(self, "looks", (*range(self.blocks, last, self.blocks), last))
-        check_kind("looks", self.looks, tuple)
+        if not isinstance(self.looks, tuple):
+            raise UserError(f"looks: got {shortened(self.looks)}; expected numbers of blocks, as in (10, 20, 30)")
         for blocks in self.looks:
             check_integer("looks", blocks, low=1, high=TRIALS_LIMIT)
         if len(self.looks) > LOOKS_LIMIT or list(self.looks) != sorted(set(self.looks)):
@@ -206,14 +209,16 @@ class Study:
             )
 
     def _check_contrasts(self) -> None:
-        check_kind("contrasts", self.contrasts, tuple)
-        names = [arm.name for arm in self.arms]
-        for pair in self.contrasts:
-            check_kind("contrasts", pair, tuple)
-            if len(set(pair)) != 2 or not set(pair) <= set(names):
-                raise UserError(f"contrasts: got {pair}; expected two different arms of {names}")
-        if len({frozenset(pair) for pair in self.contrasts}) < len(self.contrasts):
-            raise UserError(f"contrasts: got {self.contrasts}; expected each pair once")
+        names, pairs = [arm.name for arm in self.arms], self.contrasts
+        if not isinstance(pairs, tuple) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
+            raise UserError(
+                f'contrasts: got {shortened(pairs)}; expected pairs of names of arms, as in (("random", "grid"),)'
+            )
+        for pair in pairs:
+            if pair[0] == pair[1] or not all(name in names for name in pair):
+                raise UserError(f"contrasts: got {shortened(pair)}; expected two different arms of {', '.join(names)}")
+        if len({frozenset(pair) for pair in pairs}) < len(pairs):
+            raise UserError(f"contrasts: got {shortened(pairs)}; expected each pair once")
 
     def _check_kinds(self) -> None:
         kinds = {"question": str, "dataset": str, "space": SearchSpace, "fixed": HyperParams, "config": TrainConfig}

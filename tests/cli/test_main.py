@@ -48,7 +48,7 @@ def error_line(arguments, capsys):
             ["search", "random_vs_grid", "--wrokers", "2"],
             "unrecognized arguments: --wrokers 2. See babysit search --help",
         ),
-        (["search", "random_vs_grid", "--trials", "109"], "the grid of 'shifted_grid' has 108 points"),
+        (["search", "random_vs_grid", "--trials", "109"], "the grid of 'grid' has 108 points"),
         (["find", "random_vs_grid"], "invalid choice: 'find'"),
         (
             ["train", "random_vs_grid", "--learning-rate", "fast"],

@@ -1,5 +1,7 @@
 """The verb ``run``: its order, and the run of ``mlflow run`` that it records under."""
 
+import itertools
+
 from mlflow import MlflowClient
 
 from pipeline.cli.main import main
@@ -10,7 +12,9 @@ def test_run_checks_searches_and_reports(tiny_study, tmp_path, tracking_uri, cap
     assert main(["run", str(tiny_study), "--workers", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     starts = [line.split(":")[0] for line in lines if line and not line.startswith(" ")]
-    assert [word for word in starts if word in ("check", "search", "report")] == ["check", "search", "report"]
+    phases = [word for word, _ in itertools.groupby(starts) if word in ("check", "search", "confirm", "report")]
+    assert phases == ["check", "search", "confirm", "report"]
+    assert starts.count("report") == 2  # a verdict for each contrast
     page = tmp_path / "reports" / "tiny" / "report.html"
     assert any(str(page) in line for line in lines)
     assert page.is_file()

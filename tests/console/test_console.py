@@ -49,11 +49,11 @@ def test_each_verbosity_prints_more_than_the_one_below(capsys):
 
 
 def test_quiet_prints_results_alone(tiny_study, tmp_path, capsys):
-    """A search prints nothing, a report its verdict and page, a refinement a file that declares its study."""
+    """A search prints nothing, a report its verdicts and page, a refinement a file that declares its study."""
     tiny_study.write_text(tiny_study.read_text().replace("blocks=2", "blocks=1, confirm=0"))
     assert printed(["search", str(tiny_study), "--workers", "1", "--quiet"], capsys) == []
-    verdict, page = printed(["report", str(tiny_study), "--no-model", "--quiet"], capsys)
-    assert verdict.startswith("report: ")
+    *verdicts, page = printed(["report", str(tiny_study), "--no-model", "--quiet"], capsys)
+    assert [verdict.startswith("report: ") for verdict in verdicts] == [True, True]  # one for each contrast
     assert page == f"page: {tmp_path / 'reports' / 'tiny' / 'report.html'}"
     (tmp_path / "fine.py").write_text("\n".join(printed(["refine", str(tiny_study), "--quiet"], capsys)))
     assert find_study("fine.py", {}).name == "tiny.stage2"

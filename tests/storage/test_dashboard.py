@@ -63,7 +63,7 @@ def test_every_arm_shows_the_figure_in_the_first_block(tmp_path):
     storage = stores[0].storage
     names = optuna.get_all_study_names(storage)
     illustrated = [name for name in names if shown(optuna.load_study(study_name=name, storage=storage))]
-    assert illustrated == [f"random_vs_grid/{arm}/b00" for arm in ("random", "shifted_grid", "grid")]
+    assert illustrated == [f"random_vs_grid/{arm}/b00" for arm in ("random", "grid", "shifted_grid")]
 
 
 def test_links_to_the_dashboard_are_of_one_study_in_its_first_block(tmp_path):
@@ -73,7 +73,7 @@ def test_links_to_the_dashboard_are_of_one_study_in_its_first_block(tmp_path):
         OptunaStore(replace(study, name=name), address).open(f"run of {name}", {})
     storage = open_storage(address)
     names = [storage.get_study_name_from_id(study_id) for study_id in study_ids(address, f"run of {study.name}")]
-    assert names == [f"random_vs_grid/{arm}/b00" for arm in ("random", "shifted_grid", "grid")]
+    assert names == [f"random_vs_grid/{arm}/b00" for arm in ("random", "grid", "shifted_grid")]
     assert len(optuna.get_all_study_names(storage)) == 12
 
 

@@ -28,16 +28,32 @@ def test_a_study_survives_json():
 
 
 def test_the_default_study_is_as_documented():
-    """Three arms of 108 trials in ten blocks, over the five hyperparameters of the question."""
+    """Three arms of 108 trials in ten to thirty blocks, over five hyperparameters; the textbook's grid is the headline."""
     assert set(STUDY.space) == {"learning_rate", "l2", "activation", "init", "batch_norm"}
     assert {arm.name for arm in STUDY.arms} == {"random", "grid", "shifted_grid"}
     assert (STUDY.blocks, STUDY.trials, STUDY.dataset) == (10, 108, "digits")
+    assert STUDY.looks == (10, 20, 30)
+    assert [(first.name, second.name) for first, second in STUDY.compared] == [
+        ("random", "grid"),
+        ("random", "shifted_grid"),
+    ]
 
 
-@pytest.mark.parametrize("budget", [{"blocks": 3}, {"trials": 5}, {"arms": (Arm("random"),)}, {"question": "Why?"}])
+@pytest.mark.parametrize(
+    "budget",
+    [
+        {"blocks": 3},
+        {"max_blocks": 40},
+        {"looks": (6, 12)},
+        {"contrasts": (("grid", "shifted_grid"),)},
+        {"trials": 5},
+        {"arms": (Arm("random"),)},
+        {"question": "Why?"},
+    ],
+)
 def test_the_budget_is_no_part_of_the_identity(budget):
-    """Other blocks, trials, arms or questions leave the hash as it is: recorded trials stay valid."""
-    assert replace(STUDY, **budget).hash == STUDY.hash
+    """Other blocks, looks, contrasts, trials, arms or questions leave the hash as it is: recorded trials stay valid."""
+    assert replace(STUDY, **budget).hash == STUDY.hash == "1ea38945b502"
 
 
 @pytest.mark.parametrize(
@@ -66,15 +82,38 @@ def test_what_decides_a_number_is_part_of_the_identity(change):
         ),
         (lambda: replace(STUDY, blocks=0), "blocks: got 0"),
         (lambda: replace(STUDY, trials=-1), "trials: got -1"),
-        (lambda: replace(STUDY, trials=109), "the grid of 'shifted_grid' has 108 points"),
+        (lambda: replace(STUDY, trials=109), "the grid of 'grid' has 108 points"),
+        (lambda: replace(STUDY, max_blocks=9), "max_blocks: got 9; expected a whole number of at least 10"),
+        (lambda: replace(STUDY, blocks=1, max_blocks=51), "looks: got 51, from 1 to 51 blocks; expected at most 50"),
+        (
+            lambda: replace(STUDY, looks=(20, 10)),
+            "looks: got 2, from 20 to 10 blocks; expected at most 50 that increase",
+        ),
+        (lambda: replace(STUDY, looks=(0, 10)), "looks: got 0; expected a whole number of at least 1"),
+        (lambda: replace(STUDY, looks=[10, 20]), r"looks: got \[10, 20\]; expected numbers of blocks, as in \(10, 20"),
+        (lambda: replace(STUDY, max_blocks=10_000), "looks: got 1000, from 10 to 10000 blocks"),
+        (lambda: replace(STUDY, contrasts=(("random", "tpe"),)), r"contrasts: got \('random', 'tpe'\); expected two"),
+        (lambda: replace(STUDY, contrasts=(("grid", "grid"),)), "expected two different arms of random, grid, shifted"),
+        (lambda: replace(STUDY, contrasts=("random", "grid")), "contrasts: got .*; expected pairs of names of arms"),
+        (lambda: replace(STUDY, contrasts=[("random", "grid")]), "contrasts: got .*; expected pairs of names of arms"),
+        (lambda: replace(STUDY, contrasts=(("random", "grid", "random"),)), "expected pairs of names of arms, as in"),
+        (
+            lambda: replace(STUDY, contrasts=((Arm("random"), Arm("grid")),)),
+            "contrasts: got .*; expected two different",
+        ),
+        (
+            lambda: replace(STUDY, contrasts=(("random", "grid"), ("grid", "random"))),
+            "contrasts: got .*; expected each pair once",
+        ),
         (lambda: replace(STUDY, space=SearchSpace(activation=Categorical("rleu"))), "activation: got 'rleu'"),
         (lambda: replace(STUDY, space=SearchSpace(l2=Float(-1, 1))), "l2: got -1.0"),
     ],
 )
 def test_a_mistake_in_a_declaration_is_refused_with_its_value(make, says):
-    """A wrong value is a ValueError that names the field and the value."""
-    with pytest.raises(ValueError, match=says):
+    """A wrong value is a ValueError of one line that names the field and the value."""
+    with pytest.raises(ValueError, match=says) as error:
         make()
+    assert "\n" not in str(error.value)
 
 
 def test_frozen_values_cannot_be_changed():
@@ -131,3 +170,60 @@ def test_an_arm_knows_its_kind(sampler, grid, exchangeable):
 def test_the_total_counts_every_arm_and_block():
     """Three arms of 108 trials in ten blocks are 3,240."""
     assert STUDY.total_trials == 3240
+
+
+@pytest.mark.parametrize(
+    ("values", "looks"),
+    [
+        ({}, (10,)),
+        ({"blocks": 6}, (6,)),
+        ({"blocks": 6, "max_blocks": 6}, (6,)),
+        ({"blocks": 6, "max_blocks": 7}, (6, 7)),
+        ({"blocks": 6, "max_blocks": 20}, (6, 12, 18, 20)),
+        ({"max_blocks": 30}, (10, 20, 30)),
+        ({"blocks": 1, "max_blocks": 50}, tuple(range(1, 51))),
+        ({"looks": (8, 20)}, (8, 20)),
+    ],
+)
+def test_looks_are_after_each_blocks_up_to_the_most(values, looks):
+    """A study is looked at after its blocks, twice as many and so on, and after the most; or as it declares."""
+    study = Study(name="looks", question="?", space=STUDY.space, **values)
+    assert study.looks == looks
+    assert study.terms["looks"] == list(looks)
+    assert Study.from_json(json.loads(json.dumps(study.to_json()))) == study
+
+
+def test_other_blocks_keep_the_looks():
+    """The flag for blocks changes no look; both, or the most alone, declare other looks."""
+    assert replace(STUDY, blocks=3).looks == replace(STUDY, blocks=40).looks == (10, 20, 30)
+    assert replace(STUDY, max_blocks=20).looks == (10, 20)
+    assert replace(STUDY, blocks=7, max_blocks=14).looks == (7, 14)
+
+
+def test_a_large_last_look_counts():
+    """The limit of trials holds for all looks."""
+    with pytest.raises(ValueError, match="blocks x trials x arms: got 1,036,800; a study has at most 1,000,000"):
+        replace(STUDY, looks=(10, 3200))
+
+
+def test_the_first_arm_is_compared_with_each_other():
+    """By default; declared contrasts are compared in their order, and the first is the headline. One arm has none."""
+    names = [[arm.name for arm in pair] for pair in STUDY.compared]
+    assert names == STUDY.terms["contrasts"] == [["random", "grid"], ["random", "shifted_grid"]]
+    declared = replace(STUDY, contrasts=(("shifted_grid", "grid"), ("random", "grid")))
+    assert [arm.name for arm in declared.headline] == ["shifted_grid", "grid"]
+    assert declared.terms["contrasts"] == [["shifted_grid", "grid"], ["random", "grid"]]
+    assert Study.from_json(json.loads(json.dumps(declared.to_json()))) == declared
+    alone = replace(STUDY, arms=(Arm("random"),))
+    assert (alone.compared, alone.headline, alone.terms["contrasts"]) == ((), alone.arms, [])
+    assert Study.from_json(alone.to_json()) == alone
+
+
+def test_a_record_of_an_older_version_has_one_look_and_one_contrast():
+    """It compared the first two arms, after all blocks. It keeps its hash, and is then written as one of this version."""
+    record = {name: value for name, value in STUDY.to_json().items() if name not in ("looks", "contrasts")}
+    older = Study.from_json(record)
+    assert (older.looks, older.contrasts, older.hash) == ((10,), (("random", "grid"),), STUDY.hash)
+    assert Study.from_json(json.loads(json.dumps(older.to_json()))) == older
+    alone = Study.from_json({**record, "arms": record["arms"][:1], "blocks": 4})
+    assert (alone.looks, alone.compared) == ((4,), ())

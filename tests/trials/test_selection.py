@@ -1,0 +1,129 @@
+"""The choice by validation: how probable each trial is once the rows are drawn again, and who is trained again."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.trials.selection import CONTENDERS, choice_probabilities, repetitions_of
+from pipeline.trials.trial import pack_bits
+
+ROWS = 40
+
+
+def rows(right, first=0):
+    """Which of the validation rows a trial has right: a number of them, from the first on."""
+    return np.isin(np.arange(ROWS), np.arange(first, first + right) % ROWS)
+
+
+def probabilities(trials, able=None, n_val=ROWS, block=0):
+    """The probability that each trial is chosen, from the rows that it has right."""
+    correct = np.array(trials)
+    able = np.ones(len(correct), bool) if able is None else np.array(able)
+    return choice_probabilities(correct.mean(axis=1), [pack_bits(row) for row in correct], able, n_val, block)
+
+
+def test_trials_that_are_right_on_the_same_rows_share_the_choice():
+    """Equal trials have equal probabilities, to the last bit, and a trial that is right on all their rows and more has all."""
+    assert probabilities([rows(30), rows(30), rows(20), rows(30)]).tolist() == pytest.approx([1 / 3, 1 / 3, 0, 1 / 3])
+    nested = probabilities([rows(30), rows(35), rows(20)])
+    assert nested[1] > 0.99
+    assert nested[2] == 0
+
+
+def test_errors_on_the_same_rows_stay_correlated():
+    """The same lead is certain where it is on top of common rows, and doubtful where the trials are right on others."""
+    assert probabilities([rows(36), rows(34)])[0] > 0.85
+    apart = probabilities([rows(36), rows(34, first=6)])
+    assert 0.6 < apart[0] < 0.85
+    assert apart.sum() == pytest.approx(1)
+
+
+def test_the_probability_is_that_of_the_draws():
+    """Of two trials that differ on two rows only, one each, each wins when its row is drawn more often."""
+    first, second = rows(30), rows(30)
+    first[38], second[39] = True, True
+    draws = np.random.default_rng(3).multinomial(ROWS, np.full(ROWS, 1 / ROWS), size=2_000)
+    expected = np.mean((draws[:, 38] > draws[:, 39]) + (draws[:, 38] == draws[:, 39]) / 2)
+    assert probabilities([first, second], block=3)[0] == pytest.approx(expected)
+
+
+def test_a_trial_that_diverged_is_never_chosen_while_another_can_be():
+    """The others share as if it were absent, and its rows need not be known; if none is able, all are."""
+    trials, able = [rows(40), rows(30), rows(28, first=8)], [False, True, True]
+    left_out = probabilities(trials, able)
+    assert left_out.tolist() == [0, *probabilities(trials[1:])]
+    bits = ["", *(pack_bits(trial) for trial in trials[1:])]
+    unknown = choice_probabilities(np.array([1, 0.75, 0.7]), bits, np.array(able), ROWS, 0)
+    np.testing.assert_array_equal(unknown, left_out)
+    np.testing.assert_array_equal(probabilities(trials, [False] * 3), probabilities(trials))
+
+
+@pytest.mark.parametrize(("bits", "n_val"), [("", ROWS), (pack_bits(rows(30)), 0), (pack_bits(rows(30)[:8]), ROWS)])
+def test_unknown_rows_give_no_probability(bits, n_val):
+    """None is returned if a trial that could be chosen has no rows, other rows, or their number is unknown."""
+    both = [pack_bits(rows(30)), bits]
+    assert choice_probabilities(np.array([0.75, 0.75]), both, np.array([True, True]), n_val, 0) is None
+
+
+def test_only_the_best_contend():
+    """Trials beyond the best two hundred are never chosen, and their rows need not be known."""
+    number = CONTENDERS + 3
+    bits = [pack_bits(rows(30))] * CONTENDERS + [""] * 3
+    validation = np.where(np.arange(number) < CONTENDERS, 0.75, 0.7)
+    found = choice_probabilities(validation, bits, np.ones(number, bool), ROWS, 0)
+    assert found.tolist() == pytest.approx([1 / CONTENDERS] * CONTENDERS + [0] * 3)
+
+
+@given(
+    st.integers(1, 12).flatmap(lambda trials: st.lists(st.integers(0, 2**ROWS - 1), min_size=trials, max_size=trials)),
+    st.data(),
+)
+def test_probabilities_are_shares_of_one_choice(codes, data):
+    """They sum to 1, and are 0 for trials that are not able; the order of the trials does not matter."""
+    correct = np.array([[code >> i & 1 for i in range(ROWS)] for code in codes], bool)
+    able = np.array(data.draw(st.lists(st.booleans(), min_size=len(codes), max_size=len(codes))))
+    found = probabilities(correct, able)
+    assert found.sum() == pytest.approx(1)
+    assert found.min() >= 0
+    if able.any():
+        assert not found[~able].any()
+    order = np.array(data.draw(st.permutations(range(len(codes)))))
+    np.testing.assert_array_equal(probabilities(correct[order], able[order]), found[order])
+
+
+@pytest.mark.parametrize(
+    ("probable", "winner", "number", "expected"),
+    [
+        ([0.5, 0.3, 0.2], 0, 5, [0, 0, 0, 1, 2]),  # quotas 2.5, 1.5 and 1: of equal remainders, the first
+        ([0.7, 0.2, 0.1], 2, 5, [2, 0, 0, 0, 1]),  # quotas 3.5, 1 and 0.5: that of the winner is 1
+        ([0.1, 0.2, 0.7], 2, 5, [2, 2, 2, 1, 0]),  # quotas 0.5, 1 and 3.5
+        ([0.04, 0.06, 0.9], 0, 5, [0, 2, 2, 2, 2]),  # the winner has one, although its quota is 0.2
+        ([0.0, 1.0], 0, 5, [0, 1, 1, 1, 1]),  # a winner that diverged
+        ([1.0, 0.0], 0, 5, [0] * 5),
+        ([0.6, 0.4], 1, 1, [1]),
+        ([0.6, 0.4], 1, 0, []),
+        ([0.2] * 5, 3, 5, [3, 0, 1, 2, 4]),
+        ([0.1] * 10, 9, 5, [9, 0, 1, 2, 3]),
+    ],
+)
+def test_repetitions_are_shared_by_the_largest_remainder(probable, winner, number, expected):
+    """The winner comes first with at least one, then the most probable; each has its quota, rounded."""
+    assert repetitions_of(np.array(probable), winner, number) == expected
+
+
+@given(st.lists(st.integers(0, 100), min_size=1, max_size=20).filter(any), st.integers(1, 30), st.data())
+def test_each_trial_has_its_quota_rounded(weights, number, data):
+    """There are as many as asked for; the winner is first; another trial is never more than one from its quota."""
+    winner = data.draw(st.integers(0, len(weights) - 1))
+    probable = np.array(weights) / sum(weights)
+    chosen = repetitions_of(probable, winner, number)
+    counts, quota = np.bincount(chosen, minlength=len(weights)), number * probable
+    assert len(chosen) == number
+    assert chosen[0] == winner
+    others = np.arange(len(weights)) != winner
+    assert np.all(counts[others] <= np.ceil(quota[others] + 1e-9))
+    assert np.all(counts[others & (quota == 0)] == 0)
+    assert max(1, np.floor(quota[winner] - 1e-9)) <= counts[winner] <= max(1, np.ceil(quota[winner] + 1e-9))
+    assert np.all(counts[others] >= np.floor(quota[others] - 1e-9) - (quota[winner] < 1))
+    assert chosen == sorted(chosen, key=lambda trial: (trial != winner, -probable[trial], trial))
