@@ -266,7 +266,7 @@ def test_class_names_that_are_numbers_give_number_labels():
         ({"max_iter": 0}, "max_iter: got 0; expected a whole number"),
         ({"activation": "cos"}, "activation: got 'cos'; expected one of relu"),
         ({"preprocessing": "zca"}, "preprocessing: got 'zca'; expected one of none"),
-        ({"preprocessing": "channel_mean"}, r"'channel_mean', and rows of shape \(64,\), which are not images"),
+        ({"preprocessing": "channel_mean"}, r"channel_mean: the rows have shape \(64,\), and are no images"),
         ({"early_stopping": "yes"}, "early_stopping: got 'yes'; expected True or False"),
         (
             {"early_stopping": True, "validation_fraction": 1.5},
