@@ -19,6 +19,7 @@ from pipeline.data import load_block
 from pipeline.data.dataset import load_rows, split
 from pipeline.estimator import NumpyNetworkClassifier
 from pipeline.estimator.classifier import encode, labels_of
+from pipeline.estimator.trial_training import retrain_trial
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import train
 
@@ -48,7 +49,7 @@ def block():
 @pytest.fixture(scope="module")
 def of_trial(block):
     """The classifier of a trial."""
-    return NumpyNetworkClassifier.of_trial(HPARAMS, block, CONFIG, order_seed=4)
+    return NumpyNetworkClassifier.of_record(retrain_trial(HPARAMS, block, CONFIG, 4), HPARAMS, block, CONFIG)
 
 
 def test_a_trial_becomes_a_classifier(of_trial, block, digits):
@@ -342,7 +343,7 @@ def test_partial_fit_checks_its_classes(digits):
 def test_a_trial_that_diverges_is_refused(block):
     """A diverged trial gives an error, since it has no checkpoint."""
     with pytest.raises(ValueError, match=r"learning_rate: got 100000.0; training diverges"):
-        NumpyNetworkClassifier.of_trial(HyperParams(learning_rate=1e5), block, CONFIG)
+        retrain_trial(HyperParams(learning_rate=1e5), block, CONFIG)
 
 
 @pytest.mark.parametrize("value", [-1, np.int64(-2)])
