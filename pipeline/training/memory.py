@@ -41,8 +41,8 @@ def trials_per_tile(layers: Sequence[Layer], rows: int, dtype: str, memories: in
     return min(max(1, TILE_BYTES // bytes_each), LARGEST_TILE)
 
 
-def tile_slices(trials: int, length: int) -> list[slice]:
-    """Divide K trials into as few tiles of at most ``length`` as possible, of nearly equal lengths."""
+def even_slices(trials: int, length: int) -> list[slice]:
+    """Divide K trials into as few parts of at most ``length`` as possible, of nearly equal lengths."""
     count = -(-trials // length)
     ends = [trials * i // count for i in range(count + 1)]
     return [slice(*pair) for pair in pairwise(ends)]
