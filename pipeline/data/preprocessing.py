@@ -116,21 +116,10 @@ PREPROCESSING: dict[str, Callable[[np.ndarray, Shape], Transform]] = {
 
 
 def learn(name: str, train: np.ndarray, shape: Shape = ()) -> Transform:
-    """Learn a preprocessing from training rows (N, D).
+    """Learn a preprocessing, a key of ``PREPROCESSING``, from training rows (N, D).
 
-    Parameters
-    ----------
-    name
-        A key of ``PREPROCESSING``.
-    train
-        The training rows.
-    shape
-        The shape of a row before it was flattened; (D,) by default.
-
-    Raises
-    ------
-    UserError
-        For an unknown name, and for rows that the preprocessing cannot be used on.
+    ``shape`` is that of a row before it was flattened, (D,) by default. Raises :class:`UserError` for an unknown name, and
+    for rows that the preprocessing cannot be used on.
     """
     check_choice("preprocessing", name, PREPROCESSING_NAMES)
     return PREPROCESSING[name](train, shape or (math.prod(train.shape[1:]),))
