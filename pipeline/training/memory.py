@@ -56,24 +56,10 @@ def trials_per_group(
     budget_bytes: int,
     shape: Sequence[int] = (),
 ) -> int:
-    """Return the greatest K for which K trials of this structure fit into a memory budget, at least 1.
+    """Return the greatest K for which K trials of this one's structure fit into a memory budget, at least 1.
 
     Each trial needs its parameters, their checkpoint and its optimizer's state; gradients and signals are shared. The
-    data are not counted.
-
-    Parameters
-    ----------
-    trial
-        A trial of the structure.
-    features, classes
-        D and C.
-    config
-        What all trials have in common.
-    budget_bytes
-        The memory that training may use.
-    shape
-        The shape of the inputs, if they are images.
-
+    data are not counted. The inputs are D features, or images of a shape, in C classes.
     """
     check_integer("budget_bytes", budget_bytes, low=1)
     layers, size = architecture(trial, features, classes, shape).layers(), np.dtype(config.dtype).itemsize
