@@ -110,11 +110,11 @@ def products(work: Work) -> Side:
 
     from pipeline.nn.dense import SMALL_PRODUCT
     from pipeline.study.hparams import HyperParams
-    from pipeline.training.memory import architecture, tile_slices, trials_per_tile
+    from pipeline.training.memory import architecture, even_slices, trials_per_tile
 
     trial = HyperParams(hidden=work.sizes[1:-1], batch_norm=work.batch_norm)
     layers = architecture(trial, work.sizes[0], work.sizes[-1]).layers()
-    parts = tile_slices(GROUP, trials_per_tile(layers, work.batch, "float32"))
+    parts = even_slices(GROUP, trials_per_tile(layers, work.batch, "float32"))
     tile = parts[-1].stop - parts[-1].start
     rng = np.random.default_rng(0)
 

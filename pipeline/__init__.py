@@ -1,29 +1,7 @@
 """Babysit: ask one question about training a neural network, get tracked trials and a verdict that holds.
 
-Studies import from here; each name is loaded when it is first used. The packages, from the lowest up (imports only go
-down, which ``tests/test_floors.py`` checks):
-
-===============  =========================================================================================
-``nn``           the arithmetic of one network, or of many at once, in NumPy (and SciPy's BLAS)
-``study``        the declaration of a study: hyperparameters, search space, arms; how its file is loaded
-``data``         data sets, splits, preprocessing
-``training``     trains a group of trials in lockstep and measures their curves
-``estimator``    the network as a scikit-learn classifier
-``diagnosis``    rules that read a trial's curves and state what is wrong
-``checks``       cheap experiments before a study
-``trials``       one trial: its plan, its result, the task of a worker
-``console``      lines, progress and log records on the terminal
-``storage``      addresses, files and locks; the Optuna store
-``tracking``     MLflow: runs, views, registered models
-``search``       the plan, samplers, pruners and workers; the order of training and recording
-``report``       the verdict, its figures and its page
-``model``        the model of the best trial: saved, registered, served
-``lecture``      the lecture's demonstrations
-``commands``     one module for each verb of the command line
-``cli``          parses the command line, calls the verb, returns the exit code
-===============  =========================================================================================
-
-Every package may import ``errors``, ``seeds``, ``validation``, ``file_locks`` and ``old_paths``.
+Studies import from here; each name is loaded when it is first used. ``docs/architecture.md`` lists the packages, from the
+lowest up; imports only go down.
 """
 
 from __future__ import annotations

@@ -36,23 +36,9 @@ def lock_file(file: IO[str] | int, *, wait: bool) -> bool:
 def locked_byte(file: Path, name: str, *, wait: bool) -> Iterator[None]:
     """Lock a byte far beyond the end of a file during the body.
 
-    Unlike the lock of a path, this one holds under every name of the file. Only Linux has such locks. Elsewhere, and on a
-    file system without them, the body runs without a lock.
-
-    Parameters
-    ----------
-    file
-        An existing file.
-    name
-        What is locked; it selects the byte, so different names do not exclude each other.
-    wait
-        Wait until the byte is free.
-
-    Raises
-    ------
-    BlockingIOError
-        If another process holds the byte and ``wait`` is False.
-
+    Unlike the lock of a path, this one holds under every name of the file. ``name`` selects the byte, so different names do
+    not exclude each other. Only Linux has such locks. Elsewhere, and on a file system without them, the body runs without a
+    lock. Raises ``BlockingIOError`` if another process holds the byte and ``wait`` is False.
     """
     if sys.platform != "linux":
         yield

@@ -143,16 +143,6 @@ def test_the_rules_of_the_verdict_are_listed():
     assert dict(listed) == LABELS
 
 
-def test_the_floors_are_drawn_as_they_are():
-    """The list of floors is that of the package's docstring: the modules below all rooms, then the rooms in order."""
-    import pipeline
-
-    listed = re.findall(r"^(\d+)\. (.*?):", page("architecture.md"), re.MULTILINE)
-    rooms, below = pipeline.__doc__.split("Every package may import")
-    floors = [re.findall(r"``(\w+)``", below), *([room] for room in re.findall(r"^``(\w+)`` ", rooms, re.MULTILINE))]
-    assert [(int(number), re.findall(r"`(\w+)`", names)) for number, names in listed] == list(enumerate(floors))
-
-
 def test_the_picture_shows_rooms_that_there_are():
     """Each box of the picture that names a module or a package names one that exists."""
     (picture,) = blocks(page("architecture.md"), "mermaid")

@@ -49,7 +49,7 @@ def gradient_errors(trial: HyperParams, data: Dataset) -> dict[str, float]:
         network.params.values.shape
     )  # moves biases, γ and β away from 0 and 1
     names, directions = _directions(network.params, rng)
-    loss, gradient = _loss_and_gradient(network, rows, data.classes)
+    loss, gradient = loss_and_gradient(network, rows, data.classes)
     analytic = (gradient * directions).sum(axis=1)
     floor = FLOOR * max(1.0, float(loss[0]))
     errors = [
@@ -61,9 +61,7 @@ def gradient_errors(trial: HyperParams, data: Dataset) -> dict[str, float]:
 
 def _slopes(network: Network, directions: Array, step: float, rows: Split, classes: int) -> Array:
     """The slope of the loss along each direction, by a centred difference."""
-    ahead, behind = (
-        _loss_and_gradient(_moved(network, sign * step * directions), rows, classes)[0] for sign in (1, -1)
-    )
+    ahead, behind = (loss_and_gradient(_moved(network, sign * step * directions), rows, classes)[0] for sign in (1, -1))
     return np.asarray((ahead - behind) / (2 * step))
 
 
@@ -89,7 +87,7 @@ def _moved(network: Network, step: Array) -> Network:
     return copies
 
 
-def _loss_and_gradient(network: Network, rows: Split, classes: int) -> tuple[Array, Array]:
+def loss_and_gradient(network: Network, rows: Split, classes: int) -> tuple[Array, Array]:
     """The mean loss (K,) of each network, and its gradient (K, P) with respect to all parameters."""
     space = Workspace(len(network.params.values), len(rows), "float64")
     signals = forward(network, rows.inputs, space, training=True)

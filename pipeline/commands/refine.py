@@ -36,17 +36,7 @@ def command(args: argparse.Namespace, context: Context) -> None:
 
 @dataclass(frozen=True)
 class NextStage:
-    """A stage that is to be run.
-
-    Attributes
-    ----------
-    number
-        Its place among the stages, from 1.
-    study
-        Its declaration.
-    links
-        Tags that name the stage before it.
-    """
+    """A stage that is to be run: its place, from 1, its declaration, and tags that name the stage before it."""
 
     number: int
     study: Study

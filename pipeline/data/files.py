@@ -56,21 +56,8 @@ class Published:
 def obtain(file: Published, folder: Path, scratch: Path, extra_bytes: int = 0) -> Path:
     """Return the path of a file in the data folder; download it if it is not there.
 
-    Parameters
-    ----------
-    file
-        The published file.
-    folder
-        The data folder.
-    scratch
-        Where a download is written before it is moved into ``folder``.
-    extra_bytes
-        The space that is needed in addition to the file.
-
-    Raises
-    ------
-    UserError
-        If the file, present or downloaded, is not the published one, or there is too little space.
+    A download is written to ``scratch`` before it is moved. ``extra_bytes`` are needed in addition to the file. Raises
+    :class:`UserError` if the file, present or downloaded, is not the published one, or there is too little space.
     """
     path = folder / file.name
     if path.exists():

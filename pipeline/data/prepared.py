@@ -22,28 +22,10 @@ Make = Callable[[], tuple[Transform, Iterable[np.ndarray]]]
 
 
 def prepared(name: str, count: int, dtype: str, make: Make) -> tuple[Transform, np.ndarray]:
-    """Return a prepared transform and its rows, mapped read-only. If they do not exist, one process makes them.
+    """Return a prepared transform and its rows (N, M), mapped read-only. If they do not exist, one process makes them.
 
-    Parameters
-    ----------
-    name
-        The name of the folder, a hash of what decides the rows.
-    count
-        The number of rows, N.
-    dtype
-        The type of the rows.
-    make
-        Makes the transform and the rows.
-
-    Returns
-    -------
-    tuple
-        The transform and the rows (N, M).
-
-    Raises
-    ------
-    UserError
-        If the rows cannot be written to the data folder.
+    ``name``, that of the folder, is a hash of what decides the rows; ``count`` is N. Raises :class:`UserError` if the data
+    folder cannot be written to.
     """
     folder = data_folder() / "prepared" / name
     while True:

@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.data.rows import by_columns, chunks
 from pipeline.data.transform import Transform
 from pipeline.errors import UserError
+from pipeline.nn.conv_text import image_of
 from pipeline.study.hparams import PREPROCESSING_NAMES
 from pipeline.validation import check_choice
 
@@ -18,8 +19,6 @@ EPSILON = 1e-5
 """Added to the variances that whitening divides by, so that it never divides by 0 (CS231n, notes 2)."""
 MOST_COLUMNS = 8192
 """With more columns, their covariances take more than 512 MiB."""
-CHANNELS = (1, 3, 4)
-"""The possible numbers of channels: grey, colours, colours and opacity."""
 
 Shape = tuple[int, ...]
 """The shape of a row before it was flattened: (D,) of a table, (3, 32, 32) or (32, 32, 3) of an image."""
@@ -40,21 +39,10 @@ def channel_mean(train: np.ndarray, shape: Shape = ()) -> Transform:
 
     Raises :class:`UserError` if the rows are not images.
     """
-    axis = channel_axis(shape)
-    pixels = tuple(i for i in range(len(shape)) if i != axis)
-    means = column_means(train).reshape(shape).mean(axis=pixels, keepdims=True)
-    return Transform(np.broadcast_to(means, shape).reshape(-1))
-
-
-def channel_axis(shape: Shape) -> int | None:
-    """The channel axis of an image's shape, the last of two candidates; ``None`` for grey images (H, W)."""
-    axes = [axis for axis in (len(shape) - 1, 0) if len(shape) == 3 and shape[axis] in CHANNELS]
-    if not axes and len(shape) != 2:
-        raise UserError(
-            f"preprocessing: got 'channel_mean', and rows of shape {shape}, which are not images; "
-            "expected (height, width), (height, width, channels) or (channels, height, width). Take 'centre'"
-        )
-    return axes[0] if axes else None
+    (channels, height, width), last = image_of(shape, "channel_mean")
+    images = column_means(train).reshape((height, width, channels) if last else (channels, height, width))
+    means = images.mean(axis=(0, 1) if last else (1, 2), keepdims=True)
+    return Transform(np.broadcast_to(means, images.shape).reshape(-1))
 
 
 def standardise(train: np.ndarray, shape: Shape = ()) -> Transform:  # noqa: ARG001
@@ -128,21 +116,10 @@ PREPROCESSING: dict[str, Callable[[np.ndarray, Shape], Transform]] = {
 
 
 def learn(name: str, train: np.ndarray, shape: Shape = ()) -> Transform:
-    """Learn a preprocessing from training rows (N, D).
+    """Learn a preprocessing, a key of ``PREPROCESSING``, from training rows (N, D).
 
-    Parameters
-    ----------
-    name
-        A key of ``PREPROCESSING``.
-    train
-        The training rows.
-    shape
-        The shape of a row before it was flattened; (D,) by default.
-
-    Raises
-    ------
-    UserError
-        For an unknown name, and for rows that the preprocessing cannot be used on.
+    ``shape`` is that of a row before it was flattened, (D,) by default. Raises :class:`UserError` for an unknown name, and
+    for rows that the preprocessing cannot be used on.
     """
     check_choice("preprocessing", name, PREPROCESSING_NAMES)
     return PREPROCESSING[name](train, shape or (math.prod(train.shape[1:]),))

@@ -65,9 +65,9 @@ class Rows:
         return DataDescription(self.classes, self.inputs.shape[1], self.shape, len(self), digest(self))
 
 
-def chunks(count: int) -> list[slice]:
-    """Slices of at most ``CHUNK`` rows that cover ``count``."""
-    return [slice(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+def chunks(count: int, size: int = CHUNK) -> list[slice]:
+    """Divide ``count`` rows into slices of ``size``; the last may be shorter."""
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def by_columns(statistic: Callable[..., np.ndarray], inputs: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from pipeline.data.transform import Transform
 from pipeline.errors import UserError
 from pipeline.estimator.prediction import NUMBERS, input_size, probabilities, transform_of
 from pipeline.estimator.settings import HYPERPARAMETERS, Settings, check_same, plain
-from pipeline.estimator.trial_training import Patience, check_finite, curves_of, retrain_trial
+from pipeline.estimator.trial_training import Patience, check_finite, curves_of
 from pipeline.nn.layers import Array
 from pipeline.nn.network import Network, set_dropout
 from pipeline.study.hparams import HyperParams, TrainConfig
@@ -62,7 +62,7 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
     def of_record(cls, record: TrainingRecord, hparams: HyperParams, data: Dataset, config: TrainConfig) -> Self:
         """Return a fitted estimator of the checkpoint of the only trial in a record, which has not diverged.
 
-        ``hparams``, ``data`` and ``config`` are what it was trained with, as for :meth:`of_trial`.
+        ``hparams``, ``data`` (from :func:`pipeline.data.load_block`) and ``config`` are what it was trained with.
         """
         settings = {name: getattr(hparams, name) for name in HYPERPARAMETERS}
         settings |= {name: getattr(config, name) for name in ("batch_size", "preprocessing", "dtype")}
@@ -74,14 +74,6 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
         estimator._store_network(network)
         estimator._store_curves(curves_of(record), validated=True)
         return estimator
-
-    @classmethod
-    def of_trial(cls, hparams: HyperParams, data: Dataset, config: TrainConfig, order_seed: int = 0) -> Self:
-        """Train a trial's network again, to the same bits, and return a fitted estimator of its checkpoint.
-
-        ``data`` is a result of :func:`pipeline.data.load_block`. Raises :class:`UserError` if the trial diverges.
-        """
-        return cls.of_record(retrain_trial(hparams, data, config, order_seed), hparams, data, config)
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train a new network on rows X (N, D) with labels y (N,)."""

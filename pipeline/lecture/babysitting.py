@@ -12,12 +12,13 @@ from pipeline.data import Dataset, Split
 from pipeline.lecture.datasets import SCALE, SHAPE, Pictures, load_digits, load_images
 from pipeline.lecture.networks import first_layer, fit_network, healths
 from pipeline.lecture.outcome import Claim, Outcome, at_least, at_most, near, shown
-from pipeline.nn.network import Architecture, Network, init_network
+from pipeline.nn.network import Network, init_network
 from pipeline.nn.regularisers import l2_penalty
 from pipeline.report.figures.plots import Lines, Row, images, lines
 from pipeline.report.style import Plot
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import History, evaluate, train
+from pipeline.training.memory import architecture
 
 TRIAL = HyperParams(learning_rate=1e-3, init=1e-4, l2=1e-6)
 CONFIG = TrainConfig(epochs=10, batch_size=100)
@@ -43,8 +44,7 @@ def demonstrate(seed: int) -> Outcome:
 
 
 def _network(data: Dataset, seed: int) -> Network:
-    sizes = (data.features, *TRIAL.hidden, data.classes)
-    return init_network(Architecture(sizes, TRIAL.activation), [TRIAL.init], [seed], "float64")
+    return init_network(architecture(TRIAL, data.features, data.classes), [TRIAL.init], [seed], "float64")
 
 
 def _first_loss(pictures: Pictures, seed: int) -> Iterator[Claim]:

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from pipeline.data import Dataset, load_block
+from pipeline.checks.gradients import loss_and_gradient
+from pipeline.data import Dataset, Split, load_block
 from pipeline.lecture.outcome import Claim, Outcome, at_least, at_most, between, near, shown
 from pipeline.lecture.stack import AT_ONCE, EDGES, Layers, Scheme, walk
-from pipeline.nn.layers import Workspace
-from pipeline.nn.losses import softmax_cross_entropy, softmax_cross_entropy_gradient
-from pipeline.nn.network import Architecture, backward, forward, init_network
+from pipeline.nn.network import init_network
 from pipeline.report.figures.plots import Row, histograms
 from pipeline.study.hparams import HyperParams, TrainConfig
+from pipeline.training.memory import architecture
 
 SMALL, LARGE, XAVIER = Scheme("tanh", 0.01), Scheme("tanh", 1.0), Scheme("tanh", "xavier")
 RELU_XAVIER, RELU_HE = Scheme("relu", "xavier"), Scheme("relu", "he")
@@ -144,20 +144,15 @@ def _symmetric(data: Dataset, constant: float) -> tuple[float, float, float, flo
     hidden weight.
     """
     trial = HyperParams(learning_rate=0.1)
-    shape = Architecture((data.features, *trial.hidden, data.classes), trial.activation)
-    network = init_network(shape, ["zeros"], [0], "float64")
+    network = init_network(architecture(trial, data.features, data.classes), ["zeros"], [0], "float64")
     for weights in network.params.weights:
         weights[:] = constant
     start, greatest, mean_loss = network.params.weights[0].copy(), 0.0, math.nan
-    inputs, labels = data.train.inputs.astype("float64"), data.train.labels
-    space, grads = Workspace(1, len(labels), "float64"), network.params.with_values(network.params.values.copy())
-    targets = np.eye(data.classes)[labels]
+    rows = Split(data.train.inputs.astype("float64"), data.train.labels)
     for _ in range(40):
-        signals = forward(network, inputs, space, training=True)
-        losses, _, probabilities = softmax_cross_entropy(signals[-1], labels)
-        backward(network, grads, signals, softmax_cross_entropy_gradient(probabilities, targets), space)
-        greatest = max(greatest, float(np.abs(grads.weights[0]).max()))
-        mean_loss = float(losses.mean())
-        network.params.values -= trial.learning_rate * grads.values
+        losses, gradient = loss_and_gradient(network, rows, data.classes)
+        greatest = max(greatest, float(np.abs(network.params.with_values(gradient).weights[0]).max()))
+        mean_loss = float(losses[0])
+        network.params.values -= trial.learning_rate * gradient
     weights = network.params.weights[0][0]
     return mean_loss, float(np.ptp(weights, axis=1).max()), float(np.abs(weights - start[0]).max()), greatest

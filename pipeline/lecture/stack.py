@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -37,25 +38,19 @@ class Scheme:
 
 @dataclass
 class Layers:
-    """Statistics of each layer: lists of arrays (K, L) over seeds, and the histograms (L, bins) of the first seed.
+    """Statistics of each layer by name: lists of arrays (K, L) over seeds, and the histograms (L, bins) of the first seed.
 
     ``beyond`` is the share of outputs with |h| > 0.99, ``slope`` the median of 1 - h² (the slope of tanh), and ``dead`` the
     share of units that are 0 for all rows. ``dx`` and ``dw`` are the standard deviations of the gradients of a layer's inputs
     and weights, for a standard normal gradient of the last outputs; they are computed for the first few seeds only.
     """
 
-    mean: list[Array] = field(default_factory=list)
-    std: list[Array] = field(default_factory=list)
-    beyond: list[Array] = field(default_factory=list)
-    slope: list[Array] = field(default_factory=list)
-    dead: list[Array] = field(default_factory=list)
-    dx: list[Array] = field(default_factory=list)
-    dw: list[Array] = field(default_factory=list)
+    statistics: dict[str, list[Array]] = field(default_factory=lambda: defaultdict(list))
     counts: Array = field(default_factory=lambda: np.zeros(0))
 
     def of(self, name: str) -> Array:
         """A statistic over all seeds, (K, L)."""
-        return np.concatenate(getattr(self, name))
+        return np.concatenate(self.statistics[name])
 
 
 def walk(
@@ -91,13 +86,13 @@ def _measure(layers: Layers, network: Network, inputs: Array, space: Workspace, 
     signals = forward(network, inputs, space, training=True)
     hidden = [signals[i + 1] for i, layer in enumerate(network.layers) if isinstance(layer, Nonlinearity)]
     for name, statistic in STATISTICS.items():
-        getattr(layers, name).append(np.stack([statistic(outputs) for outputs in hidden], axis=1))
+        layers.statistics[name].append(np.stack([statistic(outputs) for outputs in hidden], axis=1))
     if first:
         layers.counts = np.array([np.histogram(outputs[0], EDGES)[0] for outputs in hidden])
         grads = network.params.with_values(np.zeros_like(network.params.values))
-        layers.dx.append(np.array(list(_backwards(network, grads, signals, space))[::-1]).T)
+        layers.statistics["dx"].append(np.array(list(_backwards(network, grads, signals, space))[::-1]).T)
         dense = [arrays["W"] for arrays in grads.layers if "W" in arrays][:-1]
-        layers.dw.append(np.stack([_std(w) for w in dense], axis=1))
+        layers.statistics["dw"].append(np.stack([_std(w) for w in dense], axis=1))
 
 
 def _std(values: Array) -> Array:

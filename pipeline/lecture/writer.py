@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.lecture.outcome import Outcome
 from pipeline.report.figures.plots import Row
+from pipeline.report.formatting import markdown_table
 from pipeline.report.style import PAGE_COLOURS, Plot
 from pipeline.study.experiment import Experiment
 
@@ -34,10 +35,9 @@ def _text(path: Path, text: str) -> None:
 
 def claims_table(experiment: Experiment, outcome: Outcome) -> str:
     """The question and a table of the claims, in Markdown."""
-    rows = [["experiment", "the lecture says", "observed", "verdict", "note"], ["---"] * 5]
-    rows += [[c.experiment, c.says, c.seen, c.verdict, c.note] for c in outcome.claims]
-    lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
-    return "\n".join([f"# {experiment.question}", "", f"**{outcome.verdict}**. Data: {outcome.data}.", "", *lines, ""])
+    rows = [[c.experiment, c.says, c.seen, c.verdict, c.note] for c in outcome.claims]
+    table = markdown_table(("experiment", "the lecture says", "observed", "verdict", "note"), rows)
+    return f"# {experiment.question}\n\n**{outcome.verdict}**. Data: {outcome.data}.\n\n{table}\n"
 
 
 def write_rows(rows: Sequence[Row], path: Path) -> None:

@@ -17,11 +17,7 @@ def write_package(module: str, folder: Path) -> tuple[Path, str]:
     """Copy a module of this package, with all that it imports, into a new package in ``folder``.
 
     The name of the new package contains a hash of its files, so it differs from that of every other model's package.
-
-    Returns
-    -------
-    The new package's folder, and the new name of the module.
-
+    Returns its folder, and the new name of the module.
     """
     sources = carried(module)
     digest = sha256("".join(f"{path}\n{text}" for path, text in sorted(sources.items())).encode()).hexdigest()

@@ -30,21 +30,15 @@ def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> Array:
     return zeros.T
 
 
-def scale_by_slope(upstream: Array, slope: Array) -> None:
-    """Turn dL/dh into dL/dz = f'(z)·dL/dh, in place."""
-    upstream *= slope
-
-
 @dataclass(frozen=True)
 class Activation:
     """A nonlinearity on arrays of any shape.
 
-    ``forward(z, slope)`` replaces z by f(z) and fills ``slope`` with f'(z). ``backward(upstream, slope)`` turns dL/dh
-    into dL/dz. A ``binary`` slope is 0 or 1 and is stored as booleans.
+    ``forward(z, slope)`` replaces z by f(z) and fills ``slope`` with f'(z). A ``binary`` slope is 0 or 1 and is stored as
+    booleans.
     """
 
     forward: Callable[[Array, Array], None]
-    backward: Callable[[Array, Array], None] = scale_by_slope
     binary: bool = False
 
 

@@ -13,7 +13,6 @@ from math import prod
 
 import numpy as np
 
-from pipeline.errors import UserError
 from pipeline.nn.base import Array, Arrays, Layer, Shapes, Workspace
 
 Maps = tuple[int, int, int]
@@ -37,7 +36,7 @@ def maps_of(signal: Array, maps: Maps) -> Array:
 
 @dataclass(frozen=True)
 class Conv(Layer):
-    """A 3x3 convolution: Z = windows(X)·W + b, for windows ``stride`` apart on maps with ``padding`` zeros around them.
+    """A 3x3 convolution: Z = windows(X)·W + b, for windows ``stride`` apart on maps with a border of zeros.
 
     W is (K, 9C, F): its rows are the window's pixels, row by row, for each channel in turn. The ``first`` layer
     computes no gradient of its inputs, which the trials share. With ``channels_last``, input features are ordered (H,
@@ -47,20 +46,13 @@ class Conv(Layer):
     maps: Maps
     filters: int
     stride: int = 1
-    padding: int = 1
     first: bool = False
     channels_last: bool = False
-
-    def __post_init__(self) -> None:
-        if min(self.outputs) < 1:
-            raise UserError(
-                f"conv: maps of {self.maps[1]} x {self.maps[2]} are too small for a 3x3 window. Leave out a convolution, a p or an s"
-            )
 
     @property
     def outputs(self) -> Maps:
         """The shape of the output maps, (F, H', W')."""
-        height, width = ((side + 2 * self.padding - SIZE) // self.stride + 1 for side in self.maps[1:])
+        height, width = ((side - 1) // self.stride + 1 for side in self.maps[1:])
         return self.filters, height, width
 
     @property
@@ -94,7 +86,7 @@ class Conv(Layer):
     @property
     def _padded_maps(self) -> Maps:
         channels, height, width = self.maps
-        return channels, height + 2 * self.padding, width + 2 * self.padding
+        return channels, height + 2, width + 2
 
     def forward(self, params: Arrays, inputs: Array, workspace: Workspace, *, training: bool) -> Array:
         """Z = windows(X)·W + b, (K, B, F·H'·W')."""
@@ -147,8 +139,7 @@ class Conv(Layer):
         return np.moveaxis(maps_of(inputs, (height, width, channels)), 3, 1)
 
     def _inside(self, padded: Array) -> Array:
-        edge = slice(self.padding, -self.padding or None)
-        return padded[:, edge, edge]
+        return padded[:, 1:-1, 1:-1]
 
     def _views(self, padded: Array, *, writeable: bool = False) -> Array:
         """Return the windows (C, 3, 3, H', W', B) of maps (C, H, W, B), a view."""

@@ -29,7 +29,7 @@ class Nonlinearity(Layer):
 
     def backward(self, params: Arrays, grads: Arrays, inputs: Array, upstream: Array, workspace: Workspace) -> Array:
         """Return dz = f'(z)·dh."""
-        self.activation.backward(upstream, self._slope(workspace))
+        upstream *= self._slope(workspace)
         return upstream
 
     def _slope(self, workspace: Workspace) -> Array:

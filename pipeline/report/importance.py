@@ -28,18 +28,9 @@ FEWEST = 50  # trials; five of them are the best tenth
 class Importance:
     """The importances of P hyperparameters and the level of noise.
 
-    Attributes
-    ----------
-    names
-        The hyperparameters.
-    separates
-        PED-ANOVA's importance for being among the best tenth, (P,).
-    band
-        The height that no bar of pure noise exceeds in 95 % of shuffles, (P,).
-    variance
-        fANOVA's share of the variance of accuracy in each block, (K, P).
-    noise
-        The median share over blocks when the scores are shuffled, (P,).
+    ``separates`` (P,) is PED-ANOVA's importance for being among the best tenth, and ``band`` (P,) the height that no bar of
+    pure noise exceeds in 95 % of shuffles. ``variance`` (K, P) is fANOVA's share of the variance of accuracy in each block,
+    and ``noise`` (P,) the median share over blocks when the scores are shuffled.
     """
 
     names: tuple[str, ...]
@@ -83,12 +74,9 @@ def importance(pools: Sequence[Pool], space: SearchSpace) -> Importance | None:
 
 
 def noise_band(null: Array) -> Array:
-    """Return the heights (P,) that all bars together stay below in 95 of 100 shuffles.
+    """Return the heights (P,) that all bars together stay below in 95 of 100 shuffles, given those of R shuffles, (R, P).
 
-    Parameters
-    ----------
-    null
-        The importances of R shuffles, (R, P). Each height is in proportion to the mean of its column.
+    Each height is in proportion to the mean of its column.
     """
     scale = np.maximum(null.mean(axis=0), 1e-300)
     highest = np.sort((null / scale).max(axis=1))

@@ -40,14 +40,9 @@ class Improvement:
 
 
 def improvement(first: Sequence[Pool], second: Sequence[Pool], budgets: NDArray[np.int64]) -> Improvement:
-    """Compute the exact probability in each block.
+    """Compute the exact probability in each of the K blocks that two arms have in common, for numbers of trials n.
 
-    Parameters
-    ----------
-    first, second
-        The pools of the two arms in their K common blocks, in the same order.
-    budgets
-        The numbers of trials n.
+    The pools of both arms are in the same order of blocks.
     """
     test, validation = np.swapaxes([_block(a, b, budgets) for a, b in zip(first, second, strict=True)], 0, 1)
     return Improvement(budgets, test, validation)

@@ -11,8 +11,8 @@ from pipeline.report.importance import SHUFFLES
 from pipeline.report.selection import RESAMPLES
 from pipeline.study.spec import Categorical
 
-OTHER_FACTS = ("declarations", "samplers", "classes", "diagnosis", "blas")
-"""The entries of a provenance that are not versions; an old table has its versions next to them."""
+OTHER_FACTS = ("declarations", "classes", "diagnosis", "blas")
+"""The entries of a provenance that are not versions."""
 
 
 def methods(analysis: Analysis) -> Iterator[str]:
@@ -80,10 +80,9 @@ def methods(analysis: Analysis) -> Iterator[str]:
 
 
 def _provenance(analysis: Analysis) -> Iterator[str]:
-    facts = dict(analysis.table.provenance)
-    versions = facts.pop("versions", None) or {key: value for key, value in facts.items() if key not in OTHER_FACTS}
-    if versions:
-        yield f"Versions: {', '.join(f'{name} {value}' for name, value in sorted(versions.items()))}."
+    facts = analysis.table.provenance
+    if versions := [f"{name} {version}" for name, version in sorted(facts.items()) if name not in OTHER_FACTS]:
+        yield f"Versions: {', '.join(versions)}."
     if facts.get("blas"):
         yield f"BLAS that the trials were trained on: {'; '.join(facts['blas'])}."
     yield "This report is made only from trials.parquet, next to it; a report made again from that file is the same to the byte."

@@ -13,17 +13,10 @@ from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 
 def optuna_study(frame: pd.DataFrame, space: SearchSpace) -> optuna.Study:
-    """Build a study in memory with one trial for each row of a frame.
+    """Build a study in memory with one trial for each row of a trials table.
 
     It stores the logarithm of a hyperparameter that has a log scale, because Optuna's importances split the range of a
     parameter as it is stored.
-
-    Parameters
-    ----------
-    frame
-        Rows of the trials table.
-    space
-        The search space of the trials.
     """
     quiet_loggers("optuna")
     study = optuna.create_study(direction="maximize")

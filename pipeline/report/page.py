@@ -36,18 +36,9 @@ def _template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def html_page(analysis: Analysis, sections: list[Section]) -> str:
-    """Return ``report.html``."""
-    return _template("page.html.j2").render(report=_context(analysis, sections))
-
-
-def markdown_page(analysis: Analysis, sections: list[Section]) -> str:
-    """Return ``report.md``, which shows the figures' PNG files."""
-    return _template("page.md.j2").render(report=_context(analysis, sections))
-
-
-def _context(analysis: Analysis, sections: list[Section]) -> dict[str, Any]:
-    return {
+def pages(analysis: Analysis, sections: list[Section]) -> dict[str, str]:
+    """Return ``report.html``, and ``report.md``, which shows the figures' PNG files."""
+    context = {
         "study": analysis.study,
         "verdicts": analysis.verdicts,
         "sentences": sentences(analysis)[len(analysis.verdicts) :],
@@ -56,6 +47,7 @@ def _context(analysis: Analysis, sections: list[Section]) -> dict[str, Any]:
         "facts": facts(analysis),
         "sections": sections,
     }
+    return {f"report.{kind}": _template(f"page.{kind}.j2").render(report=context) for kind in ("html", "md")}
 
 
 def facts(analysis: Analysis) -> list[str]:

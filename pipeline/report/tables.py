@@ -157,10 +157,8 @@ def arm_totals(analysis: Analysis) -> pd.DataFrame:
 
 def sampler_settings(analysis: Analysis) -> Iterator[str]:
     """Yield the settings of each arm's sampler, the levels of the grid, and whether two arms began alike."""
-    samplers = analysis.table.provenance.get("samplers", {})
     for arm in analysis.arms:
-        settings = samplers.get(arm.name) or dict(arm.arguments)
-        listing = ", ".join(f"{key} = {value}" for key, value in settings.items()) or "no settings"
+        listing = ", ".join(f"{key} = {value}" for key, value in arm.arguments.items()) or "no settings"
         yield capital(f"{title(arm)} (sampler {arm.sampler}): {listing}.")
     if any(arm.is_grid for arm in analysis.arms):
         levels = [f"{name} {len(dimension.grid())}" for name, dimension in analysis.study.space.items()]

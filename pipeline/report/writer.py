@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.report.analysis import Analysis
-from pipeline.report.page import html_page, markdown_page
+from pipeline.report.page import pages
 from pipeline.report.plotly_figures import figures
 from pipeline.report.sections import make_sections
 from pipeline.report.sentences import sentences
@@ -46,12 +46,7 @@ def write_report(table: TrialsTable, folder: Path) -> Report:
     named = {table.name: table.frame for section in sections for table in section.tables}
     paths += [*_write_plots(plots, folder), *_write_tables(named, folder)]
     numbers = json.dumps(summary(analysis), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    texts = {
-        "report.html": html_page(analysis, sections),
-        "report.md": markdown_page(analysis, sections),
-        "verdict.json": numbers,
-    }
-    for name, text in texts.items():
+    for name, text in {**pages(analysis, sections), "verdict.json": numbers}.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
         paths.append(folder / name)
     return Report(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from itertools import groupby, pairwise
+from itertools import groupby
 
 from pipeline.data import describe
 from pipeline.errors import UserError
@@ -13,6 +13,7 @@ from pipeline.search.samplers import check_sampler, is_planned, points
 from pipeline.seeds import derive_seed
 from pipeline.study.spec import Arm, Point, Study
 from pipeline.training import trials_per_group
+from pipeline.training.memory import even_slices
 from pipeline.trials.task import Task
 from pipeline.trials.trial import PlannedTrial
 
@@ -87,7 +88,9 @@ def tasks(
         return trial.block, repr(trial.hparams.structure)
 
     groups = (list(group) for _, group in groupby(sorted(trials, key=structure), key=structure))
-    parts = (part for group in groups for part in _even_parts(group, group_limit(study, group[0], limit_bytes)))
+    parts = (
+        group[part] for group in groups for part in even_slices(len(group), group_limit(study, group[0], limit_bytes))
+    )
     in_order = sorted(parts, key=lambda part: (part[0].block, min(trial.number for trial in part)))
     return [make_task(study, part, pruning_history.pruning(part)) for part in in_order]
 
@@ -104,10 +107,3 @@ def make_task(study: Study, trials: Sequence[PlannedTrial], pruning: Pruning | N
     block = trials[0].block
     split_seed, order_seed = (derive_seed(study.seed, purpose, block) for purpose in ("split", "order"))
     return Task(tuple(trials), study.dataset, study.config, split_seed, order_seed, pruning)
-
-
-def _even_parts(trials: Sequence[PlannedTrial], most: int) -> list[Sequence[PlannedTrial]]:
-    """Split trials into the fewest parts of at most ``most`` trials, of almost equal size."""
-    count = -(-len(trials) // most)
-    bounds = [len(trials) * i // count for i in range(count + 1)]
-    return [trials[start:stop] for start, stop in pairwise(bounds)]

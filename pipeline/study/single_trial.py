@@ -21,16 +21,9 @@ def single_trial_name(study: str) -> str:
 
 
 def single_trial_study(study: Study, chosen: Mapping[str, Any], epochs: int | None) -> Study:
-    """Return the study that a single trial is recorded in: its values are fixed and its space holds them.
+    """Return the study that a single trial of ``study`` is recorded in: its values are fixed and its space holds them.
 
-    Parameters
-    ----------
-    study
-        The study that the trial belongs to.
-    chosen
-        The hyperparameters that the user chose; the study decides the others.
-    epochs
-        Passes over the training rows; None for the study's number.
+    ``chosen`` are the hyperparameters that the user chose, and ``epochs`` the epochs; the study decides the others.
     """
     fixed = replace(study.fixed, **chosen)
 

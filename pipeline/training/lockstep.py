@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from pipeline.data import Split
+from pipeline.data.rows import chunks
 from pipeline.nn.arithmetic import flush, gemm
 from pipeline.nn.layers import Array, BatchNorm, Workspace
 from pipeline.nn.losses import smooth, softmax_cross_entropy, softmax_cross_entropy_gradient
@@ -21,8 +22,8 @@ from pipeline.nn.parameters import Parameters
 from pipeline.nn.regularisers import Regularisers
 from pipeline.nn.workspace import EVALUATION_ROWS
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.training.memory import architecture, tile_slices, trials_per_tile
-from pipeline.training.minibatches import Minibatch, cuts, minibatches
+from pipeline.training.memory import architecture, even_slices, trials_per_tile
+from pipeline.training.minibatches import Minibatch, minibatches
 from pipeline.training.statistics import StepStatistics, UnitStatistics
 
 NUMERIC_HYPERPARAMETERS = tuple(f.name for f in fields(HyperParams) if f.type == "float")
@@ -179,7 +180,7 @@ def make_tiles(
     first, buffers = trials[0], SharedBuffers()
     layers = architecture(first, features, classes, shape).layers()
     length = trials_per_tile(layers, config.batch_size, config.dtype, first.optimizer_memories)
-    parts = tile_slices(len(trials), length)
+    parts = even_slices(len(trials), length)
     tiles = [Tile.of(trials[part], features, classes, config.dtype, buffers, shape) for part in parts]
     if tiles[0].fuses_update(config.batch_size):
         gemm(config.dtype)  # loads SciPy's BLAS now, so that a limit of threads that is set later includes it
@@ -199,29 +200,17 @@ def train_epoch(tiles: Sequence[Tile], lists: Iterable[Sequence[Minibatch]]) -> 
 def prepare(rows: Split, network: Network) -> PreparedRows:
     """Copy rows into the layout of :func:`evaluate`."""
     classes, dtype = network.layers[-1].param_shapes["W"][1], network.params.values.dtype.name
-    return PreparedRows(list(minibatches(rows, classes, cuts(len(rows), EVALUATION_ROWS), dtype)))
+    return PreparedRows(list(minibatches(rows, classes, chunks(len(rows), EVALUATION_ROWS), dtype)))
 
 
 def evaluate(network: Network, rows: Split | PreparedRows, units: UnitStatistics | None = None) -> tuple[Array, Array]:
-    """Evaluate K networks in test mode.
+    """Evaluate K networks in test mode on N rows, which they share; ``units`` counts their dead and saturated units.
 
-    Parameters
-    ----------
-    network
-        K networks.
-    rows
-        N rows, which the trials share.
-    units
-        Counts dead and saturated units, if given.
-
-    Returns
-    -------
-    The mean losses without penalties (K,), and which rows are classified correctly (K, N).
-
+    Returns the mean losses without penalties (K,), and which rows are classified correctly (K, N).
     """
     rows = prepare(rows, network) if isinstance(rows, Split) else rows
     length = trials_per_tile(network.layers, EVALUATION_ROWS, network.params.values.dtype.name)
-    parts = [(part.start, network.select(part)) for part in tile_slices(len(network), length)]
+    parts = [(part.start, network.select(part)) for part in even_slices(len(network), length)]
     losses, correct = concatenate_pairs(
         [
             _by_trial([_evaluate_batch(part, batch, rows.buffers, start, units) for batch in rows.batches])
@@ -236,7 +225,7 @@ def evaluate_in_batches(network: Network, rows: Split) -> Array:
     prepared = prepare(rows, network)
     length = trials_per_tile(network.layers, EVALUATION_ROWS, network.params.values.dtype.name)
     accuracies = []
-    for members in tile_slices(len(network), length):
+    for members in even_slices(len(network), length):
         part = network.select(np.r_[members])  # a copy: its running statistics move
         batches = [_correct_in_batch(part, batch, prepared.buffers) for batch in prepared.batches]
         accuracies.append(np.concatenate(batches, axis=1).mean(axis=1))

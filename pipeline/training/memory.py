@@ -41,8 +41,8 @@ def trials_per_tile(layers: Sequence[Layer], rows: int, dtype: str, memories: in
     return min(max(1, TILE_BYTES // bytes_each), LARGEST_TILE)
 
 
-def tile_slices(trials: int, length: int) -> list[slice]:
-    """Divide K trials into as few tiles of at most ``length`` as possible, of nearly equal lengths."""
+def even_slices(trials: int, length: int) -> list[slice]:
+    """Divide K trials into as few parts of at most ``length`` as possible, of nearly equal lengths."""
     count = -(-trials // length)
     ends = [trials * i // count for i in range(count + 1)]
     return [slice(*pair) for pair in pairwise(ends)]
@@ -56,24 +56,10 @@ def trials_per_group(
     limit_bytes: int,
     shape: Sequence[int] = (),
 ) -> int:
-    """Return the greatest K for which K trials of this structure fit into a limit of memory, at least 1.
+    """Return the greatest K for which K trials of this one's structure fit into a limit of memory, at least 1.
 
     Each trial needs its parameters, their checkpoint and its optimizer's state; gradients and signals are shared. The
-    data are not counted.
-
-    Parameters
-    ----------
-    trial
-        A trial of the structure.
-    features, classes
-        D and C.
-    config
-        What all trials have in common.
-    limit_bytes
-        The memory that training may use.
-    shape
-        The shape of the inputs, if they are images.
-
+    data are not counted. The inputs are D features, or images of a shape, in C classes.
     """
     check_integer("limit_bytes", limit_bytes, low=1)
     layers, size = architecture(trial, features, classes, shape).layers(), np.dtype(config.dtype).itemsize

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.data import Split
 from pipeline.data.augmentation import Augment
+from pipeline.data.rows import chunks
 from pipeline.nn.layers import Array
 from pipeline.nn.network import with_ones
 from pipeline.study.hparams import TrainConfig
@@ -30,18 +31,13 @@ class Minibatch:
         return len(self.labels)
 
 
-def cuts(count: int, size: int) -> list[slice]:
-    """Divide ``count`` rows into slices of ``size``; the last may be shorter."""
-    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
-
-
 def training_cuts(count: int, size: int) -> list[slice]:
-    """Divide training rows like :func:`cuts`, but join a last slice that is too short to the one before.
+    """Divide training rows like :func:`chunks`, but join a last slice that is too short to the one before.
 
     It is too short if it has less than a quarter of ``size``. Under batch norm, a step of a few rows is as large as the
     others and undoes what an epoch has learned: with 2 rows at the end of 1,026, digits lost 14 points of accuracy.
     """
-    parts = cuts(count, size)
+    parts = chunks(count, size)
     if len(parts) > 1 and 4 * (parts[-1].stop - parts[-1].start) < size:
         parts[-2:] = [slice(parts[-2].start, count)]
     return parts

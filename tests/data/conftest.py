@@ -4,10 +4,12 @@ import gzip
 import hashlib
 import http.server
 import io
+import sys
 import tarfile
 import threading
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,6 +20,7 @@ from pipeline.data.cifar import ARCHIVES
 from pipeline.data.files import MIRRORS_VARIABLE
 from pipeline.data.folder import FOLDER_VARIABLE
 
+sys.path.append(str(Path(__file__).parent))  # importlib mode leaves a test's own folder out
 RECORDS = 40
 
 

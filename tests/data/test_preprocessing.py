@@ -179,7 +179,7 @@ def test_a_grey_image_has_one_channel():
 def test_the_channel_mean_needs_images(shape):
     """Other rows are refused, with the expected shapes and the remedy."""
     inputs = photos(shape=(1, 1, int(np.prod(shape)) if shape else 60))
-    with pytest.raises(UserError, match=r"'channel_mean', and rows of shape .* not images; .*Take 'centre'"):
+    with pytest.raises(UserError, match=r"channel_mean: the rows have shape .* no images; .*Leave channel_mean out"):
         preprocess(block_of(inputs, shape), TrainConfig(preprocessing="channel_mean"))
 
 

@@ -19,6 +19,7 @@ from pipeline.data import load_block
 from pipeline.data.dataset import load_rows, split
 from pipeline.estimator import NumpyNetworkClassifier
 from pipeline.estimator.classifier import encode, labels_of
+from pipeline.estimator.trial_training import retrain_trial
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import train
 
@@ -48,7 +49,7 @@ def block():
 @pytest.fixture(scope="module")
 def of_trial(block):
     """The classifier of a trial."""
-    return NumpyNetworkClassifier.of_trial(HPARAMS, block, CONFIG, order_seed=4)
+    return NumpyNetworkClassifier.of_record(retrain_trial(HPARAMS, block, CONFIG, 4), HPARAMS, block, CONFIG)
 
 
 def test_a_trial_becomes_a_classifier(of_trial, block, digits):
@@ -266,7 +267,7 @@ def test_class_names_that_are_numbers_give_number_labels():
         ({"max_iter": 0}, "max_iter: got 0; expected a whole number"),
         ({"activation": "cos"}, "activation: got 'cos'; expected one of relu"),
         ({"preprocessing": "zca"}, "preprocessing: got 'zca'; expected one of none"),
-        ({"preprocessing": "channel_mean"}, r"'channel_mean', and rows of shape \(64,\), which are not images"),
+        ({"preprocessing": "channel_mean"}, r"channel_mean: the rows have shape \(64,\), and are no images"),
         ({"early_stopping": "yes"}, "early_stopping: got 'yes'; expected True or False"),
         (
             {"early_stopping": True, "validation_fraction": 1.5},
@@ -342,7 +343,7 @@ def test_partial_fit_checks_its_classes(digits):
 def test_a_trial_that_diverges_is_refused(block):
     """A diverged trial gives an error, since it has no checkpoint."""
     with pytest.raises(ValueError, match=r"learning_rate: got 100000.0; training diverges"):
-        NumpyNetworkClassifier.of_trial(HyperParams(learning_rate=1e5), block, CONFIG)
+        retrain_trial(HyperParams(learning_rate=1e5), block, CONFIG)
 
 
 @pytest.mark.parametrize("value", [-1, np.int64(-2)])

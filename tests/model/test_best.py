@@ -1,24 +1,12 @@
-"""The best model of a study: its choice, its saved state, its registration and its service."""
+"""The best model of a study: its choice, its saved state and its registration."""
 
 import json
 import os
-import re
-import signal
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 import warnings
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
-from mlflow import MlflowClient
 
-from pipeline.cli.main import main
-from pipeline.commands.ui import free_port
 from pipeline.estimator import NumpyNetworkClassifier
 from pipeline.model.best import best_trial, load, save
 from pipeline.storage.optuna_store import OptunaStore
@@ -61,20 +49,6 @@ def test_a_loaded_classifier_trains_on(tmp_path):
     again = load(arrays, plain).partial_fit(X, y)
     assert again.n_iter_ == 3
     assert not np.array_equal(again.parameters_, fitted.parameters_)
-
-
-@pytest.fixture
-def registered(tiny_study, tmp_path, tracking_uri):
-    """Return the client of a store with a study's best model, after a search and two reports.
-
-    The current folder is another project, and MLflow must not copy its files into the model.
-    """
-    (tmp_path / "pyproject.toml").write_text('[project]\nname = "other"\nversion = "1"\n')
-    (tmp_path / "uv.lock").write_text("version = 1\n")
-    assert main(["search", str(tiny_study), "--workers", "1"]) == 0
-    for _ in range(2):
-        assert main(["report", str(tiny_study)]) == 0
-    return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
 
 @pytest.mark.slow
@@ -129,99 +103,3 @@ def _crowns_only_what_is_better(client, version):
         stays = f"version {version.version} stays the champion: its validation accuracy is as high or higher"
         assert outcome == {"better": "it is the champion"}.get(name, stays)
     assert client.get_model_version_by_alias("babysit-tiny", "champion").version == made["better"].version
-
-
-@pytest.mark.slow
-def test_the_page_loads_the_champion(registered, tracking_uri):
-    """The Python code in docs/mlflow_ui.md returns the probabilities of five rows."""
-    page = (Path(__file__).parents[2] / "docs" / "mlflow_ui.md").read_text()
-    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    block = block.replace("sqlite:///mlflow.db", tracking_uri).replace("random_vs_grid", "tiny")
-    script = f"{block}\nprint(probabilities.shape)"
-    shown = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
-    assert shown.stdout.split("\n")[-2] == "(5, 10)"
-
-
-@pytest.mark.slow
-def test_the_champion_is_served(registered, tracking_uri):
-    """``mlflow models serve`` answers a real request with the probability of every class."""
-    from sklearn.datasets import load_digits
-
-    environment = os.environ | {"MLFLOW_TRACKING_URI": tracking_uri}
-    answer = _served("models:/babysit-tiny@champion", load_digits().data[:3], Path(sys.executable), environment)
-    assert len(answer["predictions"]) == 3
-    for row in answer["predictions"]:
-        assert list(row) == list("0123456789")
-        assert sum(row.values()) == pytest.approx(1)
-
-
-@pytest.mark.slow
-def test_the_model_needs_what_it_says(registered, tmp_path):
-    """In an environment of its requirements, next to another ``pipeline``, it loads, predicts the same and is served."""
-    from sklearn.datasets import load_digits
-
-    (version,) = registered.search_model_versions("name = 'babysit-tiny'")
-    model = Path(version.source.removeprefix("file://"))
-    state = model / "data" / "classifier"
-    rows = load_digits().data[:50]
-    expected = load(state / "arrays.npz", state / "estimator.json").predict_proba(rows)
-    python, elsewhere = tmp_path / "environment" / "bin" / "python", tmp_path / "elsewhere"
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    run = partial(subprocess.run, cwd=elsewhere, env=environment, check=True, stdout=subprocess.PIPE)
-    (elsewhere / "pipeline").mkdir(parents=True)
-    (elsewhere / "pipeline" / "__init__.py").write_text("OWN = True")
-    np.save(elsewhere / "rows.npy", rows)
-    (elsewhere / "rows.json").write_text(json.dumps({"inputs": rows.tolist()}))
-    run([sys.executable, "-m", "venv", python.parents[1]])
-    run([python, "-m", "pip", "install", "--quiet", "-r", model / "requirements.txt"])
-    script = f"""
-import pipeline, mlflow, numpy
-model = mlflow.pyfunc.load_model({str(model)!r})
-numpy.save("probabilities.npy", model.predict(numpy.load("rows.npy")).to_numpy())
-assert pipeline.OWN
-"""
-    run([python, "-c", script])
-    assert np.array_equal(np.load(elsewhere / "probabilities.npy"), expected)
-    words = ["models", "predict", "--model-uri", model, "--env-manager", "local", "--input-path", "rows.json"]
-    run([python, "-m", "mlflow", *words, "--output-path", "predicted.json"])
-    for answer in (
-        json.loads((elsewhere / "predicted.json").read_text()),
-        _served(model, rows, python, environment, cwd=elsewhere),
-    ):
-        assert np.array_equal([list(row.values()) for row in answer["predictions"]], expected)
-
-
-def _served(model, rows, python, environment, cwd=None):
-    """Return what ``mlflow models serve`` answers for these rows, in an interpreter's environment."""
-    port = free_port(0)
-    words = ["models", "serve", "--model-uri", model, "--env-manager", "local"]
-    server = subprocess.Popen(
-        [python, "-m", "mlflow", *words, "--host", "127.0.0.1", "--port", str(port)],
-        env=environment | {"PATH": f"{python.parent}:{environment['PATH']}"},
-        cwd=cwd,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        body = json.dumps({"inputs": rows.tolist()}).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/invocations", body, {"Content-Type": "application/json"}
-        )
-        return _answer(request, server)
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-
-
-def _answer(request, server):
-    """Return the answer to a request, as soon as the server listens."""
-    while True:
-        assert server.poll() is None
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  our own server
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            raise AssertionError(error.read().decode()) from None
-        except urllib.error.URLError:
-            time.sleep(0.5)

@@ -4,24 +4,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from differences import RIGHT, WRONG, draw, greatest_error
 
 from pipeline.data import Dataset, Split
 from pipeline.nn.conv import Conv, maps_of
 from pipeline.nn.layers import MapNorm, MaxPool, Workspace
-from pipeline.nn.losses import softmax_cross_entropy, softmax_cross_entropy_gradient
-from pipeline.nn.network import Architecture, Network, backward, forward, init_network
+from pipeline.nn.network import Architecture, forward, init_network
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import memory, train
 
-STEP, DIRECTIONS, RIGHT, WRONG = 1e-6, 5, 1e-6, 1e-3
 ROWS, CLASSES, SHAPE = 6, 4, (3, 7, 6)
 RNG = np.random.default_rng(1)
 INPUTS, LABELS = RNG.standard_normal((ROWS, 126)), RNG.integers(0, CLASSES, ROWS)
 
 
-def convolved(images, weights, bias, stride, padding):
+def convolved(images, weights, bias, stride):
     """Compute a convolution by its definition, one output at a time, for (N, C, H, W) images and (F, C, 3, 3) weights."""
-    padded = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
     height, width = ((side - 3) // stride + 1 for side in padded.shape[2:])
     outputs = np.empty((len(images), len(weights), height, width))
     for i, j in np.ndindex(height, width):
@@ -31,56 +30,23 @@ def convolved(images, weights, bias, stride, padding):
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("padding", [0, 1, 2])
 @pytest.mark.parametrize("piece", [1, 2**19])
-def test_a_convolution_is_its_definition(stride, padding, piece, monkeypatch):
-    """Every output is the sum over its window, for each stride, padding and size of the pieces."""
+def test_a_convolution_is_its_definition(stride, piece, monkeypatch):
+    """Every output is the sum over its window, for each stride and size of the pieces."""
     monkeypatch.setattr("pipeline.nn.conv.PIECE_BYTES", piece)
-    layer = Conv(0, SHAPE, 5, stride, padding, first=True)
+    layer = Conv(0, SHAPE, 5, stride, first=True)
     weights = RNG.standard_normal((2, 28, 5))
     workspace = Workspace(2, ROWS, "float64")
     outputs = layer.forward({"Wb": weights}, INPUTS, workspace, training=True)
     for k in range(2):
         filters = weights[k, :-1].T.reshape(5, 3, 3, 3)
-        expected = convolved(INPUTS.reshape(ROWS, *SHAPE), filters, weights[k, -1], stride, padding)
+        expected = convolved(INPUTS.reshape(ROWS, *SHAPE), filters, weights[k, -1], stride)
         np.testing.assert_allclose(outputs[k], expected.reshape(ROWS, -1), atol=1e-12)
 
 
-def draw(trials, activation="tanh", conv=("4p", "5s", "3"), **structure):
-    """Return networks without parameters at 0 or 1, which could hide faults."""
-    architecture = Architecture((126, 7, CLASSES), activation, conv=conv, shape=SHAPE, **structure)
-    network = init_network(architecture, ["he", "xavier", 0.5][:trials], range(trials), "float64", [0.3] * trials)
-    network.params.values += 0.1 * np.random.default_rng(2).standard_normal(network.params.values.shape)
-    return network
-
-
-def objective(network):
-    """The mean loss (K,), and its gradient over all parameters (K, P)."""
-    workspace = Workspace(len(network), ROWS, "float64")
-    network.generators = [np.random.default_rng(k) for k in range(len(network))]
-    signals = forward(network, INPUTS, workspace, training=True)
-    losses, _, probabilities = softmax_cross_entropy(signals[-1], LABELS)
-    upstream = softmax_cross_entropy_gradient(probabilities, np.eye(CLASSES)[LABELS])
-    grads = network.params.with_values(np.zeros_like(network.params.values))
-    backward(network, grads, signals, upstream, workspace)
-    return losses.mean(axis=1), grads.values
-
-
-def moved(network, step):
-    """Return copies of the networks with their parameters moved by a step."""
-    params = network.params.with_values(network.params.values + step)
-    return Network(network.layers, params, network.stats.select([*range(len(network))]))
-
-
-def error_of(network):
-    """Return the greatest relative error of backward against differences along random directions, over the trials."""
-    directions = np.random.default_rng(3).standard_normal((DIRECTIONS, *network.params.values.shape))
-    analytic = (objective(moved(network, 0))[1] * directions).sum(axis=-1)
-    ends = [[objective(moved(network, sign * STEP * d))[0] for sign in (1, -1)] for d in directions]
-    numeric = np.array([ahead - behind for ahead, behind in ends]) / (2 * STEP)
-    error = np.median(np.abs(analytic - numeric), axis=0) / np.median(np.abs(analytic) + np.abs(numeric), axis=0)
-    assert np.all(np.median(np.abs(numeric), axis=0) > 1e-3)  # there is a slope to be right about
-    return error.max()
+def drawn(trials, activation="tanh", conv=("4p", "5s", "3"), **structure):
+    """Return networks with convolutions and a hidden layer."""
+    return draw(Architecture((126, 7, CLASSES), activation, conv=conv, shape=SHAPE, **structure), trials, [0.3] * 3)
 
 
 @pytest.mark.parametrize("trials", [1, 3])
@@ -88,13 +54,13 @@ def error_of(network):
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "prelu", "maxout"])
 def test_backward_agrees_with_differences(activation, norm, trials):
     """The gradient is right with stride, pooling of odd maps, batch norm and the mean of maps, for every trial."""
-    assert error_of(draw(trials, activation, **norm)) < RIGHT
+    assert greatest_error(drawn(trials, activation, **norm), INPUTS, LABELS) < RIGHT
 
 
 @pytest.mark.parametrize("conv", [("4",), ("4sp",), ("2p", "3p"), ("3", "4", "5")])
 def test_every_structure_agrees(conv):
     """The gradient is right for one and several convolutions, with dropout and layer norm in the hidden layer."""
-    assert error_of(draw(2, conv=conv, dropout=True, layer_norm=True)) < RIGHT
+    assert greatest_error(drawn(2, conv=conv, dropout=True, layer_norm=True), INPUTS, LABELS) < RIGHT
 
 
 def no_gradient_of_inputs(monkeypatch):  # noqa: D103  its name says the fault
@@ -118,10 +84,10 @@ def pool_to_all(monkeypatch):  # noqa: D103  its name says the fault
 @pytest.mark.parametrize("fault", [no_gradient_of_inputs, norm_without_its_mean, pool_to_all])
 def test_an_injected_fault_shows(fault, monkeypatch):
     """A fault in any of the layers gives an error above 1e-3, so the check can fail."""
-    network = draw(2, batch_norm=True)
-    assert error_of(network) < RIGHT
+    network = drawn(2, batch_norm=True)
+    assert greatest_error(network, INPUTS, LABELS) < RIGHT
     fault(monkeypatch)
-    assert error_of(network) > WRONG
+    assert greatest_error(network, INPUTS, LABELS) > WRONG
 
 
 def test_maps_lie_where_their_signal_does():

@@ -138,7 +138,7 @@ def lucky_choice(rng, blocks, trials=M, repetitions=5):
     choices = {"block": range(blocks), "val_accuracy": validation, "val_again": val_again}
     choices |= {"test_accuracy": test, "test_again": test_again}
     sd = float(np.sqrt(again[1].var(axis=1, ddof=1).mean()))
-    return Confirmation(RANDOM, repetitions, pd.DataFrame(choices))
+    return Confirmation(RANDOM, repetitions, pd.DataFrame(choices), sd)
 
 
 def luck_of_the_best(trials=M):
@@ -248,7 +248,10 @@ def tied(mean, rows=ROWS, looks=LOOKS):
     """Differences of few rows: each block has a Poisson number of rows that only one arm has right."""
     won, lost = (0.5 * rows * (0.004 + sign * mean) for sign in (1, -1))
     return Truth(
-        lambda rng, K: (rng.poisson(max(won, 0), (K, 1)) - rng.poisson(max(lost, 0), (K, 1))) / rows, (mean,), looks, rows
+        lambda rng, K: (rng.poisson(max(won, 0), (K, 1)) - rng.poisson(max(lost, 0), (K, 1))) / rows,
+        (mean,),
+        looks,
+        rows,
     )
 
 

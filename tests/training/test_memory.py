@@ -33,7 +33,7 @@ def test_a_group_fits_into_its_limit_and_uses_it(optimizer):
 )
 def test_tiles_are_few_and_even(trials, length, sizes):
     """A group is divided into as few tiles as possible, whose lengths differ by one at most."""
-    parts = memory.tile_slices(trials, length)
+    parts = memory.even_slices(trials, length)
     assert [len(range(trials)[part]) for part in parts] == sizes
     assert [k for part in parts for k in range(trials)[part]] == list(range(trials))
 

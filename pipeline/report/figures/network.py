@@ -22,7 +22,8 @@ ACTIVATION_ROWS, BINS, UNITS_SHOWN = 512, 40, 16
 def network_figures(record: TrainingRecord, data: Dataset) -> list[Plot]:
     """Return the figures of the one trial in a record, which trained on ``data``."""
     network = record.checkpoint
-    figures = [_loss_figure(record), _accuracy_figure(record), _update_ratio_figure(record)]
+    loss = _curves_figure(record, "loss", "Loss of the data, by epoch")
+    figures = [loss, _accuracy_figure(record), _update_ratio_figure(record)]
     figures += [_activation_figure(network, data)] if _hidden(network) else []
     return [*figures, *_first_weights_figure(network, data)]
 
@@ -33,10 +34,6 @@ def save_figures(figures: Sequence[Plot], folder: Path) -> None:
     for figure in figures:
         (folder / f"{figure.name}.png").write_bytes(figure.png)
         figure.table.to_csv(folder / f"{figure.name}.csv", index=False, lineterminator="\n")
-
-
-def _loss_figure(record: TrainingRecord) -> Plot:
-    return _curves_figure(record, "loss", "Loss of the data, by epoch")
 
 
 def _accuracy_figure(record: TrainingRecord) -> Plot:

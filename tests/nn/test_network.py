@@ -2,76 +2,28 @@
 
 import numpy as np
 import pytest
+from differences import RIGHT, STEP, WRONG, draw, greatest_error, moved, objective
 
-from pipeline.nn.activations import ACTIVATIONS, Activation
-from pipeline.nn.layers import BatchNorm, Dense, Workspace
-from pipeline.nn.losses import smooth, softmax_cross_entropy, softmax_cross_entropy_gradient
-from pipeline.nn.network import Architecture, Network, backward, forward, init_network
+from pipeline.nn.activations import ACTIVATIONS
+from pipeline.nn.layers import BatchNorm, Dense, Nonlinearity
+from pipeline.nn.losses import softmax_cross_entropy_gradient
+from pipeline.nn.network import Architecture, init_network
 from pipeline.nn.optimizers import add_decay
 from pipeline.nn.regularisers import add_l1, l2_penalty
 
-STEP, DIRECTIONS = 1e-6, 5
 ROWS, CLASSES, FEATURES = 12, 5, 7
-RIGHT, WRONG = 1e-6, 1e-3
-"""Relative errors (CS231n): a right float64 gradient is below the first, a fault above the second."""
 RNG = np.random.default_rng(1)
 INPUTS, LABELS = RNG.standard_normal((ROWS, FEATURES)), RNG.integers(0, CLASSES, ROWS)
 
 
-def draw(trials, activation="tanh", **structure):
-    """Return networks without parameters at 0 or 1, which could hide faults."""
-    architecture = Architecture((FEATURES, 9, 8, CLASSES), activation, **structure)
-    dropout = [0.3, 0.5, 0.1][:trials]
-    network = init_network(architecture, ["he", "xavier", 0.5][:trials], range(trials), "float64", dropout)
-    network.params.values += 0.1 * np.random.default_rng(2).standard_normal(network.params.values.shape)
-    return network
-
-
-def objective(network, smoothing):
-    """Return the mean loss (K,) with smoothed labels, and its gradient over all parameters (K, P)."""
-    workspace = Workspace(len(network), ROWS, "float64")
-    network.generators = [np.random.default_rng(k) for k in range(len(network))]  # the same dropout every time
-    signals = forward(network, INPUTS, workspace, training=True)
-    by_class = [softmax_cross_entropy(signals[-1].copy(), np.full(ROWS, c))[0].mean(axis=1) for c in range(CLASSES)]
-    losses, _, probabilities = softmax_cross_entropy(signals[-1], LABELS)
-    share = np.full((len(network), 1, 1), smoothing)
-    upstream = softmax_cross_entropy_gradient(probabilities, smooth(np.eye(CLASSES)[LABELS], share))
-    grads = network.params.with_values(np.zeros_like(network.params.values))
-    backward(network, grads, signals, upstream, workspace)
-    return (1 - smoothing) * losses.mean(axis=1) + smoothing * np.mean(by_class, axis=0), grads.values
-
-
-def moved(network, step):
-    """Return copies of the networks with their parameters moved by a step; statistics are copied, since forward moves them."""
-    return Network(
-        network.layers,
-        network.params.with_values(network.params.values + step),
-        network.stats.select([*range(len(network))]),
-    )
-
-
-def slopes(network, smoothing=0.0):
-    """Return slopes of the objective along random directions, by backward and by differences, (DIRECTIONS, K) each.
-
-    The step is so small that kinks are rarely crossed; the tests use the median over the directions.
-    """
-    rng = np.random.default_rng(3)
-    directions = rng.standard_normal((DIRECTIONS, *network.params.values.shape))
-    _, gradient = objective(moved(network, 0), smoothing)
-    ends = [[objective(moved(network, sign * STEP * d), smoothing)[0] for sign in (1, -1)] for d in directions]
-    return (gradient * directions).sum(axis=-1), np.array([ahead - behind for ahead, behind in ends]) / (2 * STEP)
-
-
-def relative_error(analytic, numeric):
-    """Return |a - n| / (|a| + |n|) of each trial, by medians over the directions."""
-    error = np.median(np.abs(analytic - numeric), axis=0) / np.median(np.abs(analytic) + np.abs(numeric), axis=0)
-    assert np.all(np.median(np.abs(numeric), axis=0) > 1e-3)  # there is a slope to be right about
-    return error
+def drawn(trials, activation="tanh", **structure):
+    """Return networks with two hidden layers."""
+    return draw(Architecture((FEATURES, 9, 8, CLASSES), activation, **structure), trials, [0.3, 0.5, 0.1])
 
 
 def error_of(trials=2, smoothing=0.0, **structure):
     """Return the greatest relative error of any trial."""
-    return relative_error(*slopes(draw(trials, **structure), smoothing)).max()
+    return greatest_error(drawn(trials, **structure), INPUTS, LABELS, smoothing)
 
 
 @pytest.mark.parametrize("trials", [1, 3])
@@ -98,7 +50,7 @@ def test_the_gradient_is_that_of_the_smoothed_loss(smoothing):
 def test_no_hidden_layer_is_a_linear_classifier():
     """The gradient of a network without hidden layers agrees with differences."""
     network = init_network(Architecture((FEATURES, CLASSES), "relu"), [0.5], [0], "float64")
-    assert relative_error(*slopes(network)).max() < RIGHT
+    assert greatest_error(network, INPUTS, LABELS) < RIGHT
 
 
 def l1_penalty(params, l1):
@@ -109,7 +61,7 @@ def l1_penalty(params, l1):
 @pytest.mark.parametrize(("penalty", "add_gradient"), [(l2_penalty, add_decay), (l1_penalty, add_l1)])
 def test_the_added_gradient_is_that_of_the_penalty(penalty, add_gradient):
     """½·l2·ΣW² has the gradient l2·W and l1·Σ|W| has l1·sign(W), for each trial's number; biases and norms add nothing."""
-    network, strength = draw(3, batch_norm=True), np.array([0.1, 0.0, 2.0])
+    network, strength = drawn(3, batch_norm=True), np.array([0.1, 0.0, 2.0])
     grads = network.params.with_values(np.zeros_like(network.params.values))
     add_gradient(network.params, grads, strength[:, None])
     direction = np.random.default_rng(0).standard_normal(network.params.values.shape)
@@ -131,7 +83,7 @@ def test_the_penalty_is_half_l2_times_the_squared_weights():
 
 def missing_division(monkeypatch):  # noqa: D103  its name says the fault
     right = softmax_cross_entropy_gradient
-    monkeypatch.setitem(globals(), "softmax_cross_entropy_gradient", lambda p, y: right(p, y, ROWS))
+    monkeypatch.setattr("differences.softmax_cross_entropy_gradient", lambda p, y: right(p, y, ROWS))
 
 
 def biases_one_per_cent_off(monkeypatch):  # noqa: D103  its name says the fault
@@ -146,7 +98,7 @@ def biases_one_per_cent_off(monkeypatch):  # noqa: D103  its name says the fault
 
 
 def slope_missing(monkeypatch):  # noqa: D103  its name says the fault
-    monkeypatch.setitem(ACTIVATIONS, "tanh", Activation(ACTIVATIONS["tanh"].forward, lambda *_: None))
+    monkeypatch.setattr(Nonlinearity, "backward", lambda *arguments: arguments[4])
 
 
 def batch_norm_without_its_mean(monkeypatch):  # noqa: D103  its name says the fault
@@ -167,15 +119,15 @@ def test_an_injected_fault_shows(fault, monkeypatch):
 @pytest.mark.parametrize("factor", [0.0, 2.0])
 def test_a_wrong_l2_gradient_shows(factor):
     """With L2's gradient left out or doubled, the slope of loss + ½·l2·ΣW² has an error above 1e-3."""
-    network, l2 = draw(1), np.array([0.1])
+    network, l2 = drawn(1), np.array([0.1])
     direction = np.random.default_rng(0).standard_normal(network.params.values.shape)
 
     def total(step):
         at = moved(network, step * direction)
-        return objective(at, 0.0)[0] + l2_penalty(at.params, l2)
+        return objective(at, INPUTS, LABELS)[0] + l2_penalty(at.params, l2)
 
     def analytic(times):
-        grads = network.params.with_values(objective(moved(network, 0), 0.0)[1])
+        grads = network.params.with_values(objective(moved(network, 0), INPUTS, LABELS)[1])
         add_decay(network.params, grads, times * l2[:, None])
         return (grads.values * direction).sum(axis=1)
 
