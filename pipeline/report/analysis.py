@@ -139,11 +139,6 @@ class Analysis:
         """The verdict on the headline."""
         return self.verdicts[0]
 
-    @property
-    def decided(self) -> bool:
-        """True if every contrast is decided, or there is none."""
-        return all(verdict.decided_at for verdict in self.verdicts) or not self.study.compared
-
     @cached_property
     def chance(self) -> float | None:
         """The accuracy of a guess: 1/C if the number of classes is known, else the median of diverged trials."""

@@ -82,7 +82,9 @@ def _adaptive_arms(analysis: Analysis) -> Iterator[str]:
 
 def _difference(analysis: Analysis) -> Iterator[Section]:
     if comparison := analysis.comparison:
-        plot = difference_figure(comparison, analysis.study.delta)
+        plot = difference_figure(
+            comparison, analysis.study.delta, analysis.verdict.interval or comparison.expected_difference.interval
+        )
         prose = [
             (
                 "The figure shows the very models that validation chose. The verdict is about the expected accuracy of the "

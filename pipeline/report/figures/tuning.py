@@ -10,7 +10,7 @@ import pandas as pd
 from pipeline.report.comparison import Comparison
 from pipeline.report.curves import Curve
 from pipeline.report.formatting import capital, count, label, listed, number, percent, point, points, title
-from pipeline.report.intervals import DIFFERENCE, SHARE, Array, mean_band
+from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Interval, mean_band
 from pipeline.report.style import (
     INK,
     MUTED,
@@ -94,8 +94,11 @@ def curve_table(curves: Sequence[Curve]) -> pd.DataFrame:
 
 
 @styled
-def difference_figure(comparison: Comparison, delta: float) -> Plot:
-    """Draw first minus second after n trials: thin lines for blocks, their mean with a band, ±delta dashed."""
+def difference_figure(comparison: Comparison, delta: float, expected: Interval) -> Plot:
+    """Draw first minus second after n trials: thin lines for blocks, their mean with a band, ±delta dashed.
+
+    A dot with a whisker after the last trial is the ``expected`` difference, which the verdict is about.
+    """
     figure, (ax,) = canvas()
     n = comparison.budgets
     mean, low, high = mean_band(comparison.test, within=DIFFERENCE)
@@ -106,6 +109,17 @@ def difference_figure(comparison: Comparison, delta: float) -> Plot:
     ax.fill_between(n, 100 * low, 100 * high, step="post", color=INK, alpha=0.15, linewidth=0)
     ax.plot(n, 100 * mean, color=INK, drawstyle="steps-post")
     ax.axhline(0, color=INK, linewidth=0.8)
+    whisker = 100 * np.array([[expected.estimate - expected.low], [expected.high - expected.estimate]])
+    ax.errorbar(
+        [comparison.trials],
+        [100 * expected.estimate],
+        yerr=None if np.isnan(whisker).any() else whisker,
+        color=INK,
+        fmt="o",
+        markersize=5,
+        capsize=4,
+        clip_on=False,
+    )
     trial_axis(ax, comparison.trials)
     ax.set_ylabel(f"points of test accuracy\n← {label(comparison.second)}    {label(comparison.first)} →")
     blocks = 100 * comparison.test[:, n >= comparison.trials / FIRST_SHARE]
@@ -116,7 +130,8 @@ def difference_figure(comparison: Comparison, delta: float) -> Plot:
         "difference",
         title=f"By how much does {title(comparison.first)} differ from {title(comparison.second)}?",
         aid=f"Above zero {title(comparison.first)} is ahead. Thin lines are the blocks, the band is the 95% interval of "
-        f"their mean, and differences between the dashed lines (±{point(delta)} points) were declared not to matter.",
+        f"their mean, and differences between the dashed lines (±{point(delta)} points) were declared not to matter. The dot "
+        "after the last trial is the expected accuracy of the choice, with the interval that the verdict is about.",
         alt=_difference_text(comparison),
         table=pd.DataFrame({"trials": n, "difference": mean, "low": low, "high": high, **by_block}),
     )
