@@ -55,6 +55,11 @@ class Journal(JournalStorage):
         """Write all that the body records in one write at its end, after an error too. Other processes wait."""
         return self._file.held()
 
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Set an attribute, unless it has this value already: the journal would grow with each report."""
+        if self.get_study_system_attrs(study_id).get(key) != value:
+            super().set_study_system_attr(study_id, key, value)
+
 
 class _JournalFile(BaseJournalBackend):
     """The journal file, and the lines that wait to be written, which this process reads after those of the file."""
