@@ -15,6 +15,7 @@ from pipeline.errors import UserError
 from pipeline.search.interrupts import Stopped
 from pipeline.search.pending import PendingTrials, find_pending
 from pipeline.search.plan import plan
+from pipeline.search.processes import alive
 from pipeline.storage.failures import opening
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.storage.stores import Stores, network_file_system
@@ -140,7 +141,8 @@ class Job:
         return self.study.arms == (SINGLE_TRIAL,)
 
     def _end_abandoned(self) -> None:
-        """End the run that a killed ``train`` left RUNNING in MLflow, unless another process is recording it."""
+        """End the runs that a killed ``train`` or ``lecture`` left RUNNING in MLflow, unless a process is recording them."""
+        self.tracker.end_killed_experiments(alive)
         name = self.study.name if self._is_single_trial else single_trial_name(self.declared.name)
         single = self.optuna_store.for_study(replace(self.study, name=name, arms=(SINGLE_TRIAL,)))
         generation = single.generation

@@ -90,11 +90,12 @@ def remove_leftovers() -> None:
     for path in (path for folder in folders if folder.is_dir() for path in folder.iterdir()):
         match = LEFTOVER.fullmatch(path.name)
         with contextlib.suppress(OSError):
-            if match and path.lstat().st_uid == os.getuid() and not _alive(int(match[1] or match[2])):
+            if match and path.lstat().st_uid == os.getuid() and not alive(int(match[1] or match[2])):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Return True if this machine has a process with this id."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
