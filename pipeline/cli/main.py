@@ -36,10 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print_error(f"error: {fault}")
         return EXIT_USER
     from pipeline.search.interrupts import Interrupts, Stopped
+    from pipeline.search.processes import end_with_project_runner
 
     interrupts = Interrupts()
     try:
         with interrupts.handled():
+            end_with_project_runner()
             try:
                 return dispatch(args, interrupts)
             except Exception as error:

@@ -76,6 +76,33 @@ def become_worker(parent: int) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
+def end_with_project_runner() -> None:
+    """Make this process stop as by SIGTERM when the ``mlflow run`` that started it is killed (Linux only).
+
+    A shell that started this process may end: a search in the background continues.
+    """
+    if os.environ.get("MLFLOW_RUN_ID") and _has_project_runner():
+        threading.Thread(target=_stop_with_project_runner, daemon=True).start()
+
+
+def _stop_with_project_runner() -> None:
+    while _has_project_runner():
+        time.sleep(POLL_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _has_project_runner() -> bool:
+    """Return True if the parent is ``mlflow run``, or a shell that this has started."""
+    with contextlib.suppress(OSError):
+        parent = os.getppid()
+        grandparent = Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[1]
+        for pid in (parent, grandparent):
+            words = [Path(word).name for word in Path(f"/proc/{pid}/cmdline").read_text().split("\0")]
+            if "mlflow" in words and "run" in words[words.index("mlflow") :]:
+                return True
+    return False
+
+
 def _exit_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(POLL_SECONDS)
