@@ -101,7 +101,7 @@ def _path(name: str) -> Path:
             return path
         if path.exists():
             raise UserError(f"{name}: is {'a folder' if path.is_dir() else 'no regular file'}; expected a study's file")
-        raise UserError(f"study file not found: {name} (in {Path.cwd()})")
+        raise UserError(f"study file not found: {name} (in {Path.cwd()}). Check its path")
     for folder in FOLDERS:
         if (folder / f"{name}.py").is_file():
             return folder / f"{name}.py"
@@ -126,7 +126,7 @@ def _load(path: Path) -> ModuleType:
     name = f"study_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path, loader=FromSource(name, str(path.absolute())))
     if spec is None or spec.loader is None:
-        raise UserError(f"{path}: is no Python file")
+        raise UserError(f"{path}: is no Python file. Give the file of a study")
     module = importlib.util.module_from_spec(spec)
     try:
         with _exits_refused():

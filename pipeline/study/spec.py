@@ -205,7 +205,9 @@ class Study:
         check_integer("seed", self.seed, low=0, high=2**64 - 1)
         check_integer("confirm", self.confirm, low=0, high=TRIALS_LIMIT)
         if self.total_trials > TRIALS_LIMIT:
-            raise UserError(f"blocks x trials x arms: got {self.total_trials:,}; a study has at most {TRIALS_LIMIT:,}")
+            raise UserError(
+                f"blocks x trials x arms: got {self.total_trials:,}; a study has at most {TRIALS_LIMIT:,}. Give fewer"
+            )
         check_number("delta", self.delta, low=0.0, below=1.0)
         for name, dimension in self.space.items():
             for value in dimension.grid():
