@@ -153,7 +153,7 @@ def _half_line(path: Path) -> int:
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(-min(size, 1), os.SEEK_END)
-        if file.read() in (b"", b"\n"):
+        if file.read() == b"\n":
             return 0
         file.seek(-min(size, LONGEST_LINE), os.SEEK_END)
         tail = file.read()
