@@ -62,6 +62,15 @@ def test_tiles_are_few_and_even(trials, length, sizes):
     assert [k for part in parts for k in range(trials)[part]] == list(range(trials))
 
 
+def test_a_tile_holds_all_arrays_of_its_trials():
+    """As many networks are in a tile as fit with parameters, gradients, the optimizer's state and signals."""
+    layers = memory.architecture(HyperParams(hidden=(200,)), 64, 10).layers()
+    for memories in (0, 2):
+        length = memory.trials_per_tile(layers, 16, "float32", memories)
+        numbers = (2 + memories) * (65 * 200 + 201 * 10) + 16 * sum(layer.numbers_per_row for layer in layers)
+        assert length * 4 * numbers <= memory.TILE_BYTES < (length + 1) * 4 * numbers
+
+
 def test_networks_too_large_for_the_cache_share_a_tile():
     """A tile has many small networks, one that just fits into the cache, or several that are larger than the cache."""
     lengths = [
