@@ -64,9 +64,9 @@ def check_choice(name: str, value: Any, known: Collection[str]) -> None:
 def check_text(name: str, text: str, longest: int) -> None:
     """Raise :class:`UserError` unless every store can hold the text."""
     if len(text) > longest:
-        raise UserError(f"{name}: got {len(text):,} characters; expected {longest:,} at most")
+        raise UserError(f"{name}: got {len(text):,} characters; expected {longest:,} at most. Shorten it")
     if "\0" in text or (not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)):
-        raise UserError(f"{name}: got {text[:40]!r}; expected no NUL and no half of a surrogate pair")
+        raise UserError(f"{name}: got {text[:40]!r}; expected no NUL and no half of a surrogate pair. Leave it out")
 
 
 def check_arguments(owner: str, arguments: Any, kind: str = "arguments") -> None:

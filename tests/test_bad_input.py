@@ -449,7 +449,7 @@ def test_a_report_of_an_unrecorded_study_names_the_recorded_ones(tracking_uri, t
     OptunaStore(find_study("study.py", {}), "optuna.log").open("0" * 32, {})
     before = (tmp_path / "optuna.log").read_bytes()
     assert main(["report", "other.py"]) == 2
-    assert capsys.readouterr().err.endswith("optuna.log; recorded there: bad\n")
+    assert capsys.readouterr().err.endswith("optuna.log; recorded there: bad. Run it first\n")
     assert (tmp_path / "optuna.log").read_bytes() == before
 
 

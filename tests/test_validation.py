@@ -37,8 +37,11 @@ from pipeline.validation import (
             lambda: check_choice("c", "rleu", ("relu", "tanh")),
             "c: got 'rleu'; did you mean relu? expected one of relu, tanh",
         ),
-        (lambda: check_text("q", "x" * 9, 8), "q: got 9 characters; expected 8 at most"),
-        (lambda: check_text("q", "a\0", 8), "q: got 'a\\x00'; expected no NUL and no half of a surrogate pair"),
+        (lambda: check_text("q", "x" * 9, 8), "q: got 9 characters; expected 8 at most. Shorten it"),
+        (
+            lambda: check_text("q", "a\0", 8),
+            "q: got 'a\\x00'; expected no NUL and no half of a surrogate pair. Leave it out",
+        ),
         (
             lambda: check_arguments("arm 'a'", {"f": {1}}),
             "arm 'a': arguments: Object of type set is not JSON serializable; expected text, numbers, True, False, None, lists and dicts",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import mmap
 import os
 import sys
 import traceback
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 1
 NO_MEMORY = "there is too little memory, as under ulimit -v or a container's limit; try it with fewer --workers"
+LIBRARIES_BYTES, PROCESSOR_BYTES = 950 * 2**20, 80 * 2**20
+"""The address space that the libraries of a study need, and what OpenBLAS, in NumPy and in SciPy, adds per processor."""
 DIAGNOSING_VERBS = ("run", "search", "train", "refine")
 """The verbs that apply diagnosis rules."""
 
@@ -29,14 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Return the exit code: 0 done, 1 failed, 2 user's mistake, 129, 130 or 143 stopped."""
     ready_streams()
     args = parser().parse_args(arguments)
-    if os.path.expanduser("~") == "~":  # noqa: PTH111  Path.home() raises an error here
-        _print_error("error: HOME: not set, and this user has no home folder; MLflow needs one. Set HOME to a folder")
+    if fault := _environment_fault():
+        _print_error(f"error: {fault}")
         return EXIT_USER
     from pipeline.search.interrupts import Interrupts, Stopped
+    from pipeline.search.processes import end_with_project_runner
 
     interrupts = Interrupts()
     try:
         with interrupts.handled():
+            end_with_project_runner()
             try:
                 return dispatch(args, interrupts)
             except Exception as error:
@@ -53,6 +58,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if args.debug:
             raise
         return _report_error(error, args)
+
+
+def _environment_fault() -> str:
+    """Return why no command can run here; empty if one can.
+
+    OpenBLAS never stops asking for address space that it does not get, so that a limit is checked before it is loaded.
+    """
+    if os.path.expanduser("~") == "~":  # noqa: PTH111  Path.home() raises an error here
+        return "HOME: not set, and this user has no home folder; MLflow needs one. Set HOME to a folder"
+    if sys.platform == "linux":
+        needed = LIBRARIES_BYTES + PROCESSOR_BYTES * len(os.sched_getaffinity(0))
+        try:
+            mmap.mmap(-1, needed, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+        except OSError:
+            return f"memory: the libraries need {needed // 2**20:,} MiB of address space. Raise the limit of ulimit -v"
+    return ""
 
 
 def _report_error(error: Exception, args: argparse.Namespace) -> int:

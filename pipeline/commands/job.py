@@ -16,6 +16,7 @@ from pipeline.search.confirmation import confirmed
 from pipeline.search.interrupts import Stopped
 from pipeline.search.pending import PendingTrials, find_pending
 from pipeline.search.plan import plan
+from pipeline.search.processes import alive
 from pipeline.storage.addresses import redact, storage_file
 from pipeline.storage.failures import opening
 from pipeline.storage.optuna_store import OptunaStore
@@ -166,7 +167,8 @@ class Job:
         return self.study.arms == (SINGLE_TRIAL,)
 
     def _end_abandoned(self) -> None:
-        """End the run that a killed ``train`` left RUNNING in MLflow, unless another process is recording it."""
+        """End the runs that a killed ``train`` or ``lecture`` left RUNNING in MLflow, unless a process is recording them."""
+        self.tracker.end_killed_experiments(alive)
         name = self.study.name if self._is_single_trial else single_trial_name(self.declared.name)
         single = self.optuna_store.for_study(replace(self.study, name=name, arms=(SINGLE_TRIAL,), contrasts=()))
         generation = single.generation

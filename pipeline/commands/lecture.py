@@ -13,11 +13,13 @@ from pipeline.errors import UserError
 from pipeline.lecture import check_settings, demonstrate
 from pipeline.lecture.outcome import REPRODUCED, Outcome
 from pipeline.lecture.writer import write
+from pipeline.search.processes import alive
 from pipeline.seeds import short_hash
 from pipeline.storage.failures import opening
 from pipeline.study.experiment import Experiment
 from pipeline.study.loading import experiment_names, find_experiment
 from pipeline.tracking import Tracker
+from pipeline.tracking.tracker import EXPERIMENT_KIND
 
 
 def command(args: argparse.Namespace, context: Context) -> None:
@@ -37,7 +39,8 @@ def run_experiments(experiments: Sequence[Experiment], context: Context) -> list
     context.console.detail(context.stores.summary)
     with opening("--tracking-uri", context.stores.tracking):
         tracker = Tracker(context.stores.tracking)
-    tracker.open(experiments[0] if len(experiments) == 1 else Together(experiments), kind="experiment")
+    tracker.end_killed_experiments(alive)
+    tracker.open(experiments[0] if len(experiments) == 1 else Together(experiments), kind=EXPERIMENT_KIND)
     status = "FAILED"
     try:
         results = [(experiment, *_run_one(experiment, tracker, context)) for experiment in experiments]

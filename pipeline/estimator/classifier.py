@@ -128,7 +128,9 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
         if first:
             self.classes_ = np.unique(classes)
             if len(self.classes_) < 2:
-                raise UserError(f"y: got one class, {plain(self.classes_[0])!r}; expected at least two")
+                raise UserError(
+                    f"y: got one class, {plain(self.classes_[0])!r}; expected at least two. Name them all in classes"
+                )
         elif classes is not None and not np.array_equal(np.unique(classes), np.unique(self.classes_)):
             raise UserError(f"classes: got {classes!r}; expected those of the first call, {self.classes_.tolist()!r}")
 

@@ -71,7 +71,9 @@ class Settings(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         shape = plain(self.image_shape)
         check_sizes("image_shape", shape)
         if shape and prod(shape) != self.n_features_in_:
-            raise UserError(f"image_shape: got {shape!r}, of {prod(shape)} numbers; rows have {self.n_features_in_}")
+            raise UserError(
+                f"image_shape: got {shape!r}, of {prod(shape)} numbers; rows have {self.n_features_in_}. Make them equal"
+            )
         return tuple(shape)
 
     def _build(self) -> dict[str, Any]:

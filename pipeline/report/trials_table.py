@@ -131,13 +131,16 @@ def read_table(path: Path | str) -> TrialsTable:
     try:
         arrow = pq.read_table(path)
     except FileNotFoundError:
-        raise UserError(f"{path}: there is no table of trials here") from None
+        raise UserError(f"{path}: there is no table of trials here. Make the report first") from None
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path}: not a Parquet file that can be read ({str(error).splitlines()[0]})") from None
+        raise UserError(
+            f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]}). Make the report again"
+        ) from None
     facts = json.loads((arrow.schema.metadata or {}).get(KEY, b"{}"))
     if facts.get("version") not in READABLE:
         raise UserError(
-            f"{path}: a table of version {facts.get('version')}; this report reads {READABLE[0]} to {VERSION}"
+            f"{path}: a table of version {facts.get('version')}; this report reads {READABLE[0]} to {VERSION}. "
+            "Use the version of babysit that wrote it"
         )
     study = Study.from_json(facts["study"])
     rows = arrow.to_pandas()
@@ -172,9 +175,11 @@ def _checked(frame: pd.DataFrame, study: Study, *also: str) -> pd.DataFrame:
 def _check_columns(frame: pd.DataFrame, study: Study, *also: str) -> None:
     missing = [name for name in (*COLUMNS, *study.space, *also) if name not in frame.columns and name not in LOSSES]
     if missing:
-        raise UserError(f"table of trials: there is no column {missing[0]!r}")
+        raise UserError(
+            f"table of trials: there is no column {missing[0]!r}. Take trials.parquet as a report writes it"
+        )
     if frame.empty:
-        raise UserError(f"table of trials: study {study.name!r} has no finished trial yet")
+        raise UserError(f"table of trials: study {study.name!r} has no finished trial yet. Run the search first")
 
 
 def _typed(frame: pd.DataFrame, study: Study, *also: str) -> pd.DataFrame:
@@ -188,7 +193,7 @@ def _typed(frame: pd.DataFrame, study: Study, *also: str) -> pd.DataFrame:
         try:
             frame[name] = frame[name].astype(kind)
         except (TypeError, ValueError):
-            raise UserError(f"table of trials: column {name!r} holds a value that is not {kind}") from None
+            raise UserError(f"table of trials: column {name!r} holds a value that is not {kind}. Correct it") from None
     return frame
 
 
@@ -196,7 +201,7 @@ def _ordered(frame: pd.DataFrame, study: Study) -> pd.DataFrame:
     rank = {arm.name: i for i, arm in enumerate(study.arms)}
     for name in frame["arm"].unique():
         if name not in rank:
-            raise UserError(f"table of trials: arm {name!r} is not an arm of study {study.name!r}")
+            raise UserError(f"table of trials: arm {name!r} is not an arm of study {study.name!r}. Leave out its rows")
     by = ["arm", "block", "trial", *([REPETITION] if REPETITION in frame else [])]
     order = frame.assign(arm=frame["arm"].map(rank)).reset_index(drop=True).sort_values(by, kind="stable").index
     return frame.iloc[order].reset_index(drop=True)
@@ -205,7 +210,9 @@ def _ordered(frame: pd.DataFrame, study: Study) -> pd.DataFrame:
 def _check_rows(frame: pd.DataFrame, study: Study, identity: Sequence[str]) -> None:
     for name in frame["study"].unique():
         if name != study.name:
-            raise UserError(f"table of trials: holds trials of study {name!r}; expected {study.name!r} alone")
+            raise UserError(
+                f"table of trials: holds trials of study {name!r}; expected {study.name!r} alone. Leave them out"
+            )
     for name in ACCURACIES:
         _refuse(frame, ~frame[name].between(0, 1), f"{name} must be a number from 0 to 1", name)
     for name in COSTS:
@@ -224,4 +231,4 @@ def _refuse(frame: pd.DataFrame, wrong: pd.Series | NDArray[np.bool_], reason: s
     if wrong.any():
         row = frame[wrong].iloc[0]
         where = f"arm {row['arm']!r}, block {row['block']}, trial {row['trial']}"
-        raise UserError(f"table of trials: {where}: {reason}; got {row[column]}")
+        raise UserError(f"table of trials: {where}: {reason}; got {row[column]}. Correct or drop this row")

@@ -54,7 +54,9 @@ def _connect(scheduler: str) -> Any:
     try:
         return Client(scheduler, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"--scheduler: no Dask scheduler answers at {scheduler} ({error})") from None
+        raise UserError(
+            f"--scheduler: no Dask scheduler answers at {scheduler} ({error}). Start one with: dask scheduler"
+        ) from None
 
 
 def _check_workers(client: Any, scheduler: str) -> None:
@@ -67,7 +69,9 @@ def _check_workers(client: Any, scheduler: str) -> None:
             f"--scheduler: no worker has joined {scheduler}; start some with: dask worker {scheduler}"
         ) from None
     except Exception as error:  # noqa: BLE001  a worker without babysit may raise anything
-        raise UserError(f"--scheduler: the workers of {scheduler} cannot run babysit ({error})") from None
+        raise UserError(
+            f"--scheduler: the workers of {scheduler} cannot run babysit ({error}). Install it there"
+        ) from None
     if versions != {NETWORK_VERSION}:
         raise UserError(
             f"--scheduler: the workers of {scheduler} have version {', '.join(map(str, sorted(versions)))} of the network; "
@@ -76,7 +80,7 @@ def _check_workers(client: Any, scheduler: str) -> None:
     if other_rules:
         here, on_worker = (", ".join(names) or "none" for names in (_rule_names(), other_rules.pop()))
         raise UserError(
-            f"--scheduler: a worker of {scheduler} has other installed diagnosis rules ({on_worker}) than here ({here})"
+            f"--scheduler: a worker of {scheduler} has other installed diagnosis rules ({on_worker}) than here ({here}). Install the same"
         )
 
 

@@ -76,6 +76,33 @@ def become_worker(parent: int) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
+def end_with_project_runner() -> None:
+    """Make this process stop as by SIGTERM when the ``mlflow run`` that started it is killed (Linux only).
+
+    A shell that started this process may end: a search in the background continues.
+    """
+    if os.environ.get("MLFLOW_RUN_ID") and _has_project_runner():
+        threading.Thread(target=_stop_with_project_runner, daemon=True).start()
+
+
+def _stop_with_project_runner() -> None:
+    while _has_project_runner():
+        time.sleep(POLL_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _has_project_runner() -> bool:
+    """Return True if the parent is ``mlflow run``, or a shell that this has started."""
+    with contextlib.suppress(OSError):
+        parent = os.getppid()
+        grandparent = Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[1]
+        for pid in (parent, grandparent):
+            words = [Path(word).name for word in Path(f"/proc/{pid}/cmdline").read_text().split("\0")]
+            if "mlflow" in words and "run" in words[words.index("mlflow") :]:
+                return True
+    return False
+
+
 def _exit_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(POLL_SECONDS)
@@ -90,11 +117,12 @@ def remove_leftovers() -> None:
     for path in (path for folder in folders if folder.is_dir() for path in folder.iterdir()):
         match = LEFTOVER.fullmatch(path.name)
         with contextlib.suppress(OSError):
-            if match and path.lstat().st_uid == os.getuid() and not _alive(int(match[1] or match[2])):
+            if match and path.lstat().st_uid == os.getuid() and not alive(int(match[1] or match[2])):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Return True if this machine has a process with this id."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

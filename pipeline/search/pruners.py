@@ -126,4 +126,6 @@ def make_pruner(pruner: Pruner, epochs: int) -> BasePruner:
     try:
         return kind(**{**arguments, **resource, **pruner.arguments})
     except (TypeError, ValueError) as error:
-        raise UserError(f"pruner {pruner.name!r}: {kind.__name__} does not take its arguments: {error}") from None
+        raise UserError(
+            f"pruner {pruner.name!r}: {kind.__name__} does not take its arguments: {error}. Correct them"
+        ) from None

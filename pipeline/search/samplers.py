@@ -79,7 +79,7 @@ def _first(arm: Arm, study: Study) -> Point:
         return Trajectory(arm, study, 0).ask()
     except Failed as failure:
         raise UserError(
-            f"arm {arm.name!r}: {arm.sampler} cannot draw with its arguments {dict(arm.arguments)}: {failure.__cause__}"
+            f"arm {arm.name!r}: {arm.sampler} cannot draw with its arguments {dict(arm.arguments)}: {failure.__cause__}. Correct them"
         ) from None
 
 
@@ -245,7 +245,9 @@ def _sampler(arm: Arm, seed: int) -> BaseSampler:
         seeded = {"seed": seed} if "seed" in inspect.signature(sampler_class).parameters else {}
         sampler = sampler_class(**{**arguments, **arm.arguments}, **seeded)
     except Exception as error:  # third-party code may raise anything
-        raise UserError(f"arm {arm.name!r}: {path} does not take its arguments: {_one_line(error)}") from error
+        raise UserError(
+            f"arm {arm.name!r}: {path} does not take its arguments: {_one_line(error)}. Correct them"
+        ) from error
     if not isinstance(sampler, BaseSampler):
         raise UserError(f"arm {arm.name!r}: {path} is not an Optuna sampler; expected a subclass of BaseSampler")
     return sampler
@@ -261,7 +263,9 @@ def _from_hub(arm: Arm, path: str) -> Any:
     try:
         return getattr(optunahub.load_module(package), name)
     except Exception as error:  # third-party code, from a network that may be down
-        raise UserError(f"arm {arm.name!r}: {path} cannot be loaded from OptunaHub ({_one_line(error)})") from error
+        raise UserError(
+            f"arm {arm.name!r}: {path} cannot be loaded from OptunaHub ({_one_line(error)}). Check its name"
+        ) from error
 
 
 def _import(arm: Arm, path: str) -> Any:

@@ -12,6 +12,11 @@ from pipeline.study.spec import Study
 from pipeline.training.memory import bytes_per_trial
 from pipeline.trials.trial import PlannedTrial
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 FOR_TRIALS = 1 / 2
 """The share of the memory that the trials of all workers may take; the rest is for data and other programs."""
 UNKNOWN_BYTES = 4 * 2**30
@@ -46,8 +51,9 @@ def bytes_per_worker(workers: int) -> int:
 
 
 def memory_bytes() -> int:
-    """Return the memory of this machine or, if less, the limit of its container."""
-    return min([_machine_bytes(), *(limit for path in LIMITS if (limit := _container_bytes(Path(path))))])
+    """Return the memory of this machine or, if less, the limit of its container or of a process (``ulimit -v``)."""
+    limits = [_process_bytes(), *(_container_bytes(Path(path)) for path in LIMITS)]
+    return min([_machine_bytes(), *filter(None, limits)])
 
 
 def _machine_bytes() -> int:
@@ -55,6 +61,14 @@ def _machine_bytes() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not every system reports them
         return UNKNOWN_BYTES
+
+
+def _process_bytes() -> int:
+    """Return the limit of a process's address space, or 0 without one."""
+    if resource is None:
+        return 0
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return 0 if limit == resource.RLIM_INFINITY else limit
 
 
 def _container_bytes(path: Path) -> int:

@@ -55,6 +55,11 @@ class Journal(JournalStorage):
         """Write all that the body records in one write at its end, after an error too. Other processes wait."""
         return self._file.held()
 
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Set an attribute, unless it has this value already: the journal would grow with each report."""
+        if self.get_study_system_attrs(study_id).get(key) != value:
+            super().set_study_system_attr(study_id, key, value)
+
 
 class _JournalFile(BaseJournalBackend):
     """The journal file, and the lines that wait to be written, which this process reads after those of the file."""
@@ -148,7 +153,7 @@ def _half_line(path: Path) -> int:
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(-min(size, 1), os.SEEK_END)
-        if file.read() in (b"", b"\n"):
+        if file.read() == b"\n":
             return 0
         file.seek(-min(size, LONGEST_LINE), os.SEEK_END)
         tail = file.read()

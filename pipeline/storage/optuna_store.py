@@ -17,7 +17,7 @@ from uuid import uuid4
 import optuna
 import pandas as pd
 from optuna.exceptions import ExperimentalWarning
-from optuna.study import StudyDirection, StudySummary
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.console.log_records import quiet_loggers
@@ -75,10 +75,10 @@ class OptunaStore:
         foreign Optuna study with the name of one of this study's arms is refused too, if it does not maximize one value.
         """
         places = {self.optuna_name(arm.name, block) for arm in self.study.arms for block in range(self.study.blocks)}
-        for summary in self._summaries():
-            if summary.study_name in places and summary.directions != [StudyDirection.MAXIMIZE]:
+        for frozen in self.storage.get_all_studies():
+            if frozen.study_name in places and frozen.directions != [StudyDirection.MAXIMIZE]:
                 raise UserError(
-                    f"study {self.study.name!r}: an Optuna study {summary.study_name!r} is there that does not maximize one "
+                    f"study {self.study.name!r}: an Optuna study {frozen.study_name!r} is there that does not maximize one "
                     "value. Remove or rename that, or give the study another name"
                 )
         for attributes in self._attributes().values():
@@ -138,7 +138,7 @@ class OptunaStore:
     @property
     def generation(self) -> str:
         """The study's generation; empty if it has none yet."""
-        first = next((s.user_attrs for s in self._summaries() if s.study_name == self._first_name), {})
+        first = next((s.user_attrs for s in self.storage.get_all_studies() if s.study_name == self._first_name), {})
         everywhere = (*self._attributes().values(), first)
         return next((str(a[STUDY_GENERATION]) for a in everywhere if STUDY_GENERATION in a), "")
 
@@ -290,7 +290,6 @@ class OptunaStore:
 
     def _all_attributes(self) -> dict[str, Mapping[str, Any]]:
         """Return the attributes of each Optuna study that this program recorded, by name."""
-        return {s.study_name: s.user_attrs for s in self._summaries() if is_recorded_study(s.study_name, s.user_attrs)}
-
-    def _summaries(self) -> list[StudySummary]:
-        return optuna.get_all_study_summaries(self.storage, include_best_trial=False)
+        # Optuna's summaries would copy every trial.
+        studies = self.storage.get_all_studies()
+        return {s.study_name: s.user_attrs for s in studies if is_recorded_study(s.study_name, s.user_attrs)}

@@ -184,11 +184,11 @@ def _check_file(name: str, path: Path) -> None:
     try:
         kind = "a folder" if path.is_dir() else "no file" if path.exists() and not path.is_file() else ""
     except OSError as error:  # such as a name that is too long
-        raise UserError(f"{name}: {error.strerror}: {str(path)[:60]}") from None
+        raise UserError(f"{name}: {error.strerror}: {str(path)[:60]}. Give another") from None
     if not folder.is_dir():
         raise UserError(f"{name}: the folder {folder} does not exist. Make it, or give another")
     if kind:
-        raise UserError(f"{name}: {path} is {kind}; expected a file")
+        raise UserError(f"{name}: {path} is {kind}; expected a file. Give another")
     if not os.access(path if path.exists() else folder, os.W_OK):
         raise UserError(f"{name}: {path} cannot be written. Change its permissions, or give another")
 

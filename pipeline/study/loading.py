@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib.util
 import os
 import re
 import shlex
+import signal
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -101,7 +104,7 @@ def _path(name: str) -> Path:
             return path
         if path.exists():
             raise UserError(f"{name}: is {'a folder' if path.is_dir() else 'no regular file'}; expected a study's file")
-        raise UserError(f"study file not found: {name} (in {Path.cwd()})")
+        raise UserError(f"study file not found: {name} (in {Path.cwd()}). Check its path")
     for folder in FOLDERS:
         if (folder / f"{name}.py").is_file():
             return folder / f"{name}.py"
@@ -126,16 +129,42 @@ def _load(path: Path) -> ModuleType:
     name = f"study_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path, loader=FromSource(name, str(path.absolute())))
     if spec is None or spec.loader is None:
-        raise UserError(f"{path}: is no Python file")
+        raise UserError(f"{path}: is no Python file. Give the file of a study")
     module = importlib.util.module_from_spec(spec)
     try:
-        with _exits_refused():
+        with _process_kept(), _exits_refused():
             spec.loader.exec_module(module)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and type(error) is not KeyboardInterrupt:
             raise  # Stopped, which ``Interrupts`` raises for a signal
         raise UserError(f"{path}{_line(error, path)}: {_reason(error)}") from error
     return module
+
+
+@contextmanager
+def _process_kept() -> Iterator[None]:
+    """Keep the body from changing this process: its current folder, its handlers of signals, and its end.
+
+    Threads that the body starts end with the process, and a child process that it forks ends with the body.
+    """
+    process, start = os.getpid(), threading.Thread.start
+    handlers = {signum: handler for signum in signal.valid_signals() if callable(handler := signal.getsignal(signum))}
+
+    def start_daemon(thread: threading.Thread) -> None:
+        thread.daemon = True
+        start(thread)
+
+    threading.Thread.start = start_daemon  # type: ignore[assignment, method-assign]
+    try:
+        with contextlib.chdir(Path.cwd()):
+            yield
+    finally:
+        if os.getpid() != process:
+            os._exit(0)
+        threading.Thread.start = start  # type: ignore[method-assign]
+        for signum, handler in handlers.items():
+            if signal.getsignal(signum) != handler:
+                signal.signal(signum, handler)
 
 
 @contextmanager

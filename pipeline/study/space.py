@@ -93,7 +93,7 @@ class Categorical:
                 )
             if isinstance(choice, str) and len(choice) > LONGEST_CHOICE:
                 raise UserError(
-                    f"Categorical: got a choice of {len(choice):,} characters; a record holds {LONGEST_CHOICE}"
+                    f"Categorical: got a choice of {len(choice):,} characters; a record holds {LONGEST_CHOICE}. Shorten it"
                 )
         if len(set(choices)) < len(choices):
             raise UserError(f"Categorical: a choice is given twice in {choices!r}. Give each once")

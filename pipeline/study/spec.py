@@ -185,7 +185,7 @@ class Study:
         self._check_contrasts()
         most = max(self.blocks, self.looks[-1]) * self.trials * len(self.arms)
         if most > TRIALS_LIMIT:
-            raise UserError(f"blocks x trials x arms: got {most:,}; a study has at most {TRIALS_LIMIT:,}")
+            raise UserError(f"blocks x trials x arms: got {most:,}; a study has at most {TRIALS_LIMIT:,}. Give fewer")
         check_number("delta", self.delta, low=0.0, below=1.0)
         for name, dimension in self.space.items():
             for value in dimension.grid():

@@ -26,25 +26,29 @@ def check_split(name: str, rows: Split, features: int, classes: int) -> None:
     labels = np.asarray(rows.labels)
     if labels.shape != (len(rows.inputs),) or labels.dtype.kind not in "iu":
         raise UserError(
-            f"{name} labels: got {labels.dtype} of shape {labels.shape}; expected {len(rows.inputs)} whole numbers"
+            f"{name} labels: got {labels.dtype} of shape {labels.shape}; expected {len(rows.inputs)} whole numbers. Number the classes"
         )
     outside = labels[(labels < 0) | (labels >= classes)]
     if outside.size:
-        raise UserError(f"{name} labels: got {outside[0]}; expected classes from 0 to {classes - 1}")
+        raise UserError(
+            f"{name} labels: got {outside[0]}; expected classes from 0 to {classes - 1}. Number them from 0"
+        )
 
 
 def check_inputs(name: str, inputs: np.ndarray, features: int) -> None:
     """Raise :class:`UserError` unless inputs are finite numbers (N, D) with N and D > 0."""
     inputs = np.asarray(inputs)
     if inputs.dtype.kind not in "fiu":
-        raise UserError(f"{name} inputs: got dtype {inputs.dtype}; expected numbers")
+        raise UserError(f"{name} inputs: got dtype {inputs.dtype}; expected numbers. Convert them")
     if inputs.ndim != 2 or inputs.shape[1] != features or not inputs.size:
         columns = features or "D"
-        raise UserError(f"{name} inputs: got shape {inputs.shape}; expected (N, {columns}), neither of them 0")
+        raise UserError(
+            f"{name} inputs: got shape {inputs.shape}; expected (N, {columns}), neither of them 0. Reshape them"
+        )
     for part in chunks(len(inputs)):
         wrong = ~np.isfinite(inputs[part])
         if wrong.any():
             row, column = np.argwhere(wrong)[0] + (part.start, 0)
             raise UserError(
-                f"{name} inputs: got {inputs[row, column]} in row {row}, column {column}; expected finite numbers"
+                f"{name} inputs: got {inputs[row, column]} in row {row}, column {column}; expected finite numbers. Fill, clip or drop it"
             )

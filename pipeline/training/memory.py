@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import prod
 
@@ -64,29 +64,37 @@ def trials_per_group(
     check_integer("limit_bytes", limit_bytes, low=1)
     layers, size = architecture(trial, features, classes, shape).layers(), np.dtype(config.dtype).itemsize
     longest = trials_per_tile(layers, config.batch_size, config.dtype, trial.optimizer_memories)
-    shared = 2 * size * longest * _parameters(layers)  # tiles have at most two different lengths
-    for rows in (config.batch_size, EVALUATION_ROWS):
-        tile = trials_per_tile(layers, rows, config.dtype)
-        signals = size * tile * rows * _numbers_per_row(layers) + sum(
-            layer.shared_bytes(rows, config.dtype) for layer in layers
-        )
-        # The last minibatch is shorter, or up to a quarter longer: buffers exist for two sizes of each of two lengths.
-        shared += int(4.5 * signals)
-    each = size * _parameters(layers) * (2 + trial.optimizer_memories)
-    return int(max(1, (limit_bytes - shared) // each))
+    tiles = {rows: trials_per_tile(layers, rows, config.dtype) for rows in (config.batch_size, EVALUATION_ROWS)}
+    # tiles have at most two different lengths
+    shared = 2 * (size * longest * _parameters(layers) + _buffer_bytes(layers, config.dtype, tiles))
+    return int(max(1, (limit_bytes - shared) // _kept_bytes(trial, layers, size)))
 
 
 def bytes_per_trial(
     trial: HyperParams, features: int, classes: int, config: TrainConfig, shape: Sequence[int] = ()
 ) -> int:
-    """Return the memory of training one trial, without the data.
-
-    It holds its parameters, gradients, checkpoint, optimizer state and signals.
-    """
+    """Return the memory in bytes of training one trial alone, without the data."""
     layers, size = architecture(trial, features, classes, shape).layers(), np.dtype(config.dtype).itemsize
-    arrays = (3 + trial.optimizer_memories) * _parameters(layers)
-    shared = sum(layer.shared_bytes(config.batch_size, config.dtype) for layer in layers)
-    return int(size * (arrays + config.batch_size * _numbers_per_row(layers)) + shared)
+    buffers = _buffer_bytes(layers, config.dtype, dict.fromkeys((config.batch_size, EVALUATION_ROWS), 1))
+    return _kept_bytes(trial, layers, size) + size * _parameters(layers) + buffers
+
+
+def _kept_bytes(trial: HyperParams, layers: Sequence[Layer], size: int) -> int:
+    """Return the bytes that each trial keeps: its parameters, their checkpoint and its optimizer's state."""
+    return size * _parameters(layers) * (2 + trial.optimizer_memories)
+
+
+def _buffer_bytes(layers: Sequence[Layer], dtype: str, tiles: Mapping[int, int]) -> int:
+    """Return the bytes of the signals of tiles, given as their number of trials for each number of rows.
+
+    The last minibatch is shorter, or up to a quarter longer, so that there are buffers for two numbers of rows.
+    """
+    size, per_row = np.dtype(dtype).itemsize, _numbers_per_row(layers)
+    signals = (
+        size * tile * rows * per_row + sum(layer.shared_bytes(rows, dtype) for layer in layers)
+        for rows, tile in tiles.items()
+    )
+    return int(2.25 * sum(signals))
 
 
 def _parameters(layers: Sequence[Layer]) -> int:

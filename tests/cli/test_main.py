@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import sys
 
 import pytest
 
-from pipeline.cli.main import main
+from pipeline.cli.main import LIBRARIES_BYTES, PROCESSOR_BYTES, main
 
 
 def command(*arguments, **options):
@@ -195,6 +196,29 @@ def test_too_little_memory_is_one_line(error, monkeypatch, capsys):
     assert main(["check"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: there is too little memory")
+
+
+def limited(megabytes):
+    """Return a function that limits the address space of a process, as ``ulimit -v`` does."""
+    size = megabytes * 10**6
+    return lambda: resource.setrlimit(resource.RLIMIT_AS, (size, size))
+
+
+@pytest.mark.parametrize("megabytes", [300, 500, 700, 900, 1000])
+def test_too_little_address_space_is_one_line(megabytes, tmp_path):
+    """A limit in which OpenBLAS would wait for ever, or a library abort, is a mistake; nothing is written."""
+    done = command("search", "random_vs_grid", cwd=tmp_path, preexec_fn=limited(megabytes), timeout=60)
+    assert (done.returncode, done.stdout, list(tmp_path.iterdir())) == (2, "", [])
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: memory: ")
+
+
+@pytest.mark.slow
+def test_the_least_address_space_is_enough(tiny_study, tmp_path):
+    """A study runs to its report in the address space that is asked for, and what Python takes before."""
+    needed = LIBRARIES_BYTES + PROCESSOR_BYTES * len(os.sched_getaffinity(0))
+    done = command("run", "tiny.py", "--workers", "2", cwd=tmp_path, preexec_fn=limited(needed // 10**6 + 60))
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_closed_terminal_stops_the_job(monkeypatch, capsys):

@@ -1,7 +1,13 @@
 """The verb ``run``: its order, and the run of ``mlflow run`` that it records under."""
 
 import itertools
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
+import pytest
 from mlflow import MlflowClient
 
 from pipeline.cli.main import main
@@ -34,3 +40,35 @@ def test_run_belongs_to_the_run_that_mlflow_opened(tiny_study, tmp_path, trackin
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {opened[0]}
     assert "report.html" in {path.path.split("/")[-1] for path in client.list_artifacts(opened[0], "report")}
     assert client.get_run(opened[1]).data.tags["study_run"] == opened[0]
+
+
+PROJECT = Path(__file__).parents[2]
+RUNNER = [sys.executable, "-m", "mlflow", "run", str(PROJECT), "--env-manager", "local", "-e", "search"]
+SHELL = ["sh", "-c", f"MLFLOW_RUN_ID=$0 {sys.executable} -m pipeline search $1 --workers 2 & wait"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="the starter is looked up in /proc")
+@pytest.mark.parametrize("by_runner", [True, False])
+def test_a_search_ends_with_the_runner_that_started_it(by_runner, tiny_study, tmp_path, tracking_uri):
+    """After ``mlflow run`` is killed its search stops, resumable; one that a shell put in the background completes."""
+    tiny_study.write_text(tiny_study.read_text().replace("trials=6", "trials=12").replace("epochs=2", "epochs=100"))
+    client, journal = MlflowClient(tracking_uri=tracking_uri), tmp_path / "optuna.log"
+    if by_runner:
+        command = [*RUNNER, *(f"-P{name}" for name in (f"study={tiny_study}", f"storage={journal}", "workers=2"))]
+    else:
+        command = [*SHELL, client.create_run("0").info.run_id, str(tiny_study)]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "MLFLOW_TRACKING_URI": tracking_uri}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes) as process:
+        while not journal.is_file() or b'"op_code":4' not in journal.read_bytes():
+            assert process.poll() is None, process.stdout.read()
+            time.sleep(0.1)
+        process.kill()
+        output = process.stdout.read()  # the search holds the other end of the pipe until it ends
+    (run,) = client.search_runs([e.experiment_id for e in client.search_experiments()], "tags.kind = 'study'")
+    assert ("stopped by SIGTERM" in output, run.info.status) == (by_runner, "KILLED" if by_runner else "FINISHED")
+    assert main(["search", str(tiny_study), "--workers", "2"]) == 0
+    trials = client.search_runs([run.info.experiment_id], "tags.kind = 'trial'", max_results=200)
+    assert [len(trials), *{trial.info.status for trial in trials}] == [72, "FINISHED"]

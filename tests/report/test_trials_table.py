@@ -95,7 +95,7 @@ def test_another_file_is_refused_in_one_line(table, tmp_path):
     newer = json.dumps({"version": 3}).encode()
     pq.write_table(arrow.replace_schema_metadata({b"babysit": newer}), tmp_path / "newer.parquet")
     pq.write_table(arrow.replace_schema_metadata(None), tmp_path / "bare.parquet")
-    messages = {"none": "no table", "text": "not a Parquet file", "newer": "version 3; this report reads 1 to 2"}
+    messages = {"none": "no table", "text": "cannot be read as Parquet", "newer": "version 3; this report reads 1 to 2"}
     for name, message in {**messages, "bare": "version None"}.items():
         with pytest.raises(ValueError, match=message) as caught:
             read_table(tmp_path / f"{name}.parquet")

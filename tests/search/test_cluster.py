@@ -36,18 +36,19 @@ def free_port():
 class Cluster:
     """A scheduler and its workers, each in its own process."""
 
-    def __init__(self, stack, folder):
+    def __init__(self, stack, folder, kernels=(None, None)):
         self.stack, self.folder = stack, folder
         self.address = f"tcp://127.0.0.1:{free_port()}"
         self.scheduler = self.start("scheduler", "--host", "127.0.0.1", "--port", self.address.rpartition(":")[2])
-        self.workers = [self.start("worker", self.address, "--nthreads", "1", "--no-nanny") for _ in range(2)]
+        flags = "--nthreads", "1", "--no-nanny"
+        self.workers = [self.start("worker", self.address, *flags, kernel=kernel) for kernel in kernels]
         with Client(self.address, timeout=60) as client:
             client.wait_for_workers(2, timeout=60)
 
-    def start(self, role, *arguments, sources=ROOT):
+    def start(self, role, *arguments, sources=ROOT, kernel=None):
         command = [sys.executable, "-m", "dask", role, *arguments, "--no-dashboard"]
         log = self.stack.enter_context((self.folder / f"{role}.log").open("a"))
-        environment = os.environ | {"PYTHONPATH": str(sources)}
+        environment = os.environ | {"PYTHONPATH": str(sources)} | ({"OPENBLAS_CORETYPE": kernel} if kernel else {})
         process = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
         self.stack.callback(process.wait)
         self.stack.callback(process.kill)
@@ -183,3 +184,19 @@ def test_a_cluster_that_cannot_be_used_is_refused(*, flags, says, tiny_study, tm
     assert main(["search", str(tiny_study), *flags]) == 2
     assert says in capsys.readouterr().err
     assert not (tmp_path / "optuna.log").exists()
+
+
+@pytest.mark.slow
+def test_a_cluster_of_several_kernels_is_named(tiny_study, tmp_path, capsys):
+    """A search on workers with different BLAS kernels says so in one line, and its report does too."""
+    lengthen(tiny_study)
+    kernels = "Haswell", "SandyBridge"
+    with ExitStack() as stack:
+        cluster = Cluster(stack, tmp_path, kernels)
+        assert main(["run", str(tiny_study), "--scheduler", cluster.address, "--no-model"]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: "))
+    page = (tmp_path / "reports" / "tiny" / "report.md").read_text()
+    (noted,) = (line for line in page.splitlines() if "The trials were trained on 2 BLAS set-ups" in line)
+    for kernel in kernels:
+        assert kernel.lower() in line.lower()
+        assert kernel.lower() in noted.lower()

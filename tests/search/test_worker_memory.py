@@ -15,3 +15,11 @@ def test_workers_share_the_memory(tmp_path, monkeypatch):
     assert worker_memory.bytes_per_worker(4) == 2**27
     limit.write_text("max\n")
     assert worker_memory.memory_bytes() > 2**30
+
+
+def test_the_limit_of_a_process_is_the_memory(monkeypatch):
+    """A limit of the address space, as by ``ulimit -v``, applies where it is below the machine's memory."""
+    pytest.importorskip("resource")
+    machine = worker_memory.memory_bytes()
+    monkeypatch.setattr(worker_memory.resource, "getrlimit", lambda _: (2**30, 2**30))
+    assert worker_memory.memory_bytes() == min(2**30, machine)

@@ -66,6 +66,21 @@ def test_every_arm_shows_the_figure_in_the_first_block(tmp_path):
     assert illustrated == [f"random_vs_grid/{arm}/b00" for arm in ("random", "grid", "shifted_grid")]
 
 
+def test_equal_figures_write_nothing(tmp_path):
+    """Figures that are saved again add no byte to the journal; one that differs is shown."""
+    journal = tmp_path / "optuna.log"
+    store = OptunaStore(find_study("random_vs_grid", {"blocks": 1}), str(journal))
+    store.open("0" * 32, {})
+    store.save_figures({"best_after_n": line(2000), "other": line(1)})
+    before = journal.read_bytes()
+    store.save_figures({"best_after_n": line(2000), "other": line(1)})
+    OptunaStore(store.study, str(journal)).save_figures({"best_after_n": line(2000), "other": line(1)})
+    assert journal.read_bytes() == before
+    store.save_figures({"best_after_n": line(3)})
+    figures = shown(optuna.load_study(study_name="random_vs_grid/grid/b00", storage=store.storage))
+    assert len(json.loads(figures["best_after_n"])["data"][0]["x"]) == 3
+
+
 def test_links_to_the_dashboard_are_of_one_study_in_its_first_block(tmp_path):
     """The ids leave out the arms of another study, and other blocks."""
     study, address = find_study("random_vs_grid", {"blocks": 2}), str(tmp_path / "optuna.log")

@@ -2,12 +2,15 @@
 
 import io
 import os
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
+from optuna.storages.journal import JournalFileSymlinkLock
 
 from pipeline.storage.journal import at_once, open_storage
 from pipeline.storage.optuna_store import OptunaStore
@@ -83,6 +86,27 @@ def test_what_was_recorded_before_an_error_is_written(study, tmp_path):
         stopped()
     add(study, 0.2)
     assert read(tmp_path) == {0: 0.1, 1: 0.2}
+
+
+def test_half_a_line_is_cut_off_when_the_journal_is_opened(study, tmp_path):
+    """Other programs, such as Optuna Dashboard, may write to an opened journal, and would join their line to half a one."""
+    path = tmp_path / "optuna.log"
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"op_code": 4, "worker')
+    open_storage(str(path))
+    assert path.read_bytes() == whole
+    again = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+    optuna.load_study(study_name="one", storage=again).set_user_attr("note", "x")
+    assert study.user_attrs == {"note": "x"}
+
+
+def test_the_lock_of_a_dead_process_is_released(study, tmp_path):
+    """A lock that a killed process left does not stop the next write."""
+    lock = JournalFileSymlinkLock(str(tmp_path / "optuna.log"))
+    assert lock.acquire()
+    code = "import sys; from pipeline.storage.journal import open_storage as o; o('optuna.log').create_new_study([2], 'two')"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=60)
+    assert optuna.get_all_study_names(study._storage) == ["one", "two"]
 
 
 def test_half_a_line_of_another_process_is_cut_off_before_a_batch(study, tmp_path):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import optuna
 import pytest
 from optuna.trial import TrialState
 
@@ -81,3 +82,13 @@ def test_the_newest_study_of_the_same_declaration_is_continued(store):
         assert optuna_store.study.name == name
     assert OptunaStore(STUDY, store).study.name == "s-3"
     assert OptunaStore(other, store).study.name == "s-4"
+
+
+def test_what_is_declared_is_read_without_the_trials(store, monkeypatch):
+    """The declaration, generation and names of studies are read without a copy of any trial, of which there may be many."""
+    OptunaStore(STUDY, store).open("0" * 32, {"version": 1})
+    monkeypatch.setattr(optuna.storages.JournalStorage, "get_all_trials", None)
+    again = OptunaStore(STUDY, store)
+    again.check_same({"version": 1})
+    assert (again.declaration, again.study_names, again.parent_run) == (STUDY, ["s"], "0" * 32)
+    assert again.ensure_generation() == again.generation

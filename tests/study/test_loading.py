@@ -1,5 +1,7 @@
 """Studies and experiments are found by name, and their files are read as they are."""
 
+import os
+import subprocess
 import sys
 
 import pytest
@@ -41,3 +43,33 @@ def test_the_nearest_experiment_is_suggested():
     """The suggestion for a misspelt name is an experiment, by its short name."""
     with pytest.raises(ValueError, match=r"^unknown experiment 'spirals'\. Did you mean spiral\?$"):
         find_experiment("spirals", {})
+
+
+BUSY = """
+import os, signal, threading, time
+from pipeline import Float, SearchSpace, Study
+threading.Thread(target=time.sleep, args=(600,)).start()
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.chdir("/")
+if os.fork() == 0:
+    time.sleep(0.1)
+STUDY = Study(name="busy", question="?", space=SearchSpace(l2=Float(0, 1)))
+"""
+LOADER = """
+import os, signal
+from pathlib import Path
+from pipeline.study.loading import find_study
+handle = lambda *_: None
+signal.signal(signal.SIGTERM, handle)
+study = find_study("busy.py", {})
+print(study.name, signal.getsignal(signal.SIGTERM) is handle, Path("busy.py").is_file())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
+def test_a_study_that_acts_does_not_change_the_process(tmp_path):
+    """Threads and children that a study starts do not outlive it; its signal handlers and its current folder do not stay."""
+    (tmp_path / "busy.py").write_text(BUSY)
+    command = [sys.executable, "-c", LOADER]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "busy True True\n", "")

@@ -20,6 +20,7 @@ def test_the_link_shows_the_trials(tracker, study, finish):
 
 
 def test_the_link_leads_to_the_server(tracker):
-    """A link starts with the given server. A tracking server's address loses its password."""
+    """A link starts with the given server. Without one, it starts as the UI's own. A password is left out."""
     assert tracker.links("http://host:1").charts.startswith("http://host:1/#/experiments/")
+    assert tracker.links().run.startswith("#/experiments/")
     assert ui_of("https://me:secret@mlflow.example/") == "https://me:***@mlflow.example"

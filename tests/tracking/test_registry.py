@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from pipeline.tracking import Tracker
-from pipeline.tracking.registry import _update_champion
+from pipeline.tracking.registry import _known, _update_champion
 
 NAME = "babysit-made_up"
 
@@ -66,20 +66,31 @@ def test_an_alias_without_a_version_is_given_again(registry):
 
 
 def test_a_model_that_was_cut_short_is_ended(tracker, study):
-    """Resuming a study ends the model that a kill left PENDING as FAILED; models of the user and of other runs stay."""
+    """Resuming a study ends the model that a kill left PENDING as FAILED; whole ones, the user's and other runs' stay."""
     client, marks = tracker.client, {"trial_run": "x"}
     other = client.create_run(tracker.experiment_id).info.run_id
     made = {
         name: client.create_logged_model(tracker.experiment_id, name=name, source_run_id=run_id, tags=tags).model_id
         for name, run_id, tags in (
             ("ours", tracker.run_id, marks),
+            ("whole", tracker.run_id, marks),
             ("by_hand", tracker.run_id, {}),
             ("b", other, marks),
         )
     }
+    client.finalize_logged_model(made["whole"], "READY")
     Tracker(tracker.uri).open(study, tracker.run_id)
     found = {name: client.get_logged_model(model_id).status.value for name, model_id in made.items()}
-    assert found == {"ours": "FAILED", "by_hand": "PENDING", "b": "PENDING"}
+    assert found == {"ours": "FAILED", "whole": "READY", "by_hand": "PENDING", "b": "PENDING"}
+
+
+@pytest.mark.parametrize("changed", [None, "study_hash", "data_sha256", "network_version", "trial"])
+def test_a_version_is_known_by_its_whole_identity(changed, registry):
+    """The version of the same study, data, network version and trial is found; one that differs in any of them is not."""
+    tags = dict.fromkeys(("study_hash", "data_sha256", "network_version", "trial"), "1")
+    version = make_version(registry, **tags)
+    found = _known(registry, NAME, tags | ({changed: "2"} if changed else {}))
+    assert (found and found.version) == (None if changed else version.version)
 
 
 @contextmanager

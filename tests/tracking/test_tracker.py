@@ -15,6 +15,7 @@ from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
 from pipeline.cli.main import main
+from pipeline.search.processes import alive
 from pipeline.storage.failures import store_failure
 from pipeline.tracking import Tracker
 
@@ -174,6 +175,28 @@ def test_generations_below_one_run_change_only_their_own_runs(tracking_uri, stud
     assert set(runs(tracker, TRIALS)) == {old[0], other, own}
 
 
+def test_the_run_of_a_killed_experiment_is_ended(tracking_uri, study):
+    """The run of an experiment whose process has ended is KILLED; those of a living process or another machine stay RUNNING."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    marks = {
+        "dead": {"process": str(ended.pid)},
+        "reused": {},  # its process had the id of this one
+        "living": {"process": str(os.getppid())},
+        "far": {"process": str(ended.pid), "host": "elsewhere"},
+    }
+    kept = {name: Tracker(tracking_uri) for name in marks}
+    for name, tracker in kept.items():
+        tracker.open(replace(study, name=name), kind="experiment")
+        tracker.set_tags(marks[name])
+    kept["study"] = Tracker(tracking_uri)
+    kept["study"].open(study)
+    Tracker(tracking_uri).end_killed_experiments(alive)
+    statuses = {name: tracker.client.get_run(tracker.run_id).info.status for name, tracker in kept.items()}
+    running = dict.fromkeys(("living", "far", "study"), "RUNNING")
+    assert statuses == {"dead": "KILLED", "reused": "KILLED", **running}
+
+
 def test_the_latest_study_was_recorded_by_this_program(tracker):
     """A later run that a user tagged as a study is ignored."""
     tracker.client.create_run(tracker.experiment_id, tags={"kind": "study"})
@@ -265,9 +288,10 @@ def test_a_run_that_is_deleted_during_a_search_is_reported_with_its_remedy(eithe
         assert store_failure(error).endswith("was deleted; restore it in MLflow first")
 
 
-def test_a_killed_train_is_ended_by_the_next_command(tiny_study, tracking_uri):
-    """After kill -9 in a ``train``, the next command of the study ends its run as KILLED and leaves no run RUNNING."""
-    command = [sys.executable, "-m", "pipeline", "train", str(tiny_study), "--epochs", "100000"]
+@pytest.mark.parametrize("words", [("train", "tiny.py", "--epochs", "100000"), ("lecture", "curves")])
+def test_a_killed_command_is_ended_by_the_next_one(words, tiny_study, tracking_uri):
+    """After kill -9 in a ``train`` or ``lecture``, the next command ends its run as KILLED and leaves no run RUNNING."""
+    command = [sys.executable, "-m", "pipeline", *words]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     client = MlflowClient(tracking_uri)
 
@@ -275,11 +299,12 @@ def test_a_killed_train_is_ended_by_the_next_command(tiny_study, tracking_uri):
         where = [experiment.experiment_id for experiment in client.search_experiments()]
         return {run.data.tags.get("study"): run.info.status for run in client.search_runs(where)}
 
-    while "tiny-manual" not in statuses():
+    name = {"train": "tiny-manual", "lecture": "lecture_curves"}[words[0]]
+    while name not in statuses():
         assert process.poll() is None
         time.sleep(0.2)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert statuses() == {"tiny-manual": "RUNNING"}
+    assert statuses() == {name: "RUNNING"}
     assert main(["search", str(tiny_study), "--workers", "1", "--trials", "1", "--quiet"]) == 0
-    assert statuses() == {"tiny-manual": "KILLED", "tiny": "FINISHED"}
+    assert statuses() == {name: "KILLED", "tiny": "FINISHED"}

@@ -11,6 +11,17 @@ from pipeline.training import memory, train, trials_per_group
 LIMIT = 2**26
 
 
+def peak_bytes(trials, data, config):
+    """Return the most memory that training takes at a time."""
+    train(trials[:1], data, config)  # what is imported and kept at first is no trial's
+    tracemalloc.start()
+    try:
+        train(trials, data, config)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_a_group_fits_into_its_limit_and_uses_it(optimizer):
     """Training the greatest group of wide networks takes at most the limit, and more than half of it."""
@@ -18,14 +29,27 @@ def test_a_group_fits_into_its_limit_and_uses_it(optimizer):
     data = load_block("digits", config, 0)
     trial = HyperParams(hidden=(600, 600), optimizer=optimizer, learning_rate=0.01)
     trials = [trial] * trials_per_group(trial, data.features, data.classes, config, LIMIT)
-    train([trial], data, config)  # what is imported and kept at first is no trial's
-    tracemalloc.start()
-    try:
-        train(trials, data, config)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert LIMIT / 2 < peak <= LIMIT
+    assert LIMIT / 2 < peak_bytes(trials, data, config) <= LIMIT
+
+
+@pytest.mark.parametrize(
+    ("hparams", "settings"),
+    [
+        ({"hidden": (600, 600)}, {}),
+        ({"hidden": (1000, 1000), "optimizer": "adam"}, {}),
+        ({"hidden": (600, 600), "batch_norm": True, "dropout": 0.3}, {"dtype": "float64"}),
+        ({"hidden": (3000,), "optimizer": "nesterov"}, {"batch_size": 16}),
+        ({"hidden": (100,) * 12, "layer_norm": True}, {"batch_size": 500}),
+        ({"hidden": (50,), "conv": "16px32p"}, {}),
+    ],
+)
+def test_the_estimate_for_one_trial_is_near_its_peak(hparams, settings):
+    """The memory that is estimated for a trial alone is within a factor of 1.5 of what its training takes."""
+    config = TrainConfig(epochs=1, **settings)
+    data = load_block("digits", config, 0)
+    trial = HyperParams(learning_rate=0.01, **hparams)
+    estimate = memory.bytes_per_trial(trial, data.features, data.classes, config, data.shape)
+    assert 1 / 1.5 < peak_bytes([trial], data, config) / estimate < 1.5
 
 
 @pytest.mark.parametrize(
@@ -36,6 +60,15 @@ def test_tiles_are_few_and_even(trials, length, sizes):
     parts = memory.even_slices(trials, length)
     assert [len(range(trials)[part]) for part in parts] == sizes
     assert [k for part in parts for k in range(trials)[part]] == list(range(trials))
+
+
+def test_a_tile_holds_all_arrays_of_its_trials():
+    """As many networks are in a tile as fit with parameters, gradients, the optimizer's state and signals."""
+    layers = memory.architecture(HyperParams(hidden=(200,)), 64, 10).layers()
+    for memories in (0, 2):
+        length = memory.trials_per_tile(layers, 16, "float32", memories)
+        numbers = (2 + memories) * (65 * 200 + 201 * 10) + 16 * sum(layer.numbers_per_row for layer in layers)
+        assert length * 4 * numbers <= memory.TILE_BYTES < (length + 1) * 4 * numbers
 
 
 def test_networks_too_large_for_the_cache_share_a_tile():
