@@ -1,0 +1,265 @@
+"""A search goes from look to look until its verdict is decided; stopped or killed anywhere, it ends as if it had not been."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from pipeline.cli.main import main
+from pipeline.search.confirmation import confirmed
+from pipeline.storage.optuna_store import OptunaStore
+from pipeline.study.loading import find_study
+
+EQUAL = """
+from pipeline import Arm, Categorical, Float, SearchSpace, Study, TrainConfig
+
+STUDY = Study(
+    name="looks",
+    question="When does it stop?",
+    dataset="digits-200",
+    space=SearchSpace(learning_rate=Float(1e-2, 1, log=True, levels=2), batch_norm=Categorical(False, True)),
+    config=TrainConfig(epochs=3, batch_size=25),
+    arms=(Arm("random"), Arm("again", "random")),
+    blocks=7,
+    max_blocks=14,
+    trials=4,
+    confirm=2,
+    delta=0.0005,
+)
+"""
+WORSE = EQUAL.replace('Arm("again", "random")', 'Arm("grid")').replace("1e-2, 1,", "1e-4, 1e3,")
+"""Both rates of the grid are useless: the arms differ by more than a half."""
+TIMES = ["seconds", "run_id"]
+STOPPED = """
+import os
+import sys
+
+from pipeline.cli.main import main
+from pipeline.commands.job import Job
+from pipeline.storage.optuna_store import OptunaStore
+
+method, block, signum = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+owner = Job if method == "extend" else OptunaStore
+called = getattr(owner, method)
+
+
+def stopped(self, *arguments):
+    if method == "open" and self.study.blocks == block:
+        called(self, *arguments)
+    at = {"add": lambda: arguments[0].plan.block, "confirm": lambda: arguments[0][1], "open": lambda: self.study.blocks}
+    if at.get(method, lambda: arguments[0])() == block:
+        os.kill(os.getpid(), signum)
+    return called(self, *arguments)
+
+
+setattr(owner, method, stopped)
+sys.exit(main(["run", "looks.py", "--workers", "1", "--no-model"]))
+"""
+"""A run that gets a signal when it first calls a method for a block: before that is recorded, or once a look is opened."""
+PLACES = [("add", 3), ("confirm", 3), ("extend", 14), ("open", 14), ("add", 9), ("confirm", 12)]
+"""Inside of the first look, inside of its confirmation, between the looks, and the same in the second."""
+
+
+def searched(folder, verb="run", *flags):
+    """Run the study in a folder."""
+    assert (
+        main([verb, str(folder / "looks.py"), "--workers", "1", *(["--no-model"] if verb == "run" else []), *flags])
+        == 0
+    )
+
+
+def records(folder):
+    """The recorded trials and repetitions, without what differs from run to run."""
+    store = OptunaStore(find_study(str(folder / "looks.py"), {"blocks": 14}), str(folder / "optuna.log"))
+    tables = (
+        store.table(),
+        pd.DataFrame(confirmed(store)).sort_values(["arm", "block", "repetition"], ignore_index=True),
+    )
+    return [table.drop(columns=TIMES) for table in tables]
+
+
+def verdict(folder):
+    """The last report's verdict."""
+    return json.loads((folder / "reports" / "looks" / "verdict.json").read_text())
+
+
+def assert_same(folder, other):
+    """Both folders hold the same trials, repetitions, declarations and verdict."""
+    for table, expected in zip(records(folder), records(other), strict=True):
+        pd.testing.assert_frame_equal(table, expected, check_like=True)
+    assert verdict(folder) == verdict(other)
+    study = find_study(str(folder / "looks.py"), {})
+    terms = [
+        [{**terms, "at": ""} for terms in OptunaStore(study, str(place / "optuna.log")).declarations]
+        for place in (folder, other)
+    ]
+    assert terms[0] == terms[1]
+
+
+@pytest.fixture
+def looks(tracking_uri, tmp_path):
+    """The folder of a study of two equal arms, which is looked at after 7 and 14 blocks."""
+    (tmp_path / "looks.py").write_text(EQUAL)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, empty_mlflow_db):
+    """The same, as it is after an uninterrupted run."""
+    folder = tmp_path_factory.mktemp("whole")
+    shutil.copyfile(empty_mlflow_db, folder / "mlflow.db")
+    (folder / "looks.py").write_text(EQUAL)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(folder)
+        searched(folder)
+    return folder
+
+
+def lines(capsys, *starts):
+    """The printed lines that begin with one of some words."""
+    return [line for line in capsys.readouterr().out.splitlines() if line.startswith(starts)]
+
+
+def test_a_search_stops_at_the_look_that_decides(looks, capsys):
+    """Of two arms one is plainly worse: the first look says so, and no other block is trained."""
+    (looks / "looks.py").write_text(WORSE)
+    searched(looks)
+    (look, report) = lines(capsys, "look: ", "report: ")
+    assert look.startswith("look: Random search is ahead of the textbook grid")
+    assert report == look.replace("look: ", "report: ")
+    assert set(records(looks)[0]["block"]) == set(range(7))
+    assert verdict(looks)["label"] == "ahead"
+
+
+def test_a_search_goes_on_until_the_last_look(looks, whole, capsys):
+    """Two equal arms are undecided at the first look, which says what the next one costs; the last one is reported."""
+    searched(looks, "search")
+    (look,) = lines(capsys, "look: ")
+    assert look.startswith("look: Undecided after 7 blocks")
+    assert "The next look, after 14 blocks, costs 56 trials" in look
+    trials, repetitions = records(looks)
+    assert Counter(trials["block"]) == dict.fromkeys(range(14), 8)
+    assert Counter(repetitions["block"]) == dict.fromkeys(range(14), 4)
+    assert verdict(whole)["sentences"][0].startswith("Undecided after 14 blocks")
+    assert main(["report", str(looks / "looks.py"), "--no-model"]) == 0
+    assert_same(looks, whole)
+
+
+def test_a_second_run_trains_nothing(looks, whole, capsys):
+    """It takes each look again, trains nothing, and reports the same."""
+    shutil.copytree(whole, looks, dirs_exist_ok=True)
+    client = MlflowClient(f"sqlite:///{whole / 'mlflow.db'}")  # where its runs keep their artifacts
+    before = {run.info.run_id for run in client.search_runs(["1"], max_results=5000)}
+    capsys.readouterr()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(whole)
+        searched(whole)
+    done = lines(capsys, "search: ", "confirm: ", "look: ")
+    assert [line.split(":")[0] for line in done] == ["search", "confirm", "look", "search", "confirm"]
+    assert all("nothing to train" in line for line in done if not line.startswith("look"))
+    assert {run.info.run_id for run in client.search_runs(["1"], max_results=5000)} == before
+    assert_same(whole, looks)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "label", "says"),
+    [
+        (2, "too few repeats", "the first look is after 7 blocks"),
+        (6, "too few repeats", "the first look is after 7 blocks"),
+        (9, "undecided", "Undecided after 7 blocks"),
+        (16, "undecided", "Undecided after 14 blocks"),
+    ],
+)
+def test_a_number_of_blocks_is_trained_exactly(blocks, label, says, looks, capsys):
+    """The flag trains that number and takes no look on the way; the verdict is that of the last declared look, if any."""
+    searched(looks, "run", "--blocks", str(blocks))
+    store = OptunaStore(find_study(str(looks / "looks.py"), {"blocks": 20}), "optuna.log")
+    assert {block for _, block, _ in store.recorded()} == set(range(blocks))
+    assert not lines(capsys, "look: ")
+    assert verdict(looks)["label"] == label
+    assert says in verdict(looks)["sentences"][0]
+    beyond = [note for note in verdict(looks)["notes"] if "are recorded, and the last look is at" in note]
+    assert len(beyond) == (blocks in (9, 16))
+
+
+def test_blocks_of_a_flag_are_those_of_the_looks(looks, whole):
+    """A pilot, and more blocks than the first look has, change no trial and no repetition of the study."""
+    for blocks in ("2", "9"):
+        searched(looks, "search", "--blocks", blocks)
+    searched(looks)
+    for table, expected in zip(records(looks), records(whole), strict=True):
+        pd.testing.assert_frame_equal(table, expected, check_like=True)
+    assert verdict(looks)["sentences"][0] == verdict(whole)["sentences"][0]
+    assert verdict(looks)["notes"][0].startswith("A pilot of 2 blocks of 4 trials for each arm came before")
+
+
+def test_a_withheld_verdict_takes_no_further_look(looks, whole, capsys):
+    """No more blocks can decide a contrast that was changed after a verdict, so the search stops at the first look."""
+    shutil.copytree(whole, looks, dirs_exist_ok=True)
+    capsys.readouterr()
+    searched(looks, "search", "--trials", "3")
+    (look,) = lines(capsys, "look: ")
+    assert look.startswith("look: Verdict withheld: the budget was changed from 4 to 3 trials")
+    (looks / "looks.py").write_text(EQUAL.replace("max_blocks=14", "max_blocks=21"))
+    searched(looks, "search")
+    assert len(lines(capsys, "look: ")) == 2, "those declared are at 7 and 14 blocks"
+    store = OptunaStore(find_study(str(looks / "looks.py"), {"blocks": 21}), "optuna.log")
+    assert max(block for _, block, _ in store.recorded()) == 13
+
+
+def test_a_new_search_has_all_looks(looks, whole):
+    """Started again under the next name, a study is searched up to its last look, and the first one stays as it was."""
+    shutil.copytree(whole, looks, dirs_exist_ok=True)
+    searched(looks, "search", "--new")
+    store = OptunaStore(find_study(str(looks / "looks.py"), {"blocks": 14}), "optuna.log")
+    assert store.study.name == "looks-2"
+    assert len(store.recorded()) == len(records(whole)[0]) == 112
+    assert store.declaration.looks == (7, 14)
+
+
+def test_a_study_that_cannot_be_planned_to_its_last_look_is_refused_first(looks, capsys):
+    """Blocks of the second look that repeat those of the first are refused before anything is written."""
+    source = EQUAL.replace("Float(1e-2, 1, log=True, levels=2)", "Categorical(0.1, 0.2)")
+    (looks / "looks.py").write_text(source.replace("blocks=7", "blocks=1").replace("trials=4", "trials=5"))
+    assert main(["search", str(looks / "looks.py"), "--workers", "1", "--blocks", "1"]) == 0
+    (looks / "optuna.log").unlink()
+    (looks / "looks.py").write_text(
+        source.replace("blocks=7", "blocks=1").replace("14", "40").replace("trials=4", "trials=5")
+    )
+    capsys.readouterr()
+    assert main(["search", str(looks / "looks.py"), "--workers", "1"]) == 2
+    assert "begins with the points of" in capsys.readouterr().err
+    assert not (looks / "optuna.log").exists()
+
+
+def stopped(folder, method, block, signum):
+    """The exit code of a run in its own process that gets a signal at a place."""
+    words = [sys.executable, "-c", STOPPED, method, str(block), str(int(signum))]
+    return subprocess.run(words, cwd=folder, capture_output=True, check=False, env=os.environ).returncode
+
+
+@pytest.mark.parametrize("place", [("extend", 14), ("confirm", 12)])
+def test_a_stopped_search_ends_with_the_same_verdict(place, looks, whole):
+    """A signal between the looks, or in the confirmation of the second, loses nothing that is recorded."""
+    assert stopped(looks, *place, signal.SIGTERM) == 128 + signal.SIGTERM
+    searched(looks)
+    assert_same(looks, whole)
+
+
+def test_a_search_that_is_killed_at_each_of_its_phases_ends_with_the_same_verdict(looks, whole):
+    """Killed in and between its looks and confirmations, one after the other, it ends as one that was never killed."""
+    for place in PLACES:
+        assert stopped(looks, *place, signal.SIGKILL) == -signal.SIGKILL, place
+    searched(looks)
+    assert_same(looks, whole)
+    client = MlflowClient(f"sqlite:///{looks / 'mlflow.db'}")
+    for kind, number in (("trial", 112), ("confirmation", 56), ("study", 1)):
+        runs = client.search_runs(["0", "1"], f"tags.kind = '{kind}'", max_results=5000)
+        assert Counter(run.info.status for run in runs) == {"FINISHED": number}
