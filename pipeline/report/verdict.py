@@ -6,12 +6,13 @@ equal part of it, which its looks spend in proportion to their blocks (:mod:`pip
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from pipeline.report.boundaries import boundary_levels
 from pipeline.report.comparison import Comparison
@@ -88,8 +89,9 @@ def _interval(differences: Array, level: float, rows: int) -> Interval:
     difference of -ln(level) / n (the rule of three).
     """
     K = len(differences)
-    mean, error = float(np.mean(differences)), float(stats.sem(differences))
-    width = max(error * float(stats.t.isf(level, K - 1)), -np.log(level) / (K * rows) if rows else 0.0)
+    mean, error = float(np.mean(differences)), float(np.std(differences, ddof=1)) / math.sqrt(K)
+    t = -float(special.stdtrit(K - 1, level))
+    width = max(error * t, -math.log(level) / (K * rows) if rows else 0.0)
     return Interval(mean, max(mean - width, -1.0), min(mean + width, 1.0))
 
 
