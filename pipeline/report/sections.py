@@ -92,7 +92,9 @@ def _difference(analysis: Analysis) -> Iterator[Section]:
         if len(comparison.blocks) > 1 and len(set(comparison.expected)) == 1:
             prose.append("Every block gave the same difference; that is not certainty.")
         named = [
-            NamedTable("estimates", "The differences after all trials, by four estimates", tables.estimates(analysis))
+            NamedTable(
+                "estimates", "The differences after all trials, by several estimates", tables.estimates(analysis)
+            )
         ]
         if looks := tables.looks(analysis):
             named.append(NamedTable("looks", "The looks, and what each decided", looks[0]))
