@@ -148,7 +148,7 @@ def _projection(analysis: Analysis) -> Iterator[Plot]:
         numeric.sort(key=lambda name: -importance.separates[importance.names.index(name)])
     blocks = set.intersection(*({pool.block for pool in pools} for pools in analysis.pools.values()))
     contrast = [analysis.pools[arm.name] for arm in analysis.arms if arm in analysis.study.headline]
-    if len(numeric) > 1 and blocks:
+    if len(numeric) > 1 and blocks and contrast:
         shown = [next(pool for pool in pools if pool.block == min(blocks)) for pools in contrast]
         yield projection_figure(shown, space, numeric[0], numeric[1])
 

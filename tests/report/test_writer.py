@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -142,13 +143,11 @@ def test_the_numbers_agree_everywhere(report, page):
         name: pd.read_csv(report.page.parent / "tables" / f"{name}.csv")
         for name in ("difference", "looks", "estimates")
     }
-    for key, row in (("difference", tables["looks"].iloc[0]), ("difference", verdict["contrasts"][0]["looks"][-1])):
-        for end in ("", "_low", "_high"):
-            assert row[f"{key}{end}"] == pytest.approx(report.metrics[f"report/{key}{end}"], rel=1e-12)
-    figure, chosen = (
-        tables["difference"].iloc[-1],
-        tables["estimates"].set_index("estimate").loc["the very model that was chosen"].iloc[0],
-    )
+    for row in (tables["looks"].iloc[0], verdict["contrasts"][0]["looks"][-1]):
+        for name in ("difference", "difference_low", "difference_high"):
+            assert row[name] == pytest.approx(report.metrics[f"report/{name}"], rel=1e-12)
+    estimates = tables["estimates"].drop_duplicates("estimate").set_index("estimate")
+    figure, chosen = tables["difference"].iloc[-1], estimates.loc["the very model that was chosen"]
     for end, column in (("", "difference"), ("_low", "low"), ("_high", "high")):
         assert figure[column] == pytest.approx(report.metrics[f"report/chosen_difference{end}"], rel=1e-12)
         assert chosen[f"difference{end}"] == pytest.approx(figure[column], rel=1e-12)
@@ -220,3 +219,14 @@ def test_unusual_tables_have_their_report(options, tmp_path):
     assert len(found.verdicts) == 2
     assert "nan" not in re.sub(r"<svg.*?</svg>", "", found.page.read_text(), flags=re.DOTALL)
     json.loads((tmp_path / "verdict.json").read_text(), parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize("missing", [["random"], ["shifted_grid"], ["random", "shifted_grid"]])
+def test_a_missing_arm_of_the_headline_leaves_a_report(missing, tmp_path):
+    """Without trials of one or both arms of the headline the page has whole sentences about the others."""
+    table = make_table(blocks=6, trials=6)
+    found = write_report(replace(table, frame=table.frame[~table.frame["arm"].isin(missing)]), tmp_path)
+    assert found.verdicts[0].startswith("Verdict withheld: ")
+    (needed,) = (sentence for sentence in found.sentences if sentence.startswith("To reach "))
+    assert re.search(r"validation accuracy, (random search|the \w+ grid) ", needed)
+    assert not any(sentence.endswith(" .") for sentence in found.sentences)
