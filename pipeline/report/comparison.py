@@ -94,7 +94,7 @@ def compare(first: Curve, second: Curve, expected: Expected) -> Comparison | Non
         a[rows_1, :n] - b[rows_2, :n] for a, b in ((first.test, second.test), (first.validation, second.validation))
     )
     one, other = expected[first.arm.name], expected[second.arm.name]
-    gains = np.array([one[block] - other[block] for block in blocks])
+    gains = np.array([one[block] - other[block] for block in blocks]).round(12)  # weights sum to 1 only up to rounding
     return Comparison(first.arm, second.arm, blocks, first.budgets[:n], test, validation, gains)
 
 

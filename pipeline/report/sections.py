@@ -94,7 +94,9 @@ def _difference(analysis: Analysis) -> Iterator[Section]:
         if len(comparison.blocks) > 1 and len(set(comparison.expected)) == 1:
             prose.append("Every block gave the same difference; that is not certainty.")
         named = [
-            NamedTable("estimates", "The differences after all trials, by four estimates", tables.estimates(analysis))
+            NamedTable(
+                "estimates", "The differences after all trials, by several estimates", tables.estimates(analysis)
+            )
         ]
         if looks := tables.looks(analysis):
             named.append(NamedTable("looks", "The looks, and what each decided", looks[0]))
@@ -148,7 +150,7 @@ def _projection(analysis: Analysis) -> Iterator[Plot]:
         numeric.sort(key=lambda name: -importance.separates[importance.names.index(name)])
     blocks = set.intersection(*({pool.block for pool in pools} for pools in analysis.pools.values()))
     contrast = [analysis.pools[arm.name] for arm in analysis.arms if arm in analysis.study.headline]
-    if len(numeric) > 1 and blocks:
+    if len(numeric) > 1 and blocks and contrast:
         shown = [next(pool for pool in pools if pool.block == min(blocks)) for pools in contrast]
         yield projection_figure(shown, space, numeric[0], numeric[1])
 

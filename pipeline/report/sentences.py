@@ -68,9 +68,9 @@ def matched_interval(found: Matching, before: str = "", after: str = "") -> str:
 
 
 def needed_by_headline(analysis: Analysis) -> list[TrialsNeeded]:
-    """Return the trials that each arm of the first contrast needs for the target that the report quotes."""
-    names = {arm.name for arm in analysis.study.headline}
-    return [needed for needed in analysis.needed[analysis.quoted_target.name] if needed.arm.name in names]
+    """Return the trials that each arm of the first contrast, or any if it has none, needs for the target that is quoted."""
+    needed = analysis.needed[analysis.quoted_target.name]
+    return [of_arm for of_arm in needed if of_arm.arm in analysis.study.headline] or needed
 
 
 def _trials_needed(analysis: Analysis) -> Iterator[str]:
@@ -123,4 +123,5 @@ def _optimism(analysis: Analysis) -> Iterator[str]:
             gaps_by_block = (curve.validation - curve.test)[:, -1]
             gap, interval = size_and_ends(mean_interval(gaps_by_block, within=DIFFERENCE), len(curve.blocks))
             gaps.append(f"by {gap} points with {title(arm)}{interval}")
-    yield capital(f"validation overstated the winner {listed(gaps)}.")
+    if gaps:
+        yield capital(f"validation overstated the winner {listed(gaps)}.")

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
+from pipeline.report.confirmation import Confirmation
 from pipeline.report.trials_table import TrialsTable
 from pipeline.study.spec import Arm, Categorical, Float, SearchSpace, Study
 
@@ -12,7 +14,8 @@ SPACE = SearchSpace(
     activation=Categorical("relu", "tanh"),
     batch_norm=Categorical(False, True),
 )
-ARMS = (Arm("random"), Arm("shifted_grid"), Arm("grid"))
+RANDOM, SHIFTED, GRID = ARMS = (Arm("random"), Arm("shifted_grid"), Arm("grid"))
+EMPTY = pd.DataFrame()
 
 
 def unit(dimension, values):
@@ -92,14 +95,14 @@ def measurements(study, arm, block, scores, n_val):
 
 
 def make_study(**options):
-    """A small study with the lecture's three arms."""
+    """A small study with the lecture's three arms, whose choices are not trained again."""
     defaults = {"name": "toy", "question": "Is random search better than grid search?", "space": SPACE, "arms": ARMS}
-    return Study(**{**defaults, "blocks": 10, **options})
+    return Study(**{**defaults, "blocks": 10, "confirm": 0, **options})
 
 
 def make_table(objective=bowl, seed=0, provenance=None, n_val=360, test_noise=0.0, repetitions=0, **options):
     """A table of a small study, with ``repetitions`` of the arms' choices."""
-    study = make_study(**options)
+    study = make_study(**{"confirm": repetitions, **options})
     frame = make_frame(study, objective, seed, n_val, test_noise)
     return TrialsTable(frame, study, provenance or {}, trained_again(frame, repetitions, seed) if repetitions else None)
 
@@ -127,3 +130,26 @@ def trained_again(frame, repetitions, seed=0, n_val=360):
         ],
         ignore_index=True,
     )
+
+
+WORTH, SPREAD, NOISE = 0.95, 0.01, 0.01
+"""The mean accuracy over blocks, and the standard deviations over blocks and over a network's weights."""
+
+
+def lucky_choice(rng, blocks, trials=108, repetitions=5):
+    """A search among equal configurations: each score is the block's accuracy plus the luck of the weights."""
+    worth = WORTH + SPREAD * rng.normal(size=blocks)
+    validation = (worth[:, None] + NOISE * rng.normal(size=(blocks, trials))).max(axis=1)
+    again = worth[:, None] + NOISE * rng.normal(size=(2, blocks, repetitions))
+    test = worth + NOISE * rng.normal(size=blocks)
+    val_again, test_again = again.mean(axis=2)
+    choices = {"block": range(blocks), "val_accuracy": validation, "val_again": val_again}
+    choices |= {"test_accuracy": test, "test_again": test_again}
+    sd = np.sqrt(again[1].var(axis=1, ddof=1).mean())
+    return Confirmation(RANDOM, repetitions, pd.DataFrame(choices), float(sd))
+
+
+def luck_of_the_best(trials=108):
+    """The mean of the largest of ``trials`` normal numbers, as a difference of accuracy."""
+    x = np.linspace(-8, 8, 200_001)
+    return NOISE * float(np.trapezoid(x * trials * stats.norm.pdf(x) * stats.norm.cdf(x) ** (trials - 1), x))

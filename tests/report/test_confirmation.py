@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from simulations import NOISE, WORTH, luck_of_the_best, lucky_choice
-from synthetic import make_frame, make_study, make_table, trained_again
+from synthetic import NOISE, WORTH, luck_of_the_best, lucky_choice, make_frame, make_study, make_table, trained_again
 
 from pipeline.report.analysis import Analysis
 from pipeline.report.confirmation import confirmation_table
@@ -104,7 +103,7 @@ def test_training_again_finds_what_a_lucky_choice_is_worth():
 def test_the_numbers_agree_everywhere(confirmed):
     """The sentence after the verdict, verdict.json, the metrics and the table have the same numbers."""
     analysis = Analysis(confirmed)
-    (sentence,) = (s for s in sentences(analysis) if s.startswith("Trained 3 times more from other weights, "))
+    (sentence,) = (s for s in sentences(analysis) if s.startswith("Trained again from other weights, "))
     random = analysis.confirmations["random"]
     ends = [100 * x for x in (random.confirmed.estimate, random.confirmed.low, random.confirmed.high)]
     shown = re.search(r"what random search chose scores ([\d.]+)% \(95% CI ([\d.]+) to ([\d.]+)\)", sentence)
@@ -130,7 +129,7 @@ def test_one_block_with_one_repetition_has_no_interval():
     again = json.loads(json.dumps(summary(analysis), allow_nan=False))["confirmation"]["random"]
     assert (again["blocks"], again["seeds"], again["sd_of_seeds"], again["test_again_low"]) == (1, 1, None, None)
     text = " ".join(sentences(analysis))
-    assert "Trained 1 time more from other weights, what random search chose scores" in text
+    assert "Trained again from other weights, what random search chose scores" in text
     assert "nan" not in text
     assert cell(confirmation_table(analysis.confirmations)["sd_of_seeds"][0]) == ""
 

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from simulations import EMPTY, RANDOM
+from synthetic import EMPTY, RANDOM
 
 from pipeline.report.curves import Pool
 from pipeline.report.improvement import Improvement, improvement, improvement_interval

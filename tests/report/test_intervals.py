@@ -9,7 +9,6 @@ from pipeline.report.analysis import Analysis
 from pipeline.report.intervals import (
     DIFFERENCE,
     SHARE,
-    detectable_difference,
     is_cut,
     mean_band,
     mean_interval,
@@ -71,12 +70,3 @@ def test_a_report_over_two_blocks_shows_no_impossible_number():
 def test_sign_flips_are_all_counted_up_to_sixteen_blocks(blocks):
     """If all blocks agree, two of 2^K sign patterns are as extreme."""
     assert sign_flip_p(np.linspace(0.01, 0.02, blocks)) == pytest.approx(2 / 2**blocks)
-
-
-@pytest.mark.parametrize(("blocks", "factor"), [(6, 1.27), (7, 1.07), (8, 1.04), (9, 1)])
-def test_a_detectable_difference_is_larger_where_sign_flips_are_few(blocks, factor):
-    """It is (t of 0.975 + t of 0.8) standard errors, times the factor for the coarse test of few blocks."""
-    x = np.linspace(-0.01, 0.03, blocks)
-    quantiles = stats.t(blocks - 1).ppf(0.975) + stats.t(blocks - 1).ppf(0.8)
-    expected = factor * quantiles * x.std(ddof=1) / np.sqrt(blocks)
-    assert detectable_difference(x) == pytest.approx(expected)

@@ -3,24 +3,45 @@
 import re
 from dataclasses import replace
 
-from simulations import GRID, RANDOM
-from synthetic import make_table
+import pytest
+from synthetic import GRID, RANDOM, make_table
 
 from pipeline.report.analysis import Analysis
-from pipeline.report.key_numbers import key_numbers
+from pipeline.report.formatting import points
+from pipeline.report.key_numbers import _trials_needed, key_numbers
 
 
 def test_a_comparison_has_three_key_numbers_and_a_single_arm_two():
-    """Two arms have a difference, a chance of a win and trials needed; one arm has an accuracy and trials needed."""
+    """Two arms have a difference, the trials that match and the price of choosing; one arm has an accuracy and trials needed."""
     both = key_numbers(Analysis(make_table(arms=(RANDOM, GRID), blocks=6, trials=6)))
-    assert [number.caption.split(":")[0] for number in both[:2]] == [
-        "points of test accuracy",
-        "probability that random search wins, one search of each kind",
+    assert [re.sub(r"^trials? ", "", number.caption) for number in both] == [
+        "points of expected test accuracy: random search minus textbook grid",
+        "of random search match all 6 of the textbook grid",
+        "points by which validation overstates what random search chose",
     ]
     assert both[0].detail.endswith("; after 6 trials")
     alone = key_numbers(Analysis(make_table(arms=(RANDOM,), blocks=6, trials=6)))
     assert alone[0].caption == "test accuracy of the choice of random search"
-    assert [len(both), len(alone)] == [3, 2]
+    assert "even chance" in alone[1].caption
+    assert len(alone) == 2
+
+
+@pytest.mark.parametrize(("arms", "sign"), [((RANDOM, GRID), "+"), ((GRID, RANDOM), "\u2212")])
+def test_the_difference_has_a_sign_and_the_interval_of_the_last_look(arms, sign):
+    """The large number is that of the verdict's sentence, as first minus second, with its interval."""
+    analysis = Analysis(make_table(arms=arms, blocks=12, looks=(10, 20)))
+    size, low, high = points(analysis.verdict.looks[-1].interval)
+    shown = key_numbers(analysis)[0]
+    assert analysis.verdict.leader == "random"
+    assert shown.value == (f"+{size}" if sign == "+" else size)
+    assert shown.value.startswith(sign)
+    assert shown.detail == f"95% CI {low} to {high}; after 36 trials"
+
+
+def test_one_block_has_key_numbers_without_intervals():
+    """Each says that one block has no interval."""
+    shown = key_numbers(Analysis(make_table(arms=(RANDOM, GRID), blocks=1, trials=6)))
+    assert all("one block: no interval" in number.detail for number in shown)
 
 
 def test_an_interval_that_only_one_arm_has_names_that_arm():
@@ -29,6 +50,6 @@ def test_an_interval_that_only_one_arm_has_names_that_arm():
     grid = table.frame["arm"] == "grid"
     scores = table.frame["best/val_accuracy"].where(~grid, 0.2)
     analysis = Analysis(replace(table, frame=table.frame.assign(**{"best/val_accuracy": scores})))
-    (needed,) = [number for number in key_numbers(analysis) if "even chance" in number.caption]
+    needed = _trials_needed(analysis)
     assert re.fullmatch(r"\d+ vs ∞", needed.value)
     assert re.fullmatch(r"95% CI \d+ to \d+ with random search", needed.detail)

@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
-from synthetic import make_table
+from synthetic import GRID, RANDOM, SHIFTED, make_table
 
 from pipeline.report.analysis import Analysis
 from pipeline.report.sections import make_sections
@@ -18,25 +17,49 @@ def test_the_full_grid_is_explained_only_where_there_is_one(trials, explained):
     assert any("full grid" in sentence for sentence in section.prose) == explained
 
 
-def test_an_interval_and_a_p_that_disagree_are_explained():
-    """Where only the interval excludes 0, and the sign flips do not, the section says why no difference counts as detected."""
-    rng = np.random.default_rng(0)
-    table = make_table(
-        lambda frame, _, rng: 0.8 + 0.02 * rng.uniform(size=len(frame)),
-        arms=(Arm("random"), Arm("shifted_grid")),
-        blocks=6,
-        n_val=0,
-    )
-    shift = dict(enumerate([0.03, 0.02, 0.025, 0.03, 0.02, -0.002]))
-    moved = table.frame["block"].map(shift) * (table.frame["arm"] == "random")
-    frame = table.frame.assign(
-        **{"test/accuracy": 0.8 + moved, "best/val_accuracy": 0.8 + 1e-4 * rng.uniform(size=len(moved))}
-    )
-    analysis = Analysis(replace(table, frame=frame))
-    difference = analysis.comparison.difference
-    assert (difference.excludes_zero, difference.p < 0.05, difference.detected) == (True, False, False)
+def difference_section(analysis):
+    """The section on the difference, with its tables by name."""
     (section,) = (section for section in make_sections(analysis) if section.key == "difference")
-    assert "The interval and the sign flips do not agree" in section.prose[1]
+    return section, {table.name: table.frame for table in section.tables}
+
+
+def test_the_difference_is_told_by_each_estimate():
+    """Each contrast has the verdict's estimate, that of the chosen models, of validation and of the choices trained again."""
+    analysis = Analysis(make_table(repetitions=2, test_noise=0.004))
+    _, tables = difference_section(analysis)
+    rows = tables["estimates"]
+    assert len(rows) == 8
+    assert rows.groupby(["first", "second"]).size().to_dict() == {("random", "shifted_grid"): 4, ("random", "grid"): 4}
+    headline = rows[rows["second"] == "shifted_grid"].set_index("estimate")["difference"].to_dict()
+    comparison = analysis.comparison
+    assert headline == pytest.approx(
+        {
+            "expected accuracy of the choice": comparison.expected.mean(),
+            "the very model that was chosen": comparison.test[:, -1].mean(),
+            "its validation accuracy, which is flattered": comparison.validation[:, -1].mean(),
+            "the chosen trial trained again": analysis.confirmed_difference.interval.estimate,
+        }
+    )
+
+
+def test_the_looks_have_a_row_each():
+    """The table of the looks says after how many blocks what was decided; before the first look there is none."""
+    _, tables = difference_section(Analysis(make_table(blocks=20, looks=(10, 20), arms=(RANDOM, GRID))))
+    rows = tables["looks"]
+    assert rows["blocks"].tolist() == [10, 20]
+    assert rows["decided"].tolist() == ["ahead", "ahead"]
+    assert (rows["difference_low"] > 0).all()
+    assert "looks" not in difference_section(Analysis(make_table(blocks=5)))[1]
+
+
+def test_equal_differences_in_all_blocks_are_no_certainty():
+    """Where every block gave the same difference, the section says that this is not certainty."""
+    table = make_table(arms=(RANDOM, SHIFTED))
+    better = 0.8 + 0.1 * (table.frame["arm"] == "random")
+    same = replace(table, frame=table.frame.assign(**{"test/accuracy": better}))
+    text = "Every block gave the same difference; that is not certainty."
+    assert text in difference_section(Analysis(same))[0].prose
+    assert text not in difference_section(Analysis(table))[0].prose
 
 
 def test_with_many_arms_only_the_contrast_has_bands():
@@ -44,7 +67,7 @@ def test_with_many_arms_only_the_contrast_has_bands():
     arms = tuple(map(Arm, ("random", "shifted_grid", "tpe", "sobol", "halton", "cmaes")))
     analysis = Analysis(make_table(arms=arms, blocks=6, trials=8))
     section = make_sections(analysis)[0]
-    assert "both for the two arms that the verdict is about" in section.plots[0].aid
+    assert "both for the two arms of the first contrast" in section.plots[0].aid
     assert section.plots[0].svg.count("FillBetween") == 2
     (sentence,) = section.prose
     assert sentence.startswith("The lines of TPE, the Sobol sequence, the Halton sequence and CMA-ES are each the mean")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from simulations import GRID, RANDOM
+from synthetic import GRID, RANDOM
 
 from pipeline.report.sentences import needed_clause
 from pipeline.report.targets import CENSUS, TrialsNeeded

@@ -13,7 +13,7 @@ def test_labels_are_a_gap_apart_and_below_the_top():
     assert spread([0.1, 0.5], gap=0.07, top=1.0) == [0.1, 0.5]
 
 
-def test_an_arm_has_the_look_of_its_sampler_unless_that_is_taken():
+def test_an_arm_has_the_style_of_its_sampler_unless_that_is_taken():
     """The first arm of a sampler has the sampler's colour; a second one has another that is free."""
     chosen = arm_styles([Arm("random"), Arm("again", "random"), Arm("tpe")])
     assert chosen["random"] == STYLES["random"]

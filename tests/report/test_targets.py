@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from simulations import EMPTY, GRID, RANDOM
+from synthetic import EMPTY, GRID, RANDOM
 
 from pipeline.report.curves import Pool
 from pipeline.report.targets import Target, draws, estimate_trials_needed, ladder, share_reached, visits

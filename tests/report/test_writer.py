@@ -5,9 +5,11 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from synthetic import make_table
@@ -25,7 +27,14 @@ def report(tmp_path_factory):
     """The report of a study with a random, a grid and an adaptive arm, which has every file, figure, table and section."""
     arms = (Arm("random"), Arm("shifted_grid"), Arm("tpe"))
     diagnosis = {"health": {"good": 2, "diverged": 1}, "sentences": ["learning_rate 1 to 10: 9 of 10 diverge"]}
-    table = make_table(arms=arms, test_noise=0.004, blocks=6, repetitions=3, provenance={"diagnosis": diagnosis})
+    table = make_table(
+        arms=arms,
+        contrasts=(("random", "shifted_grid"),),
+        test_noise=0.004,
+        blocks=6,
+        repetitions=3,
+        provenance={"diagnosis": diagnosis},
+    )
     return write_report(table, tmp_path_factory.mktemp("report"))
 
 
@@ -127,11 +136,21 @@ def test_the_numbers_agree_everywhere(report, page):
     verdict = json.loads((report.page.parent / "verdict.json").read_text())
     text = html.unescape(page)
     assert verdict["metrics"] == report.metrics
-    assert verdict["sentences"] == list(report.verdict)
-    assert all(sentence in text for sentence in report.verdict)
-    difference = pd.read_csv(report.page.parent / "tables" / "difference.csv").iloc[-1]
+    assert verdict["sentences"] == list(report.sentences)
+    assert [contrast["sentence"] for contrast in verdict["contrasts"]] == list(report.verdicts)
+    assert all(sentence in text for sentence in report.sentences)
+    tables = {
+        name: pd.read_csv(report.page.parent / "tables" / f"{name}.csv")
+        for name in ("difference", "looks", "estimates")
+    }
+    for row in (tables["looks"].iloc[0], verdict["contrasts"][0]["looks"][-1]):
+        for name in ("difference", "difference_low", "difference_high"):
+            assert row[name] == pytest.approx(report.metrics[f"report/{name}"], rel=1e-12)
+    estimates = tables["estimates"].drop_duplicates("estimate").set_index("estimate")
+    figure, chosen = tables["difference"].iloc[-1], estimates.loc["the very model that was chosen"]
     for end, column in (("", "difference"), ("_low", "low"), ("_high", "high")):
-        assert difference[column] == pytest.approx(report.metrics[f"report/difference{end}"], rel=1e-12)
+        assert figure[column] == pytest.approx(report.metrics[f"report/chosen_difference{end}"], rel=1e-12)
+        assert chosen[f"difference{end}"] == pytest.approx(figure[column], rel=1e-12)
     curve = pd.read_csv(report.page.parent / "tables" / "best_after_n.csv").groupby("arm").last()
     for arm, ends in verdict["ends"].items():
         assert curve.loc[arm, "test"] == pytest.approx(ends["test_accuracy"], rel=1e-12)
@@ -142,7 +161,7 @@ def test_metrics_and_tags_are_plain(report):
     """What the study's run is given are finite floats and short texts, under names that MLflow takes."""
     assert all(isinstance(value, float) and abs(value) < float("inf") for value in report.metrics.values())
     assert all(re.fullmatch(r"[\w./ -]+", key) for key in (*report.metrics, *report.tags))
-    assert report.tags["report/verdict"] == report.sentence
+    assert report.tags["report/verdict"] == report.verdicts[0]
     assert {"report/difference", "report/win_probability", "report/random/trials_needed"} <= set(report.metrics)
 
 
@@ -170,7 +189,7 @@ def test_one_arm_in_one_block_still_has_its_report(tmp_path):
     small = write_report(make_table(arms=(Arm("random"),), blocks=1, trials=3, question=hostile), tmp_path)
     assert hostile not in small.page.read_text()
     assert html.escape(hostile) in small.page.read_text()
-    assert "nothing to compare" in small.sentence
+    assert "nothing to compare" in small.verdicts[0]
     assert "nan" not in re.sub(r"<svg.*?</svg>", "", small.page.read_text(), flags=re.DOTALL)
     assert "report/difference" not in small.metrics
 
@@ -181,3 +200,33 @@ def test_importing_the_report_is_light():
     code = f"import sys, pipeline.report; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"blocks": 1},
+        {"blocks": 3, "looks": (10, 20)},
+        {"blocks": 7, "looks": (6,), "delta": 0.0},
+        {"blocks": 6, "objective": lambda frame, _study, _rng: np.full(len(frame), 0.9)},
+        {"blocks": 6, "objective": lambda frame, _study, _rng: np.full(len(frame), 0.1)},
+    ],
+    ids=["one block", "before the first look", "beyond the last look", "equal trials", "diverged trials"],
+)
+def test_unusual_tables_have_their_report(options, tmp_path):
+    """A comparison of few, of equal and of diverged trials has a page with plain numbers, and a verdict for each contrast."""
+    found = write_report(make_table(trials=6, **options), tmp_path)
+    assert len(found.verdicts) == 2
+    assert "nan" not in re.sub(r"<svg.*?</svg>", "", found.page.read_text(), flags=re.DOTALL)
+    json.loads((tmp_path / "verdict.json").read_text(), parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize("missing", [["random"], ["shifted_grid"], ["random", "shifted_grid"]])
+def test_a_missing_arm_of_the_headline_leaves_a_report(missing, tmp_path):
+    """Without trials of one or both arms of the headline the page has whole sentences about the others."""
+    table = make_table(blocks=6, trials=6)
+    found = write_report(replace(table, frame=table.frame[~table.frame["arm"].isin(missing)]), tmp_path)
+    assert found.verdicts[0].startswith("Verdict withheld: ")
+    (needed,) = (sentence for sentence in found.sentences if sentence.startswith("To reach "))
+    assert re.search(r"validation accuracy, (random search|the \w+ grid) ", needed)
+    assert not any(sentence.endswith(" .") for sentence in found.sentences)
