@@ -2,11 +2,13 @@
 
 import json
 import signal
+from dataclasses import replace
 
 import pytest
 from mlflow import MlflowClient
 
 from pipeline.cli.main import main
+from pipeline.commands.job import Job
 from pipeline.commands.refine import declaration
 from pipeline.search.interrupts import Stopped
 from pipeline.storage.optuna_store import OptunaStore
@@ -91,6 +93,25 @@ def test_a_stopped_stage_is_resumed(staged, tracking_uri, monkeypatch):
     assert {run.info.status for run in trials} == {"FINISHED"}
     (stage,) = client.search_runs(experiments, "tags.study = 'staged.stage2' AND tags.kind = 'study'")
     assert stage.info.status == "FINISHED"
+
+
+def test_a_stage_goes_from_look_to_look_and_is_resumed_between_them(staged, capsys, monkeypatch):
+    """A stage of two arms, killed between its looks, takes the second before a next stage is made of it."""
+    source = staged.read_text().replace('(Arm("random"),)', '(Arm("random"), Arm("again", "random"))')
+    source = source.replace("blocks=1,", "looks=(1, 2), confirm=0,")
+    staged.write_text(source.replace('"staged"', '"looks"'))
+    assert main(["search", str(staged), "--workers", "1", "--blocks", "1"]) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(Job, "extend", lambda *_: 1 / 0)
+        assert main(["refine", str(staged), "--run", "--workers", "1"]) == 1
+    capsys.readouterr()
+    assert main(["refine", str(staged), "--run", "--workers", "1"]) == 0
+    assert "looks.stage2, from what looks found\n  it is not decided after 1 block" in capsys.readouterr().out
+    study = find_study(str(staged), {})
+    assert OptunaStore(study, "optuna.log").study_names == ["looks", "looks.stage2", "staged"]
+    second = OptunaStore(replace(study, name="looks.stage2", blocks=2), "optuna.log")
+    assert {block for _, block, _ in second.recorded()} == {0, 1}
+    assert (second.declaration.blocks, second.declaration.looks) == (2, (1, 2))
 
 
 def test_refining_what_is_not_recorded_is_refused(tiny_study, capsys):

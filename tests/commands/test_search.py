@@ -205,7 +205,7 @@ def test_a_withheld_verdict_takes_no_further_look(looks, whole, capsys):
     shutil.copytree(whole, looks, dirs_exist_ok=True)
     capsys.readouterr()
     searched(looks, "search", "--trials", "3")
-    (look,) = lines(capsys, "look: ")
+    _, look = lines(capsys, "search: ", "look: ")
     assert look.startswith("look: Verdict withheld: the budget was changed from 4 to 3 trials")
     (looks / "looks.py").write_text(EQUAL.replace("max_blocks=14", "max_blocks=21"))
     searched(looks, "search")

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 import pytest
 
 from pipeline.cli.main import main
-from pipeline.storage.declarations import DECLARATIONS
+from pipeline.storage.declarations import DECLARATIONS, declared_terms, with_declaration
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.loading import find_study
 from pipeline.study.spec import Arm
+from studies.random_vs_grid import STUDY
 
 BASIS = {"network_version": 0, "data_sha256": ""}
 
@@ -103,11 +104,68 @@ def test_a_store_from_before_declarations_were_kept_tells_its_last(small, tmp_pa
     """For trials that an older version recorded, their last declaration is the first in the list."""
     assert main(["search", str(small), "--workers", "1"]) == 0
     study, store = find_study(str(small), {}), str(tmp_path / "optuna.log")
-    older = OptunaStore(study, store)
-    older.open("a-run", BASIS)
-    for opened in older._studies.values():
+    before = OptunaStore(study, store)
+    before.open("a-run", BASIS)
+    record = {name: value for name, value in study.to_json().items() if name not in ("looks", "contrasts")}
+    for opened in before._studies.values():
         opened.set_user_attr(DECLARATIONS, [])
+        opened.set_user_attr("declaration", json.dumps(record))
+    (alone,) = OptunaStore(study, store).declarations
     OptunaStore(replace(study, delta=0.02), store).open("a-run", BASIS)
     first, second = OptunaStore(study, store).declarations
+    assert first == alone
     assert (first["at"], first["after"], first["delta"]) == ("", 0, 0.005)
+    assert (first["looks"], first["contrast"]) == ([6], ["random", "shifted_grid"])
     assert (second["after"], second["delta"]) == (24, 0.02)
+
+
+def entry(study, **changes):
+    """A declaration of a study as it is recorded."""
+    return {"at": "2026-01-01T00:00:00.000+00:00", "after": 0, "hash": study.hash, **study.terms, **changes}
+
+
+def older(study, **changes):
+    """The same as an older version recorded it: without looks, and with one contrast."""
+    terms = {name: value for name, value in entry(study).items() if name not in ("looks", "contrasts")}
+    return {**terms, "contrast": [arm.name for arm in study.arms[:2]], **changes}
+
+
+def test_an_older_declaration_had_one_look_and_one_contrast():
+    """It is brought to the form of this version, and keeps the mark of an old one; a newer one stays as it is."""
+    (terms,) = declared_terms([older(STUDY)])
+    assert (terms["looks"], terms["contrasts"], terms["contrast"]) == ([10], [["random", "grid"]], ["random", "grid"])
+    (alone,) = declared_terms([older(STUDY, contrast=["random"])])
+    assert alone["contrasts"] == []
+    assert declared_terms(declared_terms([older(STUDY), entry(STUDY)])) == [terms, entry(STUDY)]
+
+
+def test_an_unchanged_study_keeps_its_older_declaration():
+    """Resumed by this version, a study of two arms with one look stands by what the older version recorded."""
+    study = replace(STUDY, arms=STUDY.arms[:2], max_blocks=10)
+    (terms,) = with_declaration({DECLARATIONS: [older(study)]}, study, 50)
+    assert terms["contrast"] == ["random", "grid"]
+    two = with_declaration({DECLARATIONS: [older(study)]}, replace(study, max_blocks=30), 50)
+    assert [("contrast" in terms, terms["looks"]) for terms in two] == [(True, [10]), (False, [10, 20, 30])]
+
+
+def test_a_study_keeps_the_most_blocks_under_its_declaration():
+    """From its first look on more blocks are no other declaration, and fewer later take none back; a pilot is another."""
+    recorded, counts = [], []
+    for blocks, trials in ((2, 0), (10, 12), (20, 60), (10, 120), (30, 121), (10, 180)):
+        study = replace(STUDY, blocks=blocks)
+        recorded = with_declaration({DECLARATIONS: recorded}, study, trials)
+        counts.append([(terms["after"], terms["blocks"]) for terms in recorded])
+    assert counts == [[(0, 2)], *[[(0, 2), (12, most)] for most in (10, 20, 20, 30, 30)]]
+    pilot = with_declaration({DECLARATIONS: recorded}, replace(STUDY, blocks=2), 200)
+    assert [terms["blocks"] for terms in pilot] == [2, 30, 2]
+    assert with_declaration({DECLARATIONS: pilot}, STUDY, 200) == recorded
+    other = with_declaration({DECLARATIONS: recorded}, replace(STUDY, trials=20), 200)
+    assert [(terms["trials"], terms["blocks"]) for terms in other] == [(108, 2), (108, 30), (20, 10)]
+
+
+@pytest.mark.parametrize("change", [{"max_blocks": 20}, {"looks": (10, 30)}, {"contrasts": (("random", "grid"),)}])
+def test_other_looks_or_contrasts_are_another_declaration(change):
+    """Declared after trials were recorded, they are a second declaration; before, they replace the first."""
+    assert len(with_declaration({DECLARATIONS: [entry(STUDY)]}, replace(STUDY, **change), 8)) == 2
+    (terms,) = with_declaration({DECLARATIONS: [entry(STUDY)]}, replace(STUDY, **change), 0)
+    assert {**terms, "at": ""} == {**entry(replace(STUDY, **change)), "at": ""}
