@@ -127,11 +127,11 @@ class Analysis:
         study = self.study
         if not (later := [look for look in self.rules.looks if look > complete]):
             return "That was the last look; a study under a new name, with more max_blocks, can tell more."
-        blocks = later[0] - complete
-        seconds = float(self.table.frame["seconds"].mean()) * blocks * study.trials * len(study.arms)
+        trainings = (later[0] - complete) * (study.trials + study.confirm) * len(study.arms)
+        seconds = float(self.table.frame["seconds"].mean()) * trainings
         return (
-            f"The next look, after {later[0]} blocks, costs {count(blocks * study.trials * len(study.arms), 'trial')}, "
-            f"about {duration(seconds)} of training."
+            f"The next look, after {later[0]} blocks, costs {count(trainings, 'training')}, about {duration(seconds)} of one "
+            "worker."
         )
 
     @property

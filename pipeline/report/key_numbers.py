@@ -44,7 +44,8 @@ def _difference(comparison: Comparison, verdict: Verdict) -> KeyNumber:
 def _matching(found: Matching) -> KeyNumber:
     value = whole_number(found.trials) if math.isfinite(found.trials) else f">{found.budget:,}"
     trials = "trial" if found.trials == 1 else "trials"
-    caption = f"{trials} of {title(found.arm)} match all {found.budget:,} of {title(found.other)}"
+    match = "matches" if found.trials == 1 else "match"
+    caption = f"{trials} of {title(found.arm)} {match} all {found.other_budget:,} of {title(found.other)}"
     return KeyNumber(value, caption, matched_interval(found, "95% CI ") or "one block: no interval")
 
 

@@ -11,18 +11,22 @@ from pipeline.report.curves import Curve
 from pipeline.report.intervals import DIFFERENCE, mean_band
 from pipeline.study.spec import Arm
 
+NOISE = 1e-12
+"""Differences of accuracy below this are those of rounding."""
+
 
 @dataclass(frozen=True)
 class Matching:
     """The trials of ``arm`` whose choice scores what the choice of all trials of ``other`` does, on test data.
 
-    ``low`` and ``high`` end the 95 % interval. A number is infinite if the arm's budget is not enough, and the ends are NaN
-    for a single block. ``budget`` is the number of trials of ``other``.
+    ``low`` and ``high`` end the 95 % interval. A number is infinite if all trials of the arm are not enough, and the ends
+    are NaN for a single block. ``budget`` and ``other_budget`` are the numbers of all trials of each.
     """
 
     arm: Arm
     other: Arm
     budget: int
+    other_budget: int
     trials: float
     low: float
     high: float
@@ -40,8 +44,9 @@ def matching(first: Curve, second: Curve) -> Matching | None:
     arm, other = (second, first) if first.arm.is_grid and not second.arm.is_grid else (first, second)
     rows, other_rows = ([curve.blocks.index(block) for block in blocks] for curve in (arm, other))
     mean, low, high = mean_band(arm.test[rows] - other.test[other_rows, -1:], within=DIFFERENCE)
-    ends = (_first(arm, high >= 0), _first(arm, low > 0)) if len(blocks) > 1 else (np.nan, np.nan)
-    return Matching(arm.arm, other.arm, int(other.budgets[-1]), _first(arm, mean >= 0), *ends)
+    ends = (_first(arm, high >= -NOISE), _first(arm, low > NOISE)) if len(blocks) > 1 else (np.nan, np.nan)
+    budgets = int(arm.budgets[-1]), int(other.budgets[-1])
+    return Matching(arm.arm, other.arm, *budgets, _first(arm, mean >= -NOISE), *ends)
 
 
 def _first(curve: Curve, reached: NDArray[np.bool_]) -> float:

@@ -97,7 +97,12 @@ def _probabilities(pool: Pool, spread: float) -> Array | None:
 
 
 def _independent_probabilities(pool: Pool) -> Array:
-    """The same for independent scores, normal with the variance v (1 - v) / (n - 1) of an accuracy."""
-    v, n = pool.validation, int(pool.frame["n_val"].iloc[0])
+    """The same for independent scores, normal with the variance v (1 - v) / (n - 1) of an accuracy of n rows.
+
+    If n is unknown, the best trials share the choice.
+    """
+    diverged = pool.frame["diverged"].to_numpy(bool)
+    v, n = np.where(diverged & ~diverged.all(), -1.0, pool.validation), int(pool.frame["n_val"].iloc[0])
     noise = np.random.default_rng(pool.block).standard_normal((RESAMPLES, len(v)))
-    return share_of_best(v + noise * np.sqrt(v * (1 - v) / max(n - 1, 1)))
+    variance = np.maximum(v * (1 - v), 0) / (n - 1) if n > 1 else np.zeros_like(v)
+    return share_of_best(v + noise * np.sqrt(variance))

@@ -33,7 +33,7 @@ def sentences(analysis: Analysis) -> tuple[str, ...]:
 
 
 def _shifted_grid(analysis: Analysis) -> Iterator[str]:
-    if any(arm.sampler == "shifted_grid" for arm in analysis.arms):
+    if any(arm.sampler == "shifted_grid" for contrast in analysis.study.compared for arm in contrast):
         yield (
             "The shifted grid is the textbook's, moved by a random part of a step in every block, so that it is not judged "
             "by where its levels happen to lie."
@@ -42,19 +42,12 @@ def _shifted_grid(analysis: Analysis) -> Iterator[str]:
 
 def _matchings(analysis: Analysis) -> Iterator[str]:
     for found in analysis.matchings:
-        yield (
-            f"{capital(matched_trials(found))} of {title(found.arm)} {'does' if found.trials == 1 else 'do'} as well as all "
-            f"{found.budget:,} of {title(found.other)}{matched_interval(found, ' (95% CI ', ')')}."
-        )
-
-
-def matched_trials(found: Matching) -> str:
-    """Return the number of trials that match: ``8 trials``, or ``more than 108 trials``."""
-    return (
-        count(int(found.trials), "trial")
-        if math.isfinite(found.trials)
-        else f"more than {count(found.budget, 'trial')}"
-    )
+        everything = f"all {found.other_budget:,} of {title(found.other)}{matched_interval(found, ' (95% CI ', ')')}"
+        if math.isfinite(found.trials):
+            trials, do = count(int(found.trials), "trial"), "does" if found.trials == 1 else "do"
+            yield f"{trials} of {title(found.arm)} {do} as well as {everything}."
+        else:
+            yield f"{capital(title(found.arm))} needs more than {count(found.budget, 'trial')} to do as well as {everything}."
 
 
 def matched_interval(found: Matching, before: str = "", after: str = "") -> str:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from pipeline.report.curves import Pool
 from pipeline.report.formatting import capital, count, listed, percent, title
-from pipeline.report.intervals import MINIMUM_BLOCKS
 from pipeline.report.trials_table import TrialsTable
+from pipeline.report.verdict import fewest_blocks, usable_looks
 from pipeline.storage.declarations import declared_terms
 from pipeline.study.spec import Arm, Categorical, Dimension, SearchSpace
 
@@ -67,8 +67,9 @@ def binding_declaration(table: TrialsTable) -> Terms:
 
 
 def first_look(terms: Terms) -> int:
-    """Return the number of blocks at the first look that could give a verdict."""
-    return int(next((look for look in terms["looks"] if look >= MINIMUM_BLOCKS), MINIMUM_BLOCKS))
+    """Return the number of blocks at the first look that could give a verdict; the fewest for one if no look could."""
+    contrasts = max(len(terms["contrasts"]), 1)
+    return next(iter([*usable_looks(terms["looks"], contrasts), fewest_blocks(contrasts)]))
 
 
 def is_old(table: TrialsTable) -> bool:
@@ -81,10 +82,12 @@ def complete_blocks(table: TrialsTable, pools: Pools, contrast: Contrast) -> int
 
     An arm is whole if its trials are recorded and, where the study trains choices again, its repetitions are too.
     """
-    whole = set.intersection(
-        *({pool.block for pool in pools.get(arm.name, []) if _whole(table, pool)} for arm in contrast)
-    )
+    whole = _whole_blocks(table, [pools.get(arm.name, []) for arm in contrast])
     return next(block for block in itertools.count() if block not in whole)
+
+
+def _whole_blocks(table: TrialsTable, arms: list[Sequence[Pool]]) -> set[int]:
+    return set.intersection(*({pool.block for pool in pools if _whole(table, pool)} for pools in arms))
 
 
 def _whole(table: TrialsTable, pool: Pool) -> bool:
@@ -106,9 +109,9 @@ def _breaches(table: TrialsTable, contrast: Contrast) -> Iterator[str]:
         then, now = (f"{100 * delta:g}" for delta in (terms["delta"], study.delta))
         yield f"the difference that matters was changed from {then} to {now} points after the declaration"
     if {arm.name for arm in contrast} not in map(set, terms["contrasts"]):
-        declared = listed([" against ".join(pair) for pair in terms["contrasts"]]) or "no contrast"
+        declared = "; ".join(" against ".join(pair) for pair in terms["contrasts"]) or "no contrast"
         names = " against ".join(arm.name for arm in contrast)
-        yield f"{names} was not declared before the trials; {declared} was. Declare it in a study of another name, or with --new"
+        yield f"{names} was not declared before the trials (declared: {declared}); a study started with --new declares it"
 
 
 def _deviations(table: TrialsTable) -> Iterator[str]:
@@ -130,10 +133,15 @@ def _deviations(table: TrialsTable) -> Iterator[str]:
         yield f"The looks were changed from {then} to {now} blocks after the declaration; those declared count."
     recorded = int(table.frame["block"].max()) + 1
     look = max([look for look in terms["looks"] if look <= recorded], default=0)
+    later = [following for following in terms["looks"] if following > recorded]
     if first_look(terms) <= look < recorded:
         yield (
-            f"{count(recorded, 'block')} are recorded, and the last look is at {look}. The others are in the figures and "
-            "tables, but not in the verdict: to add blocks until something shows would find leaders that are not there."
+            f"{count(recorded, 'block')} are recorded, and the last look was after {look}. The others are in figures and tables, "
+            + (
+                f"and enter the verdict at the next look, after {later[0]}."
+                if later
+                else "and not in the verdict: blocks that are added until something shows find leaders that are not there."
+            )
         )
 
 
@@ -156,11 +164,13 @@ def _budgets(table: TrialsTable, contrast: Contrast, arms: list[Sequence[Pool]])
     common = set.intersection(*({pool.block for pool in pools if pool.block < look} for pools in arms))
     if len(common) < asked:
         yield f"{len(common)} of {count(asked, 'declared block')} have both arms"
-    elif complete < asked and min(sizes) >= (1 - SLACK) * table.study.trials:
-        yield (
-            f"the choices of {asked - complete} of {count(asked, 'block')} are not trained again yet; the same command "
-            "goes on with them"
-        )
+    elif min(sizes) >= (1 - SLACK) * table.study.trials:
+        untrained = sum(block not in _whole_blocks(table, arms) for block in range(asked))
+        if untrained:
+            yield (
+                f"the choices of {untrained} of {count(asked, 'block')} are not trained again yet; the same command goes on "
+                "with them"
+            )
 
 
 def _range(pools: Sequence[Pool]) -> str:

@@ -6,6 +6,7 @@ equal part of it, which its looks spend in proportion to their blocks (:mod:`pip
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pipeline.report.boundaries import boundary_levels
 from pipeline.report.comparison import Comparison
 from pipeline.report.curves import Curve
 from pipeline.report.formatting import capital, count, ends, point, points, size_and_ends, title
-from pipeline.report.intervals import MINIMUM_BLOCKS, SHARE, Array, Interval, mean_interval, sign_flip_p
+from pipeline.report.intervals import SHARE, Array, Interval, mean_interval, sign_flip_p
 from pipeline.study.spec import Arm
 
 LABELS = ("too few repeats", "withheld", "ahead", "equal enough", "undecided")
@@ -47,6 +48,22 @@ class Rules:
     contrasts: int
     delta: float
     rows: int
+
+
+def usable_looks(looks: Sequence[int], contrasts: int) -> tuple[int, ...]:
+    """Return the looks that could name a leader: sign flips of K blocks have no smaller p than 2^(1 - K).
+
+    One contrast needs 6 blocks, two or three need 7.
+    """
+    usable = tuple(looks)
+    while usable and 2.0 ** -usable[0] > boundary_levels(usable, ERROR / contrasts / 2)[0]:
+        usable = usable[1:]
+    return usable
+
+
+def fewest_blocks(contrasts: int) -> int:
+    """Return the fewest blocks after which one look could name a leader."""
+    return next(blocks for blocks in itertools.count(2) if usable_looks((blocks,), contrasts))
 
 
 @dataclass(frozen=True)
@@ -153,12 +170,12 @@ def decide(
         What the next look costs, as a sentence, for a contrast that is not decided.
     """
     contrast = comparison.first, comparison.second
-    usable = tuple(look for look in rules.looks if look >= MINIMUM_BLOCKS)
-    if obstacles and len(comparison.blocks) >= MINIMUM_BLOCKS:
+    usable = usable_looks(rules.looks, rules.contrasts)
+    if obstacles and len(comparison.blocks) >= fewest_blocks(rules.contrasts):
         return withheld(obstacles, contrast)
     if not usable or complete < usable[0]:
         reasons = f" Besides: {'; '.join(obstacles)}." if obstacles else ""
-        return Verdict(FEWEST, _too_few(comparison, usable) + reasons, contrast=contrast)
+        return Verdict(FEWEST, _too_few(comparison, usable, rules.contrasts) + reasons, contrast=contrast)
     share = ERROR / rules.contrasts
     levels = zip(boundary_levels(usable, share / 2), boundary_levels(usable, share), strict=True)
     looks = tuple(
@@ -171,9 +188,13 @@ def decide(
         return Verdict(UNDECIDED, _undecided(comparison, looks[-1], next_look), contrast=contrast, looks=looks)
     if decisive.ahead:
         leader = comparison.first if decisive.interval.estimate > 0 else comparison.second
-        sentence = _ahead(comparison, looks[-1], leader, rules.delta)
-        return Verdict(AHEAD, sentence, leader.name, contrast, looks, decisive.blocks)
-    return Verdict(EQUAL, _equal(comparison, looks[-1], rules.delta), None, contrast, looks, decisive.blocks)
+        sign = 1 if leader is comparison.first else -1
+        stands = min(sign * looks[-1].interval.low, sign * looks[-1].interval.high) > 0
+        sentence = _ahead(comparison, looks[-1] if stands else decisive, leader, rules.delta)
+        return Verdict(AHEAD, sentence + _later(looks[-1], stands), leader.name, contrast, looks, decisive.blocks)
+    stands = max(-looks[-1].within.low, looks[-1].within.high) < rules.delta
+    sentence = _equal(comparison, looks[-1] if stands else decisive, rules.delta)
+    return Verdict(EQUAL, sentence + _later(looks[-1], stands), None, contrast, looks, decisive.blocks)
 
 
 def withheld(obstacles: Sequence[str], contrast: tuple[Arm, ...] = ()) -> Verdict:
@@ -192,41 +213,54 @@ def nothing_to_compare(curve: Curve) -> Verdict:
     return Verdict(WITHHELD, sentence, contrast=(curve.arm,), label="nothing to compare")
 
 
+def _later(look: Look, stands: bool) -> str:
+    """Return the numbers of the last look where they alone would not decide as an earlier look did; else nothing."""
+    if stands:
+        return ""
+    size, low, high = points(look.interval)
+    return (
+        f" That was decided earlier; after {look.blocks} blocks the first minus the second is {size} ({low} to {high})."
+    )
+
+
 def _ahead(comparison: Comparison, look: Look, leader: Arm, delta: float) -> str:
     other = comparison.second if leader is comparison.first else comparison.first
     lead = towards(look.interval, first=leader is comparison.first)
     size, low, high = points(lead)
-    if lead.low >= delta:
-        matters = f"That is more than the {point(delta)} points declared to matter."
+    declared = f"the {point(delta)} points declared to matter"
+    if not delta:
+        matters = ""
+    elif lead.low >= delta:
+        matters = f" That is at least {declared}."
     elif lead.high < delta:
-        matters = f"That is less than the {point(delta)} points declared to matter."
+        matters = f" That is less than {declared}."
     else:
-        matters = f"Whether it is more than the {point(delta)} points declared to matter is open."
+        matters = f" Whether it is at least {declared} is open."
     return (
         f"{capital(title(leader))} is ahead of {title(other)}: what a search of {count(comparison.trials, 'trial')} finds "
-        f"scores {size} points higher on test data ({ends(low, high, look.blocks)}; {look.blocks} blocks). {matters}"
+        f"scores {size} points higher on test data ({ends(low, high, look.blocks)}; {look.blocks} blocks).{matters}"
     )
 
 
 def _equal(comparison: Comparison, look: Look, delta: float) -> str:
     _, low, high = points(look.within)
     return (
-        f"{capital(title(comparison.first))} and {title(comparison.second)} are equal enough: what a search of "
-        f"{count(comparison.trials, 'trial')} finds differs by {low} to {high} points on test data (90% CI; {look.blocks} "
-        f"blocks), within the \u00b1{point(delta)} points that do not matter."
+        f"{capital(title(comparison.first))} and {title(comparison.second)} are equal enough: by what a search of "
+        f"{count(comparison.trials, 'trial')} finds, the first minus the second is {low} to {high} points on test data (90% "
+        f"CI; {look.blocks} blocks), within the \u00b1{point(delta)} points that do not matter."
     )
 
 
 def _undecided(comparison: Comparison, look: Look, next_look: str) -> str:
     size, low, high = points(look.interval)
     return (
-        f"Undecided after {look.blocks} blocks: what {title(comparison.first)} finds in "
-        f"{count(comparison.trials, 'trial')}, minus what {title(comparison.second)} does, is {size} points on test data "
+        f"Undecided after {look.blocks} blocks: by what a search of {count(comparison.trials, 'trial')} finds, "
+        f"{title(comparison.first)} minus {title(comparison.second)} is {size} points on test data "
         f"({ends(low, high, look.blocks)}). {next_look}"
     ).strip()
 
 
-def _too_few(comparison: Comparison, looks: tuple[int, ...]) -> str:
+def _too_few(comparison: Comparison, looks: tuple[int, ...], contrasts: int) -> str:
     estimate = float(np.mean(comparison.expected))
     leader = comparison.first if estimate >= 0 else comparison.second
     after, blocks = count(comparison.trials, "trial"), count(len(comparison.blocks), "block")
@@ -239,7 +273,8 @@ def _too_few(comparison: Comparison, looks: tuple[int, ...]) -> str:
     needed = (
         f"the first look is after {count(looks[0], 'block')}"
         if looks
-        else f"a verdict needs {MINIMUM_BLOCKS} blocks, since with 5 the smallest possible p is 0.06"
+        else f"{count(contrasts, 'contrast')} need{'s' if contrasts == 1 else ''} {fewest_blocks(contrasts)} blocks at a look, "
+        "since fewer have no p that is small enough"
     )
     return f"Too few repeats: {needed}. So far, which decides nothing: {seen}, over {blocks}."
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.report.analysis import Analysis
+from pipeline.report.comparison import Difference
 from pipeline.report.confirmation import confirmation_table
 from pipeline.report.intervals import SHARE, Array, mean_interval
 from pipeline.report.sentences import sentences
@@ -25,9 +26,10 @@ def _comparison(analysis: Analysis) -> dict[str, float]:
     values: dict[str, float] = {}
     for verdict, (contrast, comparison) in reversed([*zip(analysis.verdicts, analysis.comparisons, strict=False)]):
         if comparison:
-            difference = comparison.expected_difference
+            blocks = verdict.looks[-1].blocks if verdict.looks else len(comparison.blocks)
+            difference = Difference(comparison.expected_difference.by_block[:blocks])
             numbers = (verdict.interval or difference.interval).named("difference") | {"p_value": difference.p}
-            numbers["blocks"] = len(comparison.blocks)
+            numbers["blocks"] = blocks
             values |= numbers | {f"{'-'.join(arm.name for arm in contrast)}/{key}": x for key, x in numbers.items()}
     if comparison := analysis.comparison:
         values |= comparison.difference.interval.named("chosen_difference") | {"trials": comparison.trials}

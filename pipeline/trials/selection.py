@@ -48,13 +48,18 @@ def choice_probabilities(
     if correct is None:
         return None
     rng = np.random.default_rng(block)
-    draws = rng.multinomial(n_val, np.full(n_val, 1 / n_val), size=RESAMPLES)
-    scores = draws.astype(np.float32) @ correct.T.astype(np.float32)  # whole numbers, exact on any BLAS
+    scores = _row_counts(rng, n_val) @ correct.T.astype(np.float32)  # whole numbers, exact on any BLAS
     if spread:
         scores += (n_val * spread * rng.standard_normal(scores.shape)).astype(np.float32)
     probabilities = np.zeros(len(validation))
     probabilities[contenders] = share_of_best(scores)
     return probabilities
+
+
+def _row_counts(rng: np.random.Generator, n: int) -> NDArray[np.float32]:
+    """Draw n rows with replacement, :data:`RESAMPLES` times, and count each row, (RESAMPLES, n)."""
+    drawn = rng.integers(n, size=(RESAMPLES, n)) + n * np.arange(RESAMPLES)[:, None]
+    return np.bincount(drawn.ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n).astype(np.float32)
 
 
 def share_of_best(scores: NDArray[np.floating]) -> Array:
