@@ -1,11 +1,19 @@
-"""The report's statistics where the truth is known: coverage of intervals, error rate and power."""
+"""The report's statistics where the truth is known: coverage of intervals and error rates of verdicts."""
 
 import pytest
 from scipy import stats
-from simulations import COVERAGES, GRID, LOW, NULLS, ON_GRID, SHIFTED, leaders, null_rates, power
+from simulations import COVERAGES, LOW, NULLS, ON_GRID, VERDICTS, equal_arms, leaders, verdict_rates
+from synthetic import GRID, SHIFTED
 
 pytestmark = pytest.mark.slow
 BLOCKS = 10
+RARE = [name for name in VERDICTS if name.startswith("a miss")]
+"""Cases in which no interval over few blocks holds its promise, as the page's limits say."""
+
+
+def at_most(rate, promise, runs):
+    """True if a rate is not above its promise by more than chance explains."""
+    return stats.binomtest(round(rate * runs), runs, promise, alternative="greater").pvalue > 0.001
 
 
 @pytest.mark.parametrize("quantity", COVERAGES)
@@ -14,20 +22,38 @@ def test_intervals_hold_the_truth(quantity):
     assert COVERAGES[quantity](BLOCKS) >= 0.92
 
 
+@pytest.mark.parametrize("case", [name for name in VERDICTS if name not in RARE])
+def test_error_rates_hold_over_contrasts_and_looks(case):
+    """At most 5 % of studies have a false leader, a false equal or a false size; intervals of all looks cover in 93 %."""
+    runs = 1000
+    rates = verdict_rates(VERDICTS[case], runs)
+    assert at_most(rates.false_leader, 0.05, runs)
+    assert at_most(rates.false_equal, 0.05, runs)
+    assert at_most(rates.false_size, 0.05, runs)
+    assert at_most(1 - rates.covered, 0.07, runs)
+
+
+def test_the_default_study_is_decided():
+    """With the differences and spreads of the default study both contrasts are decided, after 15 blocks on average."""
+    rates = verdict_rates(VERDICTS["1.5 and 0.15 points (the default study)"], 500)
+    assert rates.undecided <= 0.01
+    assert rates.blocks <= 16
+    assert rates.ahead[0] == 1
+
+
+@pytest.mark.parametrize("case", RARE)
+def test_rare_misses_are_the_limit_that_the_page_names(case):
+    """Where an arm fails badly in few blocks, the intervals hold the truth less often than promised."""
+    assert verdict_rates(VERDICTS[case], 500).covered < 0.94
+
+
 @pytest.mark.parametrize("arms", NULLS.values(), ids=NULLS)
 def test_equal_arms_have_no_leader(arms):
     """Two equal arms have a leader in at most 5 % of reports, up to sampling error, and p is uniform."""
     runs = 500
-    rate, p = null_rates(LOW, *arms, BLOCKS, runs)
-    assert stats.binomtest(round(rate * runs), runs, 0.05, alternative="greater").pvalue > 0.001
+    rate, p = equal_arms(LOW, *arms, BLOCKS, runs)
+    assert at_most(rate, 0.05, runs)
     assert stats.kstest(p, "uniform").pvalue > 0.001
-
-
-@pytest.mark.parametrize("blocks", [6, 7, 8, BLOCKS])
-def test_one_detectable_difference_is_found_four_times_out_of_five(blocks):
-    """A difference as large as the report calls detectable is named by the verdict in 80 ± 4 % of experiments."""
-    _, verdict = power(blocks, runs=2000)
-    assert verdict == pytest.approx(0.8, abs=0.04)
 
 
 def test_the_grid_wins_where_it_must():
