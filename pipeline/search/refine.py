@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Any, Literal
 
 from pipeline.errors import UserError
@@ -39,20 +40,21 @@ def propose(study: Study, trials: Sequence[Trial]) -> Proposal:
         )
     ranked = sorted(trials, key=lambda trial: -trial[BEST_VAL_ACCURACY])
     best = ranked[: max(TOP, len(ranked) // 10)]
-    proposed = {name: _next(study, name, [trial[name] for trial in ranked], len(best)) for name in study.space}
+    scores = [trial[BEST_VAL_ACCURACY] for trial in ranked]
+    proposed = {name: _next(study, name, [trial[name] for trial in ranked], scores, len(best)) for name in study.space}
     space = SearchSpace(**{name: dimension for name, (dimension, _) in proposed.items()})
     fine = replace(study, space=space, trials=_budget(study, space))
     return Proposal(fine, tuple(f"{name}: {reason}" for name, (_, reason) in proposed.items()))
 
 
-def _next(study: Study, name: str, ranked: Sequence[Any], best: int) -> tuple[Dimension, str]:
-    """Return the next range and its reason, from the values of all trials, best first; the first ``best`` are good."""
+def _next(study: Study, name: str, ranked: Sequence[Any], scores: Sequence[float], best: int) -> tuple[Dimension, str]:
+    """Return the next range and its reason, from values and scores of all trials, best first; the first ``best`` are good."""
     dimension, values = study.space[name], ranked[:best]
     if isinstance(dimension, Categorical):
         return _kept(dimension, values)
     positions = [position(dimension, value) for value in ranked]
     side = border_check(positions[0], positions)
-    if side is None or _looked_beyond(positions, side):
+    if side is None or _worse_beyond(positions, scores, side):
         return _narrowed(dimension, positions[:best])
     near_border = sum(p < 0.25 if side == "low" else p > 0.75 for p in positions[:TOP])
     reason = f"the best is {values[0]:.3g}, and {near_border} of the best {TOP} lie in the {side}est quarter of {_range(dimension)}"
@@ -76,15 +78,17 @@ def border_check(best: float, top: Sequence[float]) -> Side | None:
     return None
 
 
-def _looked_beyond(positions: Sequence[float], side: Side) -> bool:
-    """Return True if five or more trials lie nearer to that border than the best five: they were worse.
+def _worse_beyond(positions: Sequence[float], scores: Sequence[float], side: Side) -> bool:
+    """Return True if trials nearer to that border than the best five were worse: five or more, or all of them in the lower half.
 
     On CIFAR-10, all trials near the upper end of the lecture's coarse range diverge, though the best rates lie in its
     highest quarter. A range shifted up from there would miss them.
     """
     top = positions[:TOP]
-    beyond = [p < min(top) if side == "low" else p > max(top) for p in positions]
-    return sum(beyond) >= TOP
+    beyond = [
+        score for p, score in zip(positions, scores, strict=True) if (p < min(top) if side == "low" else p > max(top))
+    ]
+    return len(beyond) >= TOP or (bool(beyond) and max(beyond) <= median(scores))
 
 
 def _kept(dimension: Categorical, values: Sequence[Any]) -> tuple[Dimension, str]:
@@ -105,13 +109,17 @@ def _narrowed(dimension: Float, positions: Sequence[float]) -> tuple[Dimension, 
     low, high = max(0.0, low), min(1.0, high)
     if high - low > WIDEST:
         return dimension, f"the best {len(positions)} trials lie all over {_range(dimension)}: it hardly matters"
-    narrow = replace(dimension, low=dimension.at(low), high=dimension.at(high))
+    ends = (
+        dimension.low if low == 0 else _value(dimension, low),
+        dimension.high if high == 1 else _value(dimension, high),
+    )
+    narrow = replace(dimension, low=ends[0], high=ends[1])
     return narrow, f"the best {len(positions)} trials lie inside {_range(narrow)}, {high - low:.0%} of the range"
 
 
 def _shifted(study: Study, name: str, dimension: Float, by: float) -> Float:
     """Return the range shifted by a part of its width, as far as the hyperparameter allows."""
-    moved = replace(dimension, low=_beyond(dimension, by), high=_beyond(dimension, 1 + by))
+    moved = replace(dimension, low=_value(dimension, by), high=_value(dimension, 1 + by))
     cut = replace(moved, low=max(moved.low, 0.0)) if moved.high > 0 else dimension
     return next((shifted for shifted in (moved, cut) if _allowed(study, name, shifted)), dimension)
 
@@ -125,7 +133,7 @@ def _allowed(study: Study, name: str, dimension: Float) -> bool:
     return True
 
 
-def _beyond(dimension: Float, unit: float) -> float:
+def _value(dimension: Float, unit: float) -> float:
     """Return the value at a position, perhaps outside 0 to 1, to three digits; more in a narrow range."""
     width = (dimension.high - dimension.low) / max(abs(dimension.low), abs(dimension.high))
     digits = 3 + max(0, math.ceil(-math.log10(width)))

@@ -186,6 +186,29 @@ def test_the_best_tenth_decides_and_leaves_a_margin():
     assert proposed(*[0.5] * 6, *rest) == pytest.approx((0.375, 0.625))
 
 
+@pytest.mark.parametrize(("scores", "moved"), [((0.1,), False), ((0.1, 0.2), False), ((0.1, 0.6), True)])
+def test_few_trials_beyond_the_best_keep_a_range_from_moving_if_they_are_in_the_lower_half(scores, moved):
+    """However few trials lie between the best five and the border, the range moves on only if one was in the upper half."""
+    trials = [(0.8 + 0.01 * i, 0.9 - 0.01 * i) for i in range(5)] + [
+        (0.1 + 0.05 * i, 0.5 - 0.02 * i) for i in range(10)
+    ]
+    trials += [(0.95 + 0.01 * i, score) for i, score in enumerate(scores)]
+    study = Study(name="x", question="x", space=SearchSpace(l2=Float(0, 1)), arms=(Arm("random"),), trials=20)
+    rows = [{"l2": value, "best/val_accuracy": score} for value, score in trials]
+    proposed_range = propose(study, rows).study.space["l2"]
+    assert (proposed_range.high > 0.99) == moved
+
+
+def test_the_ends_of_a_narrowed_range_are_round():
+    """A narrowed range has ends of at most four digits, and keeps an end that it shares with the range before."""
+    rng = np.random.default_rng(0)
+    rates = 10 ** rng.uniform(-4, 1, 60)
+    rows = [{"learning_rate": rate, "best/val_accuracy": -abs(np.log10(rate) + 1)} for rate in rates]
+    study = replace(LECTURE, space=SearchSpace(learning_rate=Float(1e-4, 10, log=True)))
+    narrow = propose(study, rows).study.space["learning_rate"]
+    assert all(float(f"{end:.4g}") == end for end in (narrow.low, narrow.high))
+
+
 def test_five_worse_trials_beyond_the_best_keep_a_range_from_moving():
     """With four worse trials nearer to the border the range is shifted; with five, it shrinks around the best."""
     best, rest = (0.8,) * 5, (0.2,) * 10
