@@ -10,7 +10,7 @@ import pytest
 from synthetic import NOISE, WORTH, luck_of_the_best, lucky_choice, make_frame, make_study, make_table, trained_again
 
 from pipeline.report.analysis import Analysis
-from pipeline.report.confirmation import confirmation_table
+from pipeline.report.confirmation import confirmation_table, spread_of_weights
 from pipeline.report.page import cell
 from pipeline.report.sentences import sentences
 from pipeline.report.trials_table import TrialsTable, read_table, write_table
@@ -87,6 +87,40 @@ def test_the_numbers_are_those_of_the_rows(confirmed):
     assert found.promise.estimate == pytest.approx(
         found.luck.estimate + (found.choices["val_again"] - found.choices["test_again"]).mean()
     )
+
+
+def two_trainings(*differences, more=()):
+    """A table with one trial in each block that was trained again twice, with these differences of validation accuracy."""
+    study = make_study(arms=TWO[:1], blocks=len(differences), trials=2)
+    frame = make_frame(study)
+    first = frame[frame["trial"] == 0]
+    scores = [np.full(len(differences), 0.7), 0.7 + np.array(differences), *more]
+    again = [
+        first.assign(repetition=r, run_id=first["run_id"] + f"-{r}", **{"best/val_accuracy": score})
+        for r, score in enumerate(scores, start=1)
+    ]
+    return TrialsTable(frame, study, {}, pd.concat(again, ignore_index=True))
+
+
+def test_the_spread_of_weights_is_the_mean_difference_of_two_trainings():
+    """Of differences 0.02, -0.04 and 0.06 it is 0.04 √π / 2; further trainings of a trial add nothing."""
+    expected = 0.04 * np.sqrt(np.pi) / 2
+    assert spread_of_weights(two_trainings(0.02, -0.04, 0.06)) == pytest.approx(expected)
+    assert spread_of_weights(two_trainings(0.02, -0.04, 0.06, more=[np.full(3, 0.1)])) == pytest.approx(expected)
+
+
+def test_the_spread_of_normal_weights_is_their_standard_deviation():
+    """It is that of 400 trials that were trained twice."""
+    rng = np.random.default_rng(0)
+    found = spread_of_weights(two_trainings(*(np.sqrt(2) * 0.01 * rng.normal(size=400))))
+    assert found == pytest.approx(0.01, rel=4 / np.sqrt(400))
+
+
+def test_trials_that_were_trained_again_once_have_no_spread(table):
+    """Without repetitions, or with one of each trial, the spread is unknown and weights are not drawn."""
+    assert spread_of_weights(table) == 0
+    assert spread_of_weights(make_table(arms=TWO, blocks=2, repetitions=1)) == 0
+    assert spread_of_weights(make_table(arms=TWO, blocks=2, repetitions=2)) > 0
 
 
 def test_training_again_finds_what_a_lucky_choice_is_worth():

@@ -1,5 +1,7 @@
 """The number of trials with which one arm does as well as all trials of the other."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from synthetic import GRID, RANDOM, SHIFTED
@@ -7,7 +9,7 @@ from synthetic import GRID, RANDOM, SHIFTED
 from pipeline.report.curves import Curve
 from pipeline.report.key_numbers import _matching
 from pipeline.report.matching import Matching, matching
-from pipeline.report.sentences import matched_interval, matched_trials
+from pipeline.report.sentences import _matchings
 from pipeline.study.spec import Arm
 
 BLOCKS = 8
@@ -27,7 +29,8 @@ RISING = curve(RANDOM, [0.90, 0.92, 0.94, 0.96, 0.97])
 def test_an_arm_matches_from_the_first_trial_that_reaches_the_end_of_the_other(last, trials):
     """The mean curve must reach what the other scored after all of its trials; an arm that never does has infinity."""
     found = matching(RISING, curve(GRID, [0.5, 0.6, last]))
-    assert (found.arm, found.other, found.budget, found.trials) == (RANDOM, GRID, 3, trials)
+    assert (found.arm, found.budget, found.trials) == (RANDOM, 5, trials)
+    assert (found.other, found.other_budget) == (GRID, 3)
 
 
 def test_the_interval_holds_the_numbers_whose_difference_may_be_zero():
@@ -58,23 +61,38 @@ def test_only_common_blocks_count():
 
 
 @pytest.mark.parametrize(
-    ("found", "trials", "interval"),
+    ("found", "sentence"),
     [
-        (Matching(RANDOM, GRID, 108, 1, 1, 4), "1 trial", " (95% CI 1 to 4)"),
-        (Matching(RANDOM, GRID, 108, 8, 6, np.inf), "8 trials", " (95% CI 6 to more than 108)"),
-        (Matching(RANDOM, GRID, 108, np.inf, 30, np.inf), "more than 108 trials", " (95% CI 30 to more than 108)"),
-        (Matching(RANDOM, GRID, 1200, 1100, np.nan, np.nan), "1,100 trials", ""),
+        (
+            Matching(RANDOM, GRID, 128, 108, 1, 1, 4),
+            "1 trial of random search does as well as all 108 of the textbook grid (95% CI 1 to 4).",
+        ),
+        (
+            Matching(RANDOM, GRID, 128, 108, 8, 6, np.inf),
+            "8 trials of random search do as well as all 108 of the textbook grid (95% CI 6 to more than 128).",
+        ),
+        (
+            Matching(RANDOM, GRID, 128, 108, np.inf, 30, np.inf),
+            (
+                "Random search needs more than 128 trials to do as well as all 108 of the textbook grid "
+                "(95% CI 30 to more than 128)."
+            ),
+        ),
+        (
+            Matching(RANDOM, GRID, 1200, 1150, 1100, np.nan, np.nan),
+            "1,100 trials of random search do as well as all 1,150 of the textbook grid.",
+        ),
     ],
 )
-def test_a_number_that_matches_is_told_with_its_interval(found, trials, interval):
-    """A number beyond the budget is more than the budget; a single block has no interval."""
-    assert (matched_trials(found), matched_interval(found, " (95% CI ", ")")) == (trials, interval)
+def test_a_number_that_matches_has_its_sentence_and_its_interval(found, sentence):
+    """A number beyond the arm's budget is more than that budget; a single block has no interval."""
+    assert list(_matchings(SimpleNamespace(matchings=[found]))) == [sentence]
 
 
 def test_the_key_number_counts_the_trials_of_one_arm():
     """Its caption names both arms, and a number beyond the budget has a sign."""
-    shown = _matching(Matching(RANDOM, GRID, 108, 8, 6, 20))
+    shown = _matching(Matching(RANDOM, GRID, 128, 108, 8, 6, 20))
     assert (shown.value, shown.detail) == ("8", "95% CI 6 to 20")
     assert shown.caption == "trials of random search match all 108 of the textbook grid"
-    assert _matching(Matching(RANDOM, GRID, 108, np.inf, np.nan, np.nan)).value == ">108"
-    assert _matching(Matching(RANDOM, GRID, 108, np.inf, np.nan, np.nan)).detail == "one block: no interval"
+    assert _matching(Matching(RANDOM, GRID, 128, 108, np.inf, np.nan, np.nan)).value == ">128"
+    assert _matching(Matching(RANDOM, GRID, 128, 108, np.inf, np.nan, np.nan)).detail == "one block: no interval"

@@ -75,6 +75,29 @@ def test_without_bits_scores_are_normal_and_independent():
     assert found.probabilities.max() == found.independent_top == pytest.approx(expected, abs=0.03)
 
 
+def test_without_the_number_of_rows_the_best_trials_share_the_choice():
+    """Nothing is known of the luck of the rows, so there is none."""
+    found = choice(pool([0.8, 0.9, 0.9, 0.7], [0.5, 0.6, 0.8, 0.9], n=0))
+    np.testing.assert_array_equal(found.probabilities, [0, 0.5, 0.5, 0])
+    assert (found.independent_top, found.expected) == (0.5, pytest.approx(0.7))
+
+
+@pytest.mark.parametrize("n", [0, 8])
+def test_without_bits_a_diverged_trial_is_not_chosen_either(n):
+    """It has no share, whatever its accuracy, and the others have what they would have without it."""
+    found = choice(pool([0.99, 0.6, 0.6], [0.1, 0.7, 0.9], n=n, diverged=[1, 0, 0]))
+    assert found.probabilities[0] == 0
+    np.testing.assert_allclose(found.probabilities[1:], 0.5, atol=0.05)
+
+
+def test_weights_are_drawn_too_where_their_spread_is_known():
+    """A trial whose rows are always better is not always chosen if new weights can move it."""
+    apart = pool([0.875, 0.75], [0.7, 0.9], [RIGHT, RIGHT * np.where(np.arange(8) == 0, 0, 1)])
+    certain, open_ = choice(apart), choice(apart, spread=0.2)
+    assert certain.probabilities[0] > open_.probabilities[0] > 0.5
+    assert certain.independent_top == open_.independent_top
+
+
 def test_where_all_trials_diverged_each_can_be_chosen():
     """Trials that are all guesses with the same score share the choice, so that the expected accuracy exists."""
     found = choice(pool([0.1] * 4, [0.1] * 4, diverged=True))

@@ -143,7 +143,7 @@ def declarations(*changes):
         ({"delta": 0.05}, "the difference that matters was changed from 5 to 0.5 points after the declaration"),
         (
             {"contrasts": [["grid", "random"]]},
-            "random against shifted_grid was not declared before the trials; grid against random was",
+            "random against shifted_grid was not declared before the trials (declared: grid against random)",
         ),
     ],
 )
@@ -185,7 +185,8 @@ def test_a_contrast_that_was_not_declared_is_withheld_alone():
     withheld, judged = found.verdicts
     assert withheld.label == "withheld"
     assert (
-        "random against shifted_grid was not declared before the trials; random against grid was" in withheld.sentence
+        "random against shifted_grid was not declared before the trials (declared: random against grid); a study started "
+        "with --new declares it" in withheld.sentence
     )
     assert judged.label == "ahead"
     alone = analysis(
@@ -227,12 +228,12 @@ def test_blocks_that_were_added_to_an_old_study_are_not_in_its_verdict():
 
 
 def test_changed_looks_are_noted_and_the_declared_ones_count():
-    """A study that declared looks after 6 and 12 blocks is judged by them, whatever it asks now."""
-    found = analysis(provenance=declarations({"looks": [6, 12]}))
-    assert [look.blocks for look in found.verdict.looks] == [6]
+    """A study that declared looks after 7 and 14 blocks is judged by them, whatever it asks now."""
+    found = analysis(provenance=declarations({"looks": [7, 14]}))
+    assert [look.blocks for look in found.verdict.looks] == [7]
     assert (
         found.notes[0]
-        == "The looks were changed from 6 and 12 to 10 blocks after the declaration; those declared count."
+        == "The looks were changed from 7 and 14 to 10 blocks after the declaration; those declared count."
     )
 
 
@@ -243,7 +244,7 @@ def test_blocks_beyond_a_look_are_noted_as_exploratory(blocks, noted):
     look = blocks // 10 * 10
     assert [seen.blocks for seen in found.verdict.looks][-1] == look
     assert [note.split(". ")[0] for note in found.notes] == (
-        [f"{blocks} blocks are recorded, and the last look is at {look}"] if noted else []
+        [f"{blocks} blocks are recorded, and the last look was after {look}"] if noted else []
     )
 
 

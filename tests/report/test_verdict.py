@@ -7,7 +7,7 @@ from scipy import stats
 from pipeline.report.boundaries import boundary_levels
 from pipeline.report.comparison import Comparison
 from pipeline.report.curves import Curve
-from pipeline.report.verdict import Rules, decide, look_at, nothing_to_compare
+from pipeline.report.verdict import Rules, decide, fewest_blocks, look_at, nothing_to_compare, usable_looks
 from pipeline.study.spec import Arm
 
 SPREAD = np.array([-1.5, -1.0, -0.6, -0.3, -0.1, 0.1, 0.3, 0.6, 1.0, 1.5])
@@ -39,18 +39,23 @@ def ahead(size, interval, matters, leader="Random search", other="the shifted gr
     )
 
 
-MORE, LESS, OPEN = (
-    "That is more than the 0.5 points declared to matter.",
+ENOUGH, LESS, OPEN = (
+    "That is at least the 0.5 points declared to matter.",
     "That is less than the 0.5 points declared to matter.",
-    "Whether it is more than the 0.5 points declared to matter is open.",
+    "Whether it is at least the 0.5 points declared to matter is open.",
 )
 
 
 @pytest.mark.parametrize(
     ("differences", "rule", "label", "sentence"),
     [
-        (0.01 + 0.005 * SPREAD, 2, "ahead", ahead("1.00", "0.68 to 1.32", MORE)),
-        (-0.01 + 0.005 * SPREAD, 2, "ahead", ahead("1.00", "0.68 to 1.32", MORE, "The shifted grid", "random search")),
+        (0.01 + 0.005 * SPREAD, 2, "ahead", ahead("1.00", "0.68 to 1.32", ENOUGH)),
+        (
+            -0.01 + 0.005 * SPREAD,
+            2,
+            "ahead",
+            ahead("1.00", "0.68 to 1.32", ENOUGH, "The shifted grid", "random search"),
+        ),
         (0.002 + 0.001 * SPREAD, 2, "ahead", ahead("0.20", "0.14 to 0.26", LESS)),
         (0.006 + 0.003 * SPREAD, 2, "ahead", ahead("0.60", "0.41 to 0.79", OPEN)),
         (0.004 + 0.003 * SPREAD, 2, "ahead", ahead("0.40", "0.21 to 0.59", OPEN)),
@@ -59,8 +64,8 @@ MORE, LESS, OPEN = (
             3,
             "equal enough",
             (
-                "Random search and the shifted grid are equal enough: what a search of 108 trials finds differs by \u22120.16 to "
-                "0.26 points on test data (90% CI; 10 blocks), within the ±0.5 points that do not matter."
+                "Random search and the shifted grid are equal enough: by what a search of 108 trials finds, the first minus the "
+                "second is \u22120.16 to 0.26 points on test data (90% CI; 10 blocks), within the ±0.5 points that do not matter."
             ),
         ),
         (
@@ -68,7 +73,7 @@ MORE, LESS, OPEN = (
             4,
             "undecided",
             (
-                "Undecided after 10 blocks: what random search finds in 108 trials, minus what the shifted grid does, is 0.2 "
+                "Undecided after 10 blocks: by what a search of 108 trials finds, random search minus the shifted grid is 0.2 "
                 f"points on test data (95% CI \u22120.4 to 0.8). {NEXT}"
             ),
         ),
@@ -77,7 +82,7 @@ MORE, LESS, OPEN = (
             0,
             "too few repeats",
             (
-                "Too few repeats: a verdict needs 6 blocks, since with 5 the smallest possible p is 0.06. So far, which "
+                "Too few repeats: 1 contrast needs 6 blocks at a look, since fewer have no p that is small enough. So far, which "
                 "decides nothing: what random search finds in 108 trials scored 1.3 points higher than what the shifted grid "
                 "does, over 5 blocks."
             ),
@@ -92,10 +97,10 @@ def test_each_rule_has_its_sentence(differences, rule, label, sentence):
 
 @pytest.mark.parametrize(
     ("delta", "matters"),
-    [(0.0066, "more than"), (0.0068, "is open"), (0.0131, "is open"), (0.0133, "less than")],
+    [(0.0066, "at least"), (0.0068, "is open"), (0.0131, "is open"), (0.0133, "less than")],
 )
 def test_a_lead_matters_by_the_ends_of_its_interval(delta, matters):
-    """A lead of 0.68 to 1.32 points is more than a delta below its low end, less than one above its high end, else open."""
+    """A lead of 0.68 to 1.32 points is at least a delta below its low end, less than one above its high end, else open."""
     assert matters in verdict(0.01 + 0.005 * SPREAD, delta=delta).sentence.rpartition(". ")[2]
 
 
@@ -142,7 +147,7 @@ def test_an_obstacle_withholds_the_verdict():
 def test_an_obstacle_is_named_where_blocks_are_few():
     """Below six blocks the number of blocks is the reason, and an obstacle is named after it."""
     found = verdict([0.0] * 3, obstacles=["every trial scored the same (90.0%)"])
-    assert found.rule == 0
+    assert (found.rule, verdict([0.0] * 6, obstacles=["the budgets are unequal"], contrasts=2).rule) == (0, 0)
     assert found.sentence.endswith(
         "no difference after 108 trials, over 3 blocks. Besides: every trial scored the same (90.0%)."
     )
@@ -164,9 +169,54 @@ def test_no_sentence_says_that_there_is_no_difference():
             assert "there is no difference" not in sentence
 
 
-def test_six_blocks_have_a_verdict_and_five_have_none():
-    """A sign-flip test can reach 0.05 from six blocks on."""
-    assert [verdict(0.01 + 0.0001 * SPREAD[:blocks]).rule for blocks in (5, 6)] == [0, 2]
+def test_a_delta_of_zero_leaves_no_word_on_what_matters():
+    """Where no difference is too small to matter, a lead has its size alone."""
+    assert verdict(0.01 + 0.005 * SPREAD, delta=0.0).sentence == ahead("1.00", "0.68 to 1.32", "").strip()
+
+
+@pytest.mark.parametrize(("contrasts", "fewest"), [(1, 6), (2, 7), (3, 7), (4, 8), (5, 8)])
+def test_the_fewest_blocks_of_a_verdict_are_those_whose_sign_flips_reach_the_level(contrasts, fewest):
+    """K blocks have no p below 2^(1 - K), which must be at most 0.05 / contrasts: six blocks for one, seven for two."""
+    assert 2.0 ** (1 - fewest) <= 0.05 / contrasts < 2.0 ** (2 - fewest)
+    assert fewest_blocks(contrasts) == fewest
+    found = [verdict(0.01 + 0.0001 * SPREAD[:blocks], contrasts=contrasts) for blocks in (fewest - 1, fewest)]
+    assert [few.rule for few in found] == [0, 2]
+
+
+def test_six_blocks_are_too_few_for_two_contrasts():
+    """The sentence has the number of contrasts and of the blocks that they need."""
+    assert verdict([0.01] * 6, rows=360, contrasts=2).sentence == (
+        "Too few repeats: 2 contrasts need 7 blocks at a look, since fewer have no p that is small enough. So far, which "
+        "decides nothing: what random search finds in 108 trials scored 1 points higher than what the shifted grid does, over "
+        "6 blocks."
+    )
+
+
+@pytest.mark.parametrize(
+    ("looks", "contrasts", "usable"),
+    [
+        ((5,), 1, ()),
+        ((6,), 1, (6,)),
+        ((6,), 2, ()),
+        ((7,), 5, ()),
+        ((8,), 5, (8,)),
+        ((3, 10), 1, (10,)),
+        ((6, 12), 1, (12,)),
+        ((6, 12), 2, (12,)),
+        ((7, 14), 1, (7, 14)),
+        ((10, 20, 30), 1, (10, 20, 30)),
+        ((10, 20, 30), 5, (10, 20, 30)),
+    ],
+)
+def test_a_look_is_usable_if_sign_flips_can_reach_its_level(looks, contrasts, usable):
+    """Half of the error at six blocks is 0.025, below their smallest p of 0.031, so the twelve have all of it."""
+    assert usable_looks(looks, contrasts) == usable
+
+
+def test_a_study_of_two_looks_at_six_and_twelve_waits_for_the_second():
+    """Six clear blocks have no verdict before the twelfth."""
+    found = verdict(0.01 + 0.0005 * SPREAD[:6], looks=(6, 12))
+    assert found.sentence.startswith("Too few repeats: the first look is after 12 blocks. ")
 
 
 def test_before_the_first_look_there_is_no_verdict():
@@ -268,6 +318,11 @@ def test_a_lead_stays_decided_at_later_looks():
     assert [look.ahead for look in found.looks] == [True, False]
     assert (found.rule, found.leader, found.decided_at) == (2, "random", 10)
     assert found.interval == found.looks[-1].interval
+    assert "scores 1.00 points higher" in found.sentence
+    assert "10 blocks). That is at least" in found.sentence
+    assert found.sentence.endswith(
+        "That was decided earlier; after 20 blocks the first minus the second is 0.4 (\u22120.4 to 1.2)."
+    )
 
 
 def test_equality_stays_decided_at_later_looks():
@@ -277,6 +332,17 @@ def test_equality_stays_decided_at_later_looks():
     first, second = found.looks
     assert (first.ahead, first.equal, second.ahead) == (False, True, True)
     assert (found.rule, found.leader, found.decided_at) == (3, None, 10)
+    stands = verdict(np.concatenate([0.001 + EVEN, 0.001 + EVEN]), looks=LOOKS)
+    assert (stands.rule, "20 blocks), within" in stands.sentence) == (3, True)
+
+
+def test_arms_that_a_later_look_sets_apart_have_the_numbers_of_both_looks():
+    """The sentence has the interval by which they were equal enough, and then that of the last look, which is not."""
+    found = verdict(np.concatenate([0.001 + EVEN, 0.015 + EVEN]), looks=LOOKS)
+    assert (found.rule, found.decided_at) == (3, 10)
+    assert "10 blocks), within the ±0.5 points that do not matter. That was decided earlier; after 20 blocks" in (
+        found.sentence
+    )
 
 
 def test_the_size_of_a_lead_is_that_of_the_last_look():

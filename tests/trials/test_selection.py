@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from pipeline.trials.selection import CONTENDERS, choice_probabilities, repetitions_of
+from pipeline.trials.selection import CONTENDERS, RESAMPLES, choice_probabilities, repetitions_of
 from pipeline.trials.trial import pack_bits
 
 ROWS = 40
@@ -16,11 +17,11 @@ def rows(right, first=0):
     return np.isin(np.arange(ROWS), np.arange(first, first + right) % ROWS)
 
 
-def probabilities(trials, able=None, n_val=ROWS, block=0):
+def probabilities(trials, able=None, n_val=ROWS, block=0, spread=0.0):
     """The probability that each trial is chosen, from the rows that it has right."""
     correct = np.array(trials)
     able = np.ones(len(correct), bool) if able is None else np.array(able)
-    return choice_probabilities(correct.mean(axis=1), [pack_bits(row) for row in correct], able, n_val, block)
+    return choice_probabilities(correct.mean(axis=1), [pack_bits(row) for row in correct], able, n_val, block, spread)
 
 
 def test_trials_that_are_right_on_the_same_rows_share_the_choice():
@@ -43,9 +44,29 @@ def test_the_probability_is_that_of_the_draws():
     """Of two trials that differ on two rows only, one each, each wins when its row is drawn more often."""
     first, second = rows(30), rows(30)
     first[38], second[39] = True, True
-    draws = np.random.default_rng(3).multinomial(ROWS, np.full(ROWS, 1 / ROWS), size=2_000)
+    drawn = np.random.default_rng(3).integers(ROWS, size=(RESAMPLES, ROWS))
+    draws = np.array([np.bincount(rows_drawn, minlength=ROWS) for rows_drawn in drawn])
     expected = np.mean((draws[:, 38] > draws[:, 39]) + (draws[:, 38] == draws[:, 39]) / 2)
     assert probabilities([first, second], block=3)[0] == pytest.approx(expected)
+
+
+def test_new_weights_make_the_choice_less_certain():
+    """The more a trial's accuracy varies over weights, the closer the probabilities are to equal, and rows alone are 0."""
+    trials = [rows(36), rows(34), rows(30)]
+    by_spread = np.array([probabilities(trials, spread=spread) for spread in (0.0, 0.02, 0.1, 10.0)])
+    assert np.all(np.diff(by_spread[:, 0]) < 0)
+    assert np.all(np.diff(by_spread[:, 2]) > 0)
+    np.testing.assert_allclose(by_spread[-1], 1 / 3, atol=0.05)
+    np.testing.assert_allclose(by_spread.sum(axis=1), 1)
+    np.testing.assert_array_equal(by_spread[0], probabilities(trials))
+
+
+def test_new_weights_move_each_trial_by_itself():
+    """Two trials with the same right rows win as often as normal numbers say: half each; a lead of d wins by Φ(d / √2 spread)."""
+    same = probabilities([rows(30), rows(30)], spread=0.05)
+    np.testing.assert_allclose(same, 0.5, atol=0.04)
+    ahead = probabilities([np.ones(ROWS, bool), np.zeros(ROWS, bool)], spread=1.0)  # rows do not matter: the lead is 1
+    assert ahead[0] == pytest.approx(stats.norm.cdf(1 / np.sqrt(2)), abs=0.03)
 
 
 def test_a_trial_that_diverged_is_never_chosen_while_another_can_be():
@@ -96,25 +117,25 @@ def test_probabilities_are_shares_of_one_choice(codes, data):
     ("probable", "winner", "number", "expected"),
     [
         ([0.5, 0.3, 0.2], 0, 5, [0, 0, 0, 1, 2]),  # quotas 2.5, 1.5 and 1: of equal remainders, the first
-        ([0.7, 0.2, 0.1], 2, 5, [2, 0, 0, 0, 1]),  # quotas 3.5, 1 and 0.5: that of the winner is 1
+        ([0.7, 0.2, 0.1], 2, 5, [2, 2, 0, 0, 0]),  # quotas 3.5, 1 and 0.5: the winner has two
         ([0.1, 0.2, 0.7], 2, 5, [2, 2, 2, 1, 0]),  # quotas 0.5, 1 and 3.5
-        ([0.04, 0.06, 0.9], 0, 5, [0, 2, 2, 2, 2]),  # the winner has one, although its quota is 0.2
-        ([0.0, 1.0], 0, 5, [0, 1, 1, 1, 1]),  # a winner that diverged
+        ([0.04, 0.06, 0.9], 0, 5, [0, 0, 2, 2, 2]),  # the winner has two, although its quota is 0.2
+        ([0.0, 1.0], 0, 5, [0, 0, 1, 1, 1]),  # a winner that diverged
         ([1.0, 0.0], 0, 5, [0] * 5),
         ([0.6, 0.4], 1, 1, [1]),
         ([0.6, 0.4], 1, 0, []),
-        ([0.2] * 5, 3, 5, [3, 0, 1, 2, 4]),
-        ([0.1] * 10, 9, 5, [9, 0, 1, 2, 3]),
+        ([0.2] * 5, 3, 5, [3, 3, 0, 1, 2]),
+        ([0.1] * 10, 9, 5, [9, 9, 0, 1, 2]),
     ],
 )
 def test_repetitions_are_shared_by_the_largest_remainder(probable, winner, number, expected):
-    """The winner comes first with at least one, then the most probable; each has its quota, rounded."""
+    """The winner comes first with at least two, then the most probable; each has its quota, rounded."""
     assert repetitions_of(np.array(probable), winner, number) == expected
 
 
 @given(st.lists(st.integers(0, 100), min_size=1, max_size=20).filter(any), st.integers(1, 30), st.data())
 def test_each_trial_has_its_quota_rounded(weights, number, data):
-    """There are as many as asked for; the winner is first; another trial is never more than one from its quota."""
+    """There are as many as asked for; the winner is first; other trials lack what the winner gets beyond its own."""
     winner = data.draw(st.integers(0, len(weights) - 1))
     probable = np.array(weights) / sum(weights)
     chosen = repetitions_of(probable, winner, number)
@@ -124,6 +145,8 @@ def test_each_trial_has_its_quota_rounded(weights, number, data):
     others = np.arange(len(weights)) != winner
     assert np.all(counts[others] <= np.ceil(quota[others] + 1e-9))
     assert np.all(counts[others & (quota == 0)] == 0)
-    assert max(1, np.floor(quota[winner] - 1e-9)) <= counts[winner] <= max(1, np.ceil(quota[winner] + 1e-9))
-    assert np.all(counts[others] >= np.floor(quota[others] - 1e-9) - (quota[winner] < 1))
+    least = min(number, 2)
+    assert max(least, np.floor(quota[winner] - 1e-9)) <= counts[winner] <= max(least, np.ceil(quota[winner] + 1e-9))
+    missing = np.maximum(np.floor(quota[others] - 1e-9) - counts[others], 0).sum()
+    assert missing <= max(least - quota[winner], 0)
     assert chosen == sorted(chosen, key=lambda trial: (trial != winner, -probable[trial], trial))
