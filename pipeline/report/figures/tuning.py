@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from pipeline.report.arm_titles import label, title
 from pipeline.report.comparison import Comparison
 from pipeline.report.curves import Curve
-from pipeline.report.formatting import capital, count, label, listed, number, percent, point, points, title
+from pipeline.report.formatting import capital, count, listed, number, percent, point, points
 from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Interval, mean_band
 from pipeline.report.style import (
     INK,
