@@ -265,7 +265,7 @@ def _too_few(comparison: Comparison, looks: tuple[int, ...], contrasts: int) -> 
     estimate = float(np.mean(comparison.expected))
     leader = comparison.first if estimate >= 0 else comparison.second
     other = comparison.second if leader is comparison.first else comparison.first
-    seen = (
+    so_far = (
         f"{title(leader)} is {point(abs(estimate))} points ahead of {title(other)}"
         if estimate
         else f"{title(leader)} and {title(other)} score the same"
@@ -276,7 +276,7 @@ def _too_few(comparison: Comparison, looks: tuple[int, ...], contrasts: int) -> 
         else f"{count(contrasts, 'contrast')} need{'s' if contrasts == 1 else ''} {fewest_blocks(contrasts)} blocks at a look, "
         "since fewer have no p that is small enough"
     )
-    return f"Too few repeats: {needed}. So far {seen}, over {count(len(comparison.blocks), 'block')}. This decides nothing."
+    return f"Too few repeats: {needed}. So far {so_far}, over {count(len(comparison.blocks), 'block')}. This decides nothing."
 
 
 def towards(interval: Interval, *, first: bool) -> Interval:
