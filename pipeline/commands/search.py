@@ -85,9 +85,10 @@ def _open_store(job: Job) -> None:
 
 
 def search_until_decided(job: Job, engine: Engine, looks: Sequence[int]) -> Sequence[Verdict]:
-    """Search and confirm up to each number of blocks in turn, until no more blocks can change a verdict.
+    """Search and confirm up to each number of blocks in turn. Stop when more blocks can change no verdict.
 
-    Prints the verdicts of each look but the last one, and returns those of the last; none if there is one look.
+    The verdicts of a look are printed before the search goes on. Those of the last look are returned. If there is one
+    look, no verdict is computed and none is returned.
     """
     verdicts: Sequence[Verdict] = ()
     for blocks in looks:
@@ -97,17 +98,18 @@ def search_until_decided(job: Job, engine: Engine, looks: Sequence[int]) -> Sequ
             _open_store(job)
         for verdict in verdicts:
             job.console.say(f"look: {verdict.sentence}")
-        for phase in (search, confirm):
-            with job.console.timed(phase.__name__):
-                phase(job, engine)
+        with job.console.timed("search"):
+            search(job, engine)
+        with job.console.timed("confirm"):
+            confirm(job, engine)
         if len(looks) > 1:
-            verdicts, settled = look_at(job)
+            verdicts, settled = verdicts_now(job)
             if settled:
                 break
     return verdicts
 
 
-def look_at(job: Job) -> tuple[list[Verdict], bool]:
+def verdicts_now(job: Job) -> tuple[list[Verdict], bool]:
     """Return the verdicts after the blocks so far, and True if no more blocks can change them.
 
     More blocks change no verdict that is decided or withheld, and none after the last look that was declared.

@@ -17,7 +17,7 @@ from pipeline.report.confirmation import (
     spread_of_weights,
     trained_again,
 )
-from pipeline.report.cost import CostCurve, cost_curves
+from pipeline.report.cost_curves import CostCurve, cost_curves
 from pipeline.report.curves import Curve, Pool, pools_by_arm, tuning_curves
 from pipeline.report.formatting import count, duration
 from pipeline.report.importance import Importance, importance

@@ -1,4 +1,4 @@
-"""Boundaries of a comparison that is looked at several times, which hold its error rate over all looks together."""
+"""Boundaries of a comparison that is looked at several times, which limit the error rate over all looks together."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from functools import cache
 import numpy as np
 from scipy import optimize, stats
 
-GRID = 401
+POINTS = 401
 """The points of the numerical integration over the statistic."""
 FARTHEST = 8.0
-"""The range of the integration, in standard deviations."""
+"""Half the range of the integration, in standard deviations."""
 
 
 @cache
 def boundary_levels(looks: tuple[int, ...], level: float) -> tuple[float, ...]:
     """Return the one-sided p below which each look decides.
 
-    By look k of K blocks the share K_k / K_last of the level is spent (Lan and DeMets 1983, with the spending function
-    level * t, the power family of Kim and DeMets 1987 with exponent 1). The mean of K blocks is close to a Brownian
-    motion; the probability to cross first at a look is integrated over the density of those that did not cross before
-    (Armitage, McPherson and Rowe 1969).
+    By look k, after K_k blocks, the share K_k / K_last of the level is spent (Lan and DeMets 1983, with the spending
+    function level * t, the power family of Kim and DeMets 1987 with exponent 1). The mean over blocks is close to a
+    Brownian motion; the probability to cross first at a look is integrated over the density of those that did not cross
+    before (Armitage, McPherson and Rowe 1969).
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def boundary_levels(looks: tuple[int, ...], level: float) -> tuple[float, ...]:
     times = np.array(looks) / looks[-1]
     spent = np.diff(level * times, prepend=0.0)
     levels = [float(spent[0])]
-    scores = np.linspace(-FARTHEST, stats.norm.isf(spent[0]), GRID) * np.sqrt(times[0])
+    scores = np.linspace(-FARTHEST, stats.norm.isf(spent[0]), POINTS) * np.sqrt(times[0])
     density = stats.norm.pdf(scores, scale=np.sqrt(times[0]))
     for before, now, share in zip(times[:-1], times[1:], spent[1:], strict=True):
         step = np.sqrt(now - before)
@@ -45,7 +45,7 @@ def boundary_levels(looks: tuple[int, ...], level: float) -> tuple[float, ...]:
 
         z = optimize.brentq(excess, -FARTHEST, FARTHEST)
         levels.append(float(stats.norm.sf(z)))
-        reached = np.linspace(-FARTHEST, z, GRID) * np.sqrt(now)
+        reached = np.linspace(-FARTHEST, z, POINTS) * np.sqrt(now)
         kernel = stats.norm.pdf((reached[:, None] - scores) / step) / step
         scores, density = reached, np.trapezoid(density * kernel, scores, axis=1)
     return tuple(levels)

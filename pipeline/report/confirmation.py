@@ -14,8 +14,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from pipeline.report.arm_titles import title
 from pipeline.report.comparison import Difference
-from pipeline.report.formatting import listed, size_and_ends, title
+from pipeline.report.formatting import listed, size_and_ends
 from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Interval, mean_interval
 from pipeline.report.trials_table import IDENTITY, TrialsTable
 from pipeline.study.spec import Arm
@@ -129,23 +130,24 @@ def confirmed_difference(first: Confirmation, second: Confirmation) -> Differenc
 
 
 def confirmation_sentence(confirmations: Mapping[str, Confirmation], contrast: tuple[Arm, ...]) -> Iterator[str]:
-    """Yield one sentence on the choices of the compared arms, if any were trained again."""
+    """Yield what the compared arms' choices score when they are trained again, if any were."""
     compared = [confirmations[arm.name] for arm in contrast if arm.name in confirmations]
     if compared:
-        scores = listed([_score(c, first=c is compared[0]) for c in compared])
-        lucks = listed([_luck(c, first=c is compared[0]) for c in compared])
-        yield f"Trained again from other weights, {scores}; the luck of its weights had raised the winner's validation accuracy {lucks}."
+        yield (
+            "The chosen models were trained again from new weights. They score "
+            f"{listed([_score(c) for c in compared])} on test data. Lucky weights had raised their validation accuracy by "
+            f"{listed([_luck(c) for c in compared])}."
+        )
 
 
-def _score(confirmation: Confirmation, *, first: bool) -> str:
+def _score(confirmation: Confirmation) -> str:
     size, interval = size_and_ends(confirmation.confirmed, len(confirmation.blocks))
-    scores, data = ("scores ", " on test data") if first else ("", "")
-    return f"what {title(confirmation.arm)} chose {scores}{size}%{interval}{data}"
+    return f"{size}% with {title(confirmation.arm)}{interval}"
 
 
-def _luck(confirmation: Confirmation, *, first: bool) -> str:
+def _luck(confirmation: Confirmation) -> str:
     size, interval = size_and_ends(confirmation.luck, len(confirmation.blocks))
-    return f"by {size}{' points' if first else ''} with {title(confirmation.arm)}{interval}"
+    return f"{size} points with {title(confirmation.arm)}{interval}"
 
 
 def confirmation_table(confirmations: Mapping[str, Confirmation]) -> pd.DataFrame:
@@ -181,7 +183,7 @@ def confirmation_note(confirmations: Mapping[str, Confirmation]) -> Iterator[str
         yield (
             "In each block the trials that validation would most probably choose were trained again from other weights, on "
             "the same rows in the same order. The best of many trials is best by its hyperparameters and by luck, and falls "
-            "back when it is trained again: val_luck and test_luck are by how much the chosen trial's own weights were better "
-            "than others on validation and test rows, and promise is by how much its validation accuracy exceeds the test "
-            "accuracy of the same trained again."
+            "back when it is trained again. val_luck is how much the chosen trial's first weights raised its validation "
+            "accuracy. test_luck is how much they raised its test accuracy. promise is its validation accuracy minus the test "
+            "accuracy of its repetitions."
         )

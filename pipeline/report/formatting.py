@@ -1,4 +1,4 @@
-"""Text for numbers, arms, lists and Markdown tables. Numbers have no more digits than their interval supports."""
+"""Text for numbers, lists and Markdown tables. Numbers have no more digits than their interval supports."""
 
 from __future__ import annotations
 
@@ -6,32 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.study.spec import Arm
-
 if TYPE_CHECKING:  # intervals loads SciPy's statistics, which a job without a report does not need
     from pipeline.report.intervals import Interval
-
-TITLES = {
-    "random": "random search",
-    "grid": "the textbook grid",
-    "shifted_grid": "the shifted grid",
-    "sobol": "the Sobol sequence",
-    "halton": "the Halton sequence",
-    "tpe": "TPE",
-    "gp": "the Gaussian process",
-    "cmaes": "CMA-ES",
-    "nsga2": "NSGA-II",
-}
-
-
-def title(arm: Arm) -> str:
-    """Return an arm's name in sentences: the title of a known sampler, or the name that the study gave it."""
-    return TITLES.get(arm.sampler, arm.name) if arm.name == arm.sampler else arm.name
-
-
-def label(arm: Arm) -> str:
-    """Return an arm's name in plots and tables: its title without an article."""
-    return title(arm).removeprefix("the ")
 
 
 def capital(text: str) -> str:

@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 
 from pipeline.report.analysis import Analysis
+from pipeline.report.arm_titles import label, title
 from pipeline.report.comparison import Comparison
 from pipeline.report.curves import Curve
-from pipeline.report.formatting import count, ends, label, listed, percent, points, title, whole_number
+from pipeline.report.formatting import count, ends, listed, percent, points, whole_number
 from pipeline.report.intervals import DIFFERENCE, SHARE, mean_interval
 from pipeline.report.matching import Matching
 from pipeline.report.sentences import matched_interval, needed_by_headline

@@ -17,7 +17,7 @@ NOISE = 1e-12
 
 @dataclass(frozen=True)
 class Matching:
-    """The trials of ``arm`` whose choice scores what the choice of all trials of ``other`` does, on test data.
+    """How many trials ``arm`` needs to do as well as all trials of ``other``, by the test accuracy of the choice.
 
     ``low`` and ``high`` end the 95 % interval. A number is infinite if all trials of the arm are not enough, and the ends
     are NaN for a single block. ``budget`` and ``other_budget`` are the numbers of all trials of each.
@@ -36,7 +36,8 @@ def matching(first: Curve, second: Curve) -> Matching | None:
     """Return how many trials of an arm match all of the other's; None if they have no block in common.
 
     The arm is the one that is no grid, or the first. The difference of the two curves has a t-interval over blocks at
-    each number of trials. The interval of the number holds those at which that interval holds 0.
+    each number of trials. The interval of the number goes from the first number at which the interval of the difference
+    reaches 0 to the first at which it lies above 0.
     """
     blocks = [block for block in first.blocks if block in second.blocks]
     if not blocks:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.report.analysis import Analysis
+from pipeline.report.arm_titles import title
 from pipeline.report.confirmation import spread_of_weights
-from pipeline.report.formatting import count, listed, point, title
+from pipeline.report.formatting import count, listed, point
 from pipeline.report.importance import SHUFFLES
 from pipeline.report.selection import RESAMPLES
 from pipeline.study.spec import Categorical
@@ -46,7 +47,8 @@ def methods(analysis: Analysis) -> Iterator[str]:
     )
     yield (
         "Trials that match: the first number of trials at which the arm's curve reaches what the other scored after all of its "
-        "trials, in the mean over blocks; the interval holds the numbers at which the t-interval of the difference holds 0."
+        "trials, in the mean over blocks. The interval goes from the first number at which the t-interval of the difference "
+        "reaches 0 to the first at which it lies above 0."
     )
     yield (
         "Trials needed: for random search ⌈ln(1 - q) / ln(1 - p)⌉ with the exact (Clopper-Pearson) interval of the share p "
@@ -73,8 +75,9 @@ def methods(analysis: Analysis) -> Iterator[str]:
     if analysis.confirmations:
         yield (
             "Trained again: in each block the trial of the best validation accuracy, the first of equals, and those that would "
-            "most probably be chosen, in proportion to w, from weights whose seeds derive from the block and the repetition, and "
-            "are shared by the arms; the split, the order of the minibatches and the hyperparameters are those of the trial."
+            "most probably be chosen if the validation rows alone are drawn again, in proportion to that probability. The seeds "
+            "of the new weights derive from the block and the repetition, and the arms share them; the split, the order of the "
+            "minibatches and the hyperparameters are those of the trial."
         )
     yield from _provenance(analysis)
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.report.analysis import Analysis
+from pipeline.report.arm_titles import label
 from pipeline.report.curves import Curve
-from pipeline.report.formatting import capital, count, label
+from pipeline.report.formatting import capital, count
 from pipeline.report.intervals import SHARE, mean_band
 from pipeline.report.style import ArmStyles, Dash
 

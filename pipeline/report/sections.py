@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline.report import tables
 from pipeline.report.analysis import Analysis
+from pipeline.report.arm_titles import title
 from pipeline.report.confirmation import choices_again, confirmation_note, confirmation_sentence, confirmation_table
 from pipeline.report.figures.cost import cost_figure
 from pipeline.report.figures.importance import above_noise, importance_figure
@@ -17,7 +18,7 @@ from pipeline.report.figures.spread import finals_figure, scores_figure
 from pipeline.report.figures.targets import targets_figure
 from pipeline.report.figures.tuning import difference_figure, tuning_figure
 from pipeline.report.figures.win_probability import pairs_figure, win_probability_figure
-from pipeline.report.formatting import capital, listed, number, title
+from pipeline.report.formatting import capital, listed, number
 from pipeline.report.methods import limits, methods
 from pipeline.report.style import Plot
 from pipeline.report.targets import FULL_GRID
@@ -53,7 +54,7 @@ def make_sections(analysis: Analysis) -> list[Section]:
         _win_probability,
         _targets,
         _explanation,
-        _selection,
+        _price_of_choosing,
         _fairness,
         _distributions,
         _pairs,
@@ -155,7 +156,7 @@ def _projection(analysis: Analysis) -> Iterator[Plot]:
         yield projection_figure(shown, space, numeric[0], numeric[1])
 
 
-def _selection(analysis: Analysis) -> Iterator[Section]:
+def _price_of_choosing(analysis: Analysis) -> Iterator[Section]:
     confirmations = analysis.confirmations
     prose = [
         *tables.selection_notes(analysis),

@@ -64,7 +64,7 @@ class Choice:
         """The expected test accuracy of the choice, over new validation rows and new weights: Σ w m.
 
         m is a trial's mean test accuracy over its trainings from new weights; a trial without any has its recorded test
-        accuracy. It is the Rao-Blackwell form of choosing and training again many times.
+        accuracy. It equals the average over many repeats of choosing and training again, with less noise.
         """
         accuracies = self.pool.test.copy()
         accuracies[list(self.again)] = list(self.again.values())
@@ -92,8 +92,8 @@ def choice(pool: Pool, again: Mapping[int, float] | None = None, spread: float =
 
 
 def _probabilities(pool: Pool, spread: float) -> Array | None:
-    bits, able = pool.frame["val_correct"].tolist(), ~pool.frame["diverged"].to_numpy(bool)
-    return choice_probabilities(pool.validation, bits, able, int(pool.frame["n_val"].iloc[0]), pool.block, spread)
+    bits, eligible = pool.frame["val_correct"].tolist(), ~pool.frame["diverged"].to_numpy(bool)
+    return choice_probabilities(pool.validation, bits, eligible, int(pool.frame["n_val"].iloc[0]), pool.block, spread)
 
 
 def _independent_probabilities(pool: Pool) -> Array:

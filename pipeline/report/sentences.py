@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from pipeline.report.analysis import Analysis
+from pipeline.report.arm_titles import title
 from pipeline.report.confirmation import confirmation_sentence
 from pipeline.report.formatting import (
     capital,
@@ -16,7 +17,6 @@ from pipeline.report.formatting import (
     percent,
     probability,
     size_and_ends,
-    title,
     whole_number,
 )
 from pipeline.report.intervals import DIFFERENCE, mean_interval
@@ -85,7 +85,7 @@ def needed_clause(needed: TrialsNeeded, *, explain: bool = False) -> str:
         trials = f"{count(int(needed.median), 'trial')} for an even chance" if explain else whole_number(needed.median)
         return f"{name} needs {trials}{interval}"
     if needed.hits:
-        return f"{name} did not reach it in most blocks"
+        return f"{name} reached it in fewer than half of the blocks"
     if needed.method == CENSUS:
         return f"{name} never reaches it"
     more = f": more than {whole_number(needed.low)} are needed (95%)" if math.isfinite(needed.low) else ""
@@ -93,10 +93,10 @@ def needed_clause(needed: TrialsNeeded, *, explain: bool = False) -> str:
 
 
 def _ratio(all_needed: list[TrialsNeeded]) -> str:
-    if len(all_needed) < 2 or not all(math.isfinite(needed.median) for needed in all_needed):
+    if len(all_needed) != 2 or not all(math.isfinite(needed.median) for needed in all_needed):
         return ""
     ratio = all_needed[1].median / all_needed[0].median
-    return f", ratio {number(ratio, decimals(ratio))}"
+    return f", {number(ratio, decimals(ratio))} times as many"
 
 
 def _win_probability(analysis: Analysis) -> Iterator[str]:
@@ -105,7 +105,7 @@ def _win_probability(analysis: Analysis) -> Iterator[str]:
         interval, several = improvement.interval, len(comparison.blocks) > 1
         chance = probability(interval) if several else f"{interval.estimate:.2f} in this one block"
         size = f": a {improvement.size} effect" if improvement.size else ""
-        yield f"Pick one search of each kind: {title(comparison.first)} wins with probability {chance}{size}."
+        yield f"One search by {title(comparison.first)} beats one by {title(comparison.second)} with probability {chance}{size}."
 
 
 def _optimism(analysis: Analysis) -> Iterator[str]:
@@ -117,4 +117,4 @@ def _optimism(analysis: Analysis) -> Iterator[str]:
             gap, interval = size_and_ends(mean_interval(gaps_by_block, within=DIFFERENCE), len(curve.blocks))
             gaps.append(f"by {gap} points with {title(arm)}{interval}")
     if gaps:
-        yield capital(f"validation overstated the winner {listed(gaps)}.")
+        yield f"The winner's validation accuracy exceeded its test accuracy {listed(gaps)}."

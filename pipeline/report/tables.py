@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline.report.analysis import Analysis
+from pipeline.report.arm_titles import title
 from pipeline.report.confirmation import confirmed_difference
-from pipeline.report.formatting import capital, percent, point, title
+from pipeline.report.formatting import capital, percent, point
 from pipeline.report.selection import Choice
-from pipeline.report.validity import FIRST
+from pipeline.report.validity import COMPARED_TRIALS
 from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 
@@ -46,8 +47,8 @@ def looks(analysis: Analysis) -> list[pd.DataFrame]:
             "second": verdict.contrast[1].name,
             "blocks": look.blocks,
             **look.interval.named("difference"),
-            "equality_low": look.within.low,
-            "equality_high": look.within.high,
+            "equality_low": look.equality_interval.low,
+            "equality_high": look.equality_interval.high,
             "decided": "ahead" if look.ahead else "equal enough" if look.equal else "",
         }
         for verdict in analysis.verdicts
@@ -163,7 +164,7 @@ def sampler_settings(analysis: Analysis) -> Iterator[str]:
     if any(arm.is_grid for arm in analysis.arms):
         levels = [f"{name} {len(dimension.grid())}" for name, dimension in analysis.study.space.items()]
         yield f"Levels of the grid: {', '.join(levels)}; {analysis.study.space.grid_size} points."
-    first = {name: [pool.tried[:FIRST] for pool in pools] for name, pools in analysis.pools.items()}
+    first = {name: [pool.tried[:COMPARED_TRIALS] for pool in pools] for name, pools in analysis.pools.items()}
     alike = any(x == y for a, b in combinations(first, 2) for x, y in zip(first[a], first[b], strict=False))
     if len(first) > 1 and not alike:
-        yield f"No two arms began with the same {FIRST} configurations in any block."
+        yield f"No two arms began with the same {COMPARED_TRIALS} configurations in any block."

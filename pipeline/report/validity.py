@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.report.arm_titles import title
 from pipeline.report.curves import Pool
-from pipeline.report.formatting import capital, count, listed, percent, title
+from pipeline.report.formatting import capital, count, listed, percent
 from pipeline.report.trials_table import TrialsTable
 from pipeline.report.verdict import fewest_blocks, usable_looks
 from pipeline.storage.declarations import declared_terms
@@ -22,9 +23,9 @@ from pipeline.study.spec import Arm, Categorical, Dimension, SearchSpace
 
 SLACK = 0.01  # budgets may differ by one trial in a hundred
 DIVERGED_SLACK = 0.20
-FEWEST = 6  # the fewest trials by which a sequence is known; fewer are in order by chance
+SEQUENCE_TRIALS = 6  # the fewest trials by which a sequence is known; fewer are in order by chance
 CHANCE = 10_000  # two sequences of points that have fewer possible orders are equal by chance
-FIRST = 10  # adaptive samplers often begin with this many random trials
+COMPARED_TRIALS = 10  # adaptive samplers often begin with this many random trials
 Terms = Mapping[str, Any]
 """A declaration: ``at`` (an ISO time), the study's ``hash``, and :attr:`pipeline.study.spec.Study.terms`."""
 Pools = Mapping[str, Sequence[Pool]]
@@ -56,20 +57,24 @@ def notes(table: TrialsTable, pools: Pools) -> list[str]:
 
 
 def binding_declaration(table: TrialsTable) -> Terms:
-    """Return the declaration that binds: the first from which a verdict could come. Those before it are pilots.
+    """Return the declaration that binds: the first that asked for enough blocks to reach a look. Earlier ones are pilots.
 
-    If no declaration could have a verdict, the last one binds; without any, the study itself.
+    If no declaration did, the last one binds; without any, the study itself.
     """
     declarations = declared_terms(table.provenance.get("declarations", ()))
-    able = [terms for terms in declarations if terms["blocks"] >= first_look(terms) and terms["contrasts"]]
-    study = {"at": "", "hash": table.study.hash, **table.study.terms}
-    return next(iter([*able, *declarations[-1:], study]))
+    for terms in declarations:
+        if terms["contrasts"] and terms["blocks"] >= first_look(terms):
+            return terms
+    if declarations:
+        return declarations[-1]
+    return {"at": "", "hash": table.study.hash, **table.study.terms}
 
 
 def first_look(terms: Terms) -> int:
     """Return the number of blocks at the first look that could give a verdict; the fewest for one if no look could."""
     contrasts = max(len(terms["contrasts"]), 1)
-    return next(iter([*usable_looks(terms["looks"], contrasts), fewest_blocks(contrasts)]))
+    usable = usable_looks(terms["looks"], contrasts)
+    return usable[0] if usable else fewest_blocks(contrasts)
 
 
 def is_old(table: TrialsTable) -> bool:
@@ -99,7 +104,7 @@ def _whole(table: TrialsTable, pool: Pool) -> bool:
 
 
 def _breaches(table: TrialsTable, contrast: Contrast) -> Iterator[str]:
-    """Changes of the declaration after a verdict could be computed, which invalidate it."""
+    """Changes after the binding declaration. They withhold the verdict."""
     study, terms = table.study, binding_declaration(table)
     if terms["hash"] != study.hash:
         yield f"the trials belong to declaration {terms['hash']}, not to {study.hash}"
@@ -121,7 +126,7 @@ def _deviations(table: TrialsTable) -> Iterator[str]:
     for pilot in itertools.takewhile(lambda earlier: earlier != terms, declarations):
         yield (
             f"A pilot of {count(pilot['blocks'], 'block')} of {count(pilot['trials'], 'trial')} for each arm came before "
-            "the declaration; what it trained is among these trials."
+            "the declaration; its trials are included here."
         )
     if is_old(table):
         yield (
@@ -159,7 +164,7 @@ def _budgets(table: TrialsTable, contrast: Contrast, arms: list[Sequence[Pool]])
         per_arm = [f"{title(pools[0].arm)} {_range(pools)}" for pools in arms]
         yield f"the budgets are unequal: {listed(per_arm)} trials in a block"
     elif sizes and min(sizes) < (1 - SLACK) * table.study.trials:
-        yield f"{min(sizes)} of {table.study.trials} declared trials are recorded"
+        yield f"{min(sizes)} of {table.study.trials} declared trials of a block are recorded"
     asked = min(look, table.study.blocks)
     common = set.intersection(*({pool.block for pool in pools if pool.block < look} for pools in arms))
     if len(common) < asked:
@@ -168,8 +173,8 @@ def _budgets(table: TrialsTable, contrast: Contrast, arms: list[Sequence[Pool]])
         untrained = sum(block not in _whole_blocks(table, arms) for block in range(asked))
         if untrained:
             yield (
-                f"the choices of {untrained} of {count(asked, 'block')} are not trained again yet; the same command goes on "
-                "with them"
+                f"the choices of {untrained} of {count(asked, 'block')} are not trained again yet; run the same command to "
+                "train them"
             )
 
 
@@ -195,7 +200,7 @@ def _sequence(table: TrialsTable, arms: list[Sequence[Pool]]) -> Iterator[str]:
     space = table.study.space
     for pools in arms:
         if pools and len(pools[0]) < space.grid_size and _in_sequence(pools, space):
-            yield f"{title(pools[0].arm)} was visited in sequence and not to its end, so its trials are no sample of it"
+            yield f"{title(pools[0].arm)} was walked in order and only in part, so its trials are not a random sample"
 
 
 def _nothing_to_compare(arms: list[Sequence[Pool]]) -> Iterator[str]:
@@ -218,7 +223,7 @@ def _identical(first: Sequence[Pool], second: Sequence[Pool]) -> bool:
 
 def _in_sequence(pools: Sequence[Pool], space: SearchSpace) -> bool:
     """Return True if an arm walked its grid in order in every block; one block can by chance."""
-    long = [pool for pool in pools if len(pool) >= FEWEST]
+    long = [pool for pool in pools if len(pool) >= SEQUENCE_TRIALS]
     return bool(long) and all(_is_sequential(pool, space) for pool in long)
 
 
@@ -255,21 +260,21 @@ def _grids(table: TrialsTable, pools: Pools) -> Iterator[str]:
         arm = grids[0].arm
         repeats = sum(len(pool) - len(set(pool.tried)) for pool in grids)
         if arm.is_grid and repeats:
-            yield f"{count(repeats, 'trial')} of {title(arm)} repeated a point of it: its curve is not a census."
+            yield f"{count(repeats, 'trial')} of {title(arm)} repeated a grid point, so its curve does not count each point once."
         if arm.is_grid and _in_sequence(grids, table.study.space):
-            yield f"{capital(title(arm))} was visited in sequence; its curve describes a visit in random order."
+            yield f"{capital(title(arm))} was walked in order; its curve describes a visit in random order."
 
 
 def _coupling(pools: Pools) -> Iterator[str]:
     """Pairs of arms that begin with the same random trials, as samplers with one seed often do."""
     for first, second in itertools.combinations(pools.values(), 2):
-        heads = [{pool.block: tuple(pool.tried[:FIRST]) for pool in arm} for arm in (first, second)]
+        heads = [{pool.block: tuple(pool.tried[:COMPARED_TRIALS]) for pool in arm} for arm in (first, second)]
         same = [block for block in heads[0] if heads[0][block] == heads[1].get(block)]
         if not same:
             continue
         length = len(heads[0][same[0]])
         points = len({point for pool in (*first, *second) for point in pool.tried})
-        if length >= FEWEST and points**length >= CHANCE:
+        if length >= SEQUENCE_TRIALS and points**length >= CHANCE:
             yield (
                 f"Coupled seeds: the first {length} configurations of {title(first[0].arm)} and "
                 f"{title(second[0].arm)} are equal in {count(len(same), 'block')}."

@@ -15,17 +15,18 @@ from functools import cached_property
 import numpy as np
 from scipy import special
 
+from pipeline.report.arm_titles import title
 from pipeline.report.boundaries import boundary_levels
 from pipeline.report.comparison import Comparison
 from pipeline.report.curves import Curve
-from pipeline.report.formatting import capital, count, ends, point, points, size_and_ends, title
+from pipeline.report.formatting import capital, count, ends, point, points, size_and_ends
 from pipeline.report.intervals import SHARE, Array, Interval, mean_interval, sign_flip_p
 from pipeline.study.spec import Arm
 
 LABELS = ("too few repeats", "withheld", "ahead", "equal enough", "undecided")
 ERROR = 0.05
 """The probability that any contrast of a study is decided wrongly, over all looks."""
-FEWEST, WITHHELD, AHEAD, EQUAL, UNDECIDED = range(5)
+TOO_FEW, WITHHELD, AHEAD, EQUAL, UNDECIDED = range(5)
 
 
 @dataclass(frozen=True)
@@ -76,27 +77,27 @@ class Look:
         The number of blocks.
     interval
         The mean difference and an interval. The intervals of all looks and contrasts hold together with 95 %.
-    within
+    equality_interval
         The same with 90 %, by which equality is judged: two one-sided tests at 0.05.
     ahead
         True if the interval leaves out 0 and sign flips agree.
     equal
-        True if ``within`` lies inside of plus and minus delta.
+        True if ``equality_interval`` lies inside of plus and minus delta.
     """
 
     blocks: int
     interval: Interval
-    within: Interval
+    equality_interval: Interval
     ahead: bool
     equal: bool
 
 
-def look_at(differences: Array, lead_level: float, equal_level: float, rules: Rules) -> Look:
+def judge_look(differences: Array, lead_level: float, equal_level: float, rules: Rules) -> Look:
     """Judge the differences of the first blocks, (blocks,), by the one-sided levels of this look."""
-    interval, within = (_interval(differences, level, rules.rows) for level in (lead_level, equal_level))
+    interval, equality = (_interval(differences, level, rules.rows) for level in (lead_level, equal_level))
     ahead = not interval.low <= 0 <= interval.high and sign_flip_p(differences) <= 2 * lead_level
-    equal = -rules.delta < within.low and within.high < rules.delta
-    return Look(len(differences), interval, within, ahead, equal)
+    equal = -rules.delta < equality.low and equality.high < rules.delta
+    return Look(len(differences), interval, equality, ahead, equal)
 
 
 def _interval(differences: Array, level: float, rows: int) -> Interval:
@@ -175,11 +176,11 @@ def decide(
         return withheld(obstacles, contrast)
     if not usable or complete < usable[0]:
         reasons = f" Besides: {'; '.join(obstacles)}." if obstacles else ""
-        return Verdict(FEWEST, _too_few(comparison, usable, rules.contrasts) + reasons, contrast=contrast)
+        return Verdict(TOO_FEW, _too_few(comparison, usable, rules.contrasts) + reasons, contrast=contrast)
     share = ERROR / rules.contrasts
     levels = zip(boundary_levels(usable, share / 2), boundary_levels(usable, share), strict=True)
     looks = tuple(
-        look_at(comparison.expected[:blocks], lead, equal, rules)
+        judge_look(comparison.expected[:blocks], lead, equal, rules)
         for blocks, (lead, equal) in zip(usable, levels, strict=True)
         if blocks <= complete
     )
@@ -192,7 +193,7 @@ def decide(
         stands = min(sign * looks[-1].interval.low, sign * looks[-1].interval.high) > 0
         sentence = _ahead(comparison, looks[-1] if stands else decisive, leader, rules.delta)
         return Verdict(AHEAD, sentence + _later(looks[-1], stands), leader.name, contrast, looks, decisive.blocks)
-    stands = max(-looks[-1].within.low, looks[-1].within.high) < rules.delta
+    stands = max(-looks[-1].equality_interval.low, looks[-1].equality_interval.high) < rules.delta
     sentence = _equal(comparison, looks[-1] if stands else decisive, rules.delta)
     return Verdict(EQUAL, sentence + _later(looks[-1], stands), None, contrast, looks, decisive.blocks)
 
@@ -243,7 +244,7 @@ def _ahead(comparison: Comparison, look: Look, leader: Arm, delta: float) -> str
 
 
 def _equal(comparison: Comparison, look: Look, delta: float) -> str:
-    _, low, high = points(look.within)
+    _, low, high = points(look.equality_interval)
     return (
         f"{capital(title(comparison.first))} and {title(comparison.second)} are equal enough: by what a search of "
         f"{count(comparison.trials, 'trial')} finds, the first minus the second is {low} to {high} points on test data (90% "
@@ -263,12 +264,11 @@ def _undecided(comparison: Comparison, look: Look, next_look: str) -> str:
 def _too_few(comparison: Comparison, looks: tuple[int, ...], contrasts: int) -> str:
     estimate = float(np.mean(comparison.expected))
     leader = comparison.first if estimate >= 0 else comparison.second
-    after, blocks = count(comparison.trials, "trial"), count(len(comparison.blocks), "block")
-    seen = (
-        f"what {title(leader)} finds in {after} scored {point(abs(estimate))} points higher than what "
-        f"{title(comparison.second if leader is comparison.first else comparison.first)} does"
+    other = comparison.second if leader is comparison.first else comparison.first
+    so_far = (
+        f"{title(leader)} is {point(abs(estimate))} points ahead of {title(other)}"
         if estimate
-        else f"no difference after {after}"
+        else f"{title(leader)} and {title(other)} score the same"
     )
     needed = (
         f"the first look is after {count(looks[0], 'block')}"
@@ -276,7 +276,7 @@ def _too_few(comparison: Comparison, looks: tuple[int, ...], contrasts: int) -> 
         else f"{count(contrasts, 'contrast')} need{'s' if contrasts == 1 else ''} {fewest_blocks(contrasts)} blocks at a look, "
         "since fewer have no p that is small enough"
     )
-    return f"Too few repeats: {needed}. So far, which decides nothing: {seen}, over {blocks}."
+    return f"Too few repeats: {needed}. So far {so_far}, over {count(len(comparison.blocks), 'block')}. This decides nothing."
 
 
 def towards(interval: Interval, *, first: bool) -> Interval:

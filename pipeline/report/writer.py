@@ -12,11 +12,12 @@ import pandas as pd
 from pipeline.report.analysis import Analysis
 from pipeline.report.page import pages
 from pipeline.report.plotly_figures import figures
+from pipeline.report.run_results import metrics, tags
 from pipeline.report.sections import make_sections
 from pipeline.report.sentences import sentences
 from pipeline.report.style import Plot
 from pipeline.report.trials_table import TrialsTable, write_csv, write_table
-from pipeline.report.verdict_file import metrics, summary, tags
+from pipeline.report.verdict_file import summary
 
 
 @dataclass(frozen=True)

@@ -56,18 +56,18 @@ def repetitions(study: Study, recorded: Mapping[Key, FrozenTrial]) -> list[Plann
 
 
 def _chosen(trials: Sequence[FrozenTrial], block: int, number: int) -> list[int]:
-    """Return the index of the trial for each of a number of repetitions; the first is the chosen one, the first of equals.
+    """Return one index for each repetition. The chosen trial comes first; of equals it is the earliest.
 
     A pruned trial is chosen only where all were pruned, since it was not trained to the end. Where it is not recorded
-    which rows a trial has right, all repetitions are of the chosen one.
+    which rows a trial classifies correctly, all repetitions are of the chosen one.
     """
     facts = [trial.user_attrs for trial in trials]
     validation = np.array([fact[BEST_VAL_ACCURACY] for fact in facts])
     whole = np.array([trial.state != TrialState.PRUNED for trial in trials])
     winner = int(np.lexsort((-np.arange(len(trials)), validation, whole))[-1])
-    able = whole & ~np.array([bool(fact.get("diverged")) for fact in facts])
+    eligible = whole & ~np.array([bool(fact.get("diverged")) for fact in facts])
     bits, n_val = [fact.get("val_correct", "") for fact in facts], facts[winner].get("n_val", 0)
-    probabilities = choice_probabilities(validation, bits, able, n_val, block)
+    probabilities = choice_probabilities(validation, bits, eligible, n_val, block)
     return [winner] * number if probabilities is None else repetitions_of(probabilities, winner, number)
 
 

@@ -111,7 +111,7 @@ def _entry(study: Study, at: str, after: int) -> dict[str, Any]:
 def _same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     """Return True if two declarations have the same terms, whenever they were made.
 
-    All numbers of blocks from the first look on are the same; fewer are a pilot.
+    Block counts at or above the first look count as equal. A smaller count is a pilot.
     """
     left_out = {"at": "", "after": 0, "contrast": None}
     terms = [{**entry, **left_out, "blocks": min(entry["blocks"], entry["looks"][0])} for entry in (first, second)]

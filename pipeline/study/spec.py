@@ -121,7 +121,6 @@ class Study:
         contrast is decided or this number is reached. Default: ``blocks``, one look.
     looks
         The numbers of blocks after which the comparison is looked at. Default: those of ``blocks`` and ``max_blocks``.
-        ``dataclasses.replace`` of ``blocks`` alone keeps them, so that a verdict comes only from declared looks.
     trials
         The budget: the trials of each arm in each block. Default: the size of the grid.
     delta
@@ -134,11 +133,10 @@ class Study:
         to the end. Default None.
     stages
         The stages from coarse to fine. The study itself is the first, with that stage's epochs and trials; ``refine``
-        makes each other one from the results of the one before. Default none.
+        makes each later stage from the one before. Default none.
     confirm
         The number of times that trials of each arm in each block are trained again from other weights, so that the report
-        can separate the choice from luck. The more probably validation would choose a trial, the more of them it gets; 0
-        disables it. Default 5.
+        can separate the choice from luck. Likelier choices get more trainings. 0 turns this off. Default 5.
     """
 
     name: str
@@ -194,6 +192,7 @@ class Study:
 
     def _set_looks(self, max_blocks: int | None) -> None:
         """Set the looks if ``max_blocks`` is given, or if there are none yet."""
+        # replace(study, blocks=n) keeps the looks, so that a verdict comes only from declared ones
         if max_blocks is not None or not self.looks:
             last = self.blocks if max_blocks is None else max_blocks
             check_integer("max_blocks", last, low=self.blocks, high=TRIALS_LIMIT)
@@ -294,7 +293,7 @@ class Study:
         result: dict[str, Any] = json.loads(json.dumps(record))
         for name, default in (("pruner", None), ("stages", []), ("confirm", CONFIRM), ("contrasts", [])):
             if result[name] == default:
-                del result[name]  # so that the record of a study without them is that of older versions
+                del result[name]  # older versions can then read it
         return result
 
     @classmethod

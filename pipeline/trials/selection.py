@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 RESAMPLES = 2_000
 CONTENDERS = 200
-"""The number of best-validated trials that can be chosen; worse ones never are."""
+"""Only this many of the best-validated trials can be chosen."""
 
 
 def choice_probabilities(
-    validation: Array, bits: Sequence[str], able: NDArray[np.bool_], n_val: int, block: int, spread: float = 0.0
+    validation: Array, bits: Sequence[str], eligible: NDArray[np.bool_], n_val: int, block: int, spread: float = 0.0
 ) -> Array | None:
     """Estimate P(validation chooses each trial) over draws of the validation rows and of the weights, (M,).
 
@@ -27,9 +27,9 @@ def choice_probabilities(
     validation
         The validation accuracies of the M trials of an arm in a block, (M,).
     bits
-        Which validation rows each trial has right, as :func:`pipeline.trials.trial.pack_bits` writes them.
-    able
-        False for a trial that cannot be chosen: it diverged or was pruned, (M,). If none is able, all are.
+        Which validation rows each trial classifies correctly, as :func:`pipeline.trials.trial.pack_bits` writes them.
+    eligible
+        False for a trial that cannot be chosen: it diverged or was pruned, (M,). If none is eligible, all are.
     n_val
         The number of validation rows.
     block
@@ -42,8 +42,8 @@ def choice_probabilities(
     numpy.ndarray or None
         The probabilities; None if the bits of a trial that could be chosen are unknown.
     """
-    able = able if able.any() else np.ones_like(able)
-    contenders = np.flatnonzero(able)[np.argsort(-validation[able], kind="stable")[:CONTENDERS]]
+    eligible = eligible if eligible.any() else np.ones_like(eligible)
+    contenders = np.flatnonzero(eligible)[np.argsort(-validation[eligible], kind="stable")[:CONTENDERS]]
     correct = correctness([bits[i] for i in contenders], n_val)
     if correct is None:
         return None

@@ -7,9 +7,10 @@ from scipy import stats
 from synthetic import ARMS, GRID, RANDOM, SHIFTED, bowl, make_frame, make_study, make_table, unit
 
 from pipeline.report.analysis import Analysis
+from pipeline.report.run_results import metrics, tags
 from pipeline.report.sentences import sentences
 from pipeline.report.trials_table import TrialsTable
-from pipeline.report.verdict_file import metrics, summary, tags
+from pipeline.report.verdict_file import summary
 from pipeline.study.spec import Arm
 
 

@@ -137,10 +137,10 @@ def test_training_again_finds_what_a_lucky_choice_is_worth():
 def test_the_numbers_agree_everywhere(confirmed):
     """The sentence after the verdict, verdict.json, the metrics and the table have the same numbers."""
     analysis = Analysis(confirmed)
-    (sentence,) = (s for s in sentences(analysis) if s.startswith("Trained again from other weights, "))
+    (sentence,) = (s for s in sentences(analysis) if s.startswith("The chosen models were trained again "))
     random = analysis.confirmations["random"]
     ends = [100 * x for x in (random.confirmed.estimate, random.confirmed.low, random.confirmed.high)]
-    shown = re.search(r"what random search chose scores ([\d.]+)% \(95% CI ([\d.]+) to ([\d.]+)\)", sentence)
+    shown = re.search(r"They score ([\d.]+)% with random search \(95% CI ([\d.]+) to ([\d.]+)\)", sentence)
     assert [float(x) for x in shown.groups()] == pytest.approx(ends, abs=0.06)
     verdict = summary(analysis)
     assert verdict["confirmation"]["random"]["test_again"] == random.confirmed.estimate
@@ -163,7 +163,7 @@ def test_one_block_with_one_repetition_has_no_interval():
     again = json.loads(json.dumps(summary(analysis), allow_nan=False))["confirmation"]["random"]
     assert (again["blocks"], again["seeds"], again["sd_of_seeds"], again["test_again_low"]) == (1, 1, None, None)
     text = " ".join(sentences(analysis))
-    assert "Trained again from other weights, what random search chose scores" in text
+    assert "The chosen models were trained again from new weights. They score " in text
     assert "nan" not in text
     assert cell(confirmation_table(analysis.confirmations)["sd_of_seeds"][0]) == ""
 

@@ -1,4 +1,4 @@
-"""Numbers have as many digits as their interval supports; arms have titles; Markdown cells are escaped."""
+"""Numbers have as many digits as their interval supports; Markdown cells are escaped."""
 
 import pytest
 
@@ -14,11 +14,9 @@ from pipeline.report.formatting import (
     point,
     points,
     probability,
-    title,
     whole_number,
 )
 from pipeline.report.intervals import Interval
-from pipeline.study.spec import Arm
 
 
 @pytest.mark.parametrize(("width", "places"), [(12, 0), (3.3, 1), (0.33, 2), (0.033, 3), (0.0001, 3), (0, 2), (1e9, 0)])
@@ -56,7 +54,6 @@ def test_counts_lists_and_shares():
     assert [listed(list("abc")[:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
     assert (percent(0.9649), number(-0.04, 1), point(0.005), point(0.0123)) == ("96.5%", "0.0", "0.5", "1.2")
     assert (whole_number(1234.0), whole_number(float("inf"))) == ("1,234", "\u221e")
-    assert [title(arm) for arm in (Arm("random"), Arm("mine", "random"))] == ["random search", "mine"]
 
 
 def test_a_bar_in_a_cell_of_a_markdown_table_is_escaped():

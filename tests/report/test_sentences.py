@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from synthetic import GRID, RANDOM
 
-from pipeline.report.sentences import needed_clause
+from pipeline.report.sentences import _ratio, needed_clause
 from pipeline.report.targets import CENSUS, TrialsNeeded
 from pipeline.study.spec import Arm
 
@@ -25,7 +25,7 @@ from pipeline.study.spec import Arm
         (TrialsNeeded(Arm("tpe"), np.inf, np.nan, np.nan, np.inf, 0, 50, "paths"), "TPE did not reach it in 50 trials"),
         (
             TrialsNeeded(RANDOM, np.inf, 25, np.inf, np.inf, 2, 128, "in each"),
-            "random search did not reach it in most blocks",
+            "random search reached it in fewer than half of the blocks",
         ),
     ],
 )
@@ -38,3 +38,11 @@ def test_only_an_explained_number_says_what_it_means():
     """The first finite number of a sentence says that it gives an even chance; the others do not repeat it."""
     needed = TrialsNeeded(RANDOM, 1, 1, 2, 3, 10, 128, "binomial")
     assert needed_clause(needed, explain=True) == "random search needs 1 trial for an even chance (95% CI 1\u20132)"
+
+
+def test_two_numbers_of_trials_have_their_ratio():
+    """The second arm needs 2.25 times as many; a missing number, or a third arm, leaves the ratio out."""
+    four, nine = (TrialsNeeded(RANDOM, median, 1, 2, 3, 10, 128, "binomial") for median in (4, 9))
+    never = TrialsNeeded(GRID, np.inf, np.nan, np.nan, np.inf, 0, 108, CENSUS)
+    assert _ratio([four, nine]) == ", 2.2 times as many"
+    assert [_ratio(needed) for needed in ([four], [four, never], [four, nine, four])] == ["", "", ""]

@@ -80,7 +80,7 @@ def test_divergence_is_an_outcome_and_a_note(arm, shares):
     ("change", "reason"),
     [
         (half_the_grid, "the budgets are unequal: random search 36 and the shifted grid 18 trials in a block"),
-        (lambda f: f[f["trial"] < 20], "20 of 36 declared trials are recorded"),
+        (lambda f: f[f["trial"] < 20], "20 of 36 declared trials of a block are recorded"),
         (lambda f: f[(f["arm"] == "random") | (f["block"] < 8)], "8 of 10 declared blocks have both arms"),
         (
             lambda f: f[(f["arm"] == "random") | (f["trial"] < 35)],
@@ -172,7 +172,7 @@ def test_a_pilot_is_noted():
     found = analysis(provenance=declarations({"blocks": 2, "trials": 12}, {}))
     assert found.verdict.rule > 1
     assert found.notes == [
-        "A pilot of 2 blocks of 12 trials for each arm came before the declaration; what it trained is among these trials.",
+        "A pilot of 2 blocks of 12 trials for each arm came before the declaration; its trials are included here.",
     ]
 
 
@@ -266,7 +266,7 @@ def test_a_block_counts_once_its_choices_are_trained_again():
     found = repeated(lambda rows: (rows["block"] == 5) & (rows["repetition"] == 3) & (rows["arm"] == "random"))
     assert validity.complete_blocks(found.table, found.pools, found.study.headline) == 5
     assert found.verdict.sentence == (
-        "Verdict withheld: the choices of 1 of 6 blocks are not trained again yet; the same command goes on with them."
+        "Verdict withheld: the choices of 1 of 6 blocks are not trained again yet; run the same command to train them."
     )
 
 
@@ -331,12 +331,12 @@ def test_a_grid_in_sequence_is_flagged(nesting):
     arms = (Arm("random"), Arm("grid"))
     whole = analysis(sequential(make_study(arms=arms), nesting), make_study(arms=arms))
     assert whole.verdict.rule > 1
-    assert "The textbook grid was visited in sequence" in whole.notes[0]
+    assert "The textbook grid was walked in order" in whole.notes[0]
     begun = whole.table.frame
     begun = begun[(begun["block"] < 9) | (begun["trial"] < 3)]  # too few of the last block to know
-    assert "was visited in sequence" in "".join(analysis(begun, make_study(arms=arms)).notes)
+    assert "was walked in order" in "".join(analysis(begun, make_study(arms=arms)).notes)
     cut = make_study(arms=arms, trials=20)
-    assert "visited in sequence and not to its end" in analysis(sequential(cut, nesting), cut).verdict.sentence
+    assert "walked in order and only in part" in analysis(sequential(cut, nesting), cut).verdict.sentence
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ def test_a_shuffled_grid_of_one_hyperparameter_is_no_sequence(space):
     """Levels in random order are no sequence, although no other hyperparameter steps."""
     line = make_study(space=space, arms=(Arm("random"), Arm("grid")), trials=6)
     frame = make_frame(line, lambda frame, _, rng: rng.uniform(0.5, 0.9, len(frame)))
-    assert not any("in sequence" in reason for reason in obstacles(analysis(frame, line)))
+    assert not any("walked" in reason for reason in obstacles(analysis(frame, line)))
 
 
 def test_a_repeated_grid_point_is_no_census():
@@ -362,7 +362,9 @@ def test_a_repeated_grid_point_is_no_census():
         frame.loc[twice, list(SPACE)] = frame.loc[twice - 1, list(SPACE)].to_numpy()
         return frame
 
-    assert changed(repeat).notes == ["10 trials of the shifted grid repeated a point of it: its curve is not a census."]
+    assert changed(repeat).notes == [
+        "10 trials of the shifted grid repeated a grid point, so its curve does not count each point once."
+    ]
 
 
 def test_a_win_in_every_block_is_no_certainty():
@@ -410,7 +412,7 @@ def test_a_grid_in_sequence_in_one_block_alone_is_not_flagged():
     study = make_study(arms=(Arm("random"), Arm("grid")), trials=20)
     shuffled, walk = make_frame(study), sequential(study, tuple(SPACE))
     frame = walk.where(walk["block"] == 0, shuffled).astype(shuffled.dtypes)
-    assert "sequence" not in "".join([*obstacles(analysis(frame, study)), *analysis(frame, study).notes])
+    assert "walked" not in "".join([*obstacles(analysis(frame, study)), *analysis(frame, study).notes])
 
 
 def test_of_pilots_alone_the_last_binds():

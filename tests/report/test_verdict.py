@@ -7,7 +7,7 @@ from scipy import stats
 from pipeline.report.boundaries import boundary_levels
 from pipeline.report.comparison import Comparison
 from pipeline.report.curves import Curve
-from pipeline.report.verdict import Rules, decide, fewest_blocks, look_at, nothing_to_compare, usable_looks
+from pipeline.report.verdict import Rules, decide, fewest_blocks, judge_look, nothing_to_compare, usable_looks
 from pipeline.study.spec import Arm
 
 SPREAD = np.array([-1.5, -1.0, -0.6, -0.3, -0.1, 0.1, 0.3, 0.6, 1.0, 1.5])
@@ -82,9 +82,8 @@ ENOUGH, LESS, OPEN = (
             0,
             "too few repeats",
             (
-                "Too few repeats: 1 contrast needs 6 blocks at a look, since fewer have no p that is small enough. So far, which "
-                "decides nothing: what random search finds in 108 trials scored 1.3 points higher than what the shifted grid "
-                "does, over 5 blocks."
+                "Too few repeats: 1 contrast needs 6 blocks at a look, since fewer have no p that is small enough. So far "
+                "random search is 1.3 points ahead of the shifted grid, over 5 blocks. This decides nothing."
             ),
         ),
     ],
@@ -149,7 +148,8 @@ def test_an_obstacle_is_named_where_blocks_are_few():
     found = verdict([0.0] * 3, obstacles=["every trial scored the same (90.0%)"])
     assert (found.rule, verdict([0.0] * 6, obstacles=["the budgets are unequal"], contrasts=2).rule) == (0, 0)
     assert found.sentence.endswith(
-        "no difference after 108 trials, over 3 blocks. Besides: every trial scored the same (90.0%)."
+        "So far random search and the shifted grid score the same, over 3 blocks. This decides nothing. Besides: every trial "
+        "scored the same (90.0%)."
     )
 
 
@@ -185,10 +185,9 @@ def test_the_fewest_blocks_of_a_verdict_are_those_whose_sign_flips_reach_the_lev
 
 def test_six_blocks_are_too_few_for_two_contrasts():
     """The sentence has the number of contrasts and of the blocks that they need."""
-    assert verdict([0.01] * 6, rows=360, contrasts=2).sentence == (
-        "Too few repeats: 2 contrasts need 7 blocks at a look, since fewer have no p that is small enough. So far, which "
-        "decides nothing: what random search finds in 108 trials scored 1 points higher than what the shifted grid does, over "
-        "6 blocks."
+    assert verdict([0.012] * 6, rows=360, contrasts=2).sentence == (
+        "Too few repeats: 2 contrasts need 7 blocks at a look, since fewer have no p that is small enough. So far random "
+        "search is 1.2 points ahead of the shifted grid, over 6 blocks. This decides nothing."
     )
 
 
@@ -223,9 +222,7 @@ def test_before_the_first_look_there_is_no_verdict():
     """Nine blocks of a study whose first look is after ten have none, however clear they are."""
     found = verdict(0.01 + 0.0005 * SPREAD[:9], looks=(10, 20))
     assert (found.rule, found.leader, found.looks) == (0, None, ())
-    assert found.sentence.startswith(
-        "Too few repeats: the first look is after 10 blocks. So far, which decides nothing: "
-    )
+    assert found.sentence.startswith("Too few repeats: the first look is after 10 blocks. So far random search is ")
 
 
 def test_an_incomplete_block_is_not_looked_at():
@@ -248,18 +245,18 @@ def test_an_incomplete_block_is_not_looked_at():
 def test_an_arm_is_ahead_where_interval_and_sign_flips_agree(differences, leaves_out_zero, below_level):
     """Neither alone is enough: a single block of the other sign, or far from the rest, makes them disagree."""
     compared = comparison(differences)
-    look = look_at(compared.expected, 0.025, 0.05, Rules((6,), 1, 0.005, 0))
+    look = judge_look(compared.expected, 0.025, 0.05, Rules((6,), 1, 0.005, 0))
     assert (not look.interval.low <= 0 <= look.interval.high) == leaves_out_zero
     assert (compared.expected_difference.p <= 0.05) == below_level
     assert look.ahead == (leaves_out_zero and below_level)
     assert (verdict(compared).rule == 2) == look.ahead
 
 
-def test_one_look_at_one_contrast_has_the_usual_intervals():
+def test_one_judge_look_one_contrast_has_the_usual_intervals():
     """They are SciPy's t-intervals of 95 and 90 %."""
     x = 0.002 + 0.01 * SPREAD
     (look,) = verdict(x).looks
-    for interval, confidence in ((look.interval, 0.95), (look.within, 0.90)):
+    for interval, confidence in ((look.interval, 0.95), (look.equality_interval, 0.90)):
         expected = stats.ttest_1samp(x, 0).confidence_interval(confidence)
         assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
 
@@ -299,7 +296,7 @@ def test_each_look_has_the_boundary_of_the_spending_function():
     for look, lead, equal in zip(
         found.looks, boundary_levels(LOOKS, 0.0125), boundary_levels(LOOKS, 0.025), strict=True
     ):
-        for interval, level in ((look.interval, lead), (look.within, equal)):
+        for interval, level in ((look.interval, lead), (look.equality_interval, equal)):
             expected = stats.ttest_1samp(x[: look.blocks], 0).confidence_interval(1 - 2 * level)
             assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
 
@@ -390,8 +387,10 @@ def test_equality_needs_room_for_the_grain_of_the_rows():
     found = verdict([0.0] * 6, rows=20)
     assert found.rule == 4
     (look,) = found.looks
-    assert look.within.high == pytest.approx(-np.log(0.05) / 120)
-    assert (look.within.low, look.interval.high) == pytest.approx((-look.within.high, -np.log(0.025) / 120))
+    assert look.equality_interval.high == pytest.approx(-np.log(0.05) / 120)
+    assert (look.equality_interval.low, look.interval.high) == pytest.approx(
+        (-look.equality_interval.high, -np.log(0.025) / 120)
+    )
     assert verdict([0.0] * 10, rows=360).rule == 3
 
 

@@ -90,9 +90,9 @@ def test_repetitions_follow_the_probability_of_the_choice(searched, tiny_study):
     """The trials that get repetitions are those that validation would choose with new rows, the more probable the more."""
     table = optuna_store_of(tiny_study).table()
     for (_, block), rows in table.groupby(["arm", "block"]):
-        able = ~rows["diverged"].to_numpy(bool)
+        eligible = ~rows["diverged"].to_numpy(bool)
         validation, bits = rows["best/val_accuracy"].to_numpy(), rows["val_correct"].tolist()
-        probable = choice_probabilities(validation, bits, able, rows["n_val"].iloc[0], block)
+        probable = choice_probabilities(validation, bits, eligible, rows["n_val"].iloc[0], block)
         again = rows[["arm", "block", "trial"]].merge(searched)
         counts = np.bincount(again["trial"], minlength=len(rows))
         others = np.arange(len(rows)) != validation.argmax()

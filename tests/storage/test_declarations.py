@@ -46,7 +46,7 @@ def test_a_budget_changed_after_a_verdict_withholds_the_next(small, tmp_path):
     label, sentence, _ = verdict(tmp_path)
     assert label == "withheld"
     assert "the difference that matters was changed from 0.5 to 1 points after the declaration" in sentence
-    assert "random against grid was not declared before the trials; random against shifted_grid was" in sentence
+    assert "random against grid was not declared before the trials (declared: random against shifted_grid)" in sentence
 
 
 def test_a_declaration_without_a_trial_leaves_no_trace(tiny_study, tmp_path):

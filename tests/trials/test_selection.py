@@ -17,11 +17,13 @@ def rows(right, first=0):
     return np.isin(np.arange(ROWS), np.arange(first, first + right) % ROWS)
 
 
-def probabilities(trials, able=None, n_val=ROWS, block=0, spread=0.0):
+def probabilities(trials, eligible=None, n_val=ROWS, block=0, spread=0.0):
     """The probability that each trial is chosen, from the rows that it has right."""
     correct = np.array(trials)
-    able = np.ones(len(correct), bool) if able is None else np.array(able)
-    return choice_probabilities(correct.mean(axis=1), [pack_bits(row) for row in correct], able, n_val, block, spread)
+    eligible = np.ones(len(correct), bool) if eligible is None else np.array(eligible)
+    return choice_probabilities(
+        correct.mean(axis=1), [pack_bits(row) for row in correct], eligible, n_val, block, spread
+    )
 
 
 def test_trials_that_are_right_on_the_same_rows_share_the_choice():
@@ -70,12 +72,12 @@ def test_new_weights_move_each_trial_by_itself():
 
 
 def test_a_trial_that_diverged_is_never_chosen_while_another_can_be():
-    """The others share as if it were absent, and its rows need not be known; if none is able, all are."""
-    trials, able = [rows(40), rows(30), rows(28, first=8)], [False, True, True]
-    left_out = probabilities(trials, able)
+    """The others share as if it were absent, and its rows need not be known; if none is eligible, all are."""
+    trials, eligible = [rows(40), rows(30), rows(28, first=8)], [False, True, True]
+    left_out = probabilities(trials, eligible)
     assert left_out.tolist() == [0, *probabilities(trials[1:])]
     bits = ["", *(pack_bits(trial) for trial in trials[1:])]
-    unknown = choice_probabilities(np.array([1, 0.75, 0.7]), bits, np.array(able), ROWS, 0)
+    unknown = choice_probabilities(np.array([1, 0.75, 0.7]), bits, np.array(eligible), ROWS, 0)
     np.testing.assert_array_equal(unknown, left_out)
     np.testing.assert_array_equal(probabilities(trials, [False] * 3), probabilities(trials))
 
@@ -101,16 +103,16 @@ def test_only_the_best_contend():
     st.data(),
 )
 def test_probabilities_are_shares_of_one_choice(codes, data):
-    """They sum to 1, and are 0 for trials that are not able; the order of the trials does not matter."""
+    """They sum to 1, and are 0 for trials that are not eligible; the order of the trials does not matter."""
     correct = np.array([[code >> i & 1 for i in range(ROWS)] for code in codes], bool)
-    able = np.array(data.draw(st.lists(st.booleans(), min_size=len(codes), max_size=len(codes))))
-    found = probabilities(correct, able)
+    eligible = np.array(data.draw(st.lists(st.booleans(), min_size=len(codes), max_size=len(codes))))
+    found = probabilities(correct, eligible)
     assert found.sum() == pytest.approx(1)
     assert found.min() >= 0
-    if able.any():
-        assert not found[~able].any()
+    if eligible.any():
+        assert not found[~eligible].any()
     order = np.array(data.draw(st.permutations(range(len(codes)))))
-    np.testing.assert_array_equal(probabilities(correct[order], able[order]), found[order])
+    np.testing.assert_array_equal(probabilities(correct[order], eligible[order]), found[order])
 
 
 @pytest.mark.parametrize(

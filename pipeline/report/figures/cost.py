@@ -8,8 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator
 
-from pipeline.report.cost import CostCurve
-from pipeline.report.formatting import capital, label, listed, number, percent
+from pipeline.report.arm_titles import label
+from pipeline.report.cost_curves import CostCurve
+from pipeline.report.formatting import capital, listed, number, percent
 from pipeline.report.style import RULE, ArmStyles, Plot, accuracy_axis, canvas, finish, label_ends, limit_y, styled
 
 FIRST_SHARE = 12  # costs below the total / 12 do not count for the limits of y

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.ticker import PercentFormatter
 
+from pipeline.report.arm_titles import label
 from pipeline.report.curves import Pool
-from pipeline.report.formatting import capital, count, label, listed, percent
+from pipeline.report.formatting import capital, count, listed, percent
 from pipeline.report.style import MUTED, Plot, canvas, finish, styled
 from pipeline.study.spec import Float, SearchSpace
 from pipeline.training.metrics import BEST_VAL_ACCURACY

@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 from scipy import stats
 
+from pipeline.report.arm_titles import label
 from pipeline.report.curves import Curve, Pool
-from pipeline.report.formatting import capital, label, listed, percent
+from pipeline.report.formatting import capital, listed, percent
 from pipeline.report.style import (
     INK,
     MUTED,

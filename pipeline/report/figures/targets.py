@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import PercentFormatter
 
+from pipeline.report.arm_titles import title
 from pipeline.report.curves import Pool, budget_ladder
-from pipeline.report.formatting import capital, percent, title
+from pipeline.report.formatting import capital, percent
 from pipeline.report.style import RULE, ArmStyles, Plot, canvas, finish, label_ends, styled, trial_axis
 from pipeline.report.targets import Target, share_reached
 

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.transforms import Bbox, TransformedBbox
 
+from pipeline.report.arm_titles import label, title
 from pipeline.report.comparison import Comparison
 from pipeline.report.curves import Curve
-from pipeline.report.formatting import capital, count, label, listed, number, percent, point, points, title
+from pipeline.report.formatting import capital, count, listed, number, percent, point, points
 from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Interval, mean_band
 from pipeline.report.style import (
     INK,
@@ -110,7 +112,7 @@ def difference_figure(comparison: Comparison, delta: float, expected: Interval) 
     ax.plot(n, 100 * mean, color=INK, drawstyle="steps-post")
     ax.axhline(0, color=INK, linewidth=0.8)
     whisker = 100 * np.array([[expected.estimate - expected.low], [expected.high - expected.estimate]])
-    ax.errorbar(
+    dot = ax.errorbar(
         [comparison.trials],
         [100 * expected.estimate],
         yerr=None if np.isnan(whisker).any() else whisker,
@@ -118,12 +120,14 @@ def difference_figure(comparison: Comparison, delta: float, expected: Interval) 
         fmt="o",
         markersize=5,
         capsize=4,
-        clip_on=False,
     )
+    around = TransformedBbox(Bbox([[-0.1, 0], [1.1, 1]]), ax.transAxes)  # a dot on the right edge is whole
+    for artist in dot.get_children():
+        artist.set_clip_box(around)  # the whisker of few blocks is longer than the axis
     trial_axis(ax, comparison.trials)
     ax.set_ylabel(f"points of test accuracy\n← {label(comparison.second)}    {label(comparison.first)} →")
     blocks = 100 * comparison.test[:, n >= comparison.trials / FIRST_SHARE]
-    limit_y(ax, [blocks.ravel(), np.array([0, 100 * delta])])
+    limit_y(ax, [blocks.ravel(), np.array([0, 100 * delta, 100 * expected.estimate])])
     by_block = {f"block_{b}": row for b, row in zip(comparison.blocks, comparison.test, strict=True)}
     return finish(
         figure,

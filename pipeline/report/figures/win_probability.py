@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from pipeline.report.arm_titles import label, title
 from pipeline.report.comparison import Comparison, Pair
-from pipeline.report.formatting import count, label, listed, number, probability, title
+from pipeline.report.formatting import count, listed, number, probability
 from pipeline.report.improvement import Improvement
 from pipeline.report.intervals import SHARE, Interval, mean_band
 from pipeline.report.style import INK, MUTED, Plot, canvas, finish, styled, trial_axis

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.report.cost import cost_curves
+from pipeline.report.cost_curves import cost_curves
 from pipeline.report.curves import Pool
 from pipeline.study.spec import Arm
 
