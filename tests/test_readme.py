@@ -68,7 +68,7 @@ def test_the_verbs_and_flags_are_those_of_the_command_line():
 
 
 SMALL = "-P blocks=1 -P trials=2 -P workers=1"
-MAKE_RUN = 'make run P="-P blocks=6 -P trials=12"'
+MAKE_RUN = 'make run P="-P blocks=2 -P trials=12"'
 BY_HAND = (
     "python3 -m venv .venv && . .venv/bin/activate && pip install uv==0.13.9 && uv sync --frozen && "
     "mlflow run . --env-manager local"
@@ -145,7 +145,7 @@ def clone(tmp_path_factory):
     clone = clone_into(folder / "babysit")
     done = run(MAKE_RUN, clone, folder / "home")
     verdict = re.search("report: .*", done.stdout + done.stderr).group()
-    assert "too few" not in verdict.lower()
+    assert "too few" in verdict.lower()  # a pilot
     assert "withheld" not in verdict.lower()
     assert (clone / "reports" / "random_vs_grid" / "report.html").is_file()
     return clone, folder / "home"

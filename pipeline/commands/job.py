@@ -200,5 +200,7 @@ def recorded_study(study: Study, storage: str) -> Study:
         optuna_store = OptunaStore(study, storage)
     if optuna_store.declaration is None:
         names = ", ".join(optuna_store.study_names) or "none"
-        raise UserError(f"study {study.name!r} is not recorded at {redact(storage)}; recorded there: {names}")
+        raise UserError(
+            f"study {study.name!r} is not recorded at {redact(storage)}; recorded there: {names}. Run it first"
+        )
     return optuna_store.declaration
