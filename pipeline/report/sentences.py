@@ -105,7 +105,7 @@ def _win_probability(analysis: Analysis) -> Iterator[str]:
         interval, several = improvement.interval, len(comparison.blocks) > 1
         chance = probability(interval) if several else f"{interval.estimate:.2f} in this one block"
         size = f": a {improvement.size} effect" if improvement.size else ""
-        yield f"One search by {title(comparison.first)} beats one by {title(comparison.second)} with probability {chance}{size}."
+        yield f"With one search of each kind, {title(comparison.first)} wins with probability {chance}{size}."
 
 
 def _optimism(analysis: Analysis) -> Iterator[str]:
