@@ -51,6 +51,7 @@ class Progress:
             self._bars.advance(task, 0)  # the speed is measured from here
         self._all_arms = self._bars.tasks[-1]
         self._earlier = int(self._all_arms.completed), int(self._all_arms.fields["diverged"])
+        self._pruned = 0
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -66,6 +67,7 @@ class Progress:
     def count(self, trial: FinishedTrial) -> None:
         """Count a trial that has just been recorded."""
         score, diverged = trial.result.scores[BEST_VAL_ACCURACY], trial.result.diverged
+        self._pruned += trial.result.pruned
         for task in self._bars.tasks:
             if task.description in (trial.plan.arm, ALL_ARMS):
                 best = max(task.fields["best"], score)
@@ -78,7 +80,8 @@ class Progress:
         """Return one line about the trials of this search."""
         diverged = self._all_arms.fields["diverged"] - self._earlier[1]
         duration = _duration(self._all_arms.elapsed)
-        return f"{self._trained:,} trials trained and recorded, {diverged} of them diverged, in {duration}"
+        pruned = f", {self._pruned} pruned" if self._pruned else ""
+        return f"{self._trained:,} trials trained and recorded, {diverged} of them diverged{pruned}, in {duration}"
 
     @property
     def _trained(self) -> int:

@@ -17,6 +17,7 @@ import optuna
 from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial, TrialState
 
+from pipeline.console.log_records import quiet_loggers
 from pipeline.errors import UserError
 from pipeline.study.spec import Pruner
 
@@ -80,6 +81,7 @@ class Pruning:
 
         Failed trials, which pruners ignore, fill the numbers between the past trials and this one.
         """
+        quiet_loggers("optuna")  # a worker's are its own
         study = optuna.create_study(
             study_name=self.name,
             direction="maximize",

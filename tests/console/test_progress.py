@@ -14,9 +14,9 @@ from studies.random_vs_grid import STUDY
 BEFORE = [("random", 0.5, False), ("grid", 0.1, True)]
 
 
-def trial(arm, number, score, *, diverged=False):
+def trial(arm, number, score, *, diverged=False, pruned=False):
     """A finished trial of the default study."""
-    result = TrialResult({}, {"best/val_accuracy": score}, diverged, 0, 0.0, 0.0, 0, 0, "", "")
+    result = TrialResult({}, {"best/val_accuracy": score}, diverged, 0, 0.0, 0.0, 0, 0, "", "", pruned)
     return FinishedTrial(PlannedTrial(arm, arm, 0, number, {}, HyperParams()), result)
 
 
@@ -47,6 +47,14 @@ def test_the_summary_counts_the_trials_of_this_search(shown):
     """The summary does not count trials that were recorded earlier."""
     _, progress = shown
     assert progress.summary().startswith("22 trials trained and recorded, 4 of them diverged, in ")
+
+
+def test_the_summary_counts_pruned_trials():
+    """Where a pruner stopped trials, the summary says how many."""
+    with Progress(STUDY, [], Console(file=io.StringIO())) as progress:
+        progress.count(trial("random", 0, 0.5))
+        progress.count(trial("random", 1, 0.5, pruned=True))
+    assert progress.summary().startswith("2 trials trained and recorded, 0 of them diverged, 1 pruned, in ")
 
 
 def test_a_terminal_sees_the_arms_live():

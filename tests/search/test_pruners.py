@@ -159,6 +159,14 @@ def test_the_same_trials_are_pruned_with_any_workers_and_interruptions(short_stu
     assert (table[table["pruned"]]["epochs"] < 5).all()
 
 
+def test_workers_that_prune_log_nothing_of_optunas(short_study, capfd):
+    """The studies in memory that a worker asks its pruner with are not announced on standard error."""
+    assert main(["search", str(short_study), "--workers", "2"]) == 0
+    out, err = capfd.readouterr()
+    assert "pruned, in" in out
+    assert "A new study created" not in err
+
+
 def test_a_pruned_trial_is_recorded_as_one(short_study, tmp_path, tracking_uri):
     """In Optuna it is PRUNED, with its curve and last value; in MLflow a complete run with the tag ``pruned``."""
     assert main(["search", str(short_study), "--workers", "1"]) == 0
