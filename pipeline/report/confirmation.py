@@ -82,10 +82,15 @@ def confirmations(table: TrialsTable) -> dict[str, Confirmation]:
 
 
 def trained_again(table: TrialsTable) -> dict[tuple[str, int], dict[int, float]]:
-    """Return the mean test accuracy of each trial's repetitions, by arm and block, then by the trial's place in its pool."""
+    """Return the mean test accuracy of the trials with repetitions, by arm and block, then by the trial's place in its pool.
+
+    The trial's own training counts as one of them: a repetition that fails then moves the mean less.
+    """
     if table.confirmations is None:
         return {}
-    means = table.confirmations.groupby(["arm", "block", "trial"])[TEST_ACCURACY].mean()
+    identity, repeated = list(IDENTITY), table.confirmations
+    own = table.frame.merge(repeated[identity].drop_duplicates(), on=identity)
+    means = pd.concat([own, repeated]).groupby(["arm", "block", "trial"])[TEST_ACCURACY].mean()
     places = {
         key: dict(zip(rows, range(len(rows)), strict=True))
         for key, rows in table.frame.groupby(["arm", "block"])["trial"]

@@ -30,8 +30,8 @@ def methods(analysis: Analysis) -> Iterator[str]:
         "its trials chooses, over new validation rows and new weights. w is the probability that a trial has the best "
         f"validation accuracy, by {RESAMPLES:,} draws of the validation rows, multinomial and the same for all trials, and of "
         f"new weights, which move a trial's accuracy by a normal amount ({point(spread_of_weights(analysis.table))} points, "
-        "from the trials that were trained again twice); m is its mean test accuracy over trainings from new weights, or its "
-        "recorded one where it has none. A diverged trial is never chosen."
+        "from the trials that were trained again twice); m is its mean test accuracy over its own training and those from "
+        "new weights. A diverged trial is never chosen."
     )
     yield (
         f"Verdict: the contrasts share an error rate of 5%, in equal parts; the looks at {listed([str(n) for n in analysis.rules.looks])} "

@@ -33,7 +33,8 @@ class Choice:
         The largest w if the trials' validation errors were independent (Bergstra and Bengio 2012). They are not: all
         trials share the validation rows.
     again
-        The mean test accuracy of each trial that was trained again from other weights, by its index in the pool.
+        The mean test accuracy over the trainings of each trial that was trained again from other weights, by its index in
+        the pool.
     """
 
     pool: Pool
@@ -63,8 +64,8 @@ class Choice:
     def expected(self) -> float:
         """The expected test accuracy of the choice, over new validation rows and new weights: Σ w m.
 
-        m is a trial's mean test accuracy over its trainings from new weights; a trial without any has its recorded test
-        accuracy. It equals the average over many repeats of choosing and training again, with less noise.
+        m is a trial's mean test accuracy over its trainings: its own, and those from new weights. It stands for the average
+        over many repeats of choosing and training again, with less noise.
         """
         accuracies = self.pool.test.copy()
         accuracies[list(self.again)] = list(self.again.values())

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from synthetic import NOISE, WORTH, luck_of_the_best, lucky_choice, make_frame, make_study, make_table, trained_again
 
+from pipeline.report import confirmation
 from pipeline.report.analysis import Analysis
 from pipeline.report.confirmation import confirmation_table, spread_of_weights
 from pipeline.report.page import cell
@@ -114,6 +115,16 @@ def test_the_spread_of_normal_weights_is_their_standard_deviation():
     rng = np.random.default_rng(0)
     found = spread_of_weights(two_trainings(*(np.sqrt(2) * 0.01 * rng.normal(size=400))))
     assert found == pytest.approx(0.01, rel=4 / np.sqrt(400))
+
+
+def test_a_trials_own_training_counts_as_one_of_its_trainings(confirmed):
+    """The mean that enters the expected accuracy is over the trial and its repetitions."""
+    means = confirmation.trained_again(confirmed)
+    again, trials = confirmed.confirmations, confirmed.frame
+    (place, mean), *_ = means["random", 2].items()
+    trial = trials[(trials["arm"] == "random") & (trials["block"] == 2)].iloc[place]
+    rows = again[(again["arm"] == "random") & (again["block"] == 2) & (again["trial"] == trial["trial"])]
+    assert mean == pytest.approx(np.mean([trial["test/accuracy"], *rows["test/accuracy"]]))
 
 
 def test_trials_that_were_trained_again_once_have_no_spread(table):
