@@ -126,10 +126,13 @@ def _run(tasks: Sequence[Task], client: Any) -> Iterator[list[FinishedTrial]]:
             if future.cancelled():
                 _has_workers(client)
                 raise Lost
-            error = future.exception()
-            if isinstance(error, (KilledWorker, OSError)):
-                raise Lost from error
-            finished = future.result()
+            try:  # a result that died with its worker is computed again, for which there may be no worker
+                error = future.exception(timeout=WORKERLESS_SECONDS)
+                if isinstance(error, (KilledWorker, OSError)):
+                    raise Lost from error
+                finished = future.result(timeout=WORKERLESS_SECONDS)
+            except TimeoutError:
+                raise Lost from None
             futures.discard(future)  # so that the cluster can forget the result
             yield finished
     finally:

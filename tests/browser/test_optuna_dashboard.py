@@ -30,7 +30,7 @@ def test_the_list_has_every_arm_and_block(page, shown):
     page.goto(f"{shown.dashboard}/dashboard")
     expect(page.get_by_text("random_vs_grid/random/b00")).to_be_visible()
     names = re.findall(r"random_vs_grid/\w+/b\d\d", page.inner_text("body"))
-    arms = ("grid", "shifted_grid", "random")
+    arms = ("shifted_grid", "grid", "random")
     assert names == [f"random_vs_grid/{arm}/b0{block}" for arm in arms for block in (1, 0)]
 
 
