@@ -175,9 +175,14 @@ class Analysis:
         return importance(pools, self.study.space) if pools else None
 
     @cached_property
+    def spread_of_weights(self) -> float:
+        """The standard deviation of a validation accuracy over weights, from the blocks of the first look."""
+        return spread_of_weights(self.table, validity.first_look(validity.binding_declaration(self.table)))
+
+    @cached_property
     def choices(self) -> dict[str, list[Choice]]:
         """Each arm's choice in each block, by the arm's name."""
-        again, spread = trained_again(self.table), spread_of_weights(self.table)
+        again, spread = trained_again(self.table), self.spread_of_weights
         return {
             name: [choice(pool, again.get((name, pool.block)), spread) for pool in pools]
             for name, pools in self.pools.items()

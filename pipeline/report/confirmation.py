@@ -101,15 +101,18 @@ def trained_again(table: TrialsTable) -> dict[tuple[str, int], dict[int, float]]
     return again
 
 
-def spread_of_weights(table: TrialsTable) -> float:
+def spread_of_weights(table: TrialsTable, blocks: int) -> float:
     """Estimate the standard deviation of a trial's validation accuracy over its initial weights; 0 if it is unknown.
+
+    Only the first ``blocks`` blocks count, those of the first look, so that later blocks do not change an earlier look.
 
     It is the mean difference of the first two repetitions of a trial, over all trials that have two, times sqrt(pi) / 2,
     which is exact for normal accuracies and less moved by a training that fails than the root of a mean square.
     """
     if table.confirmations is None:
         return 0.0
-    scores = table.confirmations.groupby(["arm", "block", "trial"])[BEST_VAL_ACCURACY].agg(list)
+    early = table.confirmations[table.confirmations["block"] < blocks]
+    scores = early.groupby(["arm", "block", "trial"])[BEST_VAL_ACCURACY].agg(list)
     differences = [abs(first - second) for first, second, *_ in (found for found in scores if len(found) > 1)]
     return float(np.mean(differences) * np.sqrt(np.pi) / 2) if differences else 0.0
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from pipeline.report.analysis import Analysis
 from pipeline.report.arm_titles import title
-from pipeline.report.confirmation import spread_of_weights
 from pipeline.report.formatting import count, listed, point
 from pipeline.report.importance import SHUFFLES
 from pipeline.report.selection import RESAMPLES
@@ -29,8 +28,8 @@ def methods(analysis: Analysis) -> Iterator[str]:
         "Expected accuracy of the choice: Σ w m over the trials of an arm in a block, the test accuracy of what a search of all "
         "its trials chooses, over new validation rows and new weights. w is the probability that a trial has the best "
         f"validation accuracy, by {RESAMPLES:,} draws of the validation rows, multinomial and the same for all trials, and of "
-        f"new weights, which move a trial's accuracy by a normal amount ({point(spread_of_weights(analysis.table))} points, "
-        "from the trials that were trained again twice); m is its mean test accuracy over its own training and those from "
+        f"new weights, which move a trial's accuracy by a normal amount ({point(analysis.spread_of_weights)} points, "
+        "from the trials of the first look's blocks that were trained again twice); m is its mean test accuracy over its own training and those from "
         "new weights. A diverged trial is never chosen."
     )
     yield (

@@ -106,15 +106,22 @@ def two_trainings(*differences, more=()):
 def test_the_spread_of_weights_is_the_mean_difference_of_two_trainings():
     """Of differences 0.02, -0.04 and 0.06 it is 0.04 √π / 2; further trainings of a trial add nothing."""
     expected = 0.04 * np.sqrt(np.pi) / 2
-    assert spread_of_weights(two_trainings(0.02, -0.04, 0.06)) == pytest.approx(expected)
-    assert spread_of_weights(two_trainings(0.02, -0.04, 0.06, more=[np.full(3, 0.1)])) == pytest.approx(expected)
+    assert spread_of_weights(two_trainings(0.02, -0.04, 0.06), 10) == pytest.approx(expected)
+    assert spread_of_weights(two_trainings(0.02, -0.04, 0.06, more=[np.full(3, 0.1)]), 10) == pytest.approx(expected)
 
 
 def test_the_spread_of_normal_weights_is_their_standard_deviation():
     """It is that of 400 trials that were trained twice."""
     rng = np.random.default_rng(0)
-    found = spread_of_weights(two_trainings(*(np.sqrt(2) * 0.01 * rng.normal(size=400))))
+    found = spread_of_weights(two_trainings(*(np.sqrt(2) * 0.01 * rng.normal(size=400))), 1000)
     assert found == pytest.approx(0.01, rel=4 / np.sqrt(400))
+
+
+def test_later_blocks_do_not_change_an_earlier_look():
+    """The spread over weights comes from the blocks of the first look alone, so a look's numbers stay as they were."""
+    early, all_of_them = two_trainings(0.02, -0.04), two_trainings(0.02, -0.04, 0.2, 0.25)
+    assert spread_of_weights(all_of_them, 2) == spread_of_weights(early, 2)
+    assert spread_of_weights(all_of_them, 4) > spread_of_weights(early, 2)
 
 
 def test_a_trials_own_training_counts_as_one_of_its_trainings(confirmed):
@@ -129,9 +136,9 @@ def test_a_trials_own_training_counts_as_one_of_its_trainings(confirmed):
 
 def test_trials_that_were_trained_again_once_have_no_spread(table):
     """Without repetitions, or with one of each trial, the spread is unknown and weights are not drawn."""
-    assert spread_of_weights(table) == 0
-    assert spread_of_weights(make_table(arms=TWO, blocks=2, repetitions=1)) == 0
-    assert spread_of_weights(make_table(arms=TWO, blocks=2, repetitions=2)) > 0
+    assert spread_of_weights(table, 10) == 0
+    assert spread_of_weights(make_table(arms=TWO, blocks=2, repetitions=1), 10) == 0
+    assert spread_of_weights(make_table(arms=TWO, blocks=2, repetitions=2), 10) > 0
 
 
 def test_training_again_finds_what_a_lucky_choice_is_worth():
