@@ -113,6 +113,8 @@ def _breaches(table: TrialsTable, contrast: Contrast) -> Iterator[str]:
     if terms["delta"] != study.delta:
         then, now = (f"{100 * delta:g}" for delta in (terms["delta"], study.delta))
         yield f"the difference that matters was changed from {then} to {now} points after the declaration"
+    if terms.get("confirm", study.confirm) != study.confirm:
+        yield f"confirm was changed from {terms['confirm']} to {study.confirm} after the declaration"
     if {arm.name for arm in contrast} not in map(set, terms["contrasts"]):
         declared = "; ".join(" against ".join(pair) for pair in terms["contrasts"]) or "no contrast"
         names = " against ".join(arm.name for arm in contrast)

@@ -277,7 +277,7 @@ class Study:
         """The declared values that the verdict depends on, as plain values."""
         contrasts = [[arm.name for arm in pair] for pair in self.compared]
         budget = {"trials": self.trials, "blocks": self.blocks, "looks": list(self.looks)}
-        return {**budget, "delta": self.delta, "contrasts": contrasts}
+        return {**budget, "delta": self.delta, "contrasts": contrasts, "confirm": self.confirm}
 
     def to_json(self) -> dict[str, Any]:
         """Return the whole declaration as plain values; :meth:`from_json` is the inverse."""

@@ -140,6 +140,7 @@ def declarations(*changes):
     [
         ({"hash": "0123456789ab"}, "the trials belong to declaration 0123456789ab, not to "),
         ({"trials": 12}, "the budget was changed from 12 to 36 trials after the declaration"),
+        ({"confirm": 3}, "confirm was changed from 3 to 0 after the declaration"),
         ({"delta": 0.05}, "the difference that matters was changed from 5 to 0.5 points after the declaration"),
         (
             {"contrasts": [["grid", "random"]]},
@@ -204,7 +205,7 @@ def old_terms(**changes):
     """The provenance of a study that an older version declared, with two arms to compare and no looks."""
     (now,) = declarations(changes)["declarations"]
     contrast = now.pop("contrasts")[0]
-    now.pop("looks")
+    del now["looks"], now["confirm"]
     return {"declarations": [{**now, "contrast": contrast}]}
 
 
