@@ -43,8 +43,11 @@ def command(args: argparse.Namespace, context: Context) -> None:
 
 def report(job: Job, *, keep_model: bool = True) -> None:
     """Write the report, log it to the study's run, register the best model, and print where to look."""
-    study, store = job.study, job.optuna_store
-    trials = store.table()
+    store = job.optuna_store
+    recorded = max((block + 1 for _, block, _ in store.recorded()), default=0)
+    if recorded > job.study.blocks:  # a later run asked for fewer blocks; what is decided stays decided
+        job.extend(recorded)
+    study, trials = job.study, store.table()
     if trials.empty:
         raise UserError(
             f"study {study.name!r}: no trial of it is recorded yet; there is nothing to report. Run the search first"

@@ -96,7 +96,7 @@ def search_until_decided(job: Job, engine: Engine, looks: Sequence[int]) -> Sequ
             job.extend(blocks)
             _ = job.pending_trials  # compares the plan with the records before anything is written
             _open_store(job)
-        for verdict in verdicts:
+        for verdict in verdicts if len(job.pending_trials) else ():
             job.console.say(f"look: {verdict.sentence}")
         with job.console.timed("search"):
             search(job, engine)

@@ -153,7 +153,7 @@ def test_a_search_goes_on_until_the_last_look(looks, whole, capsys):
 
 
 def test_a_second_run_trains_nothing(looks, whole, capsys):
-    """It takes each look again, trains nothing, and reports the same."""
+    """It takes each look again without a word of those that are past, trains nothing, and reports the same."""
     shutil.copytree(whole, looks, dirs_exist_ok=True)
     client = MlflowClient(f"sqlite:///{whole / 'mlflow.db'}")  # where its runs keep their artifacts
     before = {run.info.run_id for run in client.search_runs(["1"], max_results=5000)}
@@ -162,8 +162,8 @@ def test_a_second_run_trains_nothing(looks, whole, capsys):
         monkeypatch.chdir(whole)
         searched(whole)
     done = lines(capsys, "search: ", "confirm: ", "look: ")
-    assert [line.split(":")[0] for line in done] == ["search", "confirm", "look", "search", "confirm"]
-    assert all("nothing to train" in line for line in done if not line.startswith("look"))
+    assert [line.split(":")[0] for line in done] == ["search", "confirm", "search", "confirm"]
+    assert all("nothing to train" in line for line in done)
     assert {run.info.run_id for run in client.search_runs(["1"], max_results=5000)} == before
     assert_same(whole, looks)
 
@@ -209,9 +209,20 @@ def test_a_withheld_verdict_takes_no_further_look(looks, whole, capsys):
     assert look.startswith("look: Verdict withheld: the budget was changed from 4 to 3 trials")
     (looks / "looks.py").write_text(EQUAL.replace("max_blocks=14", "max_blocks=21"))
     searched(looks, "search")
-    assert len(lines(capsys, "look: ")) == 2, "those declared are at 7 and 14 blocks"
+    (look,) = lines(capsys, "look: ")
+    assert look.startswith("look: Undecided after 14 blocks"), "those declared are at 7 and 14 blocks"
     store = OptunaStore(find_study(str(looks / "looks.py"), {"blocks": 21}), "optuna.log")
     assert max(block for _, block, _ in store.recorded()) == 13
+
+
+def test_a_run_of_fewer_blocks_leaves_the_verdict(looks, whole):
+    """After a search of three blocks the report still has every recorded block, and the same verdict."""
+    shutil.copytree(whole, looks, dirs_exist_ok=True)
+    before = json.loads(next((whole / "reports").glob("*/verdict.json")).read_text())
+    searched(looks, "search", "--blocks", "3")
+    assert main(["report", str(looks / "looks.py"), "--no-model"]) == 0
+    after = json.loads(next((looks / "reports").glob("*/verdict.json")).read_text())
+    assert [c["looks"] for c in after["contrasts"]] == [c["looks"] for c in before["contrasts"]]
 
 
 def test_a_new_search_has_all_looks(looks, whole):
