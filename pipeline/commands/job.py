@@ -25,7 +25,7 @@ from pipeline.storage.study_lock import study_lock
 from pipeline.study.single_trial import SINGLE_TRIAL, single_trial_name
 from pipeline.study.spec import Study
 from pipeline.tracking import Tracker
-from pipeline.tracking.runs import end_abandoned
+from pipeline.tracking.runs import end_abandoned, end_killed_experiments
 from pipeline.trials.task import NETWORK_VERSION
 from pipeline.trials.trial import PlannedTrial
 
@@ -168,7 +168,7 @@ class Job:
 
     def _end_abandoned(self) -> None:
         """End the runs that a killed ``train`` or ``lecture`` left RUNNING in MLflow, unless a process is recording them."""
-        self.tracker.end_killed_experiments(alive)
+        end_killed_experiments(self.tracker.client, alive)
         name = self.study.name if self._is_single_trial else single_trial_name(self.declared.name)
         single = self.optuna_store.for_study(replace(self.study, name=name, arms=(SINGLE_TRIAL,), contrasts=()))
         generation = single.generation

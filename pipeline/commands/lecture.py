@@ -19,7 +19,7 @@ from pipeline.storage.failures import opening
 from pipeline.study.experiment import Experiment
 from pipeline.study.loading import experiment_names, find_experiment
 from pipeline.tracking import Tracker
-from pipeline.tracking.tracker import EXPERIMENT_KIND
+from pipeline.tracking.runs import EXPERIMENT_KIND, end_killed_experiments
 
 
 def command(args: argparse.Namespace, context: Context) -> None:
@@ -39,7 +39,7 @@ def run_experiments(experiments: Sequence[Experiment], context: Context) -> list
     context.console.detail(context.stores.summary)
     with opening("--tracking-uri", context.stores.tracking):
         tracker = Tracker(context.stores.tracking)
-    tracker.end_killed_experiments(alive)
+    end_killed_experiments(tracker.client, alive)
     tracker.open(experiments[0] if len(experiments) == 1 else Together(experiments), kind=EXPERIMENT_KIND)
     status = "FAILED"
     try:

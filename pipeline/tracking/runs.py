@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -16,6 +17,10 @@ from pipeline.storage.addresses import redact
 from pipeline.storage.attributes import STUDY_GENERATION
 
 T = TypeVar("T")
+EXPERIMENT_KIND = "experiment"
+"""The kind of the run of the lecture's experiments."""
+HOST, PROCESS = "host", "process"
+"""The tags of an experiment's run that hold the name of the machine and the id of the process that records it."""
 
 
 def all_pages(ask: Callable[[str | None], PagedList[T]]) -> list[T]:
@@ -91,3 +96,15 @@ def end_abandoned(client: MlflowClient, study: str, generation: str) -> None:
         for child in search_runs(client, [experiment_id], f"{children} and status = 'RUNNING'"):
             discard(client, child.info.run_id)
         client.set_terminated(run_id, "KILLED")
+
+
+def end_killed_experiments(client: MlflowClient, alive: Callable[[int], bool]) -> None:
+    """End the runs of experiments that killed processes of this machine left RUNNING; ``alive`` takes a process's id.
+
+    This process has not opened a run yet, so one with its id is left from an earlier process.
+    """
+    query = f"tags.kind = '{EXPERIMENT_KIND}' and tags.{HOST} = '{socket.gethostname()}' and status = 'RUNNING'"
+    for run in search_runs(client, experiment_ids(client), query):
+        pid = int(run.data.tags[PROCESS])
+        if pid == os.getpid() or not alive(pid):
+            client.set_terminated(run.info.run_id, "KILLED")

@@ -9,7 +9,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -35,12 +35,8 @@ if TYPE_CHECKING:
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 logger = logging.getLogger(__name__)
 NOTE = "mlflow.note.content"
-EXPERIMENT_KIND = "experiment"
-"""The kind of the run of the lecture's experiments."""
 STUDY_TAGS = ("study", "study_hash")
 """The tags of a study's run, besides its kind."""
-HOST, PROCESS = "host", "process"
-"""The tags of an experiment's run that hold the name of the machine and the id of the process that records it."""
 GENERATED_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
 """The names that MLflow makes up for runs."""
 DIGEST = 36
@@ -146,8 +142,8 @@ class Tracker:
             self.client.update_run(run_id, status="RUNNING")
             self._end_pending_models()
         tags = {"kind": kind, "study": study.name, "study_hash": study.hash, NOTE: f"**{study.question}**"}
-        if kind == EXPERIMENT_KIND:
-            tags |= {HOST: socket.gethostname(), PROCESS: str(os.getpid())}
+        if kind == runs.EXPERIMENT_KIND:
+            tags |= {runs.HOST: socket.gethostname(), runs.PROCESS: str(os.getpid())}
         self.set_tags(tags | marks)
         if run_id is None:
             self.client.log_dict(self.run_id, study.to_json(), "study.json")
@@ -237,18 +233,6 @@ class Tracker:
         query = f"tags.`mlflow.parentRunId` = '{self.run_id}' and tags.kind = '{kind}' and tags.study = '{self.study}'"
         children = runs.search_runs(self.client, [self.experiment_id], query)
         return [run for run in children if run.data.tags.get(TRIAL_GENERATION, self.generation) == self.generation]
-
-    def end_killed_experiments(self, alive: Callable[[int], bool]) -> None:
-        """End the runs of experiments that killed processes of this machine left RUNNING; ``alive`` takes a process's id.
-
-        This process has not opened a run yet, so one with its id is left from an earlier process.
-        """
-        host = f"tags.{HOST} = '{socket.gethostname()}'"
-        query = f"tags.kind = '{EXPERIMENT_KIND}' and {host} and status = 'RUNNING'"
-        for run in runs.search_runs(self.client, runs.experiment_ids(self.client), query):
-            pid = int(run.data.tags[PROCESS])
-            if pid == os.getpid() or not alive(pid):
-                self.client.set_terminated(run.info.run_id, "KILLED")
 
     def set_tags(self, tags: Mapping[str, str], run_id: str = "") -> None:
         """Set several tags of the study's run, or of another, in one call."""

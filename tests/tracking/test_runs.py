@@ -1,11 +1,16 @@
 """Runs: searched over all pages of MLflow's answers, and ended if a killed process left them."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
+from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
+from pipeline.search.processes import alive
 from pipeline.tracking import Tracker
-from pipeline.tracking.runs import end_abandoned, experiment_ids
+from pipeline.tracking.runs import end_abandoned, end_killed_experiments, experiment_ids
 
 
 def test_stray_runs_are_found_on_all_pages(tracker, study, finish, monkeypatch):
@@ -32,3 +37,25 @@ def test_a_killed_run_of_the_study_is_ended(tracking_uri, study, finish):
     running = {tracker.run_id: "RUNNING" for key, tracker in trackers.items() if key != ("made_up", "own")}
     assert found == {own.run_id: "KILLED", half: "KILLED", whole: "FINISHED", **running}
     assert [run.info.run_id for run in search(everywhere, "", ViewType.DELETED_ONLY)] == [half]
+
+
+def test_the_run_of_a_killed_experiment_is_ended(tracking_uri, study):
+    """The run of an experiment whose process has ended is KILLED; those of a living process or another machine stay RUNNING."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    marks = {
+        "dead": {"process": str(ended.pid)},
+        "reused": {},  # its process had the id of this one
+        "living": {"process": str(os.getppid())},
+        "far": {"process": str(ended.pid), "host": "elsewhere"},
+    }
+    kept = {name: Tracker(tracking_uri) for name in marks}
+    for name, tracker in kept.items():
+        tracker.open(replace(study, name=name), kind="experiment")
+        tracker.set_tags(marks[name])
+    kept["study"] = Tracker(tracking_uri)
+    kept["study"].open(study)
+    end_killed_experiments(MlflowClient(tracking_uri=tracking_uri), alive)
+    statuses = {name: tracker.client.get_run(tracker.run_id).info.status for name, tracker in kept.items()}
+    running = dict.fromkeys(("living", "far", "study"), "RUNNING")
+    assert statuses == {"dead": "KILLED", "reused": "KILLED", **running}

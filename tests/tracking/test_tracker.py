@@ -15,7 +15,6 @@ from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
 from pipeline.cli.main import main
-from pipeline.search.processes import alive
 from pipeline.storage.failures import store_failure
 from pipeline.tracking import Tracker
 
@@ -173,28 +172,6 @@ def test_generations_below_one_run_change_only_their_own_runs(tracking_uri, stud
     assert set(runs(tracker, TRIALS)) == {old[0], other}
     assert tracker.restore_deleted([own, old[0], "0" * 32]) == (1, 1)
     assert set(runs(tracker, TRIALS)) == {old[0], other, own}
-
-
-def test_the_run_of_a_killed_experiment_is_ended(tracking_uri, study):
-    """The run of an experiment whose process has ended is KILLED; those of a living process or another machine stay RUNNING."""
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    marks = {
-        "dead": {"process": str(ended.pid)},
-        "reused": {},  # its process had the id of this one
-        "living": {"process": str(os.getppid())},
-        "far": {"process": str(ended.pid), "host": "elsewhere"},
-    }
-    kept = {name: Tracker(tracking_uri) for name in marks}
-    for name, tracker in kept.items():
-        tracker.open(replace(study, name=name), kind="experiment")
-        tracker.set_tags(marks[name])
-    kept["study"] = Tracker(tracking_uri)
-    kept["study"].open(study)
-    Tracker(tracking_uri).end_killed_experiments(alive)
-    statuses = {name: tracker.client.get_run(tracker.run_id).info.status for name, tracker in kept.items()}
-    running = dict.fromkeys(("living", "far", "study"), "RUNNING")
-    assert statuses == {"dead": "KILLED", "reused": "KILLED", **running}
 
 
 def test_the_latest_study_was_recorded_by_this_program(tracker):
