@@ -44,9 +44,8 @@ def command(args: argparse.Namespace, context: Context) -> None:
 def report(job: Job, *, keep_model: bool = True) -> None:
     """Write the report, log it to the study's run, register the best model, and print where to look."""
     store = job.optuna_store
-    recorded = max((block + 1 for _, block, _ in store.recorded()), default=0)
-    if recorded > job.study.blocks:  # a later run asked for fewer blocks; what is decided stays decided
-        job.extend(recorded)
+    if store.blocks > job.study.blocks:  # a later run asked for fewer blocks; what is decided stays decided
+        job.extend(store.blocks)
     study, trials = job.study, store.table()
     if trials.empty:
         raise UserError(

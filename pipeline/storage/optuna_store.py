@@ -156,6 +156,11 @@ class OptunaStore:
         return optuna.create_study(storage=self.storage, study_name=name, direction="maximize", load_if_exists=True)
 
     @property
+    def blocks(self) -> int:
+        """The most blocks that were opened for the study."""
+        return max((attributes["block"] + 1 for attributes in self._attributes().values()), default=0)
+
+    @property
     def parent_run(self) -> str | None:
         """The id of the study's run in MLflow, the parent of its trials' runs."""
         return next((attributes["mlflow_run"] for attributes in self._attributes().values()), None)
