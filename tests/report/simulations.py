@@ -9,11 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
-from scipy import stats
+from synthetic import EMPTY, GRID, RANDOM, SHIFTED, WORTH, luck_of_the_best, lucky_choice
 
 from pipeline.report.comparison import Comparison
-from pipeline.report.confirmation import Confirmation
 from pipeline.report.curves import Curve, Pool, tuning_curves
 from pipeline.report.improvement import improvement, improvement_interval
 from pipeline.report.matching import matching
@@ -22,8 +20,6 @@ from pipeline.report.verdict import AHEAD, EQUAL, Rules, decide
 from pipeline.study.spec import Arm
 
 M = 108
-RANDOM, SHIFTED, GRID = Arm("random"), Arm("shifted_grid"), Arm("grid")
-EMPTY = pd.DataFrame()
 
 
 @dataclass(frozen=True)
@@ -122,29 +118,6 @@ def coverage_of_median_grid(world, share, blocks, runs=500):
         needed = estimate_trials_needed(pools(world, SHIFTED, blocks, rng), target)
         held.append(needed.low <= truth <= needed.high)
     return float(np.mean(held))
-
-
-WORTH, SPREAD, NOISE = 0.95, 0.01, 0.01
-"""The mean accuracy over blocks, and the standard deviations over blocks and over a network's weights."""
-
-
-def lucky_choice(rng, blocks, trials=M, repetitions=5):
-    """A search among equal configurations: each score is the block's accuracy plus the luck of the weights."""
-    worth = WORTH + SPREAD * rng.normal(size=blocks)
-    validation = (worth[:, None] + NOISE * rng.normal(size=(blocks, trials))).max(axis=1)
-    again = worth[:, None] + NOISE * rng.normal(size=(2, blocks, repetitions))
-    test = worth + NOISE * rng.normal(size=blocks)
-    val_again, test_again = again.mean(axis=2)
-    choices = {"block": range(blocks), "val_accuracy": validation, "val_again": val_again}
-    choices |= {"test_accuracy": test, "test_again": test_again}
-    sd = float(np.sqrt(again[1].var(axis=1, ddof=1).mean()))
-    return Confirmation(RANDOM, repetitions, pd.DataFrame(choices), sd)
-
-
-def luck_of_the_best(trials=M):
-    """The mean of the largest of ``trials`` normal numbers, as a difference of accuracy."""
-    x = np.linspace(-8, 8, 200_001)
-    return NOISE * float(np.trapezoid(x * trials * stats.norm.pdf(x) * stats.norm.cdf(x) ** (trials - 1), x))
 
 
 def coverage_of_confirmed(name, truth, blocks, runs=2000):
