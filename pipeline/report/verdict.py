@@ -189,8 +189,7 @@ def decide(
         return Verdict(UNDECIDED, _undecided(comparison, looks[-1], next_look), contrast=contrast, looks=looks)
     if decisive.ahead:
         leader = comparison.first if decisive.interval.estimate > 0 else comparison.second
-        sign = 1 if leader is comparison.first else -1
-        stands = min(sign * looks[-1].interval.low, sign * looks[-1].interval.high) > 0
+        stands = towards(looks[-1].interval, first=leader is comparison.first).low > 0
         sentence = _ahead(comparison, looks[-1] if stands else decisive, leader, rules.delta)
         return Verdict(AHEAD, sentence + _later(looks[-1], stands), leader.name, contrast, looks, decisive.blocks)
     stands = max(-looks[-1].equality_interval.low, looks[-1].equality_interval.high) < rules.delta
