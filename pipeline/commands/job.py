@@ -44,13 +44,14 @@ class Job:
 
     ``declared`` is the study as its file and the flags declare it, up to the blocks that are trained now. With ``new`` it
     starts again under the next free name, ``NAME-2`` and so on. ``links`` are tags and attributes that name the stage
-    before it.
+    before it. ``looks`` are the numbers of blocks that are searched up to, one after the other.
     """
 
     declared: Study
     context: Context
     new: bool = False
     links: Mapping[str, str | int] = field(default_factory=dict)
+    looks: Sequence[int] = ()
     _blas_reported: Sequence[str] = ()
 
     @property
@@ -68,8 +69,8 @@ class Job:
 
     @cached_property
     def planned(self) -> list[PlannedTrial]:
-        """The plan. Raises :class:`UserError` for a study that cannot be planned, before any store is opened."""
-        return plan(self.declared)
+        """The plan up to the last look. Raises :class:`UserError` if there can be none, before any store is opened."""
+        return plan(replace(self.declared, blocks=max([*self.looks, self.declared.blocks])))
 
     @cached_property
     def data(self) -> DataDescription:
@@ -97,14 +98,14 @@ class Job:
         self.optuna_store.check_same(self.basis)
         recorded = self.optuna_store.recorded()
         self.report_foreign()
-        return find_pending(self.study, self.planned, recorded)
+        planned = [trial for trial in self.planned if trial.block < self.study.blocks]
+        return find_pending(self.study, planned, recorded)
 
     def extend(self, blocks: int) -> None:
-        """Plan a number of blocks instead of those planned so far."""
+        """Take a number of blocks instead of those so far."""
         self.declared = replace(self.declared, blocks=blocks)
         self.optuna_store.study = replace(self.optuna_store.study, blocks=blocks)
-        for name in ("planned", "pending_trials"):
-            self.__dict__.pop(name, None)
+        self.__dict__.pop("pending_trials", None)
 
     def table(self, trials: pd.DataFrame, facts: Mapping[str, Any] | None = None) -> TrialsTable:
         """Return the recorded trials, and their repetitions, as a report's table; ``facts`` are added to its provenance."""

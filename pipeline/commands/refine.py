@@ -51,7 +51,8 @@ def run_stages(study: Study, context: Context, engine: Engine) -> None:
         number = stage.number
         context.console.say(f"\n{declaration(stage.study)}")
         blocks, looks = stage.study.blocks, stage.study.looks
-        run(Job(stage.study, context, links=stage.links), engine, looks if blocks in looks else (blocks,))
+        looks = looks if blocks in looks else (blocks,)
+        run(Job(stage.study, context, links=stage.links, looks=looks), engine)
         os.environ.pop("MLFLOW_RUN_ID", None)  # the run that `mlflow run` opened is that of the first of them
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 
 from pipeline.commands import Context, workers_of
 from pipeline.commands.check import check
 from pipeline.commands.job import Job
-from pipeline.commands.search import claimed, looks_of, opened, search_until_decided, searching_job
+from pipeline.commands.search import claimed, opened, search_until_decided, searching_job
 from pipeline.search.engine import Engine
 from pipeline.study.loading import is_experiment
 
@@ -22,15 +21,15 @@ def command(args: argparse.Namespace, context: Context) -> None:
         return
     job = searching_job(args, context)
     with workers_of(args) as engine:
-        run(job, engine, looks_of(args, job), keep_model=not args.no_model)
+        run(job, engine, keep_model=not args.no_model)
 
 
-def run(job: Job, engine: Engine, looks: Sequence[int], *, keep_model: bool = True) -> None:
+def run(job: Job, engine: Engine, *, keep_model: bool = True) -> None:
     """Check the network, search, confirm, and report; ``keep_model`` registers the model of the best trial."""
     from pipeline.commands.report import report  # figures and scikit-learn take a second to import
 
-    with claimed(job, looks):
+    with claimed(job):
         checks = check(job.study, job.console)
         with opened(job, checks):
-            search_until_decided(job, engine, looks)
+            search_until_decided(job, engine)
             report(job, keep_model=keep_model)

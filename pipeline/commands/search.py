@@ -18,7 +18,6 @@ from pipeline.diagnosis.plugins import load_rules
 from pipeline.report.formatting import count, markdown_table
 from pipeline.search import confirmation
 from pipeline.search.engine import Engine
-from pipeline.search.plan import plan
 from pipeline.search.recording import reconcile, train_and_record
 from pipeline.search.worker_memory import check_affordable
 from pipeline.study.loading import find_study
@@ -31,30 +30,25 @@ if TYPE_CHECKING:
 def command(args: argparse.Namespace, context: Context) -> None:
     """Search the study."""
     job = searching_job(args, context)
-    looks = looks_of(args, job)
-    with workers_of(args) as engine, claimed(job, looks), opened(job):
-        for verdict in search_until_decided(job, engine, looks):
+    with workers_of(args) as engine, claimed(job), opened(job):
+        for verdict in search_until_decided(job, engine):
             job.console.say(f"look: {verdict.sentence}")
 
 
 def searching_job(args: argparse.Namespace, context: Context) -> Job:
-    """Return the job of the study that the command line names, with the flags that change it, up to its first look."""
-    study = find_study(args.study, given(args, "seed", "trials", "blocks"))
-    return Job(study if args.blocks else replace(study, blocks=study.looks[0]), context, new=args.new)
-
-
-def looks_of(args: argparse.Namespace, job: Job) -> tuple[int, ...]:
-    """Return the numbers of blocks to search up to, one after the other: the study's looks, or the one of the flag."""
-    return (args.blocks,) if args.blocks else job.declared.looks
+    """Return the job of the study that the command line names, up to its first look, or to the blocks of the flag."""
+    study = find_study(args.study, given(args, "seed", "trials"))
+    looks = (args.blocks,) if args.blocks else study.looks
+    return Job(replace(study, blocks=looks[0]), context, new=args.new, looks=looks)
 
 
 @contextmanager
-def claimed(job: Job, looks: Sequence[int]) -> Iterator[None]:
+def claimed(job: Job) -> Iterator[None]:
     """Hold the study's lock during the body.
 
     A study that cannot be planned up to its last look, trained or continued is refused before anything is written.
     """
-    check_affordable(job.declared, plan(replace(job.declared, blocks=looks[-1])))
+    check_affordable(job.declared, job.planned)
     _ = job.basis  # loads the data now, so that an error comes before the lock
     with job.owned():
         # compares the plan with the records now, so that an error comes before anything is written
@@ -84,14 +78,14 @@ def _open_store(job: Job) -> None:
     job.optuna_store.open(job.tracker.run_id, job.basis, attributes)
 
 
-def search_until_decided(job: Job, engine: Engine, looks: Sequence[int]) -> Sequence[Verdict]:
+def search_until_decided(job: Job, engine: Engine) -> Sequence[Verdict]:
     """Search and confirm up to each number of blocks in turn. Stop when more blocks can change no verdict.
 
     The verdicts of a look are printed before the search goes on. Those of the last look are returned. If there is one
     look, no verdict is computed and none is returned.
     """
     verdicts: Sequence[Verdict] = ()
-    for blocks in looks:
+    for blocks in job.looks:
         if blocks != job.study.blocks:
             job.extend(blocks)
             _ = job.pending_trials  # compares the plan with the records before anything is written
@@ -102,7 +96,7 @@ def search_until_decided(job: Job, engine: Engine, looks: Sequence[int]) -> Sequ
             search(job, engine)
         with job.console.timed("confirm"):
             confirm(job, engine)
-        if len(looks) > 1:
+        if len(job.looks) > 1:
             verdicts, settled = verdicts_now(job)
             if settled:
                 break
