@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 Array = NDArray[np.float64]
 MINIMUM_BLOCKS = 6  # with 5 the smallest two-sided p of a sign-flip test is 2/2^5 = 0.06
@@ -56,11 +55,10 @@ def mean_band(x: Array, confidence: float = 0.95, within: Range = ANYWHERE) -> t
     mean = x.mean(axis=0)
     if len(x) < 2:
         return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
-    with warnings.catch_warnings():  # SciPy warns of equal values, but their interval is right
-        warnings.simplefilter("ignore", RuntimeWarning)
-        interval = stats.ttest_1samp(x, 0, axis=0).confidence_interval(confidence)
-    low, high = (np.clip(end, *within) for end in (interval.low, interval.high))
-    return mean, np.asarray(low), np.asarray(high)
+    K = len(x)
+    width = special.stdtrit(K - 1, (1 + confidence) / 2) * x.std(axis=0, ddof=1) / np.sqrt(K)
+    low, high = (np.asarray(np.clip(end, *within)) for end in (mean - width, mean + width))
+    return mean, low, high
 
 
 def mean_interval(x: Array, confidence: float = 0.95, within: Range = ANYWHERE) -> Interval:
@@ -78,7 +76,8 @@ def is_cut(x: Array, within: Range) -> bool:
 def sign_flip_p(differences: Array) -> float:
     """Compute the two-sided p of the mean of K differences, if each could as well have the other sign.
 
-    Exact, over all 2^K signs, up to K = 16; beyond, over the given signs and 99,999 random ones.
+    Exact, over all 2^K signs, up to K = 16; beyond, over the given signs and 99,999 random ones. SciPy's permutation test
+    gives the same, but draws the signs again for each call, which takes twenty times as long.
     """
     if len(differences) < 2 or not np.any(differences):
         return 1.0

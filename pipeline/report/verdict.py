@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import special
 
 from pipeline.report.arm_titles import title
 from pipeline.report.boundaries import boundary_levels
 from pipeline.report.comparison import Comparison
 from pipeline.report.curves import Curve
 from pipeline.report.formatting import capital, count, ends, point, points, size_and_ends
-from pipeline.report.intervals import SHARE, Array, Interval, mean_interval, sign_flip_p
+from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Interval, mean_interval, sign_flip_p
 from pipeline.study.spec import Arm
 
 LABELS = ("too few repeats", "withheld", "ahead", "equal enough", "undecided")
@@ -106,11 +105,10 @@ def _interval(differences: Array, level: float, rows: int) -> Interval:
     Blocks that agree exactly have an interval of no width, but n rows without any difference are compatible with a
     difference of -ln(level) / n (the rule of three).
     """
-    K = len(differences)
-    mean, error = float(np.mean(differences)), float(np.std(differences, ddof=1)) / math.sqrt(K)
-    t = -float(special.stdtrit(K - 1, level))
-    width = max(error * t, -math.log(level) / (K * rows) if rows else 0.0)
-    return Interval(mean, max(mean - width, -1.0), min(mean + width, 1.0))
+    found = mean_interval(differences, 1 - 2 * level, DIFFERENCE)
+    least = -math.log(level) / (len(differences) * rows) if rows else 0.0
+    low, high = min(found.low, found.estimate - least), max(found.high, found.estimate + least)
+    return Interval(found.estimate, max(low, -1.0), min(high, 1.0))
 
 
 @dataclass(frozen=True)
