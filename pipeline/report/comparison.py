@@ -88,11 +88,8 @@ def compare(first: Curve, second: Curve, expected: Expected) -> Comparison | Non
     blocks = tuple(block for block in first.blocks if block in second.blocks)
     if not blocks:
         return None
-    rows_1, rows_2 = ([curve.blocks.index(block) for block in blocks] for curve in (first, second))
-    n = min(len(first.budgets), len(second.budgets))
-    test, validation = (
-        a[rows_1, :n] - b[rows_2, :n] for a, b in ((first.test, second.test), (first.validation, second.validation))
-    )
+    a, b, n = first.on(blocks), second.on(blocks), min(len(first.budgets), len(second.budgets))
+    test, validation = a.test[:, :n] - b.test[:, :n], a.validation[:, :n] - b.validation[:, :n]
     one, other = expected[first.arm.name], expected[second.arm.name]
     gains = np.array([one[block] - other[block] for block in blocks]).round(12)  # weights sum to 1 only up to rounding
     return Comparison(first.arm, second.arm, blocks, first.budgets[:n], test, validation, gains)

@@ -6,7 +6,7 @@ For an exchangeable arm, whose order of trials carries no information, the curve
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -58,6 +58,11 @@ class Curve:
     budgets: NDArray[np.int64]
     validation: Array
     test: Array
+
+    def on(self, blocks: Sequence[int]) -> Curve:
+        """Return the curve in these blocks alone, in their order."""
+        rows = [self.blocks.index(block) for block in blocks]
+        return replace(self, blocks=tuple(blocks), validation=self.validation[rows], test=self.test[rows])
 
 
 def pools_by_arm(table: TrialsTable) -> dict[str, list[Pool]]:

@@ -43,8 +43,7 @@ def matching(first: Curve, second: Curve) -> Matching | None:
     if not blocks:
         return None
     arm, other = (second, first) if first.arm.is_grid and not second.arm.is_grid else (first, second)
-    rows, other_rows = ([curve.blocks.index(block) for block in blocks] for curve in (arm, other))
-    mean, low, high = mean_band(arm.test[rows] - other.test[other_rows, -1:], within=DIFFERENCE)
+    mean, low, high = mean_band(arm.on(blocks).test - other.on(blocks).test[:, -1:], within=DIFFERENCE)
     ends = (_first(arm, high >= -NOISE), _first(arm, low > NOISE)) if len(blocks) > 1 else (np.nan, np.nan)
     budgets = int(arm.budgets[-1]), int(other.budgets[-1])
     return Matching(arm.arm, other.arm, *budgets, _first(arm, mean >= -NOISE), *ends)
