@@ -37,6 +37,8 @@ REDRAWN = 15
 """Further draws of the weights, to decide whether a first loss was chance."""
 FEW = 20
 """Examples that are overfitted."""
+CANDIDATES = 1000
+"""Rows that these examples are chosen from."""
 OVERFIT_EPOCHS = (200, 1000)
 """The epochs of the first attempt, which is usually enough, and of the second."""
 LEARNING_RATES = tuple(10 ** (exponent / 2) for exponent in range(-8, 3))
@@ -167,15 +169,25 @@ def _l2(trial: HyperParams, data: Dataset) -> tuple[float, float, float, float]:
 
 def overfits_few(study: Study, data: Dataset) -> CheckResult:
     """Check that twenty examples can be overfitted with at least one learning rate; the second attempt is longer."""
-    few = Split(data.train.inputs[:FEW], data.train.labels[:FEW])
+    few = few_examples(data.train)
     for epochs in OVERFIT_EPOCHS:
         if rates := _overfitting_rates(study, replace(data, train=few, val=few, test=few), epochs):
             break
     at = f"learning rates {', '.join(f'{rate:.2g}' for rate in rates)}" if rates else "no learning rate from 1e-4 to 10"
-    advice = "" if rates else "check the gradient, and for equal rows with different labels"
+    advice = "" if rates else "check the gradient, and the scale of the inputs"
     metrics = {"check/overfit_rates": float(len(rates)), "check/overfit_epochs": float(epochs)}
     message = f"overfitted at {at}, in {epochs} epochs"
     return CheckResult(f"overfit {len(few)} examples", bool(rates), message, advice, metrics)
+
+
+def few_examples(rows: Split) -> Split:
+    """Return rows of all classes in turn, drawn at random. Of equal rows one is taken, since their labels may differ."""
+    drawn = np.random.default_rng(0).permutation(len(rows))[:CANDIDATES]
+    drawn = drawn[np.unique(rows.inputs[drawn], axis=0, return_index=True)[1]]
+    labels = rows.labels[drawn]
+    turns = [np.count_nonzero(labels[:i] == label) for i, label in enumerate(labels)]
+    kept = drawn[np.argsort(turns, kind="stable")[:FEW]]
+    return Split(rows.inputs[kept], rows.labels[kept])
 
 
 def _overfitting_rates(study: Study, few: Dataset, epochs: int) -> list[float]:

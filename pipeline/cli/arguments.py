@@ -138,6 +138,7 @@ FLAGS = (
     _flag("--trials", "run search", "trials of each arm in each block (the study's)", "N", type=whole(1)),
     _flag("--blocks", "run search", "blocks to train now (the study's looks)", "N", type=whole(1)),
     _flag("--new", "run search", "start the study again, under the next free name", action="store_true"),
+    _flag("--skip-checks", "run", "search without the checks; MLflow records that", action="store_true"),
     _flag("--no-model", "run report", "register no model of the best trial", action="store_true"),
     _flag("--learning-rate", "train", "the step size", "X", type=decimal),
     _flag("--l2", "train", "the scale of the penalty on squared weights", "X", type=decimal),

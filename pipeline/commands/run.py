@@ -21,15 +21,22 @@ def command(args: argparse.Namespace, context: Context) -> None:
         return
     job = searching_job(args, context)
     with workers_of(args) as engine:
-        run(job, engine, keep_model=not args.no_model)
+        run(job, engine, keep_model=not args.no_model, checked=not args.skip_checks)
 
 
-def run(job: Job, engine: Engine, *, keep_model: bool = True) -> None:
-    """Check the network, search, confirm, and report; ``keep_model`` registers the model of the best trial."""
+def run(job: Job, engine: Engine, *, keep_model: bool = True, checked: bool = True) -> None:
+    """Check the network, search, confirm, and report.
+
+    ``keep_model`` registers the model of the best trial. Without ``checked`` no check is run, and the study's run gets
+    the tag ``checks`` that says so.
+    """
     from pipeline.commands.report import report  # figures and scikit-learn take a second to import
 
     with claimed(job):
-        checks = check(job.study, job.console)
+        checks = check(job.study, job.console) if checked else ()
         with opened(job, checks):
+            if not checked:
+                job.console.say("check: skipped")
+                job.tracker.set_tags({"checks": "skipped"})
             search_until_decided(job, engine)
             report(job, keep_model=keep_model)

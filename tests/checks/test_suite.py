@@ -139,9 +139,9 @@ def labels_apart_from_inputs(monkeypatch):  # noqa: D103  the name is the fault
     right = checks.load_block
 
     def load_block(*arguments):
-        data = right(*arguments)
-        labels = np.random.default_rng(3).permutation(data.train.labels)
-        return replace(data, train=Split(data.train.inputs, labels))
+        data, rng = right(*arguments), np.random.default_rng(3)
+        apart = {name: getattr(data, name) for name in ("train", "val")}
+        return replace(data, **{name: Split(s.inputs, rng.permutation(s.labels)) for name, s in apart.items()})
 
     monkeypatch.setattr(checks, "load_block", load_block)
 

@@ -6,7 +6,7 @@ from pipeline.cli.main import main
 
 
 def test_a_failed_check_stops_the_run(tiny_study, tmp_path, tracking_uri, capsys):
-    """A network that cannot learn ends ``run`` with exit code 1 and the reason; its MLflow run is FAILED and has no trial."""
+    """A network that cannot learn ends ``run`` with exit code 1 and the reason; ``--skip-checks`` searches, and says so in MLflow."""
     source = tiny_study.read_text().replace("import Arm,", "import Arm, HyperParams,")
     tiny_study.write_text(source.replace("    blocks=2,", '    blocks=2,\n    fixed=HyperParams(init="zeros"),'))
     assert main(["run", str(tiny_study)]) == 1
@@ -14,6 +14,10 @@ def test_a_failed_check_stops_the_run(tiny_study, tmp_path, tracking_uri, capsys
     client = MlflowClient(tracking_uri=tracking_uri)
     (run,) = client.search_runs([e.experiment_id for e in client.search_experiments()])
     assert run.info.status == "FAILED"
+    assert main(["run", str(tiny_study), "--skip-checks", "--workers", "1", "--no-model"]) == 0
+    assert "check: skipped" in capsys.readouterr().out
+    (study,) = client.search_runs([run.info.experiment_id], "tags.kind = 'study' and attributes.status = 'FINISHED'")
+    assert study.data.tags["checks"] == "skipped"
 
 
 def test_a_check_needs_no_store(tmp_path, monkeypatch, capsys):

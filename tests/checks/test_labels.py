@@ -1,0 +1,94 @@
+"""The checks of the labels see a signal in rare classes and in few rows, and none in rows that were shuffled apart."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris, make_classification
+
+from pipeline.checks.labels import LEVEL, find_signal, label_checks, labels_belong, signal_of
+from pipeline.checks.suite import few_examples
+from pipeline.data import Dataset, Split
+from pipeline.study.hparams import TrainConfig
+from studies.random_vs_grid import STUDY
+
+
+def study(rows):
+    """A study with minibatches that fit into the training rows."""
+    return replace(STUDY, config=TrainConfig(batch_size=min(64, rows // 2)))
+
+
+def dataset(X, y, seed=0):
+    """The rows in a random order, standardised; three quarters are training rows."""
+    order = np.random.default_rng(seed).permutation(len(y))
+    X = ((X - X.mean(axis=0)) / (X.std(axis=0) + 1e-6))[order].astype("float32")
+    cut = 3 * len(y) // 4
+    train, val = Split(X[:cut], y[order][:cut]), Split(X[cut:], y[order][cut:])
+    return Dataset(train, val, val, len(np.unique(y)))
+
+
+def rare(share, seed):
+    """Two classes, the greater of them with this share of 3,000 rows."""
+    return make_classification(3000, 12, weights=[share], n_informative=5, random_state=seed)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("share", [0.9, 0.98])
+def test_rare_classes_have_a_signal(share, seed):
+    """A class of 2 in 100 rows is ranked better than chance, although a guess is right in 98 of 100."""
+    assert all(result.passed for result in label_checks(study(3000), dataset(*rare(share, seed))))
+
+
+@pytest.mark.parametrize("apart", [lambda y, rng: rng.permutation(y), lambda y, _: np.roll(y, 1)])
+@pytest.mark.parametrize("share", [0.5, 0.98])
+def test_labels_apart_from_their_rows_are_found(share, apart):
+    """Shuffled labels, and labels that are one row off, fail the check with advice."""
+    X, y = rare(share, 0)
+    result = next(label_checks(study(3000), dataset(X, apart(y, np.random.default_rng(1)))))
+    assert (result.name, result.status) == ("labels belong to inputs", "FAILED")
+    assert "shuffled apart" in result.advice
+
+
+def test_equal_inputs_have_no_signal():
+    """Rows that are all equal fail the check, however few they are."""
+    for rows in (24, 600):
+        data = dataset(np.ones((rows, 3)), np.arange(rows) % 2)
+        assert not labels_belong(find_signal(study(rows), data)).passed
+
+
+def test_few_rows_pass_with_advice_where_nothing_can_be_told():
+    """Six rows that are ranked well pass with advice, since a shuffle may rank them as well; 120 rows decide."""
+    X, y = load_iris(return_X_y=True)
+    few = labels_belong(
+        find_signal(study(6), dataset(X[[0, 1, 2, 50, 51, 52, 100, 101]], y[[0, 1, 2, 50, 51, 52, 100, 101]]))
+    )
+    assert (few.status, "so few rows" in few.advice) == ("advice", True)
+    assert labels_belong(find_signal(study(150), dataset(X, y))).status == "ok"
+
+
+def test_the_p_is_that_of_all_shuffles():
+    """On two folds of two rows, in order of their classes, one of the four arrangements has the greatest statistic."""
+    ranks = np.array([[[0.5, -0.5], [-0.5, 0.5]] * 2])
+    signal = signal_of(ranks, np.array([0, 1, 0, 1]), [np.array([0, 1]), np.array([2, 3])], np.random.default_rng(0))
+    assert signal.p == pytest.approx(1 / 4, abs=0.03)
+    assert signal.auc > 0.99
+
+
+@pytest.mark.slow
+def test_shuffled_tables_pass_as_seldom_as_the_level_says():
+    """Of noise in 400 tables of 300 rows, at most 3 pass: more have a chance of 1 in 10,000 at the level."""
+    assert LEVEL * 400 < 0.25
+    found = 0
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        found += find_signal(study(300), dataset(rng.standard_normal((300, 4)), rng.integers(0, 2, 300), seed)).found
+    assert found <= 3
+
+
+def test_the_examples_to_overfit_are_different_rows_of_all_classes():
+    """Rows that repeat with other labels are taken once, and a rare class has its turn."""
+    X = np.repeat(np.arange(200.0), 5)[:, None]
+    y = np.where(np.arange(1000) % 50 == 0, 1, 0)
+    few = few_examples(Split(X, y))
+    assert len(np.unique(few.inputs)) == len(few) == 20
+    assert few.labels.sum() >= 3
