@@ -199,7 +199,7 @@ def shuffled_teach_nothing(study: Study, data: Dataset) -> CheckResult:
     )
     guess = float(np.bincount(held_out.labels).max()) / len(held_out)
     spread = max(float(control.std(ddof=1)), math.sqrt(guess * (1 - guess) / len(held_out)))
-    limit, mean = guess + ERRORS * spread / math.sqrt(len(control)), float(control.mean())
+    limit, mean = min(1.0, guess + ERRORS * spread / math.sqrt(len(control))), float(control.mean())
     advice = "" if mean <= limit else "look for a leak of labels into inputs or into the scoring"
     message = f"{mean:.3f} of held-out rows right; a guess has {guess:.3f}, and chance at most {limit:.3f}"
     metrics = {"check/shuffled_labels_accuracy": mean}

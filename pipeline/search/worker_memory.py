@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.data.dataset import load_rows, split_indices
 from pipeline.errors import UserError
 from pipeline.study.spec import Study
+from pipeline.training.inputs import check_batch
 from pipeline.training.memory import bytes_per_trial
 from pipeline.trials.trial import PlannedTrial
 
@@ -33,8 +34,7 @@ def check_affordable(study: Study, planned: Collection[PlannedTrial]) -> None:
     """
     rows, config = load_rows(study.dataset), study.config
     train, *_ = split_indices(rows, config, 0)
-    if config.batch_size > len(train):
-        raise UserError(f"batch_size: got {config.batch_size}; the training split has {len(train):,} rows. Give fewer")
+    check_batch(config, len(train))
     features, memory = rows.inputs.shape[1], memory_bytes()
     for trial in {trial.hparams.structure: trial.hparams for trial in planned}.values():
         needed = bytes_per_trial(trial, features, rows.classes, config, rows.shape)

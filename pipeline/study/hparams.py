@@ -149,6 +149,9 @@ class HyperParams:
         return schedule.factor(epoch, epochs)
 
 
+AUTO_BATCH = 64
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """The settings that all trials of a study share.
@@ -158,7 +161,7 @@ class TrainConfig:
     epochs
         Passes over the training rows, 1 to 100,000. Default 20.
     batch_size
-        Rows of a minibatch. Default 64.
+        Rows of a minibatch. 64, the default and ``"auto"``, means all training rows where there are fewer.
     preprocessing
         A name in ``PREPROCESSING_NAMES``; it is fitted on the training rows. Default ``"standardise"``.
     validation, test
@@ -171,7 +174,7 @@ class TrainConfig:
     """
 
     epochs: int = 20
-    batch_size: int = 64
+    batch_size: int = AUTO_BATCH
     preprocessing: str = "standardise"
     validation: float = 0.2
     test: float = 0.2
@@ -179,6 +182,8 @@ class TrainConfig:
     augmentation: str = field(default="none", metadata=LATER)
 
     def __post_init__(self) -> None:
+        if self.batch_size == "auto":  # type: ignore[comparison-overlap]  # for users who know it from scikit-learn
+            object.__setattr__(self, "batch_size", AUTO_BATCH)
         check_integer("epochs", self.epochs, low=1, high=EPOCHS_LIMIT)
         check_integer("batch_size", self.batch_size, low=1)
         check_choice("preprocessing", self.preprocessing, PREPROCESSING_NAMES)

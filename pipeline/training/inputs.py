@@ -7,16 +7,21 @@ import numpy as np
 from pipeline.data import Dataset, Split
 from pipeline.data.rows import chunks
 from pipeline.errors import UserError
-from pipeline.study.hparams import TrainConfig
+from pipeline.study.hparams import AUTO_BATCH, TrainConfig
 
 
 def check_data(data: Dataset, config: TrainConfig) -> None:
     """Raise :class:`UserError`, with the split and the value, for data that cannot be trained on with this configuration."""
     for name in ("train", "val", "test"):
         check_split(name, getattr(data, name), data.features, data.classes)
-    if config.batch_size > len(data.train):
+    check_batch(config, len(data.train))
+
+
+def check_batch(config: TrainConfig, rows: int) -> None:
+    """Raise :class:`UserError` if a minibatch has more rows than the training split, and is not the default one."""
+    if config.batch_size > rows and config.batch_size != AUTO_BATCH:
         raise UserError(
-            f"batch_size: got {config.batch_size}; the training split has {len(data.train):,} rows. Give fewer"
+            f"batch_size: got {config.batch_size}; the training split has {rows:,} rows. Give fewer, or 'auto'"
         )
 
 

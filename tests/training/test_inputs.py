@@ -74,6 +74,13 @@ def test_a_batch_larger_than_the_data():
     assert np.isfinite(train([HyperParams()], DATA, replace(CONFIG, batch_size=30)).curves["train/loss"]).all()
 
 
+def test_the_default_batch_is_all_rows_where_there_are_fewer():
+    """``"auto"`` is the recorded 64, and trains 30 rows with the bits of a batch of 30."""
+    assert TrainConfig(batch_size="auto") == TrainConfig() == TrainConfig(batch_size=64)
+    auto, all_rows = (train([HyperParams()], DATA, replace(CONFIG, batch_size=size)) for size in ("auto", 30))
+    assert np.array_equal(auto.curves["train/loss"], all_rows.curves["train/loss"])
+
+
 def test_rows_that_are_refused_do_not_change():
     """Neither the rows nor NumPy's error settings change."""
     inputs, before = with_value(INPUTS, np.nan), np.geterr()
