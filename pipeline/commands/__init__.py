@@ -18,12 +18,16 @@ from pipeline.storage.stores import Stores, resolve_stores
 
 @dataclass
 class Context:
-    """The context of a command: the console, the handler of interrupts, and the addresses of the two stores."""
+    """The context of a command: the console, the handler of interrupts, the addresses of the two stores, and the study.
+
+    ``study`` is the name or path that the command line gives.
+    """
 
     console: Console
     interrupts: Interrupts
     tracking_uri: str = ""
     storage: str = ""
+    study: str = ""
 
     @cached_property
     def stores(self) -> Stores:

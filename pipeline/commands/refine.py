@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 from pipeline.commands import Context, workers_of
 from pipeline.commands.job import Job, recorded_study
@@ -17,7 +17,7 @@ from pipeline.search.engine import Engine
 from pipeline.search.refine import Proposal, propose
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.storage.stores import Stores
-from pipeline.study.hparams import HyperParams, TrainConfig
+from pipeline.study.hparams import source_text
 from pipeline.study.loading import find_study
 from pipeline.study.spec import Arm, Categorical, Dimension, Float, Stage, Study
 
@@ -121,7 +121,7 @@ def fine_study(study: Study, proposal: Proposal, number: int) -> Study:
 def declaration(study: Study) -> str:
     """Return the source of a file in ``studies/`` that declares the study."""
     space = "".join(f"        {name}={_dimension(dimension)},\n" for name, dimension in study.space.items())
-    settings = {"fixed": _changed(study.fixed, HyperParams()), "config": _changed(study.config, TrainConfig())}
+    settings = {"fixed": source_text(study.fixed), "config": source_text(study.config)}
     rest = {name: value for name, value in settings.items() if not value.endswith("()")}
     rest["arms"] = f"({', '.join(map(_arm, study.arms))},)"
     if study.contrasts:
@@ -150,10 +150,3 @@ def _arm(arm: Arm) -> str:
     if arm == Arm(arm.name):
         return f"Arm({arm.name!r})"
     return f"Arm({arm.name!r}, {arm.sampler!r}, {dict(arm.arguments)!r})"
-
-
-def _changed(value: HyperParams | TrainConfig, default: HyperParams | TrainConfig) -> str:
-    """Return the call that makes a frozen value, with the arguments that differ from the default."""
-    values = {f.name: getattr(value, f.name) for f in fields(value)}
-    changed = [f"{name}={held!r}" for name, held in values.items() if held != getattr(default, name)]
-    return f"{type(value).__name__}({', '.join(changed)})"

@@ -6,6 +6,7 @@ import argparse
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,15 @@ from typing import Any
 from pipeline import __version__
 from pipeline.commands import Context
 from pipeline.commands.job import Job, recorded_study
+from pipeline.commands.train import HYPERPARAMETERS
 from pipeline.console.console import Console
 from pipeline.diagnosis.diagnose import GOOD
 from pipeline.diagnosis.summary import summary
 from pipeline.errors import UserError
-from pipeline.model.best import best_trial, saved_model, train_again
+from pipeline.model.best import BestModel, saved_model, train_again
 from pipeline.report.figures.network import save_figures
 from pipeline.report.trials_table import TrialsTable
+from pipeline.report.winner import Winner, find_winner
 from pipeline.report.writer import write_report
 from pipeline.storage.addresses import is_url, redact, sqlite_address, sqlite_file, storage_file
 from pipeline.study.loading import find_study
@@ -54,15 +57,18 @@ def report(job: Job, *, keep_model: bool = True) -> None:
     records = trials.to_dict("records")
     with job.console.timed("report"):
         diagnosis = diagnose(records, study, job.console)
+        winner = find_winner(study, trials)
+        model = register(job, winner) if keep_model and winner else None
         facts: dict[str, Any] = {
             **versions(),
             "diagnosis": diagnosis,
             **({"blas": blas} if (blas := store.blas) else {}),
+            **({"winner": winner_facts(job, winner, model)} if winner else {}),
         }
         _write(job, job.table(trials, facts))
         job.tracker.log_metrics({f"health/{word}": count for word, count in diagnosis["health"].items()})
         if keep_model:
-            register(job, records)
+            _print_model(job, model)
         _print_where(job)
 
 
@@ -96,22 +102,58 @@ def diagnose(trials: Sequence[Record], study: Study, console: Console) -> dict[s
     return {"health": dict(health.most_common()), "sentences": sentences}
 
 
-def register(job: Job, trials: Sequence[Record]) -> None:
-    """Train the best trial's network again, draw it, register it as a model, and print the model's name."""
-    if not (record := best_trial(trials)):
-        job.console.say("model: none, since every trial diverged or was pruned")
-        return
-    best = train_again(job.study, record, job.basis)
+@dataclass(frozen=True)
+class RegisteredModel:
+    """The best model, its name and version, as in ``babysit-digits/1``, and a clause on the champion."""
+
+    best: BestModel
+    version: str
+    champion: str
+
+
+def register(job: Job, winner: Winner) -> RegisteredModel:
+    """Train the best trial's network again, draw it, and register it as a model."""
+    best = train_again(job.study, winner, job.basis)
     folder = folder_of(job) / "best"
     save_figures(best.figures, folder)
     job.tracker.log_files(folder, "best")
     name = f"babysit-{job.study.name}"
     with saved_model(best) as kept:
         number, champion = job.tracker.register(name, kept)
+    return RegisteredModel(best, f"{name}/{number}", champion)
+
+
+def winner_facts(job: Job, winner: Winner, model: RegisteredModel | None) -> dict[str, Any]:
+    """Return what the page says of the best trial and the table lacks, as plain values."""
+    facts: dict[str, Any] = {"trial": winner.name}
+    if model:
+        facts |= {"curves": model.best.curves, "image_shape": model.best.classifier.image_shape}
+        facts |= {"model": f"models:/{model.version}", "tracking": tracking_address(job.stores.tracking)}
+    if set(job.study.space) <= set(HYPERPARAMETERS):
+        facts["train"] = train_command(job, winner)
+    return facts
+
+
+def train_command(job: Job, winner: Winner) -> str:
+    """Return the shell command that trains the best trial's values, from the folder of this command."""
+    context = job.context
+    stores = {"--tracking-uri": redact(context.tracking_uri), "--storage": redact(context.storage)}
+    flags = {f"--{name.replace('_', '-')}": value for name, value in winner.plan.point.items()}
+    flags |= {"--epochs": job.study.config.epochs, **{name: value for name, value in stores.items() if value}}
+    texts = [str(value).lower() if isinstance(value, bool) else str(value) for value in flags.values()]
+    words = [word for pair in zip(flags, texts, strict=True) for word in pair]
+    return shlex.join(["babysit", "train", context.study, *words])
+
+
+def _print_model(job: Job, model: RegisteredModel | None) -> None:
+    if not model:
+        job.console.say("model: none, since every trial diverged or was pruned")
+        return
+    trial, accuracy = model.best.tags["trial"], model.best.val_accuracy
     job.console.say(
-        f"model: {best.tags['trial']}, {best.val_accuracy:.3f} of validation rows right, is {name}/{number}"
+        f"model: {trial}, {accuracy:.3f} of validation rows right, is {model.version}; the page has its values"
     )
-    job.console.say(f"  {champion}")
+    job.console.say(f"  {model.champion}")
 
 
 def _print_where(job: Job) -> None:
@@ -124,10 +166,14 @@ def _print_where(job: Job) -> None:
 
 def mlflow_command(tracking: str) -> str:
     """Return the shell command that opens MLflow UI on a database, from any folder."""
-    file = sqlite_file(tracking)
-    address = sqlite_address(file) if file else redact(tracking)
-    line = shlex.join(["mlflow", "ui", "--workers", "1", "--backend-store-uri", address])
+    line = shlex.join(["mlflow", "ui", "--workers", "1", "--backend-store-uri", tracking_address(tracking)])
     return f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {line}"
+
+
+def tracking_address(tracking: str) -> str:
+    """Return the address of MLflow's store that holds in any folder, without its password."""
+    file = sqlite_file(tracking)
+    return sqlite_address(file) if file else redact(tracking)
 
 
 def dashboard_command(storage: str) -> str:

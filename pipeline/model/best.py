@@ -1,4 +1,4 @@
-"""The best model of a study: chosen by validation accuracy, trained again to the same bits, saved without pickle."""
+"""The best model of a study: its best trial, trained again to the same bits, and saved without pickle."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ import numpy as np
 from pipeline.data import load_block
 from pipeline.data.dataset import load_rows
 from pipeline.estimator import NumpyNetworkClassifier
-from pipeline.estimator.trial_training import retrain_trial
+from pipeline.estimator.trial_training import curves_of, retrain_trial
 from pipeline.model.packaging import write_package
 from pipeline.model.serving import ARRAYS, PLAIN, read_state
 from pipeline.report.figures.network import network_figures
 from pipeline.report.style import Plot
-from pipeline.search.plan import make_task, planned_trial
+from pipeline.report.winner import Winner
+from pipeline.search.plan import make_task
 from pipeline.study.spec import Study
 from pipeline.tracking.registry import SavedModel
 from pipeline.training.metrics import BEST_VAL_ACCURACY, TEST_ACCURACY
@@ -33,12 +34,13 @@ EXAMPLE_ROWS = 2
 
 @dataclass(frozen=True)
 class BestModel:
-    """A fitted classifier, rows (2, D) to try it on, tags of its origin, and figures of its network."""
+    """A fitted classifier, rows (2, D) to try it on, tags of its origin, figures of its network, and its curves."""
 
     classifier: NumpyNetworkClassifier
     example: np.ndarray
     tags: dict[str, str]
     figures: Sequence[Plot] = ()
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def val_accuracy(self) -> float:
@@ -46,20 +48,9 @@ class BestModel:
         return float(self.tags["val_accuracy"])
 
 
-def best_trial(trials: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Return the trial with the highest validation accuracy, the first of equals; None if all diverged or were pruned.
-
-    Pruned trials are left out, since they were not trained to the end. The test split is not used.
-    """
-    whole = [trial for trial in trials if not trial["diverged"] and not trial.get("pruned")]
-    return max(whole, key=lambda trial: float(trial[BEST_VAL_ACCURACY]), default=None)
-
-
-def train_again(study: Study, record: Mapping[str, Any], basis: Mapping[str, Any]) -> BestModel:
-    """Return the model of a recorded trial. ``basis`` has the network's version and the data's hash, and becomes tags."""
-    (arm,) = (arm for arm in study.arms if arm.name == record["arm"])
-    point = {name: record[name] for name in study.space}
-    trial = planned_trial(study, arm, int(record["block"]), int(record["trial"]), point)
+def train_again(study: Study, winner: Winner, basis: Mapping[str, Any]) -> BestModel:
+    """Return the model of the best trial. ``basis`` has the network's version and the data's hash, and becomes tags."""
+    trial, record = winner.plan, winner.record
     task = make_task(study, [trial])
     data = load_block(task.dataset, task.config, task.split_seed)
     trained = retrain_trial(trial.hparams, data, task.config, task.order_seed)
@@ -78,9 +69,8 @@ def train_again(study: Study, record: Mapping[str, Any], basis: Mapping[str, Any
         **basis,
     }
     example = np.asarray(load_rows(study.dataset).inputs[:EXAMPLE_ROWS], "float64")
-    return BestModel(
-        classifier, example, {key: str(value) for key, value in tags.items()}, network_figures(trained, data)
-    )
+    texts = {key: str(value) for key, value in tags.items()}
+    return BestModel(classifier, example, texts, network_figures(trained, data), curves_of(trained))
 
 
 @contextmanager

@@ -29,7 +29,8 @@ from pipeline.report.style import ArmStyles, arm_styles
 from pipeline.report.targets import LADDER, QUOTED, Target, TrialsNeeded, estimate_trials_needed, ladder
 from pipeline.report.trials_table import COSTS, TrialsTable
 from pipeline.report.validity import Contrast
-from pipeline.report.verdict import Rules, Verdict, decide, nothing_to_compare, withheld
+from pipeline.report.verdict import Rules, Verdict, decide, one_arm, withheld
+from pipeline.report.winner import Winner, find_winner
 from pipeline.study.spec import Arm, Study
 from pipeline.training.metrics import BEST_VAL_ACCURACY
 
@@ -66,6 +67,11 @@ class Analysis:
     def expected(self) -> dict[str, dict[int, float]]:
         """The expected accuracy of each arm's choice in each block, by the arm's name and the block."""
         return {name: {c.pool.block: c.expected for c in choices} for name, choices in self.choices.items()}
+
+    @cached_property
+    def winner(self) -> Winner | None:
+        """The trial with the best validation accuracy; None if all diverged or were pruned."""
+        return find_winner(self.study, self.table.frame)
 
     @cached_property
     def comparisons(self) -> list[tuple[Contrast, Comparison | None]]:
@@ -112,7 +118,7 @@ class Analysis:
     def verdicts(self) -> list[Verdict]:
         """The verdict on each contrast, the headline first; of a study of one arm, what it found."""
         if not self.study.compared:
-            return [nothing_to_compare(self.curves[self.study.arms[0].name])]
+            return [one_arm(self.study.arms[0], self.winner)]
         return [self._verdict(*item) for item in self.comparisons]
 
     def _verdict(self, contrast: Contrast, comparison: Comparison | None) -> Verdict:

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
+from scipy import special, stats
 
 Array = NDArray[np.float64]
 MINIMUM_BLOCKS = 6  # with 5 the smallest two-sided p of a sign-flip test is 2/2^5 = 0.06
@@ -65,6 +65,12 @@ def mean_interval(x: Array, confidence: float = 0.95, within: Range = ANYWHERE) 
     """Compute the t-interval of the mean of K values, one for each block, as :func:`mean_band` does."""
     mean, low, high = mean_band(x, confidence, within)
     return Interval(float(mean), float(low), float(high))
+
+
+def share_interval(right: int, rows: int) -> Interval:
+    """Compute Wilson's 95 % interval of a share: of the rows like these, those that a network classifies correctly."""
+    low, high = stats.binomtest(right, rows).proportion_ci(0.95, "wilson")
+    return Interval(right / rows, float(low), float(high))
 
 
 def is_cut(x: Array, within: Range) -> bool:

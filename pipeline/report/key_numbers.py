@@ -1,8 +1,9 @@
-"""The three numbers at the top of the page: the difference, the trials that match, the price of choosing."""
+"""The numbers at the top of the page: the difference, the trials that match, the price of choosing, the best network."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline.report.analysis import Analysis
@@ -30,8 +31,17 @@ def key_numbers(analysis: Analysis) -> list[KeyNumber]:
     """Return the key numbers of a comparison, or of a single arm."""
     if analysis.comparison:
         price = _price(analysis.curves[analysis.comparison.first.name])
-        return [_difference(analysis.comparison, analysis.verdict), _matching(analysis.matchings[0]), price]
+        difference = _difference(analysis.comparison, analysis.verdict)
+        return [difference, _matching(analysis.matchings[0]), price, *_winner(analysis)]
     return [_accuracy(analysis), _trials_needed(analysis)]
+
+
+def _winner(analysis: Analysis) -> Iterator[KeyNumber]:
+    if winner := analysis.winner:
+        size, _, interval = winner.test.text.partition(" ")
+        validation = percent(winner.validation.share)
+        caption = f"test accuracy of the best network, {winner.name}, with {validation} validation accuracy"
+        yield KeyNumber(size, caption, interval.strip("()"))
 
 
 def _difference(comparison: Comparison, verdict: Verdict) -> KeyNumber:
@@ -59,9 +69,9 @@ def _price(curve: Curve) -> KeyNumber:
 def _accuracy(analysis: Analysis) -> KeyNumber:
     curve = next(iter(analysis.curves.values()))
     size, low, high = points(mean_interval(curve.test[:, -1], within=SHARE))
-    return KeyNumber(
-        f"{size}%", f"test accuracy of the choice of {label(curve.arm)}", ends(low, high, len(curve.blocks))
-    )
+    caption = f"test accuracy of what {title(curve.arm)} chooses in a block"
+    over = f", the mean over {len(curve.blocks)} blocks" if len(curve.blocks) > 1 else ""
+    return KeyNumber(f"{size}%", f"{caption}{over}", ends(low, high, len(curve.blocks)))
 
 
 def _trials_needed(analysis: Analysis) -> KeyNumber:

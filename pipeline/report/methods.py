@@ -11,7 +11,7 @@ from pipeline.report.importance import SHUFFLES
 from pipeline.report.selection import RESAMPLES
 from pipeline.study.spec import Categorical
 
-OTHER_FACTS = ("declarations", "classes", "diagnosis", "blas")
+OTHER_FACTS = ("declarations", "classes", "diagnosis", "blas", "winner")
 """The entries of a provenance that are not versions."""
 
 
@@ -32,23 +32,10 @@ def methods(analysis: Analysis) -> Iterator[str]:
         "from the trials of the first look's blocks that were trained again twice); m is its mean test accuracy over its own training and those from "
         "new weights. A diverged trial is never chosen."
     )
-    yield (
-        f"Verdict: the contrasts share an error rate of 5%, in equal parts; the looks at {listed([str(n) for n in analysis.rules.looks])} "
-        "blocks spend a contrast's part in proportion to the blocks (Lan and DeMets's spending, integrated for the mean of normal "
-        "blocks), and each boundary is one of Student's t. So the intervals of all contrasts and looks hold together with 95%. "
-        "A contrast is ahead if this interval leaves out 0 and exact sign flips agree at the same level; it is equal enough if "
-        "two one-sided tests at this level, 90% together, lie inside ±delta. No interval is narrower than the rows allow: "
-        "-ln(p) / (blocks · test rows) on each side. What one look decides stays decided."
-    )
-    yield (
-        "Other intervals of means are t-intervals over blocks; p is by sign flips, exact up to 16 blocks, over 99,999 random "
-        "ones beyond."
-    )
-    yield (
-        "Trials that match: the first number of trials at which the arm's curve reaches what the other scored after all of its "
-        "trials, in the mean over blocks. The interval goes from the first number at which the t-interval of the difference "
-        "reaches 0 to the first at which it lies above 0."
-    )
+    if study.compared:
+        yield from _of_comparisons(analysis)
+    else:
+        yield "Intervals of means are t-intervals over blocks; that of the best network's accuracy is Wilson's, over rows."
     yield (
         "Trials needed: for random search ⌈ln(1 - q) / ln(1 - p)⌉ with the exact (Clopper-Pearson) interval of the share p "
         "of its trials that reach the target, over all blocks together unless a chi-square test finds that they differ; for "
@@ -57,19 +44,15 @@ def methods(analysis: Analysis) -> Iterator[str]:
         "the budget (Kaplan and Meier). Over blocks it is the median, with SciPy's distribution-free interval."
     )
     yield (
-        "Probability of a win: exact within a block from the weights above. After all trials of a pool a block is a plain "
-        "win, loss or draw, and the interval is Clopper and Pearson's; before, it is a t-interval over blocks."
-    )
-    yield (
         f"Importances: Optuna's PED-ANOVA and fANOVA on random search's trials alone, raw, log scales made straight; noise is "
         f"{SHUFFLES} shuffles of the scores within their blocks. The effective number of hyperparameters is 1 / Σ share², "
         f"after noise is taken off. Near-ties: {RESAMPLES:,} draws of the validation examples."
     )
+    contrasts = listed([" against ".join(map(title, pair)) for pair in study.compared])
+    terms = f", contrasts {contrasts}, difference that matters {100 * study.delta:g} points" if contrasts else ""
     yield (
-        f"Declared: study {study.name}, hash {study.hash}, data set {study.dataset}, contrasts "
-        f"{listed([' against '.join(map(title, pair)) for pair in study.compared]) or 'none'}, "
-        f"{count(study.trials, 'trial')} for each arm in each block, difference that matters {100 * study.delta:g} points, "
-        f"seed {study.seed}."
+        f"Declared: study {study.name}, hash {study.hash}, data set {study.dataset}{terms}, {count(study.trials, 'trial')} for each "
+        f"arm in each block, seed {study.seed}."
     )
     if analysis.confirmations:
         yield (
@@ -79,6 +62,31 @@ def methods(analysis: Analysis) -> Iterator[str]:
             "minibatches and the hyperparameters are those of the trial."
         )
     yield from _provenance(analysis)
+
+
+def _of_comparisons(analysis: Analysis) -> Iterator[str]:
+    """Yield the formulae of the verdicts and of what goes with them."""
+    yield (
+        f"Verdict: the contrasts share an error rate of 5%, in equal parts; the looks at {listed([str(n) for n in analysis.rules.looks])} "
+        "blocks spend a contrast's part in proportion to the blocks (Lan and DeMets's spending, integrated for the mean of normal "
+        "blocks), and each boundary is one of Student's t. So the intervals of all contrasts and looks hold together with 95%. "
+        "A contrast is ahead if this interval leaves out 0 and exact sign flips agree at the same level; it is equal enough if "
+        "two one-sided tests at this level, 90% together, lie inside ±delta. No interval is narrower than the rows allow: "
+        "-ln(p) / (blocks · test rows) on each side. What one look decides stays decided."
+    )
+    yield (
+        "Other intervals of means are t-intervals over blocks, that of the best network's accuracy is Wilson's, over rows; p is by "
+        "sign flips, exact up to 16 blocks, over 99,999 random ones beyond."
+    )
+    yield (
+        "Trials that match: the first number of trials at which the arm's curve reaches what the other scored after all of its "
+        "trials, in the mean over blocks. The interval goes from the first number at which the t-interval of the difference "
+        "reaches 0 to the first at which it lies above 0."
+    )
+    yield (
+        "Probability of a win: exact within a block from the weights above. After all trials of a pool a block is a plain "
+        "win, loss or draw, and the interval is Clopper and Pearson's; before, it is a t-interval over blocks."
+    )
 
 
 def _provenance(analysis: Analysis) -> Iterator[str]:

@@ -36,7 +36,7 @@ def _template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def pages(analysis: Analysis, sections: list[Section]) -> dict[str, str]:
+def pages(analysis: Analysis, sections: list[Section], winner: Section | None = None) -> dict[str, str]:
     """Return ``report.html``, and ``report.md``, which shows the figures' PNG files."""
     context = {
         "study": analysis.study,
@@ -45,6 +45,7 @@ def pages(analysis: Analysis, sections: list[Section]) -> dict[str, str]:
         "notes": analysis.notes,
         "key_numbers": key_numbers(analysis),
         "facts": facts(analysis),
+        "winner": winner,
         "sections": sections,
     }
     return {f"report.{kind}": _template(f"page.{kind}.j2").render(report=context) for kind in ("html", "md")}
@@ -56,7 +57,7 @@ def facts(analysis: Analysis) -> list[str]:
     terms = binding_declaration(analysis.table)
     return [
         count(frame["block"].nunique(), "block"),
-        f"{count(study.trials, 'trial')} for each arm",
+        f"{count(study.trials, 'trial')} {'for each arm' if study.compared else 'in each block'}",
         f"data set {study.dataset}",
         f"{count(len(frame), 'trial')} in all",
         f"{duration(float(frame['seconds'].sum()))} of training",

@@ -36,19 +36,30 @@ class NamedTable:
 
 
 @dataclass(frozen=True)
+class Code:
+    """Lines to copy, and what they do; ``folded`` ones are shown on request."""
+
+    heading: str
+    text: str
+    folded: bool = False
+
+
+@dataclass(frozen=True)
 class Section:
-    """One section: an anchor, a heading, sentences, figures and tables."""
+    """One section: an anchor, a heading, sentences, figures, tables and code."""
 
     key: str
     heading: str
     prose: tuple[str, ...] = ()
     plots: tuple[Plot, ...] = ()
     tables: tuple[NamedTable, ...] = ()
+    codes: tuple[Code, ...] = ()
 
 
 def make_sections(analysis: Analysis) -> list[Section]:
     """Return the sections that this table of trials can fill, in the order of the page."""
-    writers = (
+    alone = (_curve, _diagnosis, _explanation, _targets, _price_of_choosing, _fairness, _distributions, _methods)
+    compared = (
         _curve,
         _difference,
         _win_probability,
@@ -61,6 +72,7 @@ def make_sections(analysis: Analysis) -> list[Section]:
         _diagnosis,
         _methods,
     )
+    writers = compared if analysis.study.compared else alone
     return [section for writer in writers for section in writer(analysis)]
 
 
@@ -113,9 +125,10 @@ def _win_probability(analysis: Analysis) -> Iterator[Section]:
 def _targets(analysis: Analysis) -> Iterator[Section]:
     plot = targets_figure(analysis.pools, analysis.targets, analysis.styles)
     unknown = "" if analysis.chance is not None else " The accuracy of a guess is not known here and taken as 0."
+    one_rule, any_arm = ("set by one rule for all arms: ", "any arm") if analysis.study.compared else ("", "any trial")
     rule = (
-        "The targets are set by one rule for all arms: the accuracy of a guess plus 90, 95, 98 and 99 percent of the way from "
-        f"there to the best validation accuracy that any arm has seen.{unknown}"
+        f"The targets are {one_rule}the accuracy of a guess plus 90, 95, 98 and 99 percent of the way from "
+        f"there to the best validation accuracy that {any_arm} has seen.{unknown}"
     )
     prose = [rule]
     if analysis.targets[-1].name == FULL_GRID:
@@ -127,20 +140,24 @@ def _targets(analysis: Analysis) -> Iterator[Section]:
 
 
 def _explanation(analysis: Analysis) -> Iterator[Section]:
-    plots, prose = [*_projection(analysis)], []
+    plots, prose, compared = [*_projection(analysis)], list[str](), bool(analysis.study.compared)
     if importance := analysis.importance:
         plots.append(importance_figure(importance))
         prose.append(above_noise(importance))
         if effective := importance.effective:
             low, high = number(effective.low, 1), number(effective.high, 1)
+            of_grids = (
+                f" A grid spends its trials as if all {len(importance.names)} counted the same." if compared else ""
+            )
             prose.append(
                 f"Effective number of hyperparameters: {number(effective.estimate, 1)} of {len(importance.names)} "
-                f"(95% CI {low} to {high}). A grid spends its trials as if all {len(importance.names)} counted the same."
+                f"(95% CI {low} to {high}).{of_grids}"
             )
     else:
         prose.append("Importances need random trials, at least 50 of them, that do not all score the same.")
     table = NamedTable("values_tried", "Values tried in a block", tables.values_tried(analysis))
-    yield Section("why", "Why? What the arms tried, and what mattered", tuple(prose), tuple(plots), (table,))
+    heading = "Why? What the arms tried, and what mattered" if compared else "What mattered?"
+    yield Section("why", heading, tuple(prose), tuple(plots), (table,) if compared else ())
 
 
 def _projection(analysis: Analysis) -> Iterator[Plot]:
@@ -160,6 +177,7 @@ def _price_of_choosing(analysis: Analysis) -> Iterator[Section]:
     confirmations = analysis.confirmations
     prose = [
         *tables.selection_notes(analysis),
+        _test_accuracies(analysis),
         *confirmation_sentence(confirmations, analysis.study.headline),
         *confirmation_note(confirmations),
     ]
@@ -175,11 +193,26 @@ def _price_of_choosing(analysis: Analysis) -> Iterator[Section]:
     yield Section("honesty", "What did choosing cost?", tuple(prose), tables=tuple(named))
 
 
+def _test_accuracies(analysis: Analysis) -> str:
+    """Return why one page has several test accuracies of one arm."""
+    verdict = " The verdict is about the expected one." if analysis.study.compared else ""
+    again = " A choice that was trained again is the first of equal trials." if analysis.confirmations else ""
+    return (
+        "An arm has several test accuracies. The table's test_accuracy is of the model that was chosen, and is the last value of "
+        "the curve. tie_aware_test and expected_test are averages over the trials that might as well have been chosen."
+        f"{verdict}{again}"
+    )
+
+
 def _fairness(analysis: Analysis) -> Iterator[Section]:
     has_costs = all(analysis.table.frame[column].gt(0).any() for column in COSTS)
     plots = (cost_figure(analysis.costs, COSTS, analysis.styles),) if has_costs else ()
-    totals = NamedTable("ledger", "What each arm was given", tables.arm_totals(analysis))
-    yield Section("fairness", "Was the comparison fair?", tuple(tables.sampler_settings(analysis)), plots, (totals,))
+    compared = analysis.study.compared
+    totals = NamedTable(
+        "ledger", "What each arm was given" if compared else "What the search was given", tables.arm_totals(analysis)
+    )
+    heading = "Was the comparison fair?" if compared else "What did the search cost?"
+    yield Section("fairness", heading, tuple(tables.sampler_settings(analysis)), plots, (totals,))
 
 
 def _distributions(analysis: Analysis) -> Iterator[Section]:

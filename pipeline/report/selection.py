@@ -22,7 +22,7 @@ class Choice:
     Attributes
     ----------
     winner
-        The index of the chosen trial in the pool.
+        The index of the chosen trial in the pool, the first of equals.
     overtuning
         How far its test accuracy is below that of the best incumbent on the way.
     below_median
@@ -45,10 +45,15 @@ class Choice:
     independent_top: float
     again: Mapping[int, float]
 
+    @cached_property
+    def test(self) -> float:
+        """The test accuracy of the choice, which equal trials share: the last value of the block's curve."""
+        return float(self.pool.choice(np.array([len(self.pool)]))[:, 0] @ self.pool.test)
+
     @property
     def gap(self) -> float:
-        """Validation minus test accuracy of the winner."""
-        return float(self.pool.validation[self.winner] - self.pool.test[self.winner])
+        """Validation minus test accuracy of the choice."""
+        return float(self.pool.validation[self.winner]) - self.test
 
     @property
     def n_tied(self) -> float:

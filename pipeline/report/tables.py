@@ -92,7 +92,7 @@ def selection(analysis: Analysis) -> pd.DataFrame:
 def _scores(choice: Choice) -> dict[str, float]:
     return {
         "val_accuracy": float(choice.pool.validation[choice.winner]),
-        "test_accuracy": float(choice.pool.test[choice.winner]),
+        "test_accuracy": choice.test,
         "gap": choice.gap,
         "overtuning": choice.overtuning,
         "below_median_incumbent": choice.below_median,
@@ -124,8 +124,8 @@ def selection_notes(analysis: Analysis) -> Iterator[str]:
     best = frame[BEST_VAL_ACCURACY].max()
     yield (
         "The winner is the trial with the best validation accuracy, so that accuracy is flattered; the gap to its test "
-        "accuracy is the price of choosing. Of trials with equal accuracy the first is the winner here; in the curves "
-        "they share the choice. Overtuning is how far the winner's test accuracy lies below that of the best "
+        "accuracy is the price of choosing. Trials with equal accuracy share the choice, as in the curves; the winner that "
+        "is named is the first of them. Overtuning is how far the winner's test accuracy lies below that of the best "
         "model that was in the lead before it."
     )
     if n_val and n_test:

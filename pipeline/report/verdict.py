@@ -17,9 +17,9 @@ import numpy as np
 from pipeline.report.arm_titles import title
 from pipeline.report.boundaries import boundary_levels
 from pipeline.report.comparison import Comparison
-from pipeline.report.curves import Curve
-from pipeline.report.formatting import capital, count, ends, point, points, size_and_ends
-from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Interval, mean_interval, sign_flip_p
+from pipeline.report.formatting import capital, count, ends, percent, point, points
+from pipeline.report.intervals import DIFFERENCE, Array, Interval, mean_interval, sign_flip_p
+from pipeline.report.winner import Winner
 from pipeline.study.spec import Arm
 
 LABELS = ("too few repeats", "withheld", "ahead", "equal enough", "undecided")
@@ -200,15 +200,15 @@ def withheld(obstacles: Sequence[str], contrast: tuple[Arm, ...] = ()) -> Verdic
     return Verdict(WITHHELD, f"Verdict withheld: {'; '.join(obstacles)}.", contrast=contrast)
 
 
-def nothing_to_compare(curve: Curve) -> Verdict:
-    """Return the verdict of a study with one arm: what its chosen model scores."""
-    blocks = len(curve.blocks)
-    size, interval = size_and_ends(mean_interval(curve.test[:, -1], within=SHARE), blocks)
+def one_arm(arm: Arm, winner: Winner | None) -> Verdict:
+    """Return the verdict of a study with one arm, which compares nothing: its best trial."""
     sentence = (
-        f"One arm, so there is nothing to compare: after {count(int(curve.budgets[-1]), 'trial')} the model that "
-        f"{title(curve.arm)} chose scores {size}%{interval} on held-out test data, over {count(blocks, 'block')}."
+        f"The best of {count(winner.trials, 'trial')} of {title(arm)}, {winner.name}, has a test accuracy of "
+        f"{winner.test.text}. It was chosen by its validation accuracy, {percent(winner.validation.share)}."
+        if winner
+        else f"No trial of {title(arm)} was trained to the end: each diverged or was pruned."
     )
-    return Verdict(WITHHELD, sentence, contrast=(curve.arm,), label="nothing to compare")
+    return Verdict(WITHHELD, sentence, contrast=(arm,), label="nothing to compare")
 
 
 def _later(look: Look, stands: bool) -> str:

@@ -18,6 +18,7 @@ from pipeline.report.sentences import sentences
 from pipeline.report.style import Plot
 from pipeline.report.trials_table import TrialsTable, write_csv, write_table
 from pipeline.report.verdict_file import summary
+from pipeline.report.winner_section import winner_section
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,13 @@ def write_report(table: TrialsTable, folder: Path) -> Report:
     """Write the report of a study's trials into a folder."""
     paths = [*write_table(table, folder)]
     analysis = Analysis(table)
-    sections = make_sections(analysis)
-    plots = [plot for section in sections for plot in section.plots]
-    named = {table.name: table.frame for section in sections for table in section.tables}
+    sections, winner = make_sections(analysis), next(winner_section(analysis), None)
+    written = [winner, *sections] if winner else sections
+    plots = [plot for section in written for plot in section.plots]
+    named = {table.name: table.frame for section in written for table in section.tables}
     paths += [*_write_plots(plots, folder), *_write_tables(named, folder)]
     numbers = json.dumps(summary(analysis), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    for name, text in {**pages(analysis, sections), "verdict.json": numbers}.items():
+    for name, text in {**pages(analysis, sections, winner), "verdict.json": numbers}.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
         paths.append(folder / name)
     return Report(

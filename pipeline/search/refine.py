@@ -39,12 +39,16 @@ def propose(study: Study, trials: Sequence[Trial]) -> Proposal:
             f"trials: got {len(trials)}; expected {TOP} or more, to tell good ones from bad. Search with more --trials"
         )
     ranked = sorted(trials, key=lambda trial: -trial[BEST_VAL_ACCURACY])
-    best = ranked[: max(TOP, len(ranked) // 10)]
-    scores = [trial[BEST_VAL_ACCURACY] for trial in ranked]
-    proposed = {name: _next(study, name, [trial[name] for trial in ranked], scores, len(best)) for name in study.space}
+    best, scores = best_tenth(len(ranked)), [trial[BEST_VAL_ACCURACY] for trial in ranked]
+    proposed = {name: _next(study, name, [trial[name] for trial in ranked], scores, best) for name in study.space}
     space = SearchSpace(**{name: dimension for name, (dimension, _) in proposed.items()})
     fine = replace(study, space=space, trials=_budget(study, space))
     return Proposal(fine, tuple(f"{name}: {reason}" for name, (_, reason) in proposed.items()))
+
+
+def best_tenth(trials: int) -> int:
+    """Return how many of a number of trials count as good: a tenth, and at least five."""
+    return max(TOP, trials // 10)
 
 
 def _next(study: Study, name: str, ranked: Sequence[Any], scores: Sequence[float], best: int) -> tuple[Dimension, str]:

@@ -8,24 +8,9 @@ import numpy as np
 import pytest
 
 from pipeline.estimator import NumpyNetworkClassifier
-from pipeline.model.best import best_trial, load, save
+from pipeline.model.best import load, save
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.loading import find_study
-
-ROW = {"diverged": False, "test/accuracy": 0.5}
-
-
-def test_the_best_is_chosen_on_validation():
-    """The highest validation accuracy wins, whatever the test accuracy; diverged and pruned trials are left out."""
-    records = [
-        {**ROW, "trial": 0, "best/val_accuracy": 0.8, "test/accuracy": 0.9},
-        {**ROW, "trial": 1, "best/val_accuracy": 0.9},
-        {**ROW, "trial": 2, "best/val_accuracy": 0.9, "test/accuracy": 0.99},
-        {**ROW, "trial": 3, "best/val_accuracy": 1.0, "diverged": True},
-        {**ROW, "trial": 4, "best/val_accuracy": 1.0, "pruned": True},
-    ]
-    assert best_trial(records)["trial"] == 1
-    assert best_trial(records[3:]) is None
 
 
 def test_a_saved_classifier_predicts_the_same_bits(tmp_path):

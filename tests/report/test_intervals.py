@@ -12,6 +12,7 @@ from pipeline.report.intervals import (
     is_cut,
     mean_band,
     mean_interval,
+    share_interval,
     sign_flip_p,
 )
 from pipeline.study.spec import Arm
@@ -70,3 +71,13 @@ def test_a_report_over_two_blocks_shows_no_impossible_number():
 def test_sign_flips_are_all_counted_up_to_sixteen_blocks(blocks):
     """If all blocks agree, two of 2^K sign patterns are as extreme."""
     assert sign_flip_p(np.linspace(0.01, 0.02, blocks)) == pytest.approx(2 / 2**blocks)
+
+
+def test_the_interval_of_a_share_is_wilsons():
+    """The ends solve (share - p)² = z² p (1 - p) / n, and all rows right is no certainty."""
+    z = stats.norm.ppf(0.975)
+    for right, rows in ((345, 359), (0, 20), (20, 20)):
+        found = share_interval(right, rows)
+        for end in (found.low, found.high):
+            assert (right / rows - end) ** 2 == pytest.approx(z**2 * end * (1 - end) / rows, abs=1e-12)
+    assert share_interval(20, 20).low < 0.9

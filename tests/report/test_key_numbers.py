@@ -11,9 +11,13 @@ from pipeline.report.formatting import points
 from pipeline.report.key_numbers import _trials_needed, key_numbers
 
 
-def test_a_comparison_has_three_key_numbers_and_a_single_arm_two():
-    """Two arms have a difference, the trials that match and the price of choosing; one arm has an accuracy and trials needed."""
-    both = key_numbers(Analysis(make_table(arms=(RANDOM, GRID), blocks=6, trials=6)))
+def test_a_comparison_has_four_key_numbers_and_a_single_arm_two():
+    """Two arms have a difference, trials that match, the price of choosing and a best network; one has two numbers."""
+    *both, best = key_numbers(Analysis(make_table(arms=(RANDOM, GRID), blocks=6, trials=6)))
+    assert re.fullmatch(
+        r"test accuracy of the best network, \w+-b0\d-000\d, with [\d.]+% validation accuracy", best.caption
+    )
+    assert re.fullmatch(r"95% CI [\d.]+ to [\d.]+; 360 rows", best.detail)
     assert [re.sub(r"^trials? ", "", number.caption) for number in both] == [
         "points of expected test accuracy: random search minus textbook grid",
         "of random search match all 6 of the textbook grid",
@@ -21,7 +25,7 @@ def test_a_comparison_has_three_key_numbers_and_a_single_arm_two():
     ]
     assert both[0].detail.endswith("; after 6 trials")
     alone = key_numbers(Analysis(make_table(arms=(RANDOM,), blocks=6, trials=6)))
-    assert alone[0].caption == "test accuracy of the choice of random search"
+    assert alone[0].caption == "test accuracy of what random search chooses in a block, the mean over 6 blocks"
     assert "even chance" in alone[1].caption
     assert len(alone) == 2
 
@@ -39,8 +43,8 @@ def test_the_difference_has_a_sign_and_the_interval_of_the_last_look(arms, sign)
 
 
 def test_one_block_has_key_numbers_without_intervals():
-    """Each says that one block has no interval."""
-    shown = key_numbers(Analysis(make_table(arms=(RANDOM, GRID), blocks=1, trials=6)))
+    """Each but that of the best network, whose interval is over rows, says that one block has no interval."""
+    shown = key_numbers(Analysis(make_table(arms=(RANDOM, GRID), blocks=1, trials=6)))[:3]
     assert all("one block: no interval" in number.detail for number in shown)
 
 

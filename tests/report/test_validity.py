@@ -121,11 +121,11 @@ def test_too_few_blocks_have_no_verdict(blocks):
 
 
 def test_one_arm_is_reported_alone():
-    """A study of one arm has the score of its choice and nothing to compare."""
+    """A study of one arm has its best trial and nothing to compare."""
     alone = analysis(study=make_study(arms=(Arm("random"),)))
     assert alone.verdict.label == "nothing to compare"
     assert obstacles(alone) == []
-    assert "One arm, so there is nothing to compare: after 36 trials" in alone.verdict.sentence
+    assert "The best of 360 trials of random search, random-b0" in alone.verdict.sentence
 
 
 def declarations(*changes):

@@ -1,13 +1,16 @@
 """The verdict's rules and sentences, from given differences."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy import stats
+from synthetic import RANDOM, make_table
 
+from pipeline.report.analysis import Analysis
 from pipeline.report.boundaries import boundary_levels
 from pipeline.report.comparison import Comparison
-from pipeline.report.curves import Curve
-from pipeline.report.verdict import Rules, decide, fewest_blocks, judge_look, nothing_to_compare, usable_looks
+from pipeline.report.verdict import Rules, decide, fewest_blocks, judge_look, one_arm, usable_looks
 from pipeline.study.spec import Arm
 
 SPREAD = np.array([-1.5, -1.0, -0.6, -0.3, -0.1, 0.1, 0.3, 0.6, 1.0, 1.5])
@@ -407,11 +410,12 @@ def test_wider_intervals_do_not_depend_on_the_rows():
 
 
 def test_one_arm_is_told_alone():
-    """A study of one arm has the score of its choice; a single block has no interval."""
-    scores = np.linspace(0.90, 0.95, 6)[:, None]
-    curve = Curve(Arm("random"), tuple(range(6)), np.array([108]), scores, scores)
-    assert nothing_to_compare(curve).sentence == (
-        "One arm, so there is nothing to compare: after 108 trials the model that random search chose scores 92.5% "
-        "(95% CI 90.5 to 94.5) on held-out test data, over 6 blocks."
+    """A study of one arm has its best trial, with accuracies; or none, if all diverged."""
+    found = one_arm(RANDOM, Analysis(make_table(arms=(RANDOM,), blocks=2, trials=6)).winner)
+    assert found.label == "nothing to compare"
+    assert re.fullmatch(
+        r"The best of 12 trials of random search, random-b0\d-000\d, has a test accuracy of [\d.]+% "
+        r"\(95% CI [\d.]+ to [\d.]+; 360 rows\)\. It was chosen by its validation accuracy, [\d.]+%\.",
+        found.sentence,
     )
-    assert nothing_to_compare(curve).label == "nothing to compare"
+    assert one_arm(RANDOM, None).sentence.startswith("No trial of random search was trained to the end")

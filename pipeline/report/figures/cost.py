@@ -10,7 +10,7 @@ from matplotlib.ticker import LogFormatterSciNotation, LogLocator
 
 from pipeline.report.arm_titles import label
 from pipeline.report.cost_curves import CostCurve
-from pipeline.report.formatting import capital, listed, number, percent
+from pipeline.report.formatting import listed, number, percent
 from pipeline.report.style import RULE, ArmStyles, Plot, accuracy_axis, canvas, finish, label_ends, limit_y, styled
 
 FIRST_SHARE = 12  # costs below the total / 12 do not count for the limits of y
@@ -39,9 +39,10 @@ def cost_figure(curves: Mapping[str, Sequence[CostCurve]], units: Sequence[str],
         figure,
         "cost",
         title="And for the same epochs, or the same time?",
-        aid="The same curves against what was paid: an arm whose trials are cheaper reaches further for the same cost. "
+        aid="The same curves against what was paid, up to the cost of the cheapest block, over drawn orders of the trials"
+        f"{': an arm whose trials are cheaper reaches further for the same cost' if len(curves) > 1 else ''}. "
         "Seconds are a trial's share of its group's seconds, so they also depend on how many trials could train side by side.",
-        alt=f"Test accuracy of the choice against {listed(list(units))}. At the end of a block: {capital(listed(totals))}.",
+        alt=f"Test accuracy of the choice against {listed(list(units))}. For the cost of the cheapest block: {listed(totals)}.",
         table=_table(curves, units),
     )
 

@@ -67,7 +67,7 @@ def tuning_figure(curves: Sequence[Curve], styles: ArmStyles, contrast: Sequence
         "best_after_n",
         title="How good is your best model after n trials?",
         aid="Above a number of trials, the line is the test accuracy of the model that validation would have chosen by then "
-        "(mean over blocks, with its 95% interval), and the dotted line is what validation promised"
+        "(mean over blocks, with its 95% interval; equal trials share the choice), and the dotted line is what validation promised"
         f"{'' if len(full) == len(curves) else ', both for the two arms of the first contrast'}.",
         alt=f"Accuracy of the chosen model against the number of trials. {capital('; '.join(map(_final_accuracy, curves)))}.",
         table=curve_table(curves),

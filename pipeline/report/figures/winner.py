@@ -1,0 +1,54 @@
+"""The figure of the winner: its training and validation accuracy and loss, by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from pipeline.report.formatting import percent
+from pipeline.report.style import INK, MUTED, PAPER, RULE, Plot, accuracy_axis, canvas, finish, styled
+from pipeline.training.metrics import TRAIN_ACCURACY, VAL_ACCURACY
+
+LINES = {"train": (MUTED, (0, (4, 2))), "val": (INK, (0, ()))}
+
+
+@styled
+def winner_figure(name: str, curves: Mapping[str, Sequence[float]], best_epoch: int) -> Plot:
+    """Draw a trial's curves, which are by metric key; a dot marks the epoch whose weights are kept."""
+    figure, axes = canvas(height=3.0, panels=2)
+    for ax, kind in zip(axes, ("accuracy", "loss"), strict=True):
+        for part, (colour, dash) in LINES.items():
+            values = np.asarray(curves.get(f"{part}/{kind}", ()), float)
+            label = {"train": "training", "val": "validation"}[part]
+            ax.plot(np.arange(1, len(values) + 1), values, color=colour, linestyle=dash, label=label)
+            if part == "val" and len(values):
+                ax.plot([best_epoch], [values[best_epoch - 1]], "o", color=INK, markeredgecolor=PAPER, markersize=6)
+        _axes(ax, kind)
+    axes[0].legend(frameon=False, fontsize=9, loc="lower right", labelcolor=INK)
+    ends = [f"{part} {percent(curves[key][best_epoch - 1])}" for part, key in _ACCURACIES if curves.get(key)]
+    return finish(
+        figure,
+        "winner",
+        title=f"Curves of {name}",
+        aid=f"Accuracy and loss of {name} by epoch: the solid line is of validation rows, the dashed one of training rows. The "
+        f"dot is epoch {best_epoch}, the best by validation accuracy, whose weights are kept.",
+        alt=f"Accuracy and loss of {name} by epoch; at epoch {best_epoch} {' and '.join(ends)} accuracy.",
+        table=pd.DataFrame({"epoch": range(1, 1 + max(map(len, curves.values()))), **curves}),
+    )
+
+
+_ACCURACIES = (("training", TRAIN_ACCURACY), ("validation", VAL_ACCURACY))
+
+
+def _axes(ax: Axes, kind: str) -> None:
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel("epoch")
+    if kind == "accuracy":
+        accuracy_axis(ax, kind)
+    else:
+        ax.set_ylabel(kind)
+        ax.grid(axis="y", color=RULE, linewidth=0.6)
