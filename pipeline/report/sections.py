@@ -39,13 +39,14 @@ class NamedTable:
 
 @dataclass(frozen=True)
 class Section:
-    """One section: an anchor, a heading, sentences, figures and tables."""
+    """One section: an anchor, a heading, sentences, figures and tables. ``folded`` shows the heading alone at first."""
 
     key: str
     heading: str
     prose: tuple[str, ...] = ()
     plots: tuple[Plot, ...] = ()
     tables: tuple[NamedTable, ...] = ()
+    folded: bool = False
 
 
 def make_sections(analysis: Analysis) -> list[Section]:
@@ -216,5 +217,5 @@ def _diagnosis(analysis: Analysis) -> Iterator[Section]:
 
 
 def _methods(analysis: Analysis) -> Iterator[Section]:
-    yield Section("methods", "How all of this was computed", tuple(methods(analysis)))
-    yield Section("limits", "What this cannot tell you", tuple(limits(analysis)))
+    yield Section("methods", "How all of this was computed", tuple(methods(analysis)), folded=True)
+    yield Section("limits", "What this cannot tell you", tuple(limits(analysis)), folded=True)
