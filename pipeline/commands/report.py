@@ -21,7 +21,7 @@ from pipeline.diagnosis.summary import summary
 from pipeline.errors import UserError
 from pipeline.model.best import BestModel, saved_model, train_again
 from pipeline.report.figures.network import save_figures
-from pipeline.report.trials_table import TrialsTable
+from pipeline.report.trials_table import RUN_ADDRESS, TrialsTable
 from pipeline.report.winner import Winner, find_winner
 from pipeline.report.writer import write_report
 from pipeline.storage.addresses import is_url, redact, sqlite_address, sqlite_file, storage_file
@@ -62,6 +62,7 @@ def report(job: Job, *, keep_model: bool = True) -> None:
         facts: dict[str, Any] = {
             **versions(),
             "diagnosis": diagnosis,
+            RUN_ADDRESS: job.tracker.links(ui_of(job.stores.tracking)).run,
             **({"blas": blas} if (blas := store.blas) else {}),
             **({"winner": winner_facts(job, winner, model)} if winner else {}),
         }

@@ -191,7 +191,6 @@ def confirmation_note(confirmations: Mapping[str, Confirmation]) -> Iterator[str
         yield (
             "In each block the trials that validation would most probably choose were trained again from other weights, on "
             "the same rows in the same order. The best of many trials is best by its hyperparameters and by luck, and falls "
-            "back when it is trained again. val_luck is how much the chosen trial's first weights raised its validation "
-            "accuracy. test_luck is how much they raised its test accuracy. promise is its validation accuracy minus the test "
-            "accuracy of its repetitions."
+            "back when it is trained again. Luck is how much the chosen trial's first weights raised its validation or its test "
+            "accuracy. The promise is its validation accuracy minus the test accuracy of its repetitions."
         )

@@ -32,9 +32,12 @@ def number(x: float, places: int) -> str:
 
 
 def points(interval: Interval) -> tuple[str, str, str]:
-    """Write the estimate and ends of an interval of accuracies in points, at two digits of its width."""
+    """Write the estimate and ends of an interval of accuracies in points, at two digits of its width.
+
+    There is at least one decimal: a difference of 0.4 points is not shown as 0 where few blocks leave a wide interval.
+    """
     values = [100 * x for x in (interval.estimate, interval.low, interval.high)]
-    places = decimals(values[2] - values[1])
+    places = max(decimals(values[2] - values[1]), 1)
     estimate, low, high = (number(x, places) for x in values)
     return estimate, low, high
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import optuna
 import pandas as pd
+from numpy.typing import NDArray
 from optuna.importance import BaseImportanceEvaluator, FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
 
 from pipeline.report.curves import Pool
-from pipeline.report.intervals import Array, Interval, mean_interval
+from pipeline.report.intervals import SHARE, Array, Interval, mean_band, mean_interval
 from pipeline.report.optuna_study import optuna_study, thinned
 from pipeline.study.spec import SearchSpace
 from pipeline.training.metrics import BEST_VAL_ACCURACY
@@ -40,10 +41,16 @@ class Importance:
     noise: Array
 
     @property
+    def above_noise(self) -> NDArray[np.bool_]:
+        """True for each bar that exceeds its own mark of noise, (2, P): PED-ANOVA's, then fANOVA's with its interval."""
+        _, low, _ = mean_band(self.variance, within=SHARE)
+        return np.array([self.separates > self.band, low > self.noise])  # a single block has no interval: False
+
+    @property
     def distinguishable(self) -> list[str]:
-        """The hyperparameters whose bars exceed the band, most important first."""
+        """The hyperparameters that PED-ANOVA tells from noise, most important first."""
         order = np.argsort(-self.separates, kind="stable")
-        return [self.names[i] for i in order if self.separates[i] > self.band[i]]
+        return [self.names[i] for i in order if self.above_noise[0, i]]
 
     @property
     def effective(self) -> Interval | None:

@@ -9,9 +9,10 @@ from pipeline.report.arm_titles import title
 from pipeline.report.formatting import count, listed, point
 from pipeline.report.importance import SHUFFLES
 from pipeline.report.selection import RESAMPLES
+from pipeline.report.trials_table import RUN_ADDRESS
 from pipeline.study.spec import Categorical
 
-OTHER_FACTS = ("declarations", "classes", "diagnosis", "blas", "winner")
+OTHER_FACTS = ("declarations", "classes", "diagnosis", "blas", "winner", RUN_ADDRESS)
 """The entries of a provenance that are not versions."""
 
 

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
-import numpy as np
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from pipeline.report.analysis import Analysis
+from pipeline.report.arm_titles import label
+from pipeline.report.display import Display, display
 from pipeline.report.formatting import count, duration, markdown_table
 from pipeline.report.key_numbers import key_numbers
-from pipeline.report.optuna_study import thinned
 from pipeline.report.sections import Section
 from pipeline.report.sentences import sentences
+from pipeline.report.trials_table import RUN_ADDRESS
 from pipeline.report.validity import binding_declaration
-
-SHOWN_ROWS = 40  # a longer table is shown thinned; its file has every row
 
 
 @cache
@@ -31,13 +28,13 @@ def _template(name: str) -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    filters = {"svg": Markup, "cell": cell, "text_columns": text_columns, "markdown": _markdown}
-    environment.filters.update(filters, thinned=lambda frame: thinned(frame, SHOWN_ROWS))
+    environment.filters.update(svg=Markup, markdown=_markdown)
     return environment.get_template(name)
 
 
 def pages(analysis: Analysis, sections: list[Section], winner: Section | None = None) -> dict[str, str]:
     """Return ``report.html``, and ``report.md``, which shows the figures' PNG files."""
+    labels = {arm.name: label(arm) for arm in analysis.study.arms}
     context = {
         "study": analysis.study,
         "verdicts": analysis.verdicts,
@@ -47,8 +44,16 @@ def pages(analysis: Analysis, sections: list[Section], winner: Section | None = 
         "facts": facts(analysis),
         "winner": winner,
         "sections": sections,
+        "mlflow_run": mlflow_run(analysis),
+        "display": lambda name, frame: display(name, frame, labels),
     }
     return {f"report.{kind}": _template(f"page.{kind}.j2").render(report=context) for kind in ("html", "md")}
+
+
+def mlflow_run(analysis: Analysis) -> str:
+    """Return the address of the study's run in MLflow UI; empty if the table does not have a web address of it."""
+    address = str(analysis.table.provenance.get(RUN_ADDRESS, ""))
+    return address if address.startswith(("http://", "https://")) else ""
 
 
 def facts(analysis: Analysis) -> list[str]:
@@ -66,20 +71,5 @@ def facts(analysis: Analysis) -> list[str]:
     ]
 
 
-def text_columns(frame: pd.DataFrame) -> set[str]:
-    """Return the names of the columns that hold text."""
-    return {str(name) for name, kind in frame.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)}
-
-
-def cell(value: Any) -> str:
-    """Write a table's cell: a number has four significant digits, a missing number is empty."""
-    if isinstance(value, float):  # NumPy's too
-        whole = abs(value) >= 1000 or value.is_integer()
-        if not np.isfinite(value):
-            return "" if np.isnan(value) else "\u221e"
-        return f"{value:,.0f}" if whole else f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, (int, np.integer)) and not isinstance(value, bool) else str(value)
-
-
-def _markdown(frame: pd.DataFrame) -> str:
-    return markdown_table(frame.columns, [map(cell, row) for row in frame.itertuples(index=False, name=None)])
+def _markdown(table: Display) -> str:
+    return markdown_table(table.headings, table.rows)

@@ -25,6 +25,8 @@ from pipeline.report.targets import FULL_GRID
 from pipeline.report.trials_table import COSTS
 from pipeline.study.spec import Float
 
+PROJECTIONS = 3  # arms at most, side by side
+
 
 @dataclass(frozen=True)
 class NamedTable:
@@ -46,7 +48,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Section:
-    """One section: an anchor, a heading, sentences, figures, tables and code."""
+    """One section: an anchor, a heading, sentences, figures, tables and code. ``folded`` shows only the heading at first."""
 
     key: str
     heading: str
@@ -54,6 +56,7 @@ class Section:
     plots: tuple[Plot, ...] = ()
     tables: tuple[NamedTable, ...] = ()
     codes: tuple[Code, ...] = ()
+    folded: bool = False
 
 
 def make_sections(analysis: Analysis) -> list[Section]:
@@ -161,15 +164,16 @@ def _explanation(analysis: Analysis) -> Iterator[Section]:
 
 
 def _projection(analysis: Analysis) -> Iterator[Plot]:
-    """Yield the trials of the contrast in the first common block, by the two most important numeric hyperparameters."""
+    """Yield the trials of the compared arms in the first common block, by the two most important numeric hyperparameters."""
     space, importance = analysis.study.space, analysis.importance
     numeric = [name for name, dimension in space.items() if isinstance(dimension, Float)]
     if importance:
         numeric.sort(key=lambda name: -importance.separates[importance.names.index(name)])
     blocks = set.intersection(*({pool.block for pool in pools} for pools in analysis.pools.values()))
-    contrast = [analysis.pools[arm.name] for arm in analysis.arms if arm in analysis.study.headline]
-    if len(numeric) > 1 and blocks and contrast:
-        shown = [next(pool for pool in pools if pool.block == min(blocks)) for pools in contrast]
+    compared = dict.fromkeys(arm.name for contrast in analysis.study.compared for arm in contrast)
+    drawn = [name for name in compared or analysis.pools if name in analysis.pools][:PROJECTIONS]
+    if len(numeric) > 1 and blocks and drawn:
+        shown = [next(pool for pool in analysis.pools[name] if pool.block == min(blocks)) for name in drawn]
         yield projection_figure(shown, space, numeric[0], numeric[1])
 
 
@@ -246,5 +250,5 @@ def _diagnosis(analysis: Analysis) -> Iterator[Section]:
 
 
 def _methods(analysis: Analysis) -> Iterator[Section]:
-    yield Section("methods", "How all of this was computed", tuple(methods(analysis)))
-    yield Section("limits", "What this cannot tell you", tuple(limits(analysis)))
+    yield Section("methods", "How all of this was computed", tuple(methods(analysis)), folded=True)
+    yield Section("limits", "What this cannot tell you", tuple(limits(analysis)), folded=True)

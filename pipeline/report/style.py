@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from pipeline.report.arm_titles import label
 from pipeline.study.spec import Arm
 
-INK, MUTED, RULE, PAPER = "#1b1b1b", "#666667", "#d9d9da", "#fffffe"
-PAGE_COLOURS = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)"}
+INK, MUTED, RULE = "#1b1b1b", "#666667", "#d9d9da"
+PAGE_COLOURS = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)"}
 Dash = tuple[int, tuple[int, ...]]
 ArmStyles = dict[str, tuple[str, Dash]]
 STYLES: dict[str, tuple[str, Dash]] = {
@@ -134,11 +134,18 @@ def accuracy_axis(ax: Axes, name: str) -> None:
     ax.grid(axis="y", color=RULE, linewidth=0.6)
 
 
-def limit_y(ax: Axes, shown: Sequence[NDArray[np.float64]]) -> None:
-    """Set the limits of y to the values that are to be shown; lines may leave the axes elsewhere."""
+def limit_y(ax: Axes, shown: Sequence[NDArray[np.float64]], bands: Sequence[NDArray[np.float64]] = ()) -> None:
+    """Set the limits of y to the values that are to be shown; lines may leave the axes elsewhere.
+
+    Bands widen the limits by at most half of the height of the values on each side, so that wide bands do not flatten the
+    lines; NaN counts for nothing.
+    """
     values = np.concatenate(shown)
-    margin = 0.05 * max(np.ptp(values), 1e-3)
-    ax.set_ylim(values.min() - margin, values.max() + margin)
+    low, high = values.min(), values.max()
+    room = 0.5 * max(high - low, 1e-3)
+    ends = np.concatenate([values, *(np.clip(band, low - room, high + room) for band in bands)])
+    margin = 0.1 * room
+    ax.set_ylim(np.nanmin(ends) - margin, np.nanmax(ends) + margin)
 
 
 def per_cent(share: float, _position: float | None = None) -> str:

@@ -40,6 +40,8 @@ NUMBERS = (*ACCURACIES, GAP, *LOSSES, "seconds")
 COSTS = ("epochs", "seconds")
 COLUMNS = (*TEXTS, *INTEGERS, *NUMBERS, "diverged")
 BITS = ("val_correct", "test_correct")
+RUN_ADDRESS = "mlflow_run"
+"""The entry of a provenance with the address of the study's run in MLflow UI."""
 REPETITION = "repetition"
 """The column that is 0 for a trial and counts its repetitions from 1; it is missing without any."""
 
@@ -58,8 +60,8 @@ class TrialsTable:
     provenance
         Plain JSON values. The report reads ``declarations`` (each different declaration, the first first, and ``at``
         which time it was made), ``classes`` (their number), ``diagnosis`` (its counts), ``blas`` (the libraries that
-        trained the trials) and ``winner`` (the best trial's curves, and where its network is); the other entries are versions
-        of packages, by name.
+        trained the trials), ``winner`` (the best trial's curves, and where its network is) and :data:`RUN_ADDRESS`; the
+        other entries are versions of packages, by name.
     confirmations
         One row for each repetition of an arm's choice, trained again from other weights: the identity of the trial, the
         numbers of the new training, and the column :data:`REPETITION`, from 1. None without any.

@@ -1,10 +1,13 @@
 """Importances: numbers that can be computed by hand, and studies in which the answer is known."""
 
+import re
+
 import numpy as np
 import pytest
 from synthetic import make_table, unit
 
 from pipeline.report.analysis import Analysis
+from pipeline.report.figures.importance import above_noise, importance_figure
 from pipeline.report.importance import Importance, effective_number, noise_band
 from pipeline.study.spec import Arm
 
@@ -37,6 +40,22 @@ def test_hyperparameters_above_the_band_are_named_in_order():
     """The most important comes first; a bar below its own band is not named."""
     found = make_importance(separates=np.array([0.1, 0.5, 0.3]), band=np.array([0.05, 0.05, 0.4]))
     assert found.distinguishable == ["b", "a"]
+
+
+def test_each_bar_is_compared_with_its_own_mark_of_noise():
+    """A bar's colour and the sentence follow one rule: a bar below its own mark is not called above noise."""
+    found = make_importance(
+        separates=np.array([0.1, 0.5, 0.3]), band=np.array([0.05, 0.05, 0.4]), noise=np.array([0.1, 0.7, 0.3])
+    )
+    assert found.above_noise.tolist() == [[True, True, False], [True, False, False]]
+    assert above_noise(found) == (
+        "Above noise: a by both measures, b by PED-ANOVA alone. Not distinguishable from noise: c."
+    )
+    assert above_noise(make_importance(noise=np.ones(3))) == "No hyperparameter is distinguishable from noise."
+    bars = re.findall(r"fill: (#0072b2|var\(--muted\))", importance_figure(found).svg.lower())
+    assert bars.count("#0072b2") == 3
+    one_block = make_importance(variance=np.array([[0.9, 0.9, 0.9]]))
+    assert not one_block.above_noise.any()
 
 
 @pytest.mark.parametrize(("shuffles", "below"), [(59, 57), (99, 95)])

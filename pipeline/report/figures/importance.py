@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
+from numpy.typing import NDArray
 
 from pipeline.report.formatting import capital, listed, number
 from pipeline.report.importance import Importance
@@ -22,11 +23,11 @@ def importance_figure(importance: Importance) -> Plot:
     figure, (left, right) = canvas(height=1.5 + 0.36 * P, panels=2, sharey=True)
     order = np.argsort(importance.separates, kind="stable")
     mean, low, high = mean_band(importance.variance, within=SHARE)
+    colours = np.where(importance.above_noise, BAR, MUTED)
     for row, i in enumerate(order):
-        above = importance.separates[i] > importance.band[i]
         left.barh(row, importance.band[i], height=0.8, color=RULE)
-        left.barh(row, importance.separates[i], height=0.45, color=BAR if above else MUTED)
-        right.barh(row, mean[i], height=0.45, color=BAR if above else MUTED)
+        left.barh(row, importance.separates[i], height=0.45, color=colours[0, i])
+        right.barh(row, mean[i], height=0.45, color=colours[1, i])
         right.plot([low[i], high[i]], [row, row], color=INK, linewidth=1)
         right.plot([importance.noise[i]] * 2, [row - 0.4, row + 0.4], color=MUTED, linewidth=1, linestyle=":")
     _name_rows(left, [importance.names[i] for i in order], "separates the best tenth\n(PED-ANOVA, raw)")
@@ -39,8 +40,9 @@ def importance_figure(importance: Importance) -> Plot:
         figure,
         "importance",
         title="Which hyperparameters mattered?",
-        aid="Left, a bar inside its grey band, which shuffled scores stay within in 95 of 100 cases, is not distinguishable "
-        "from noise; right, the whisker is the 95% interval over blocks and the dotted mark is noise.",
+        aid="A blue bar is above noise, a grey one is not distinguishable from it. Left, the grey band is what shuffled scores "
+        "stay within in 95 of 100 cases; right, the whisker is the 95% interval over blocks, and the dotted mark is the median "
+        "of shuffled scores, which the whole interval of a blue bar exceeds.",
         alt=_alt_text(importance, mean),
         table=pd.DataFrame({**table, **shares}),
     )
@@ -58,8 +60,21 @@ def _alt_text(importance: Importance, mean: np.ndarray) -> str:
 
 
 def above_noise(importance: Importance) -> str:
-    """Return which hyperparameters rise above noise and which do not, as sentences."""
-    clear = importance.distinguishable
-    rest = [name for name in importance.names if name not in clear]
-    above = f"Above noise: {listed(clear)}." if clear else "No hyperparameter is distinguishable from noise."
-    return f"{above} Not distinguishable from noise: {listed(rest)}." if clear and rest else above
+    """Return which hyperparameters rise above noise, by which measure, and which do not, as sentences."""
+    separates, explains = importance.above_noise
+    groups = {
+        "by both measures": separates & explains,
+        "by PED-ANOVA alone": separates & ~explains,
+        "by fANOVA alone": explains & ~separates,
+    }
+    clauses = [f"{listed(_names(importance, group))} {how}" for how, group in groups.items() if group.any()]
+    rest = _names(importance, ~(separates | explains))
+    if not clauses:
+        return "No hyperparameter is distinguishable from noise."
+    above = f"Above noise: {', '.join(clauses)}."
+    return f"{above} Not distinguishable from noise: {listed(rest)}." if rest else above
+
+
+def _names(importance: Importance, chosen: NDArray[np.bool_]) -> list[str]:
+    """Return the names of the chosen hyperparameters, most important first."""
+    return [importance.names[i] for i in np.argsort(-importance.separates, kind="stable") if chosen[i]]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 from scipy import stats
 
@@ -17,7 +15,6 @@ from pipeline.report.formatting import capital, listed, percent
 from pipeline.report.style import (
     INK,
     MUTED,
-    PAPER,
     RULE,
     ArmStyles,
     Plot,
@@ -27,7 +24,6 @@ from pipeline.report.style import (
     per_cent,
     styled,
 )
-from pipeline.study.spec import Arm
 
 
 @styled
@@ -40,15 +36,16 @@ def scores_figure(pools: Mapping[str, Sequence[Pool]], styles: ArmStyles) -> Plo
         values = np.concatenate([pool.validation for pool in arm_pools])
         cdf = stats.ecdf(values).cdf
         colour, dash = styles[name]
-        ax.plot(cdf.quantiles, cdf.probabilities, color=colour, linestyle=dash, drawstyle="steps-post")
-        _name_on_line(ax, arm_pools[0].arm, cdf, 0.8 - 0.15 * len(frames), colour)
-        medians.append(f"{label(arm_pools[0].arm)} {percent(float(np.median(values)))}")
+        arm = label(arm_pools[0].arm)
+        ax.plot(cdf.quantiles, cdf.probabilities, color=colour, linestyle=dash, drawstyle="steps-post", label=arm)
+        medians.append(f"{arm} {percent(float(np.median(values)))}")
         frames.append(pd.DataFrame({"arm": name, "val_accuracy": cdf.quantiles, "share": cdf.probabilities}))
     ax.xaxis.set_major_formatter(FuncFormatter(per_cent))
     ax.yaxis.set_major_formatter(FuncFormatter(per_cent))
     ax.set_xlabel("validation accuracy of a trial")
     ax.set_ylabel("trials at or below")
     ax.grid(axis="y", color=RULE, linewidth=0.6)
+    figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=10, handlelength=2.6)  # covers no line
     return finish(
         figure,
         "scores",
@@ -57,16 +54,6 @@ def scores_figure(pools: Mapping[str, Sequence[Pool]], styles: ArmStyles) -> Plo
         "space is and not how good a search is.",
         alt=f"Median validation accuracy of a trial: {listed(medians)}.",
         table=pd.concat(frames, ignore_index=True),
-    )
-
-
-def _name_on_line(ax: Axes, arm: Arm, cdf: Any, share: float, colour: str) -> None:
-    """Write the arm's name left of its line at a share of the trials, with a dot."""
-    at = float(cdf.quantiles[np.argmax(cdf.probabilities >= share)])
-    ax.plot([at], [share], "o", color=colour, markersize=5, markeredgewidth=0)
-    paper = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.5}
-    ax.annotate(
-        label(arm), (at, share), xytext=(-8, 0), textcoords="offset points", ha="right", va="center", bbox=paper
     )
 
 

@@ -12,7 +12,7 @@ from pipeline.report.arm_titles import label, title
 from pipeline.report.comparison import Comparison
 from pipeline.report.curves import Curve
 from pipeline.report.formatting import capital, count, listed, number, percent, point, points
-from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Interval, mean_band
+from pipeline.report.intervals import DIFFERENCE, SHARE, Interval, mean_band
 from pipeline.report.style import (
     INK,
     MUTED,
@@ -29,7 +29,7 @@ from pipeline.report.style import (
 )
 
 ARMS_WITH_BANDS = 3  # the bands of more arms hide one another
-FIRST_SHARE = 32  # the first N/32 trials do not count for the limits of y, where they would flatten the rest
+STEEP = 0.4  # the left part of the axis of trials that does not count for the limits of y: it would flatten the rest
 
 
 @styled
@@ -44,9 +44,11 @@ def tuning_figure(curves: Sequence[Curve], styles: ArmStyles, contrast: Sequence
     for curve in curves:
         colour, dash = styles[curve.arm.name]
         ax.plot(curve.budgets, curve.test.mean(axis=0), color=colour, linestyle=dash, drawstyle="steps-post")
+    bands, counted = [], last**STEEP
     for curve in full:
         colour, _ = styles[curve.arm.name]
         _, low, high = mean_band(curve.test, within=SHARE)
+        bands += [end[curve.budgets >= counted] for end in (low, high)]
         ax.fill_between(curve.budgets, low, high, step="post", color=colour, alpha=0.15, linewidth=0)
         ax.plot(
             curve.budgets,
@@ -58,9 +60,9 @@ def tuning_figure(curves: Sequence[Curve], styles: ArmStyles, contrast: Sequence
         )
     trial_axis(ax, last)
     accuracy_axis(ax, "accuracy of the chosen model")
-    lines = [(curve, values) for curve in full for values in (*_band_ends(curve), curve.validation.mean(axis=0))]
-    lines += [(curve, curve.test.mean(axis=0)) for curve in curves]
-    limit_y(ax, [values[curve.budgets >= last / FIRST_SHARE] for curve, values in lines])
+    means = [(curve, curve.test.mean(axis=0)) for curve in curves]
+    means += [(curve, curve.validation.mean(axis=0)) for curve in full]
+    limit_y(ax, [values[curve.budgets >= counted] for curve, values in means], bands)
     label_ends(ax, [(c.arm, float(c.budgets[-1]), float(c.test.mean(axis=0)[-1])) for c in curves], styles)
     return finish(
         figure,
@@ -72,12 +74,6 @@ def tuning_figure(curves: Sequence[Curve], styles: ArmStyles, contrast: Sequence
         alt=f"Accuracy of the chosen model against the number of trials. {capital('; '.join(map(_final_accuracy, curves)))}.",
         table=curve_table(curves),
     )
-
-
-def _band_ends(curve: Curve) -> tuple[Array, Array]:
-    """Return the ends of the band, or the mean where a single block has no band."""
-    mean, low, high = mean_band(curve.test, within=SHARE)
-    return np.where(np.isnan(low), mean, low), np.where(np.isnan(high), mean, high)
 
 
 def _final_accuracy(curve: Curve) -> str:
@@ -126,7 +122,7 @@ def difference_figure(comparison: Comparison, delta: float, expected: Interval) 
         artist.set_clip_box(around)  # the whisker of few blocks is longer than the axis
     trial_axis(ax, comparison.trials)
     ax.set_ylabel(f"points of test accuracy\n← {label(comparison.second)}    {label(comparison.first)} →")
-    blocks = 100 * comparison.test[:, n >= comparison.trials / FIRST_SHARE]
+    blocks = 100 * comparison.test[:, n >= comparison.trials**STEEP]
     limit_y(ax, [blocks.ravel(), np.array([0, 100 * delta, 100 * expected.estimate])])
     by_block = {f"block_{b}": row for b, row in zip(comparison.blocks, comparison.test, strict=True)}
     return finish(
