@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from pipeline.report.arm_titles import label
 from pipeline.study.spec import Arm
 
-INK, MUTED, RULE = "#1b1b1b", "#666667", "#d9d9da"
-PAGE_COLOURS = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)"}
+INK, MUTED, RULE, PAPER = "#1b1b1b", "#666667", "#d9d9da", "#fffffe"
+PAGE_COLOURS = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)"}
 Dash = tuple[int, tuple[int, ...]]
 ArmStyles = dict[str, tuple[str, Dash]]
 STYLES: dict[str, tuple[str, Dash]] = {
