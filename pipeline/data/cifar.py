@@ -94,7 +94,7 @@ ARCHIVES = {
 def load_cifar(name: str) -> Rows:
     """The 60,000 images of an archive: inputs (60000, 3072) uint8, read-only and mapped from a file in the data folder.
 
-    At the first use, the archive is taken from the data folder, or downloaded, and unpacked there.
+    At the first use, the archive is taken from the data folder, unpacked or not, or downloaded, and unpacked there.
     Raises :class:`UserError` in one line if the archive is not available.
     """
     archive, folder = ARCHIVES[name], data_folder()
@@ -105,8 +105,14 @@ def load_cifar(name: str) -> Rows:
             say(f"{archive.file.name.replace('-binary', '-python')} in {folder} {PICKLES}")
         with scratch_folder(folder, name) as scratch:
             if not path.exists():  # another process may have made it while this one waited
-                packed = obtain(archive.file, folder, scratch, extra_bytes=math.prod(archive.shape))
-                unpack(packed, archive, scratch).replace(path)
+                unpacked = folder / archive.folder
+                if unpacked.is_dir():
+                    records = records_of_folder(unpacked, archive)
+                else:
+                    packed = obtain(archive.file, folder, scratch, extra_bytes=math.prod(archive.shape))
+                    say(f"{packed.name}: unpacking {archive.shape[0]:,} images, once")
+                    records = read_records(packed, archive)
+                save_records(records, scratch).replace(path)
     records = open_records(path, archive)
     labels = records[:, archive.label_bytes - 1].astype(np.intp)
     return Rows(records[:, archive.label_bytes :], labels, archive.class_names, test=archive.test[1], shape=IMAGE)
@@ -125,15 +131,28 @@ def open_records(path: Path, archive: Archive) -> np.ndarray:
     return records
 
 
-def unpack(path: Path, archive: Archive, scratch: Path) -> Path:
+def save_records(records: np.ndarray, scratch: Path) -> Path:
     """Write the records (N, labels + pixels) of an archive to an array file in ``scratch``, and return its path."""
-    say(f"{path.name}: unpacking {archive.shape[0]:,} images, once")
     target = scratch / "records.npy"
     with target.open("wb") as stream:
-        np.save(stream, read_records(path, archive))
+        np.save(stream, records)
         stream.flush()
         os.fsync(stream.fileno())
     return target
+
+
+def records_of_folder(folder: Path, archive: Archive) -> np.ndarray:
+    """All records of an unpacked archive. Raises :class:`UserError` for a file that is missing or of another size."""
+    parts, width = [], archive.shape[1]
+    for name, records in (*archive.train, archive.test):
+        path = folder / name
+        size = path.stat().st_size if path.is_file() else 0
+        if size != records * width:
+            raise UserError(
+                f"{path}: has {size:,} bytes; expected {records * width:,}. Unpack {archive.file.name} again"
+            )
+        parts.append(np.fromfile(path, np.uint8).reshape(records, width))
+    return np.concatenate(parts)
 
 
 def read_records(path: Path, archive: Archive) -> np.ndarray:

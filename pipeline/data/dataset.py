@@ -12,8 +12,10 @@ import numpy as np
 
 from pipeline.data.cifar import load_cifar
 from pipeline.data.folder import say
+from pipeline.data.images import is_images, load_images
 from pipeline.data.prepared import prepared
 from pipeline.data.preprocessing import learn
+from pipeline.data.published import load_digits, load_fashion_mnist, load_mnist, load_own
 from pipeline.data.rows import DataDescription, Loader, Rows, chunks
 from pipeline.data.tables import NAME_FORMS, is_table, load_table
 from pipeline.data.transform import Transform
@@ -75,18 +77,13 @@ class Dataset:
         return sum(rows.inputs.nbytes for rows in (self.train, self.val, self.test))
 
 
-def load_digits() -> Rows:
-    """scikit-learn's 1,797 handwritten digits, 8 x 8 pixels of 0 to 16: inputs (1797, 64) float64."""
-    from sklearn.datasets import load_digits as load
-
-    inputs, labels = load(return_X_y=True)
-    return Rows(inputs, labels.astype(np.intp), tuple("0123456789"), shape=(8, 8))
-
-
 DATASETS: dict[str, Loader] = {
     "digits": load_digits,
     "cifar10": partial(load_cifar, "cifar10"),
     "cifar100": partial(load_cifar, "cifar100"),
+    "mnist": load_mnist,
+    "fashion_mnist": load_fashion_mnist,
+    **{name: partial(load_own, name) for name in ("iris", "wine", "breast_cancer")},
 }
 """Every data set by its name in studies. ``NAME-5000`` is 5,000 of its rows, always the same."""
 
@@ -102,6 +99,8 @@ def load_rows(dataset: str) -> Rows:
         return DATASETS[dataset]()
     if size and name in DATASETS:
         return subset(DATASETS[name](), int(size), dataset)
+    if is_images(dataset):
+        return load_images(dataset)
     if is_table(dataset):
         return load_table(dataset)
     check_choice("dataset", dataset, [*DATASETS, "one of these with a size (cifar10-5000)", NAME_FORMS])

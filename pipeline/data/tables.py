@@ -23,7 +23,7 @@ INPUTS, LABELS = ("X", "inputs"), ("y", "labels")
 """The accepted names of the arrays in an .npz file."""
 TABLES = (".csv", ".parquet")
 OPENML = "openml:"
-NAME_FORMS = "FILE.npz, FILE.csv[:TARGET], FILE.parquet[:TARGET], openml:ID"
+NAME_FORMS = "FILE.npz, FILE.csv[:TARGET], FILE.parquet[:TARGET], FOLDER of images, openml:ID"
 
 
 def is_table(name: str) -> bool:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from pipeline.data import Dataset, Split, load_block
-from pipeline.data.dataset import load_digits, preprocess, split
+from pipeline.data.dataset import preprocess, split
 from pipeline.data.preprocessing import EPSILON, MOST_COLUMNS, PREPROCESSING, covariance, learn
+from pipeline.data.published import load_digits
 from pipeline.data.rows import CHUNK, Rows, labelled
 from pipeline.errors import UserError
 from pipeline.study.hparams import PREPROCESSING_NAMES, TrainConfig
