@@ -19,6 +19,7 @@ OTHER_FACTS = ("declarations", "classes", "diagnosis", "blas", "winner", RUN_ADD
 def methods(analysis: Analysis) -> Iterator[str]:
     """Yield the formulae, the declaration and the versions."""
     study = analysis.study
+    of_first_look, of_arms = ("of the first look's blocks ", "for each arm ") if study.compared else ("", "")
     yield (
         "Best after n: for trials whose order is free (random search, a grid in shuffled order), P(the i-th smallest of the "
         "M validation accuracies of a block is the best of n) = [C(cᵢ, n) - C(cᵢ₋₁, n)] / C(M, n), with cᵢ the number of "
@@ -30,8 +31,8 @@ def methods(analysis: Analysis) -> Iterator[str]:
         "its trials chooses, over new validation rows and new weights. w is the probability that a trial has the best "
         f"validation accuracy, by {RESAMPLES:,} draws of the validation rows, multinomial and the same for all trials, and of "
         f"new weights, which move a trial's accuracy by a normal amount ({point(analysis.spread_of_weights)} points, "
-        "from the trials of the first look's blocks that were trained again twice); m is its mean test accuracy over its own training and those from "
-        "new weights. A diverged trial is never chosen."
+        f"from the trials {of_first_look}that were trained again twice); m is its mean test accuracy over its own training and "
+        "those from new weights. A diverged trial is never chosen."
     )
     if study.compared:
         yield from _of_comparisons(analysis)
@@ -52,8 +53,8 @@ def methods(analysis: Analysis) -> Iterator[str]:
     contrasts = listed([" against ".join(map(title, pair)) for pair in study.compared])
     terms = f", contrasts {contrasts}, difference that matters {100 * study.delta:g} points" if contrasts else ""
     yield (
-        f"Declared: study {study.name}, hash {study.hash}, data set {study.dataset}{terms}, {count(study.trials, 'trial')} for each "
-        f"arm in each block, seed {study.seed}."
+        f"Declared: study {study.name}, hash {study.hash}, data set {study.dataset}{terms}, {count(study.trials, 'trial')} "
+        f"{of_arms}in each block, seed {study.seed}."
     )
     if analysis.confirmations:
         yield (

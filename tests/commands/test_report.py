@@ -1,8 +1,19 @@
 """The verb ``report``."""
 
+import re
+import shlex
+import subprocess
+import sys
+
 import pytest
 
 from pipeline.cli.main import main
+from pipeline.report.trials_table import read_table
+from pipeline.report.winner import find_winner
+from pipeline.storage.optuna_store import OptunaStore
+from pipeline.study.hparams import HyperParams
+from pipeline.study.loading import find_study
+from pipeline.study.single_trial import single_trial_study
 
 
 @pytest.mark.slow
@@ -15,3 +26,44 @@ def test_report_can_be_made_again(tiny_study, tmp_path, tracking_uri):
     assert main(["report", str(tiny_study)]) == 0
     assert {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()} == first
     assert (tmp_path / "optuna.log").read_bytes() == journal
+
+
+@pytest.mark.slow
+def test_the_lines_of_the_page_run_as_they_are_printed(tiny_study, tmp_path, tracking_uri, capsys):
+    """The lines that train, load and serve the best network run; without a model the page has its values alone."""
+    assert main(["run", str(tiny_study), "--workers", "1", "--blocks", "1"]) == 0
+    assert "the page has its values" in capsys.readouterr().out
+    page = tmp_path / "reports" / "tiny" / "report.md"
+    hparams, classifier, training, _, loading, serving = re.findall(
+        r"^```\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL
+    )
+    table = read_table(page.parent)
+    winner = find_winner(table.study, table.frame)
+    assert eval(hparams, {"HyperParams": HyperParams}) == winner.plan.hparams  # noqa: S307  the page is our own
+    assert classifier.startswith("NumpyNetworkClassifier(")
+    for text, printed in ((training, r"0\.\d+\n"), (loading, r"(?s).*\b2 rows x 10 columns.*")):
+        done = subprocess.run([sys.executable, "-W", "ignore", "-c", text], capture_output=True, text=True, check=True)
+        assert re.fullmatch(printed, done.stdout)
+    environment, *words = shlex.split(serving)
+    assert words[:3] == ["mlflow", "models", "serve"]
+    assert environment == f"MLFLOW_TRACKING_URI={tracking_uri}"
+    curves = table.provenance["winner"]["curves"]["val/accuracy"]
+    assert max(curves) == winner.validation.share
+    assert main(["report", str(tiny_study), "--no-model"]) == 0
+    assert f"## The best network: {winner.name}" in page.read_text()
+    assert "mlflow" not in page.read_text().partition("## The best network")[2].partition("\n## ")[0]
+
+
+@pytest.mark.slow
+def test_the_best_trial_can_be_trained_from_its_line(tiny_study, tmp_path, tracking_uri):
+    """Where each searched hyperparameter has a flag, the page has a command that trains its values in the same stores."""
+    flags = ["--storage", str(tmp_path / "other.log"), "--tracking-uri", tracking_uri]
+    assert main(["run", str(tiny_study), "--workers", "1", "--blocks", "1", "--no-model", *flags]) == 0
+    page = (tmp_path / "reports" / "tiny" / "report.md").read_text()
+    (line,) = re.findall(r"^babysit (train .*)$", page, re.MULTILINE)
+    assert main(shlex.split(line)) == 0
+    study = find_study(str(tiny_study), {})
+    store = OptunaStore(single_trial_study(study, {}, None), str(tmp_path / "other.log"))
+    (trial,) = store.recorded().values()
+    table = read_table(tmp_path / "reports" / "tiny")
+    assert trial.params == find_winner(table.study, table.frame).plan.point

@@ -3,7 +3,9 @@
 import contextlib
 import io
 import re
+from itertools import product
 
+import numpy as np
 import pytest
 from synthetic import RANDOM, make_table
 
@@ -20,7 +22,11 @@ SPACE = SearchSpace(
     init=Categorical("he", 0.1),
     batch_norm=Categorical(False, True),
 )
-CURVES = {"train/accuracy": [0.5, 0.9], "val/accuracy": [0.4, 0.8], "train/loss": [2.0, 1.0], "val/loss": [2.1, 1.1]}
+CURVES = {
+    f"{part}/{kind}": np.linspace(0.1 * place, 1, 20).tolist()
+    for place, (part, kind) in enumerate(product(("train", "val"), ("accuracy", "loss")))
+}
+"""The curves of 20 epochs."""
 
 
 def section_of(facts=None, **options):
@@ -83,7 +89,7 @@ def test_what_the_trained_network_gives():
     }
     section, analysis = section_of(facts)
     (plot,) = section.plots
-    assert plot.table["val/accuracy"].tolist() == [0.4, 0.8]
+    assert plot.table["val/accuracy"].tolist() == CURVES["val/accuracy"]
     assert "load_model('models:/babysit-toy/3')" in code(section, "Load the trained network")
     assert code(section, "Serve").startswith("MLFLOW_TRACKING_URI='sqlite:////a b/mlflow.db' mlflow models serve ")
     assert code(section, "Train it again and record it") == "babysit train x"
@@ -99,7 +105,7 @@ def test_facts_of_another_trial_are_left_out():
     assert section.plots == ()
 
 
-@pytest.mark.parametrize("epoch", [1, 2])
+@pytest.mark.parametrize("epoch", [1, 20])
 def test_the_curves_mark_the_epoch_that_is_kept(epoch):
     """The words of the figure have the accuracies of the epoch whose weights are kept."""
     from pipeline.report.figures.winner import winner_figure

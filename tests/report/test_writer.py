@@ -19,6 +19,8 @@ from pipeline.report.writer import write_report
 from pipeline.study.spec import Arm
 
 GOLDEN = Path(__file__).parent / "golden_verdict.json"
+CURVES = {f"{part}/{kind}": [0.5] * 20 for part in ("train", "val") for kind in ("accuracy", "loss")}
+DIAGNOSIS = {"health": {"good": 2, "diverged": 1}, "sentences": ["learning_rate 1 to 10: 9 of 10 diverge"]}
 DOCS = (Path(__file__).parents[2] / "docs" / "report.md").read_text()
 
 
@@ -26,14 +28,13 @@ DOCS = (Path(__file__).parents[2] / "docs" / "report.md").read_text()
 def report(tmp_path_factory):
     """The report of a study with a random, a grid and an adaptive arm, which has every file, figure, table and section."""
     arms = (Arm("random"), Arm("shifted_grid"), Arm("tpe"))
-    diagnosis = {"health": {"good": 2, "diverged": 1}, "sentences": ["learning_rate 1 to 10: 9 of 10 diverge"]}
     table = make_table(
         arms=arms,
         contrasts=(("random", "shifted_grid"),),
         test_noise=0.004,
         blocks=6,
         repetitions=3,
-        provenance={"diagnosis": diagnosis},
+        provenance={"diagnosis": DIAGNOSIS, "winner": {"trial": "random-b01-0014", "curves": CURVES}},
     )
     return write_report(table, tmp_path_factory.mktemp("report"))
 
@@ -189,9 +190,21 @@ def test_one_arm_in_one_block_still_has_its_report(tmp_path):
     small = write_report(make_table(arms=(Arm("random"),), blocks=1, trials=3, question=hostile), tmp_path)
     assert hostile not in small.page.read_text()
     assert html.escape(hostile) in small.page.read_text()
-    assert "nothing to compare" in small.verdicts[0]
+    assert small.verdicts[0].startswith("The best of 3 trials of random search, random-b00-000")
     assert "nan" not in re.sub(r"<svg.*?</svg>", "", small.page.read_text(), flags=re.DOTALL)
     assert "report/difference" not in small.metrics
+
+
+def test_one_arm_has_a_page_about_its_best_network(tmp_path):
+    """A study of one arm begins with the best network, and says nothing of verdicts, looks, sign flips and other arms."""
+    alone = make_table(arms=(Arm("random"),), blocks=6, trials=12, repetitions=2, provenance={"diagnosis": DIAGNOSIS})
+    page = re.sub(r"<style>.*?</style>", "", write_report(alone, tmp_path).page.read_text(), flags=re.DOTALL)
+    sections = re.findall(r'<section id="(\w+)">', page)
+    assert sections[:4] == ["winner", "curve", "diagnosis", "why"]
+    assert page.index('id="winner"') < page.index("<figure>")
+    assert not {"difference", "chance", "pairs"} & set(sections)
+    words = r"class=\"label|verdict|sign flips|contrast|the arms compared|all arms|any arm|a grid spends|\blooks?\b"
+    assert re.findall(words, page, re.IGNORECASE) == []
 
 
 def test_importing_the_report_is_light():
