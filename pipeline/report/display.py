@@ -152,7 +152,7 @@ def _unlisted(name: str, key: str, frame: pd.DataFrame, arms: Mapping[str, str])
     """Return the column of an arm, or of a hyperparameter, whose name is no identifier on the page."""
     if key in arms:
         return Column(arms[key], "%" if name == "finals" else "number")
-    kind = "number" if pd.api.types.is_numeric_dtype(frame[key]) else "text"
+    kind: Kind = "number" if pd.api.types.is_numeric_dtype(frame[key]) else "text"
     return Column(key.replace("_", " "), kind)
 
 
