@@ -86,6 +86,7 @@ def test_many_columns_become_few():
     tried = display("values_tried", pd.DataFrame({"arm": ["random"], "l2": [108.0], "init": [3.0]}), ARMS)
     assert tried.headings == ["hyperparameter", "random search"]
     assert tried.rows == [("l2", "108"), ("init", "3")]
+    assert tried.total == 2
 
 
 @pytest.mark.parametrize("rows", [SHOWN_ROWS, SHOWN_ROWS + 1])
