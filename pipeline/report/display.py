@@ -110,7 +110,8 @@ class Display:
 
 def display(name: str, frame: pd.DataFrame, arms: Mapping[str, str]) -> Display:
     """Return the table of a name as the page shows it; ``arms`` are the labels of the arms, by name."""
-    shown = thinned(_reshaped(name, frame), SHOWN_ROWS)
+    whole = _reshaped(name, frame)
+    shown = thinned(whole, SHOWN_ROWS)
     headings, kinds, columns = [], [], []
     for key, estimate, ends in _cells(shown):
         column = COLUMNS.get(f"{name}.{key}") or COLUMNS.get(key) or _unlisted(name, key, shown, arms)
@@ -120,7 +121,7 @@ def display(name: str, frame: pd.DataFrame, arms: Mapping[str, str]) -> Display:
         columns.append(
             [arms.get(value[0], value[0]) if column.kind == "arm" else cell(column.kind, *value) for value in values]
         )
-    return Display(headings, kinds, list(zip(*columns, strict=True)), max(len(frame), len(shown)))
+    return Display(headings, kinds, list(zip(*columns, strict=True)), len(whole))
 
 
 def _reshaped(name: str, frame: pd.DataFrame) -> pd.DataFrame:
@@ -152,7 +153,7 @@ def _unlisted(name: str, key: str, frame: pd.DataFrame, arms: Mapping[str, str])
     """Return the column of an arm, or of a hyperparameter, whose name is no identifier on the page."""
     if key in arms:
         return Column(arms[key], "%" if name == "finals" else "number")
-    kind = "number" if pd.api.types.is_numeric_dtype(frame[key]) else "text"
+    kind: Kind = "number" if pd.api.types.is_numeric_dtype(frame[key]) else "text"
     return Column(key.replace("_", " "), kind)
 
 

@@ -55,6 +55,7 @@ STYLE: dict[Any, Any] = {
     "ytick.color": MUTED,
     "ytick.labelsize": 10,
 }
+LEVEL_NAMES = 4  # side by side; more would overlap
 styled = mpl.rc_context(STYLE)
 """Decorates a function that draws, so that Matplotlib has the report's style inside it."""
 
@@ -146,6 +147,11 @@ def limit_y(ax: Axes, shown: Sequence[NDArray[np.float64]], bands: Sequence[NDAr
     ends = np.concatenate([values, *(np.clip(band, low - room, high + room) for band in bands)])
     margin = 0.1 * room
     ax.set_ylim(np.nanmin(ends) - margin, np.nanmax(ends) + margin)
+
+
+def tilted(names: int, end: str) -> dict[str, Any]:
+    """Return the options of an axis of names: more than four are tilted, with their left or right end at the tick."""
+    return {"rotation": 30, "ha": end, "rotation_mode": "anchor"} if names > LEVEL_NAMES else {}
 
 
 def per_cent(share: float, _position: float | None = None) -> str:

@@ -262,10 +262,11 @@ def _too_few(comparison: Comparison, looks: tuple[int, ...], contrasts: int) -> 
     estimate = float(np.mean(comparison.expected))
     leader = comparison.first if estimate >= 0 else comparison.second
     other = comparison.second if leader is comparison.first else comparison.first
+    size = points(comparison.expected_difference.interval)[0].removeprefix("\u2212")  # with the key number's digits
     so_far = (
-        f"{title(leader)} is {point(abs(estimate))} points ahead of {title(other)}"
-        if estimate
-        else f"{title(leader)} and {title(other)} score the same"
+        f"{title(leader)} is {size} points ahead of {title(other)}"
+        if float(size)
+        else f"{title(leader)} and {title(other)} score {'about ' if estimate else ''}the same"
     )
     needed = (
         f"the first look is after {count(looks[0], 'block')}"

@@ -69,3 +69,60 @@ def test_the_report_needs_no_script(look, job):
     figure = page.locator("figure svg").first
     assert figure.is_visible()
     assert figure.locator("path").count() > 10
+
+
+def test_nothing_is_clipped_in_print(look):
+    """On A4 paper each table ends inside the page, and what is folded on the screen is open, without the figures' numbers."""
+    page, _ = look(viewport={"width": 717, "height": 1000})  # A4 without its margins, at 96 pixels an inch
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 717
+    right = "[...document.querySelectorAll('table')].map(table => table.getBoundingClientRect().right)"
+    assert max(page.evaluate(right)) <= 717
+    assert page.locator("#limits p").first.bounding_box()["height"] > 0
+    assert not page.locator("figure details").first.is_visible()
+
+
+def test_tables_fit_and_hide_no_row(look):
+    """On a wide screen no table needs its scroll bar, neither sideways nor down, once everything is unfolded."""
+    page, _ = look(**screen(1200))
+    page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
+    wider = "box => box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight"
+    assert page.evaluate(f"[...document.querySelectorAll('.scroll')].filter({wider}).length") == 0
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_the_contents_lead_to_the_sections(look, scripts):
+    """Each entry of the contents moves to its section, with scripts and without."""
+    page, _ = look(java_script_enabled=scripts, **screen(400))
+    entries = page.get_by_role("navigation").get_by_role("listitem").get_by_role("link")
+    assert entries.count() >= 8
+    for entry in entries.all():
+        entry.click()
+        target = page.locator(page.url[page.url.index("#") :])
+        assert -1 <= target.bounding_box()["y"] < 800
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_dots_are_seen(look, scheme):
+    """Each dot of the projection, or its outline, has a contrast of at least 3 to the paper."""
+    page, _ = look(color_scheme=scheme)
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    dots = page.evaluate(
+        "[...document.querySelectorAll('[id^=projection-PathCollection] use')].map(use => {"
+        " const style = getComputedStyle(use); return [style.fill, style.stroke] })"
+    )
+    assert len(dots) >= 6
+    assert min(max(contrast(colour, paper) for colour in dot) for dot in dots) >= 3
+
+
+def contrast(first, second):
+    """The contrast of two colours, ``rgb(r, g, b)``, by WCAG 2."""
+    dark, light = sorted(map(luminance, (first, second)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour):
+    """The relative luminance of a colour."""
+    shares = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
+    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+    return sum(weight * share for weight, share in zip((0.2126, 0.7152, 0.0722), linear, strict=True))

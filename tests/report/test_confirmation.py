@@ -12,7 +12,7 @@ from synthetic import NOISE, WORTH, luck_of_the_best, lucky_choice, make_frame, 
 from pipeline.report import confirmation
 from pipeline.report.analysis import Analysis
 from pipeline.report.confirmation import confirmation_table, spread_of_weights
-from pipeline.report.page import cell
+from pipeline.report.display import display
 from pipeline.report.sentences import sentences
 from pipeline.report.trials_table import TrialsTable, read_table, write_table
 from pipeline.report.verdict_file import summary
@@ -183,7 +183,8 @@ def test_one_block_with_one_repetition_has_no_interval():
     text = " ".join(sentences(analysis))
     assert "The chosen models were trained again from new weights. They score " in text
     assert "nan" not in text
-    assert cell(confirmation_table(analysis.confirmations)["sd_of_seeds"][0]) == ""
+    table = display("confirmation", confirmation_table(analysis.confirmations), {})
+    assert table.rows[0][table.headings.index("SD over weights (points)")] == ""
 
 
 def test_blocks_with_unequal_repetitions_report_the_fewest(confirmed):

@@ -28,8 +28,13 @@ def test_two_significant_digits_of_the_width(width, places):
 def test_an_interval_is_written_at_its_own_precision():
     """All three numbers have the same decimals, a true minus sign, and no minus zero."""
     assert points(Interval(0.0123, 0.0041, 0.0206)) == ("1.2", "0.4", "2.1")
-    assert points(Interval(-0.00001, -0.12, 0.12)) == ("0", "\u221212", "12")
+    assert points(Interval(-0.00001, -0.12, 0.12)) == ("0.0", "\u221212.0", "12.0")
     assert probability(Interval(0.7251, 0.31, 0.99)) == "0.73 (95% CI 0.31 to 0.99)"
+
+
+def test_a_small_difference_with_a_wide_interval_is_not_zero():
+    """Points have at least one decimal, so that few blocks do not show 0.4 points as 0."""
+    assert points(Interval(0.0042, -0.13, 0.14)) == ("0.4", "\u221213.0", "14.0")
 
 
 @pytest.mark.parametrize(

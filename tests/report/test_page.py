@@ -1,28 +1,15 @@
-"""How the page writes table cells, long tables and durations."""
+"""The page's parts that no figure or table has: the line of facts, and the links."""
 
-import numpy as np
-import pandas as pd
+import html
+import re
+
 import pytest
+from synthetic import make_table
 
-from pipeline.report.page import cell, duration, text_columns
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.123456, "0.1235"),
-        (np.float64(1234.6), "1,235"),
-        (3.0, "3"),
-        (float("nan"), ""),
-        (float("inf"), "\u221e"),
-        (3240, "3,240"),
-        (True, "True"),
-        ("tpe", "tpe"),
-    ],
-)
-def test_a_cell_has_four_significant_digits(value, text):
-    """Numbers have four significant digits or thousands separators; a missing number is empty; text is unchanged."""
-    assert cell(value) == text
+from pipeline.report.analysis import Analysis
+from pipeline.report.page import duration, mlflow_run, pages
+from pipeline.report.sections import make_sections
+from pipeline.report.trials_table import RUN_ADDRESS
 
 
 def test_a_duration_is_in_the_largest_unit_of_which_there_are_two():
@@ -30,6 +17,19 @@ def test_a_duration_is_in_the_largest_unit_of_which_there_are_two():
     assert [duration(seconds) for seconds in (45, 119, 720, 12240)] == ["45 s", "119 s", "12.0 min", "3.4 h"]
 
 
-def test_columns_of_text_are_told_from_columns_of_numbers():
-    """Only columns of text are aligned to the left."""
-    assert text_columns(pd.DataFrame({"arm": ["tpe"], "trials": [3], "share": [0.5]})) == {"arm"}
+@pytest.mark.parametrize(
+    ("address", "link"),
+    [
+        ("http://127.0.0.1:5000/#/experiments/1/runs/a", ", while babysit ui runs."),
+        ("https://mlflow.example/#/experiments/1/runs/a", "."),
+        ("javascript:alert(1)", None),
+        ("", None),
+    ],
+)
+def test_the_run_in_mlflow_is_linked_by_its_web_address(address, link):
+    """The address comes from the table; one that is no web address is left out."""
+    analysis = Analysis(make_table(blocks=1, trials=6, provenance={RUN_ADDRESS: address}))
+    page = html.unescape(pages(analysis, make_sections(analysis))["report.html"])
+    assert mlflow_run(analysis) == (address if link else "")
+    found = re.findall(r'In MLflow: <a href="([^"]*)">the study\'s run</a>(.*?)</p>', page)
+    assert found == ([(address, link)] if link else [])

@@ -190,7 +190,7 @@ def test_six_blocks_are_too_few_for_two_contrasts():
     """The sentence has the number of contrasts and of the blocks that they need."""
     assert verdict([0.012] * 6, rows=360, contrasts=2).sentence == (
         "Too few repeats: 2 contrasts need 7 blocks at a look, since fewer have no p that is small enough. So far random "
-        "search is 1.2 points ahead of the shifted grid, over 6 blocks. This decides nothing."
+        "search is 1.200 points ahead of the shifted grid, over 6 blocks. This decides nothing."
     )
 
 
@@ -226,6 +226,18 @@ def test_before_the_first_look_there_is_no_verdict():
     found = verdict(0.01 + 0.0005 * SPREAD[:9], looks=(10, 20))
     assert (found.rule, found.leader, found.looks) == (0, None, ())
     assert found.sentence.startswith("Too few repeats: the first look is after 10 blocks. So far random search is ")
+
+
+@pytest.mark.parametrize(
+    ("differences", "so_far"),
+    [
+        ([0.0742, -0.0658], "random search is 0.4 points ahead of the shifted grid"),
+        ([0.0142, -0.0139], "random search and the shifted grid score about the same"),
+    ],
+)
+def test_a_first_look_has_the_digits_of_its_key_number(differences, so_far):
+    """Two blocks have a wide interval, and the sentence and the key number show the same tenths of a point."""
+    assert so_far in verdict(differences, looks=(10, 20)).sentence
 
 
 def test_an_incomplete_block_is_not_looked_at():

@@ -84,9 +84,29 @@ def test_the_sections_are_those_that_the_docs_list(report):
 def test_the_page_needs_nothing_else(page):
     """No script, no style sheet, no image and no font comes from anywhere: it is one file."""
     assert "<script" not in page
+    assert "<link" not in page
     assert "@import" not in page
-    assert re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', page) == []
+    assert re.findall(r'(?:src|xlink:href)="(?!#|data:)[^"]*"', page) == []
     assert re.findall(r"url\((?!#)", page) == []
+
+
+def test_each_link_leads_somewhere(report, page):
+    """Links go to a section of the page or to a file that the report wrote, and each figure and table has its own."""
+    links = re.findall(r'<a href="([^"]*)"', page)
+    folder = report.page.parent
+    inside = [link.removeprefix("#") for link in links if link.startswith("#")]
+    assert inside == re.findall(r'<section id="(\w+)">', page)[1:]
+    files = {link for link in links if not link.startswith("#")}
+    assert all((folder / file).exists() for file in files)
+    written = {path.relative_to(folder).as_posix() for path in report.paths if path.parent != folder}
+    assert written <= files
+
+
+def test_no_heading_of_a_table_is_an_identifier(page):
+    """People read words, and the CSV files keep the names of columns."""
+    headings = re.findall(r"<th [^>]*>(.*?)</th>", page)
+    assert len(headings) > 50
+    assert [heading for heading in headings if "_" in heading or "/" in heading] == []
 
 
 class Outline(HTMLParser):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ def projection_figure(pools: Sequence[Pool], space: SearchSpace, x: str, y: str)
     for ax, pool in zip(axes, pools, strict=True):
         dots = _panel(ax, pool, space, (x, y), (lowest, highest))
     axes[0].set_ylabel(y)
-    place = {"orientation": "horizontal", "aspect": 45, "format": PercentFormatter(1, decimals=0)}
+    place: dict[str, Any] = {"orientation": "horizontal", "aspect": 45, "format": PercentFormatter(1, decimals=0)}
     bar = figure.colorbar(dots, ax=list(axes), label="validation accuracy", **place)
     bar.outline.set_visible(False)
     tried = [f"{label(pool.arm)} tried {count(pool.frame[x].nunique(), 'value')} of {x}" for pool in pools]
@@ -78,7 +79,8 @@ def _dots(ax: Axes, pool: Pool, names: tuple[str, str], limits: tuple[float, flo
     for (right, up), rows in shown.groupby("moved", sort=False):
         moved = ax.transData + ScaledTranslation(right / 72, up / 72, ax.figure.dpi_scale_trans)
         dots = ax.scatter(
-            *(rows[name] for name in names),
+            rows[names[0]],
+            rows[names[1]],
             c=rows[BEST_VAL_ACCURACY],
             vmin=limits[0],
             vmax=limits[1],

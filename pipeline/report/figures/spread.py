@@ -23,6 +23,7 @@ from pipeline.report.style import (
     finish,
     per_cent,
     styled,
+    tilted,
 )
 
 
@@ -45,7 +46,7 @@ def scores_figure(pools: Mapping[str, Sequence[Pool]], styles: ArmStyles) -> Plo
     ax.set_xlabel("validation accuracy of a trial")
     ax.set_ylabel("trials at or below")
     ax.grid(axis="y", color=RULE, linewidth=0.6)
-    figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=10, handlelength=2.6)  # covers no line
+    figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=10, handlelength=2.6)  # covers no line
     return finish(
         figure,
         "scores",
@@ -66,7 +67,7 @@ def finals_figure(curves: Sequence[Curve], styles: ArmStyles) -> Plot:
     ax.plot(range(len(curves)), ends, color=MUTED, linewidth=0.7, alpha=0.7)
     for x, (curve, y) in enumerate(zip(curves, ends, strict=True)):
         ax.plot([x] * len(y), y, "o", color=styles[curve.arm.name][0], markersize=5, markeredgewidth=0)
-    ax.set_xticks(range(len(curves)), labels=[label(curve.arm) for curve in curves])
+    ax.set_xticks(range(len(curves)), labels=[label(curve.arm) for curve in curves], **tilted(len(curves), "right"))
     ax.tick_params(axis="x", length=0, labelcolor=INK)
     ax.set_xlim(-0.4, len(curves) - 0.6)
     accuracy_axis(ax, "test accuracy of the choice")

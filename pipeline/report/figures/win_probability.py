@@ -13,7 +13,7 @@ from pipeline.report.comparison import Comparison, Pair
 from pipeline.report.formatting import count, listed, number, probability
 from pipeline.report.improvement import Improvement
 from pipeline.report.intervals import SHARE, Interval, mean_band
-from pipeline.report.style import INK, MUTED, Plot, canvas, finish, styled, trial_axis
+from pipeline.report.style import INK, LEVEL_NAMES, MUTED, Plot, canvas, finish, styled, tilted, trial_axis
 from pipeline.study.spec import Arm
 
 
@@ -53,18 +53,19 @@ def win_probability_figure(comparison: Comparison, improvement: Improvement) -> 
 def pairs_figure(pairs: Sequence[Pair], arms: Sequence[Arm]) -> Plot:
     """P(the arm of the row beats the arm of the column) in each cell, with its interval below."""
     A = len(arms)
-    figure, (ax,) = canvas(height=0.8 + 0.7 * A)
+    roomy = A <= LEVEL_NAMES
+    figure, (ax,) = canvas(height=0.8 + (0.7 if roomy else 0.5) * A)
     place = {arm.name: i for i, arm in enumerate(arms)}
     shown = np.full((A, A), np.nan)
     for pair in pairs:
         i, j = place[pair.comparison.first.name], place[pair.comparison.second.name]
         p = pair.improvement.interval
         shown[i, j], shown[j, i] = p.estimate, 1 - p.estimate
-        _write(ax, i, j, p)
-        _write(ax, j, i, Interval(1 - p.estimate, 1 - p.high, 1 - p.low))
+        _write(ax, i, j, p, interval=roomy)
+        _write(ax, j, i, Interval(1 - p.estimate, 1 - p.high, 1 - p.low), interval=roomy)
     ax.pcolormesh(np.ma.masked_invalid(shown), cmap="PuOr", vmin=0, vmax=1, alpha=0.45, edgecolors="none")
     names, centres = [label(arm) for arm in arms], np.arange(A) + 0.5
-    ax.set_xticks(centres, labels=names)
+    ax.set_xticks(centres, labels=names, **tilted(A, "left"))
     ax.set_yticks(centres, labels=names)
     ax.tick_params(length=0, labelcolor=INK, labeltop=True, labelbottom=False)
     ax.spines[:].set_visible(False)
@@ -74,15 +75,15 @@ def pairs_figure(pairs: Sequence[Pair], arms: Sequence[Arm]) -> Plot:
         "pairs",
         title="Each arm against each other",
         aid="A cell is the probability that the arm of its row has chosen a better model than the arm of its column, with "
-        "the 95% interval beneath; one half means that neither is better.",
+        f"the 95% interval {'beneath' if roomy else 'in the table'}; one half means that neither is better.",
         alt=f"Probability of a win after all trials: {listed([_odds(pair) for pair in pairs])}.",
         table=_pairs_table(pairs),
     )
 
 
-def _write(ax: Axes, row: int, column: int, p: Interval) -> None:
-    text = f"{number(p.estimate, 2)}\n{number(p.low, 2)} to {number(p.high, 2)}"
-    ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=10)
+def _write(ax: Axes, row: int, column: int, p: Interval, *, interval: bool) -> None:
+    ends = f"\n{number(p.low, 2)} to {number(p.high, 2)}" if interval else ""
+    ax.text(column + 0.5, row + 0.5, f"{number(p.estimate, 2)}{ends}", ha="center", va="center", fontsize=10)
 
 
 def _odds(pair: Pair) -> str:
