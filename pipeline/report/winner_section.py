@@ -36,7 +36,7 @@ def winner_section(analysis: Analysis) -> Iterator[Section]:
         tables=(
             NamedTable(
                 "good_ranges",
-                f"Good values: nine in ten of the best {best_tenth(len(frame))} of {count(len(frame), 'trial')} have them",
+                f"Good values: a range holds nine in ten of the best {best_tenth(len(frame))} of {count(len(frame), 'trial')}",
                 good_ranges(winner, study, frame),
             ),
         ),

@@ -176,6 +176,10 @@ def test_the_numbers_agree_everywhere(report, page):
     for arm, ends in verdict["ends"].items():
         assert curve.loc[arm, "test"] == pytest.approx(ends["test_accuracy"], rel=1e-12)
         assert f"{100 * ends['test_accuracy']:.1f}% test accuracy" in text
+    chosen = pd.read_csv(report.page.parent / "tables" / "selection.csv").set_index("arm")
+    for arm, row in chosen.iterrows():  # equal trials share the choice in both
+        assert row["test_accuracy"] == pytest.approx(report.metrics[f"report/{arm}/test_accuracy"], rel=1e-12)
+        assert row["gap"] == pytest.approx(report.metrics[f"report/{arm}/optimism"], abs=1e-12)
 
 
 def test_metrics_and_tags_are_plain(report):
