@@ -16,8 +16,8 @@ PATIENCE = 120_000
 """Milliseconds that a page may take where processors are busy; a page that comes is not waited for."""
 NO_FIRST_VISIT = "try { localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true') } catch {}"
 """MLflow UI opens the panel of its assistant on the first visit, over a quarter of the page; a sandbox has no storage."""
-NOT_OURS = ("/mlflow/users/current", "ResizeObserver loop", "AG Grid", "status of 404")
-"""MLflow UI asks for the user, which a server without log-in answers by 404; the request itself is looked at."""
+NOT_OURS = ("/mlflow/users/current", "ResizeObserver loop", "AG Grid", "status of 404", "'allow-popups'")
+"""MLflow UI asks for the user, which a server without log-in answers by 404; the request itself is looked at. Its sandbox opens no tab."""
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def test_the_studys_page_says_what_was_found(page, shown):
 
 
 def test_the_report_opens_among_the_artifacts(page, shown):
-    """report.html stands in its sandbox as it stands alone: the verdict, and the first figure drawn."""
+    """report.html stands in its sandbox as it stands alone: the verdict, the first figure drawn; no link blanks it."""
     page.goto(shown.verdict.replace("?", "/artifacts/report/report.html?"))
     frame = page.frame_locator("iframe")
     verdict = json.loads((shown.folder / "reports/random_vs_grid/verdict.json").read_text())
@@ -63,6 +63,8 @@ def test_the_report_opens_among_the_artifacts(page, shown):
     first = frame.locator("figure svg").first
     expect(first).to_be_visible()
     assert first.bounding_box()["width"] > 300
+    frame.get_by_role("link", name="trials.csv").click()  # the sandbox opens no tab
+    expect(first).to_be_visible()
 
 
 def test_the_arms_stand_side_by_side(page, shown):

@@ -123,6 +123,7 @@ def contrast(first, second):
 
 def luminance(colour):
     """The relative luminance of a colour."""
+    assert colour.startswith("rgb(")
     shares = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
     linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
     return sum(weight * share for weight, share in zip((0.2126, 0.7152, 0.0722), linear, strict=True))

@@ -31,5 +31,5 @@ def test_the_run_in_mlflow_is_linked_by_its_web_address(address, link):
     analysis = Analysis(make_table(blocks=1, trials=6, provenance={RUN_ADDRESS: address}))
     page = html.unescape(pages(analysis, make_sections(analysis))["report.html"])
     assert mlflow_run(analysis) == (address if link else "")
-    found = re.findall(r'In MLflow: <a href="([^"]*)">the study\'s run</a>(.*?)</p>', page)
+    found = re.findall(r'In MLflow: <a target="_blank" href="([^"]*)">the study\'s run</a>(.*?)</p>', page)
     assert found == ([(address, link)] if link else [])
