@@ -39,7 +39,7 @@ LEAST_SHARE = 1e-6
 class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  # scikit-learn has no types
     """A neural network, trained by minibatches on the softmax cross-entropy.
 
-    The parameters up to ``conv`` are those of :class:`pipeline.study.hparams.HyperParams`. They have the names that
+    The parameters up to ``class_weight`` are those of :class:`pipeline.study.hparams.HyperParams`. They have the names that
     studies and records use, so the best point of a search can be passed on unchanged.
 
     - ``max_iter`` is the number of epochs of :meth:`fit`, and of the learning rate schedule.

@@ -52,6 +52,7 @@ class Settings(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     step_epochs: int = 5
     decay_rate: float = 0.1
     conv: Any = ()
+    class_weight: str = "none"
     max_iter: int = 20
     batch_size: int | str = "auto"
     preprocessing: str = "standardise"

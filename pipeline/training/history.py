@@ -42,7 +42,7 @@ class History:
     ----------
     curves
         By metric, (K, epochs): the data loss and accuracy of each epoch, NaN from the epoch in which the trial
-        diverged. Those of training are running means over the minibatches.
+        diverged. Those of training are running means over the minibatches; the loss has the weights of the rows.
     scores
         By metric, (K,): the scores of the checkpoint, which is the first epoch of the best validation accuracy.
     val_correct, test_correct

@@ -14,7 +14,7 @@ from itertools import groupby
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pipeline.data import Dataset, Split
+from pipeline.data import Dataset
 from pipeline.data.augmentation import augmentation
 from pipeline.errors import UserError
 from pipeline.nn.layers import BatchNorm
@@ -30,7 +30,7 @@ from pipeline.training.lockstep import (
     prepare,
     train_epoch,
 )
-from pipeline.training.minibatches import Feed
+from pipeline.training.minibatches import Feed, weighted
 
 FIRST_ROWS = 2048
 """The greatest number of rows for the loss before the first step: a hundredth of a slow trial's time is enough for it."""
@@ -142,11 +142,12 @@ def run_epochs(
     epochs = epochs or range(1, config.epochs + 1)
     # With more threads, the bits could depend on the machine's load.
     with threadpool_limits(1), np.errstate(all="ignore"):
-        first_rows = prepare(Split(data.train.inputs[:FIRST_ROWS], data.train.labels[:FIRST_ROWS]), tiles[0].network)
+        first_rows = prepare(data.train.take(slice(FIRST_ROWS)), tiles[0].network)
         first_loss = np.concatenate([evaluate(tile.network, first_rows)[0] for tile in tiles])
         record = TrainingRecord(tiles, data, epochs[-1], first_loss, watch)
         val = prepare(data.val, tiles[0].network)
-        feed = Feed(data.train, data.classes, config, augmentation(config, data.shape, rng))
+        train = weighted(data.train, tiles[0].trials[0].class_weight, data.classes)
+        feed = Feed(train, data.classes, config, augmentation(config, data.shape, rng))
         for epoch in epochs:
             for tile in tiles:
                 tile.begin_epoch(epoch - 1, max(config.epochs, epochs[-1]))
