@@ -29,6 +29,10 @@ Watch = Callable[[Array, int, Array], Array]
 validation accuracies (n,). Returns a mask (n,) of the trials that continue."""
 
 
+AfterEpoch = Callable[["TrainingRecord", int], bool]
+"""Called after every epoch with the record so far and the epoch, counted from 1. Training ends if it returns False."""
+
+
 def never_stop(members: Array, *_: Any) -> Array:
     """A watch that stops no trial."""
     return np.ones(len(members), bool)

@@ -19,7 +19,7 @@ from pipeline.data.augmentation import augmentation
 from pipeline.errors import UserError
 from pipeline.nn.layers import BatchNorm
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.training.history import History, TrainingRecord, Watch, never_stop, split_by_tile
+from pipeline.training.history import AfterEpoch, History, TrainingRecord, Watch, never_stop, split_by_tile
 from pipeline.training.inputs import check_data
 from pipeline.training.lockstep import (
     Tile,
@@ -118,6 +118,7 @@ def run_epochs(
     *,
     watch: Watch = never_stop,
     epochs: range | None = None,
+    after: AfterEpoch | None = None,
 ) -> TrainingRecord:
     """Train K networks of one structure for some epochs. This loop is the algorithm.
 
@@ -137,6 +138,8 @@ def run_epochs(
         Called after each epoch; it may stop trials early.
     epochs
         The epochs to train, counted from 1; all by default.
+    after
+        Called after each epoch with the whole record; it may end the training of all trials.
 
     """
     epochs = epochs or range(1, config.epochs + 1)
@@ -161,7 +164,7 @@ def run_epochs(
                 )
                 val_accuracy = val_correct.mean(axis=1)
             stay = record.add(epoch, tiles, (train_loss, val_loss, train_accuracy, val_accuracy), val_correct)
-            if not stay.any():
+            if not stay.any() or (after and not after(record, epoch)):
                 break
             tiles = [
                 tile.select(part) for tile, part in zip(tiles, split_by_tile(stay, tiles), strict=True) if part.any()
