@@ -20,6 +20,7 @@ EPOCHS_LIMIT = 100_000
 """The most epochs; the curves of more would not fit into memory."""
 
 CLASS_WEIGHTS = ("none", "balanced")
+"""How classes are weighted in the training loss; ``pipeline.training.minibatches.weighted`` has the formula."""
 
 LATER = {"later": True}
 """The metadata of a field that is newer than the first recorded studies; see :func:`plain_fields`."""

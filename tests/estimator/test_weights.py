@@ -92,10 +92,12 @@ def test_adaboost_trains_it():
     assert boosted.score(X, y) > boosted.estimators_[0].score(X, y) + 0.3
 
 
+@pytest.mark.parametrize("preprocessing", ["none", "standardise"])
 @pytest.mark.parametrize("make", [sparse.csr_array, sparse.csc_matrix])
-def test_sparse_rows_give_the_bits_of_dense_ones(make):
+def test_sparse_rows_give_the_bits_of_dense_ones(make, preprocessing):
     """Sparse rows train and predict as the same rows in an array do, chunk by chunk."""
-    dense, other = fitted(), NumpyNetworkClassifier(max_iter=3).fit(make(X), y)
+    dense = fitted(preprocessing=preprocessing, learning_rate=0.01)
+    other = NumpyNetworkClassifier(**dense.get_params()).fit(make(X), y)
     assert_same(dense, other)
     np.testing.assert_array_equal(other.predict_proba(make(X)), dense.predict_proba(X))
     np.testing.assert_array_equal(dense.partial_fit(make(X), y).predict(X), other.partial_fit(X, y).predict(make(X)))
