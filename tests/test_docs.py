@@ -23,7 +23,7 @@ from pipeline.search.pruners import PRUNERS
 from pipeline.search.samplers import ADAPTIVE, PLANNED
 from pipeline.study.arms import GRIDS
 from pipeline.study.experiment import DEMONSTRATIONS, Experiment
-from pipeline.study.hparams import PREPROCESSING_NAMES, HyperParams, TrainConfig
+from pipeline.study.hparams import CLASS_WEIGHTS, PREPROCESSING_NAMES, HyperParams, TrainConfig
 from pipeline.study.loading import find_study
 from pipeline.study.spec import Arm, Categorical, Float, Pruner, Stage, Study
 
@@ -97,6 +97,7 @@ def test_every_word_of_a_study_is_listed_with_its_default(kind, heading):
         ("init", INITIALIZERS),
         ("optimizer", OPTIMIZERS),
         ("schedule", SCHEDULES),
+        ("class_weight", CLASS_WEIGHTS),
         ("preprocessing", PREPROCESSING_NAMES),
         ("demonstration", DEMONSTRATIONS),
         ("sampler", (*GRIDS, *PLANNED, *ADAPTIVE)),

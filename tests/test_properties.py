@@ -14,7 +14,7 @@ from pipeline.nn.initializers import INITIALIZERS
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import SCHEDULES
 from pipeline.report.curves import Pool
-from pipeline.study.hparams import HyperParams, TrainConfig
+from pipeline.study.hparams import CLASS_WEIGHTS, HyperParams, TrainConfig
 from pipeline.study.spec import Arm, Categorical, Float, SearchSpace, Study
 from pipeline.training import train
 
@@ -40,6 +40,7 @@ HPARAMS = st.builds(
     clip=PENALTY,
     schedule=st.sampled_from(sorted(SCHEDULES)),
     warmup=st.integers(0, 3),
+    class_weight=st.sampled_from(CLASS_WEIGHTS),
 )
 QUICK, LONG = settings(max_examples=30, deadline=None), settings(max_examples=3000, deadline=None)
 

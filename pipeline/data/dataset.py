@@ -32,10 +32,14 @@ SMALL_BYTES = 2**23
 
 @dataclass(frozen=True)
 class Split:
-    """Rows of inputs (N, D) and their labels (N,), integers from 0 to C - 1."""
+    """Rows of inputs (N, D) and their labels (N,), integers from 0 to C - 1.
+
+    ``weights`` (N,), of any scale, are those of the rows in the training loss; without them, all rows count the same.
+    """
 
     inputs: np.ndarray
     labels: np.ndarray
+    weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -43,7 +47,12 @@ class Split:
     @property
     def empty(self) -> Split:
         """A split of the same columns without rows."""
-        return Split(self.inputs[:0], self.labels[:0])
+        return self.take(slice(0))
+
+    def take(self, part: slice | np.ndarray) -> Split:
+        """Return some of the rows, chosen by a slice, indices or a mask."""
+        weights = None if self.weights is None else self.weights[part]
+        return Split(self.inputs[part], self.labels[part], weights)
 
 
 @dataclass(frozen=True)
@@ -244,4 +253,4 @@ def transformed(rows: Split, transform: Transform, dtype: str) -> Split:
     inputs = np.empty((len(rows), transform(rows.inputs[:1]).shape[1]), dtype)
     for chunk in chunks(len(rows)):
         inputs[chunk] = transform(rows.inputs[chunk])
-    return Split(inputs, rows.labels)
+    return replace(rows, inputs=inputs)

@@ -134,10 +134,16 @@ def check_inputs(where: str, inputs: np.ndarray, columns: Sequence[str] = ()) ->
     return np.ascontiguousarray(inputs, dtype=inputs.dtype.newbyteorder("="))
 
 
-def check_cells(where: str, inputs: np.ndarray, columns: Sequence[str] = ()) -> None:
+def dense(rows: Any) -> np.ndarray:
+    """Return rows (N, D) as an array; SciPy's sparse rows are converted."""
+    array: np.ndarray = rows.toarray() if hasattr(rows, "toarray") else rows
+    return array
+
+
+def check_cells(where: str, inputs: Any, columns: Sequence[str] = ()) -> None:
     """Raise :class:`UserError` with the first cell of rows (N, D) that is missing or beyond :data:`LARGEST`."""
-    for part in chunks(len(inputs)):
-        _check_finite(where, inputs[part], part.start, columns)
+    for part in chunks(inputs.shape[0]):
+        _check_finite(where, dense(inputs[part]), part.start, columns)
 
 
 def _check_finite(where: str, inputs: np.ndarray, start: int, columns: Sequence[str]) -> None:

@@ -4,42 +4,45 @@ from __future__ import annotations
 
 import copy
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from pipeline.data import Dataset, Split
 from pipeline.data.dataset import transformed
 from pipeline.data.preprocessing import learn
-from pipeline.data.rows import check_cells
+from pipeline.data.rows import check_cells, dense
 from pipeline.data.transform import Transform
 from pipeline.errors import UserError
-from pipeline.estimator.prediction import NUMBERS, input_size, probabilities, transform_of
-from pipeline.estimator.settings import HYPERPARAMETERS, Settings, check_same, plain
-from pipeline.estimator.trial_training import Patience, check_finite, curves_of
+from pipeline.estimator.prediction import NUMBERS, input_size, transform_of
+from pipeline.estimator.predictor import Predictor
+from pipeline.estimator.settings import HYPERPARAMETERS, check_same, plain
+from pipeline.estimator.trial_training import Monitor, Patience, check_finite, curves_of
 from pipeline.nn.layers import Array
 from pipeline.nn.network import Network, set_dropout
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.training import TrainingRecord, Watch, never_stop, run_epochs
+from pipeline.training import TrainingRecord, run_epochs
+from pipeline.training.inputs import check_weights
 from pipeline.training.lockstep import Tile, make_tiles
 from pipeline.training.metrics import TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS
-from pipeline.validation import check_flag, check_integer, check_number
+from pipeline.validation import check_integer, check_number
 
 LEAST_SHARE = 1e-6
 """The least ``validation_fraction``; scikit-learn also requires a held-out row of each class."""
 
 
-class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  # scikit-learn has no types
+class NumpyNetworkClassifier(Predictor):
     """A neural network, trained by minibatches on the softmax cross-entropy.
 
-    The parameters up to ``conv`` are those of :class:`pipeline.study.hparams.HyperParams`. They have the names that
+    The parameters up to ``class_weight`` are those of :class:`pipeline.study.hparams.HyperParams`. They have the names that
     studies and records use, so the best point of a search can be passed on unchanged.
 
     - ``max_iter`` is the number of epochs of :meth:`fit`, and of the learning rate schedule.
@@ -48,12 +51,28 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
       ``channel_mean`` and ``conv`` need ``image_shape``, such as (3, 32, 32).
     - ``early_stopping`` holds out ``validation_fraction`` of the rows, stratified. It stops when their accuracy has not
       risen by ``tol`` for ``n_iter_no_change`` epochs, and keeps the weights of the best epoch.
+    - Without it, training stops when the training loss has not fallen by ``tol`` for ``n_iter_no_change`` epochs. If
+      ``max_iter`` comes first, scikit-learn's ``ConvergenceWarning`` says so.
+    - ``n_iter_no_change`` is a number of epochs or ``np.inf``. ``"auto"`` is 10 with early stopping; without, all
+      ``max_iter`` epochs are trained, as in a study.
+    - ``class_weight`` is ``None``, ``"balanced"``, or a dict from labels to weights; a label that it leaves out has 1.
+    - With ``warm_start``, :meth:`fit` continues for up to ``max_iter`` epochs from the network, the optimizer's state and
+      the preprocessing of the fit before. With ``verbose``, it prints a line for each epoch.
     - ``random_state`` determines the weights, dropout, the order of the rows, and which rows are held out.
 
-    Fitted attributes are ``classes_``, ``n_iter_``, ``loss_curve_`` (the mean training loss of each epoch) and, with
-    early stopping, ``validation_loss_curve_`` and ``validation_scores_``, the accuracies (else ``None``). All
-    attributes are plain: numbers, text, lists, arrays and NumPy's generators. A fit that fails leaves the estimator
-    unchanged.
+    A row's weight in the training loss is its ``sample_weight`` times that of its class, divided by the mean over all
+    rows (:func:`pipeline.training.minibatches.weighted`). Rows of weight 0 are left out. Preprocessing, batch norm and
+    held-out scores do not use the weights. Rows ``X`` may be sparse: training converts all of them to an array,
+    prediction 128 at a time.
+
+    Fitted attributes are ``classes_``, ``n_iter_`` (the epochs so far), ``loss_curve_`` (the mean weighted training loss
+    of each epoch, without penalties) and, with early stopping, ``validation_loss_curve_`` and ``validation_scores_``,
+    the accuracies (else ``None``). ``coefs_``, ``intercepts_`` and ``best_loss_`` are those of ``MLPClassifier``. All
+    stored attributes are plain: numbers, text, lists, arrays and NumPy's generators. A fit that fails leaves the
+    estimator unchanged.
+
+    The last bits of a row's logit, and so of its probabilities, can depend on the row's position among the rows that are
+    predicted together. GELU is its tanh form.
     """
 
     __module__ = "pipeline.estimator"  # the path by which pickle and skops store the class
@@ -75,52 +94,62 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
         estimator._store_curves(curves_of(record), validated=True)
         return estimator
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Train a new network on rows X (N, D) with labels y (N,)."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train a network on rows X (N, D) with labels y (N,) and weights (N,): a new one unless ``warm_start`` is set."""
+        first = not (self.warm_start and hasattr(self, "parameters_"))
         with all_or_nothing(self):
-            X, y = self._read(X, y, reset=True)
-            self._name_classes(y, first=True)
-            train, val = self._hold_out(Split(X, encode(y, self.classes_)))
-            self._reset(learn(self.preprocessing, train.inputs, self._shape()))
-            watch = Patience(self.n_iter_no_change, self.tol) if self.early_stopping else never_stop
-            self._train_epochs(train, val, self.max_iter, watch)
+            patience = Patience(*self._patience())
+            X, y = self._read(X, y, reset=first)
+            self._name_classes(y if first else None, first=first)
+            train, val = self._hold_out(self._weigh(X, y, sample_weight))
+            if first:
+                self._reset(learn(self.preprocessing, train.inputs, self._shape()))
+            self._train_epochs(train, val, self.max_iter, patience)
+        if not (self.early_stopping or patience.ended or np.isinf(patience.epochs)):
+            message = f"max_iter: {self.max_iter} epochs ended before the training loss stopped falling. Give more"
+            warnings.warn(message, ConvergenceWarning, stacklevel=2)
         return self
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
-        """Train for one epoch on rows X (N, D) with labels y (N,). The first call needs all ``classes``.
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Train for one epoch on rows X (N, D) with labels y (N,) and weights (N,). The first call needs all ``classes``.
 
-        ``max_iter`` calls with the same rows give the same bits as :meth:`fit`. There is no early stopping.
+        ``max_iter`` calls with the same rows give the same bits as :meth:`fit`. Nothing stops early. Weights are
+        relative to the other rows of the call.
         """
         if self.early_stopping:
             raise UserError("early_stopping: got True; partial_fit trains for one epoch. Call fit, or leave it out")
+        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
+            raise UserError("class_weight: got 'balanced'; partial_fit sees a part of the rows. Give a dict of weights")
         first = not hasattr(self, "parameters_")
         with all_or_nothing(self):
             X, y = self._read(X, y, reset=first)
             self._name_classes(classes, first=first)
-            rows = Split(X, encode(y, self.classes_))
+            rows = self._weigh(X, y, sample_weight)
             if first:
-                self._reset(learn(self.preprocessing, X, self._shape()))
-            self._train_epochs(rows, rows.empty, 1, never_stop)
+                self._reset(learn(self.preprocessing, rows.inputs, self._shape()))
+            self._train_epochs(rows, rows.empty, 1, Patience(np.inf, 0.0))
         return self
-
-    def predict(self, X: Any) -> Array:
-        """Return the most probable class of each row, (N,)."""
-        places = self.predict_proba(X).argmax(axis=1)
-        return np.asarray(self.classes_[places])
-
-    def predict_proba(self, X: Any) -> Array:
-        """Return the probability of each class for each row, (N, C), in the order of ``classes_``."""
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=NUMBERS, reset=False)
-        check_cells("X", X)
-        return probabilities(vars(self), X)
 
     def _read(self, X: Any, y: Any, *, reset: bool) -> tuple[Array, Array]:
         """Return rows and labels as arrays; scikit-learn raises an error for types that cannot be learned from."""
-        X, y = validate_data(self, X, y, dtype=NUMBERS, reset=reset)
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=NUMBERS, reset=reset)
+        X = dense(X)
         check_cells("X", X)
         check_classification_targets(y)
         return X, y
+
+    def _weigh(self, X: Array, y: Array, sample_weight: Any) -> Split:
+        """Return rows with their labels and weights, without those of weight 0."""
+        labels, weights = encode(y, self.classes_), None
+        if sample_weight is not None:
+            weights = check_array(sample_weight, dtype="float64", ensure_2d=False, input_name="sample_weight")
+            check_weights("sample_weight", weights, len(X))
+        by_class = self._class_weights(self.classes_.tolist())
+        if by_class is not None:
+            weights = by_class[labels] if weights is None else weights * by_class[labels]
+            check_weights("class_weight", weights, len(X))
+        rows = Split(X, labels, weights)
+        return rows if weights is None else rows.take(weights > 0)
 
     def _name_classes(self, classes: Any, *, first: bool) -> None:
         if first and classes is None:
@@ -136,17 +165,14 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
 
     def _hold_out(self, rows: Split) -> tuple[Split, Split]:
         """Return the rows to train on and the held-out rows, which are empty without early stopping."""
-        check_flag("early_stopping", plain(self.early_stopping))
         if not self.early_stopping:
             return rows, rows.empty
         check_number("validation_fraction", plain(self.validation_fraction), low=LEAST_SHARE, below=1.0)
-        check_integer("n_iter_no_change", plain(self.n_iter_no_change), low=1)
-        check_number("tol", plain(self.tol), low=0.0)
         places = np.arange(len(rows))
         parts = train_test_split(
             places, test_size=self.validation_fraction, stratify=rows.labels, random_state=self.random_state
         )
-        train, val = (Split(rows.inputs[part], rows.labels[part]) for part in map(np.sort, parts))
+        train, val = (rows.take(part) for part in map(np.sort, parts))
         return train, val
 
     def _reset(self, transform: Transform) -> None:
@@ -164,25 +190,21 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
         self.validation_loss_curve_: list[float] | None = None
         self.validation_scores_: list[float] | None = None
 
-    def __setstate__(self, state: Any) -> None:
-        super().__setstate__(state)
-        if hasattr(self, "parameters_") and not hasattr(self, "built_"):
-            self.built_ = self._build()  # an older version did not store it
-
     def renew(self) -> None:
         """Reset what further training continues from: the optimizer's state, and the generators of dropout and row order."""
         self.order_ = np.random.default_rng(self.seed_)
         self.memory_: dict[str, Any] | None = None
         self.generators_: Sequence[np.random.Generator] = ()
 
-    def _train_epochs(self, train: Split, val: Split, epochs: int, watch: Watch) -> None:
+    def _train_epochs(self, train: Split, val: Split, epochs: int, patience: Patience) -> None:
         """Train the current network, or a new one, for further epochs."""
         hparams, config = self._hyperparams(), self._config(len(train))
         ready = [transformed(rows, transform_of(vars(self)), config.dtype) for rows in (train, val, train.empty)]
         data = Dataset(ready[0], ready[1], ready[2], len(self.classes_))
         tile, order = self._tile(hparams, config), copy.deepcopy(self.order_)
         start = self.n_iter_ + 1
-        record = run_epochs([tile], data, config, order, watch=watch, epochs=range(start, start + epochs))
+        monitor = Monitor(patience, validated=len(val) > 0, verbose=bool(self.verbose))
+        record = run_epochs([tile], data, config, order, epochs=range(start, start + epochs), after=monitor)
         check_finite(record, hparams)
         self._store_curves(curves_of(record), validated=len(val) > 0)
         self._store_network(record.checkpoint if len(val) else tile.network)
@@ -204,14 +226,12 @@ class NumpyNetworkClassifier(ClassifierMixin, Settings):  # type: ignore[misc]  
         self.parameters_, self.statistics_ = network.params.values[0].copy(), network.stats.values[0].copy()
 
     def _store_curves(self, curves: Mapping[str, Sequence[float]], *, validated: bool) -> None:
-        """Append the training losses; replace the curves of validation rows, which have all epochs."""
+        """Append the curves of further epochs."""
         self.loss_curve_ = [*self.loss_curve_, *curves[TRAIN_LOSS]]
         self.n_iter_ = len(self.loss_curve_)
         if validated:
-            self.validation_loss_curve_, self.validation_scores_ = (
-                list(curves[VAL_LOSS]),
-                list(curves[VAL_ACCURACY]),
-            )
+            self.validation_loss_curve_ = [*(self.validation_loss_curve_ or []), *curves[VAL_LOSS]]
+            self.validation_scores_ = [*(self.validation_scores_ or []), *curves[VAL_ACCURACY]]
 
 
 @contextmanager

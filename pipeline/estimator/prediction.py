@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 
+from pipeline.data.rows import dense
 from pipeline.data.transform import Transform
 from pipeline.nn.network import Architecture, Network, forward, make_network
 from pipeline.nn.workspace import EVALUATION_ROWS, Array, Workspace
@@ -22,12 +23,22 @@ State = Mapping[str, Any]
 """The fitted attributes of a classifier, by name."""
 
 
-def probabilities(state: State, rows: Array) -> Array:
-    """Return the probability of each class, (N, C), for rows (N, D)."""
+def probabilities(state: State, rows: Any) -> Array:
+    """Return the probability of each class, (N, C), for rows (N, D), which may be sparse."""
+    return np.asarray(softmax(all_logits(state, rows), axis=1))
+
+
+def log_probabilities(state: State, rows: Any) -> Array:
+    """Return the logarithms of :func:`probabilities`, finite even where a probability is 0 in float64."""
+    return np.asarray(log_softmax(all_logits(state, rows), axis=1))
+
+
+def all_logits(state: State, rows: Any) -> Array:
+    """Return the logits (N, C) of rows (N, D) in float64, computed for ``EVALUATION_ROWS`` of them at a time."""
     network, transform = network_of(state), transform_of(state)
-    starts = range(0, len(rows), EVALUATION_ROWS)
-    logits = [logits_of(network, transform(rows[start : start + EVALUATION_ROWS])) for start in starts]
-    return np.asarray(softmax(np.concatenate(logits).astype("float64"), axis=1))
+    starts = range(0, rows.shape[0], EVALUATION_ROWS)
+    logits = [logits_of(network, transform(dense(rows[start : start + EVALUATION_ROWS]))) for start in starts]
+    return np.concatenate(logits).astype("float64")
 
 
 def logits_of(network: Network, rows: Array) -> Array:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from math import prod
+from math import inf, prod
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from pipeline.errors import UserError
-from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.validation import check_integer, check_sizes
+from pipeline.study.hparams import CLASS_WEIGHTS, HyperParams, TrainConfig
+from pipeline.validation import check_flag, check_integer, check_number, check_sizes
 
 HYPERPARAMETERS = tuple(f.name for f in fields(HyperParams) if f.name != "seed")
 SHAPING = ("hidden", "activation", "batch_norm", "layer_norm", "dropout", "conv")
 """The hyperparameters that the layers depend on."""
+PATIENCE = 10
+"""The epochs of ``n_iter_no_change="auto"`` with early stopping."""
 LARGEST_BATCH = 64
 """The batch size of ``batch_size="auto"``, unless there are fewer rows."""
 
@@ -52,6 +54,7 @@ class Settings(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     step_epochs: int = 5
     decay_rate: float = 0.1
     conv: Any = ()
+    class_weight: Any = None
     max_iter: int = 20
     batch_size: int | str = "auto"
     preprocessing: str = "standardise"
@@ -59,12 +62,42 @@ class Settings(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     dtype: str = "float32"
     early_stopping: bool = False
     validation_fraction: float = 0.1
-    n_iter_no_change: int = 10
+    n_iter_no_change: float | str = "auto"
     tol: float = 1e-4
     random_state: Any = 0
+    warm_start: bool = False
+    verbose: bool | int = False
 
     def _hyperparams(self) -> HyperParams:
-        return HyperParams(**{name: plain(getattr(self, name)) for name in HYPERPARAMETERS}, seed=self.seed_)
+        values = {name: plain(getattr(self, name)) for name in HYPERPARAMETERS}
+        if self.class_weight is None or isinstance(self.class_weight, Mapping):
+            values["class_weight"] = CLASS_WEIGHTS[0]  # the weights of a mapping are those of the rows
+        return HyperParams(**values, seed=self.seed_)
+
+    def _class_weights(self, classes: Sequence[Any]) -> np.ndarray | None:
+        """Return the weight of each class, (C,), of a mapping that may leave out classes; None if it is no mapping."""
+        given = self.class_weight
+        if not isinstance(given, Mapping):
+            return None
+        unknown = [label for label in given if label not in classes]
+        if unknown and len(given) - len(unknown) < len(classes):
+            raise UserError(f"class_weight: got {plain(unknown[0])!r}; expected one of the classes {list(classes)!r}")
+        weights = [plain(given.get(label, 1.0)) for label in classes]
+        for label, weight in zip(classes, weights, strict=True):
+            check_number(f"class_weight: {label!r}", weight, low=0.0)
+        return np.array(weights, "float64")
+
+    def _patience(self) -> tuple[float, float]:
+        """Return the epochs without change after which training stops, perhaps infinite, and the least change."""
+        for name in ("early_stopping", "warm_start"):
+            check_flag(name, plain(getattr(self, name)))
+        tol, epochs = plain(self.tol), plain(self.n_iter_no_change)
+        check_number("tol", tol, low=0.0)
+        if epochs == "auto":
+            epochs = PATIENCE if self.early_stopping else inf
+        if epochs != inf:
+            check_integer("n_iter_no_change", epochs, low=1)
+        return epochs, tol
 
     def _shape(self) -> tuple[int, ...]:
         """Return the shape of a row that is an image, or (). Raises :class:`UserError` if rows have another width."""
@@ -102,7 +135,7 @@ def check_same(then: Built, now: Built) -> None:
         before = then[name]
         if bool(value) != bool(before) if name == "dropout" else value != before:
             raise UserError(
-                f"{name}: got {value!r}; the network in training was built with {before!r}. Put it back, or call fit"
+                f"{name}: got {value!r}; the network in training was built with {before!r}. Put it back, or call fit without warm_start"
             )
 
 

@@ -1,4 +1,4 @@
-"""The training of a single trial: early stopping, divergence, and its curves."""
+"""The training of a single trial: when it stops, what it prints, divergence, and its curves."""
 
 from __future__ import annotations
 
@@ -6,22 +6,45 @@ import numpy as np
 
 from pipeline.data import Dataset
 from pipeline.errors import UserError
-from pipeline.nn.layers import Array
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import TrainingRecord, train_group
+from pipeline.training.metrics import TRAIN_LOSS, VAL_ACCURACY
 
 
 class Patience:
-    """A watch for one trial: it stops when validation accuracy has not risen by ``tol`` for a number of epochs."""
+    """Counts the epochs since a score last rose by more than ``tol``; their limit may be infinite."""
 
-    def __init__(self, epochs: int, tol: float) -> None:
+    def __init__(self, epochs: float, tol: float) -> None:
         self.epochs, self.tol, self.best, self.waited = epochs, tol, -np.inf, 0
 
-    def __call__(self, members: Array, epoch: int, accuracies: Array) -> Array:
-        """Return whether the trial continues, (1,)."""
-        self.waited = 0 if accuracies[0] > self.best + self.tol else self.waited + 1
-        self.best = max(self.best, accuracies[0])
-        return np.array([self.waited < self.epochs])
+    def add(self, score: float) -> bool:
+        """Add the score of an epoch, and return whether training continues."""
+        self.waited = 0 if score > self.best + self.tol else self.waited + 1
+        self.best = max(self.best, score)
+        return not self.ended
+
+    @property
+    def ended(self) -> bool:
+        """True if the score has not risen for the limit of epochs."""
+        return self.waited >= self.epochs
+
+
+class Monitor:
+    """Called after each epoch of a trial: stops it by a :class:`Patience`, and prints a line if it is ``verbose``.
+
+    The score is the accuracy on held-out rows if they are ``validated``, else minus the training loss.
+    """
+
+    def __init__(self, patience: Patience, *, validated: bool, verbose: bool) -> None:
+        self.patience, self.validated, self.verbose = patience, validated, verbose
+
+    def __call__(self, record: TrainingRecord, epoch: int) -> bool:
+        """Return whether training continues."""
+        loss, accuracy = (float(record.curves[key][0, epoch - 1]) for key in (TRAIN_LOSS, VAL_ACCURACY))
+        if self.verbose:
+            held_out = f", validation accuracy = {accuracy:.4f}" if self.validated else ""
+            print(f"Epoch {epoch}, loss = {loss:.6f}{held_out}", flush=True)  # noqa: T201  the user asks for it
+        return self.patience.add(accuracy if self.validated else -loss)
 
 
 def retrain_trial(hparams: HyperParams, data: Dataset, config: TrainConfig, order_seed: int = 0) -> TrainingRecord:

@@ -43,8 +43,10 @@ def smooth(one_hot: Array, smoothing: Array) -> Array:
     return np.asarray(one_hot * (1 - smoothing) + smoothing / one_hot.shape[-1])
 
 
-def softmax_cross_entropy_gradient(probabilities: Array, targets: Array, scale: Array | float = 1.0) -> Array:
-    """Return the gradient of the mean loss by the logits, scale·(p - y) / B, (K, B, C).
+def softmax_cross_entropy_gradient(
+    probabilities: Array, targets: Array, scale: Array | float = 1.0, weights: Array | None = None
+) -> Array:
+    """Return the gradient of the mean loss by the logits, scale·w·(p - y) / B, (K, B, C).
 
     Parameters
     ----------
@@ -54,11 +56,15 @@ def softmax_cross_entropy_gradient(probabilities: Array, targets: Array, scale: 
         y, (B, C) or (K, B, C); each row has the sum 1.
     scale
         A factor for each trial, (K, 1).
+    weights
+        w, a factor for each row, (B,), shared by the trials; 1 by default.
 
     """
     trials, rows, classes = probabilities.shape
     probabilities -= targets
     factors = np.asarray(scale, probabilities.dtype).reshape(-1, 1, 1) / rows
+    if weights is not None:
+        factors = factors * weights[:, None]
     gradient = np.empty((trials, classes, rows), probabilities.dtype).swapaxes(1, 2)
     np.multiply(probabilities, factors, out=gradient)
     return gradient

@@ -19,6 +19,9 @@ PREPROCESSING_NAMES = ("none", "centre", "standardise", "min_max", "mean_image",
 EPOCHS_LIMIT = 100_000
 """The most epochs; the curves of more would not fit into memory."""
 
+CLASS_WEIGHTS = ("none", "balanced")
+"""How classes are weighted in the training loss; ``pipeline.training.minibatches.weighted`` has the formula."""
+
 LATER = {"later": True}
 """The metadata of a field that is newer than the first recorded studies; see :func:`plain_fields`."""
 
@@ -39,7 +42,7 @@ class HyperParams:
     momentum
         The momentum of ``sgd`` and ``nesterov``, from 0 to below 1. Default 0.
     activation
-        A name in ``ACTIVATIONS``. Default ``"relu"``.
+        A name in ``ACTIVATIONS``; ``"gelu"`` is GELU's tanh form. Default ``"relu"``.
     init
         A name in ``INITIALIZERS``, or the standard deviation of the weights. Default ``"he"``.
     batch_norm
@@ -80,6 +83,9 @@ class HyperParams:
         3x3 convolutions before the hidden layers, as text like ``"32x32px64s"``: the filters of each, followed by ``s``
         for a stride of 2 and ``p`` for 2x2 max pooling. Each has the activation and batch norm; layer norm and dropout
         are of the hidden layers only. The hidden layers get the mean of each map. Default ``()``.
+    class_weight
+        ``"balanced"`` weights the rows in the training loss so that all classes weigh the same in total; validation and
+        test scores have no weights. Default ``"none"``.
     """
 
     learning_rate: float = 0.1
@@ -107,6 +113,7 @@ class HyperParams:
     step_epochs: int = 5
     decay_rate: float = 0.1
     conv: tuple[str, ...] = field(default=(), metadata=LATER)
+    class_weight: str = field(default="none", metadata=LATER)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", parse_hidden(self.hidden))
@@ -119,6 +126,7 @@ class HyperParams:
         check_number("step_factor", self.step_factor, low=0.0)
         for name, choices in (("activation", ACTIVATIONS), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             check_choice(name, getattr(self, name), choices)
+        check_choice("class_weight", self.class_weight, CLASS_WEIGHTS)
         if isinstance(self.init, str):
             check_choice("init", self.init, INITIALIZERS)
         else:
@@ -134,7 +142,7 @@ class HyperParams:
         switches = ("momentum", "dropout", "l1", "max_norm", "label_smoothing", "clip")
         used = tuple(name for name in switches if getattr(self, name))
         common = (self.hidden, self.activation, self.batch_norm, self.layer_norm, self.optimizer, used)
-        return (*common, self.conv) if self.conv else common
+        return (*common, *(value for value in (self.conv, self.class_weight) if value not in ((), "none")))
 
     @property
     def optimizer_memories(self) -> int:

@@ -1,6 +1,6 @@
 """Training: groups of trials in lockstep, their curves, and the memory that they take."""
 
-from pipeline.training.history import History, TrainingRecord, Watch, never_stop
+from pipeline.training.history import AfterEpoch, History, TrainingRecord, Watch, never_stop
 from pipeline.training.lockstep import evaluate
 from pipeline.training.loop import run_epochs, score_checkpoints, train, train_group
 from pipeline.training.memory import trials_per_group
@@ -8,6 +8,7 @@ from pipeline.training.metrics import CURVES
 
 __all__ = [
     "CURVES",
+    "AfterEpoch",
     "History",
     "TrainingRecord",
     "Watch",

@@ -29,6 +29,10 @@ Watch = Callable[[Array, int, Array], Array]
 validation accuracies (n,). Returns a mask (n,) of the trials that continue."""
 
 
+AfterEpoch = Callable[["TrainingRecord", int], bool]
+"""Called after every epoch with the record so far and the epoch, counted from 1. Training ends if it returns False."""
+
+
 def never_stop(members: Array, *_: Any) -> Array:
     """A watch that stops no trial."""
     return np.ones(len(members), bool)
@@ -42,7 +46,7 @@ class History:
     ----------
     curves
         By metric, (K, epochs): the data loss and accuracy of each epoch, NaN from the epoch in which the trial
-        diverged. Those of training are running means over the minibatches.
+        diverged. Those of training are running means over the minibatches; the loss has the weights of the rows.
     scores
         By metric, (K,): the scores of the checkpoint, which is the first epoch of the best validation accuracy.
     val_correct, test_correct

@@ -38,6 +38,21 @@ def check_split(name: str, rows: Split, features: int, classes: int) -> None:
         raise UserError(
             f"{name} labels: got {outside[0]}; expected classes from 0 to {classes - 1}. Number them from 0"
         )
+    if rows.weights is not None:
+        check_weights(f"{name} weights", rows.weights, len(rows))
+
+
+def check_weights(name: str, weights: np.ndarray, rows: int) -> None:
+    """Raise :class:`UserError` unless weights are finite numbers (N,) of at least 0, and not all are 0."""
+    if weights.shape != (rows,) or weights.dtype.kind not in "fiu":
+        raise UserError(
+            f"{name}: got {weights.dtype} of shape {weights.shape}; expected {rows} numbers, one for each row"
+        )
+    wrong = weights[~((weights >= 0) & np.isfinite(weights))]
+    if wrong.size:
+        raise UserError(f"{name}: got {wrong[0]}; expected finite numbers of at least 0")
+    if not weights.any():
+        raise UserError(f"{name}: got zero for every row; expected a number above zero for some")
 
 
 def check_inputs(name: str, inputs: np.ndarray, features: int) -> None:

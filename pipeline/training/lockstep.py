@@ -117,7 +117,7 @@ class Tile:
         self.optimizer.anneal(np.array([trial.rate_factor(epoch, epochs) for trial in self.trials]))
 
     def take_steps(self, batches: Sequence[Minibatch]) -> tuple[Array, Array]:
-        """Take a step for each minibatch; return each row's loss and correctness before its step, (K, n) each."""
+        """Take a step for each minibatch; return each row's weighted loss and correctness before its step, (K, n) each."""
         measured = max(range(len(batches)), key=lambda i: (len(batches[i]), i))  # the last of full size
         results = []
         for i, batch in enumerate(batches):
@@ -143,13 +143,13 @@ class Tile:
         return possible and self.network.layers[0].fuses_update(rows)
 
     def step(self, batch: Minibatch, *, measure: bool = False) -> tuple[Array, Array]:
-        """Take one step; return each row's loss and correctness before it, (K, B) each."""
+        """Take one step; return each row's weighted loss and correctness before it, (K, B) each."""
         workspace, grads = self.buffers.workspace(self.network, len(batch)), self.buffers.gradients(self.network)
         scale = self.optimizer.scale
         signals = forward(self.network, batch.inputs, workspace, training=True)
         losses, correct, probabilities = softmax_cross_entropy(signals[-1], batch.labels)
         targets = batch.targets if self.smoothing is None else smooth(batch.targets, self.smoothing)
-        upstream = softmax_cross_entropy_gradient(probabilities, targets, scale)
+        upstream = softmax_cross_entropy_gradient(probabilities, targets, scale, batch.weights)
         fused = self.fuses_update(len(batch)) and not measure
         upstream = backward(self.network, grads, signals, upstream, workspace, down_to=int(fused))
         step_statistics = StepStatistics(self.network.params, grads, scale) if measure else None
@@ -161,7 +161,7 @@ class Tile:
         self.regularisers.after(self.network.params)
         if step_statistics:
             self.statistics |= step_statistics.read(self.network.params)
-        return losses, correct
+        return (losses if batch.weights is None else losses * batch.weights), correct
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from itertools import groupby
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pipeline.data import Dataset, Split
+from pipeline.data import Dataset
 from pipeline.data.augmentation import augmentation
 from pipeline.errors import UserError
 from pipeline.nn.layers import BatchNorm
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.training.history import History, TrainingRecord, Watch, never_stop, split_by_tile
+from pipeline.training.history import AfterEpoch, History, TrainingRecord, Watch, never_stop, split_by_tile
 from pipeline.training.inputs import check_data
 from pipeline.training.lockstep import (
     Tile,
@@ -30,7 +30,7 @@ from pipeline.training.lockstep import (
     prepare,
     train_epoch,
 )
-from pipeline.training.minibatches import Feed
+from pipeline.training.minibatches import Feed, weighted
 
 FIRST_ROWS = 2048
 """The greatest number of rows for the loss before the first step: a hundredth of a slow trial's time is enough for it."""
@@ -118,6 +118,7 @@ def run_epochs(
     *,
     watch: Watch = never_stop,
     epochs: range | None = None,
+    after: AfterEpoch | None = None,
 ) -> TrainingRecord:
     """Train K networks of one structure for some epochs. This loop is the algorithm.
 
@@ -137,16 +138,19 @@ def run_epochs(
         Called after each epoch; it may stop trials early.
     epochs
         The epochs to train, counted from 1; all by default.
+    after
+        Called after each epoch with the whole record; it may end the training of all trials.
 
     """
     epochs = epochs or range(1, config.epochs + 1)
     # With more threads, the bits could depend on the machine's load.
     with threadpool_limits(1), np.errstate(all="ignore"):
-        first_rows = prepare(Split(data.train.inputs[:FIRST_ROWS], data.train.labels[:FIRST_ROWS]), tiles[0].network)
+        first_rows = prepare(data.train.take(slice(FIRST_ROWS)), tiles[0].network)
         first_loss = np.concatenate([evaluate(tile.network, first_rows)[0] for tile in tiles])
         record = TrainingRecord(tiles, data, epochs[-1], first_loss, watch)
         val = prepare(data.val, tiles[0].network)
-        feed = Feed(data.train, data.classes, config, augmentation(config, data.shape, rng))
+        train = weighted(data.train, tiles[0].trials[0].class_weight, data.classes)
+        feed = Feed(train, data.classes, config, augmentation(config, data.shape, rng))
         for epoch in epochs:
             for tile in tiles:
                 tile.begin_epoch(epoch - 1, max(config.epochs, epochs[-1]))
@@ -160,7 +164,7 @@ def run_epochs(
                 )
                 val_accuracy = val_correct.mean(axis=1)
             stay = record.add(epoch, tiles, (train_loss, val_loss, train_accuracy, val_accuracy), val_correct)
-            if not stay.any():
+            if not stay.any() or (after and not after(record, epoch)):
                 break
             tiles = [
                 tile.select(part) for tile, part in zip(tiles, split_by_tile(stay, tiles), strict=True) if part.any()

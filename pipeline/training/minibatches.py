@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 import numpy as np
@@ -21,11 +21,12 @@ LIST_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class Minibatch:
-    """``inputs`` (B, D + 1), from :func:`with_ones`, ``labels`` (B,), and ``targets`` (B, C), one-hot."""
+    """``inputs`` (B, D + 1), from :func:`with_ones`, ``labels`` (B,), ``targets`` (B, C), one-hot, and ``weights`` (B,)."""
 
     inputs: Array
     labels: Array
     targets: Array
+    weights: Array | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -41,6 +42,25 @@ def training_cuts(count: int, size: int) -> list[slice]:
     if len(parts) > 1 and 4 * (parts[-1].stop - parts[-1].start) < size:
         parts[-2:] = [slice(parts[-2].start, count)]
     return parts
+
+
+def weighted(rows: Split, class_weight: str, classes: int) -> Split:
+    """Return training rows with weights of mean 1 over all of them, or without weights if none are asked for.
+
+    The weight of row i becomes w_i / mean(w), where w_i is its given weight or 1. ``"balanced"`` first divides w_i by the
+    sum of the weights in its class, so that classes weigh the same in total (King and Zeng 2001). A step descends the mean
+    of w·loss over the B rows of its minibatch: over an epoch, Σ w·loss / Σ w, as in scikit-learn's LogisticRegression.
+    MLPClassifier divides by Σ w of each minibatch, which makes a row count more among light ones.
+    """
+    weights = rows.weights
+    if class_weight == "balanced":
+        labels, weights = rows.labels.astype(np.intp), np.ones(len(rows)) if weights is None else weights
+        totals = np.bincount(labels, weights, classes)[labels]
+        weights = np.divide(weights, totals, where=totals > 0, out=np.zeros(len(rows)))
+    if weights is None:
+        return rows
+    shares = weights / weights.max()  # equal weights are exactly 1, and no sum overflows
+    return replace(rows, weights=shares / shares.mean())
 
 
 def minibatches(
@@ -59,7 +79,8 @@ def minibatches(
     for part, part_memory in zip_longest(parts, memory):
         labels = rows.labels[part].astype(np.intp, copy=False)  # the loss computes with them; a small type overflows
         inputs = rows.inputs[part] if augment is None else augment(rows.inputs[part])
-        yield Minibatch(with_ones(inputs, dtype, part_memory), labels, one_hot.take(labels, axis=1).T)
+        weights = None if rows.weights is None else rows.weights[part].astype(dtype)
+        yield Minibatch(with_ones(inputs, dtype, part_memory), labels, one_hot.take(labels, axis=1).T, weights)
 
 
 class Feed:

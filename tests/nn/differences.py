@@ -18,19 +18,20 @@ def draw(architecture, trials, dropout):
     return network
 
 
-def objective(network, inputs, labels, smoothing=0.0):
-    """Return the mean loss (K,) with smoothed labels, and its gradient over all parameters (K, P)."""
+def objective(network, inputs, labels, smoothing=0.0, weights=None):
+    """Return the mean weighted loss (K,) with smoothed labels, and its gradient over all parameters (K, P)."""
     workspace = Workspace(len(network), len(labels), "float64")
     network.generators = [np.random.default_rng(k) for k in range(len(network))]  # the same dropout every time
     signals = forward(network, inputs, workspace, training=True)
     classes = range(signals[-1].shape[-1])
-    by_class = [softmax_cross_entropy(signals[-1].copy(), np.full_like(labels, c))[0].mean(axis=1) for c in classes]
+    by_class = [softmax_cross_entropy(signals[-1].copy(), np.full_like(labels, c))[0] for c in classes]
     losses, _, probabilities = softmax_cross_entropy(signals[-1], labels)
     share = np.full((len(network), 1, 1), smoothing)
-    upstream = softmax_cross_entropy_gradient(probabilities, smooth(np.eye(len(classes))[labels], share))
+    upstream = softmax_cross_entropy_gradient(probabilities, smooth(np.eye(len(classes))[labels], share), 1.0, weights)
     grads = network.params.with_values(np.zeros_like(network.params.values))
     backward(network, grads, signals, upstream, workspace)
-    return (1 - smoothing) * losses.mean(axis=1) + smoothing * np.mean(by_class, axis=0), grads.values
+    by_row = (1 - smoothing) * losses + smoothing * np.mean(by_class, axis=0)
+    return (by_row if weights is None else by_row * weights).mean(axis=1), grads.values
 
 
 def moved(network, step):
@@ -39,15 +40,15 @@ def moved(network, step):
     return Network(network.layers, params, network.stats.select([*range(len(network))]))
 
 
-def greatest_error(network, inputs, labels, smoothing=0.0):
+def greatest_error(network, inputs, labels, smoothing=0.0, weights=None):
     """Return |a - n| / (|a| + |n|) of the slopes along random directions, by medians over them; the greatest of the trials.
 
     The step is so small that kinks are rarely crossed, and the medians leave out those that are.
     """
     directions = np.random.default_rng(3).standard_normal((DIRECTIONS, *network.params.values.shape))
-    analytic = (objective(moved(network, 0), inputs, labels, smoothing)[1] * directions).sum(axis=-1)
+    analytic = (objective(moved(network, 0), inputs, labels, smoothing, weights)[1] * directions).sum(axis=-1)
     ends = [
-        [objective(moved(network, sign * STEP * d), inputs, labels, smoothing)[0] for sign in (1, -1)]
+        [objective(moved(network, sign * STEP * d), inputs, labels, smoothing, weights)[0] for sign in (1, -1)]
         for d in directions
     ]
     numeric = np.array([ahead - behind for ahead, behind in ends]) / (2 * STEP)

@@ -47,6 +47,14 @@ def test_the_gradient_is_that_of_the_smoothed_loss(smoothing):
     assert error_of(smoothing=smoothing) < RIGHT
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_gradient_is_that_of_the_weighted_loss(smoothing):
+    """With weights of the rows, some of them 0, the objective is the mean of weight times loss."""
+    weights = np.where(np.arange(ROWS) % 4, np.random.default_rng(4).exponential(size=ROWS), 0)
+    error = greatest_error(drawn(2, batch_norm=True), INPUTS, LABELS, smoothing, weights)
+    assert error < RIGHT
+
+
 def test_no_hidden_layer_is_a_linear_classifier():
     """The gradient of a network without hidden layers agrees with differences."""
     network = init_network(Architecture((FEATURES, CLASSES), "relu"), [0.5], [0], "float64")
@@ -83,7 +91,7 @@ def test_the_penalty_is_half_l2_times_the_squared_weights():
 
 def missing_division(monkeypatch):  # noqa: D103  its name says the fault
     right = softmax_cross_entropy_gradient
-    monkeypatch.setattr("differences.softmax_cross_entropy_gradient", lambda p, y: right(p, y, ROWS))
+    monkeypatch.setattr("differences.softmax_cross_entropy_gradient", lambda p, y, *_: right(p, y, ROWS))
 
 
 def biases_one_per_cent_off(monkeypatch):  # noqa: D103  its name says the fault

@@ -45,6 +45,21 @@ def test_rows_that_cannot_be_trained_on(part, inputs, labels, message):
         train([HyperParams()], replace(DATA, **{part: Split(inputs, labels)}), CONFIG)
 
 
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.ones(29), r"got float64 of shape \(29,\); expected 30 numbers"),
+        (with_value(np.ones(30), -0.5), "got -0.5; expected finite numbers of at least 0"),
+        (with_value(np.ones(30), np.nan), "got nan; expected finite numbers"),
+        (np.zeros(30), "got zero for every row"),
+    ],
+)
+def test_weights_that_cannot_be_trained_with(weights, message):
+    """Weights of another shape, below 0, missing, or all 0 are refused."""
+    with pytest.raises(ValueError, match=f"^train weights: {message}"):
+        train([HyperParams()], replace(DATA, train=Split(INPUTS, LABELS, weights)), CONFIG)
+
+
 def test_rows_of_another_width():
     """A split with another number of columns than the training rows is refused."""
     with pytest.raises(ValueError, match=r"val inputs: got shape \(30, 3\); expected \(N, 4\)"):

@@ -110,6 +110,7 @@ KINDS = {
     "orthogonal": {"init": "orthogonal"},
     "deep": {"hidden": (20, 7, 13, 5), "batch_norm": True},
     "no hidden layer": {"hidden": ()},
+    "balanced classes": {"class_weight": "balanced"},
     "everything": {
         "batch_norm": True, "layer_norm": True, "dropout": 0.3, "l1": 1e-4, "l2": 1e-4, "max_norm": 2.0, "clip": 1.0,
         "label_smoothing": 0.1, "optimizer": "adamw", "schedule": "cosine", "warmup": 1, "activation": "silu",
