@@ -6,6 +6,7 @@ import argparse
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from pipeline.report.figures.network import save_figures
 from pipeline.report.trials_table import TrialsTable
 from pipeline.report.writer import write_report
 from pipeline.storage.addresses import is_url, redact, sqlite_address, sqlite_file, storage_file
+from pipeline.storage.dashboard import Shown
 from pipeline.study.loading import find_study
 from pipeline.study.spec import Study
 from pipeline.tracking import ui_of
@@ -78,7 +80,8 @@ def _write(job: Job, table: TrialsTable) -> None:
     job.tracker.set_tags(result.tags)
     job.tracker.describe(job.study, result.sentences)
     job.tracker.log_files(folder, "report")
-    job.optuna_store.save_figures(result.figures)
+    links = job.tracker.links(ui_of(job.stores.tracking))
+    job.optuna_store.show(Shown(result.figures, result.verdicts, lambda run_id: replace(links, run_id=run_id).run))
     for sentence in result.verdicts:
         job.console.result(f"report: {sentence}")
     job.console.result(f"page: {result.page}")

@@ -136,9 +136,14 @@ def accuracy_axis(ax: Axes, name: str) -> None:
 
 def limit_y(ax: Axes, shown: Sequence[NDArray[np.float64]]) -> None:
     """Set the limits of y to the values that are to be shown; lines may leave the axes elsewhere."""
+    ax.set_ylim(*y_limits(shown))
+
+
+def y_limits(shown: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+    """Return the limits of an axis around the values that are to be shown."""
     values = np.concatenate(shown)
     margin = 0.05 * max(np.ptp(values), 1e-3)
-    ax.set_ylim(values.min() - margin, values.max() + margin)
+    return float(values.min() - margin), float(values.max() + margin)
 
 
 def per_cent(share: float, _position: float | None = None) -> str:

@@ -58,9 +58,7 @@ def tuning_figure(curves: Sequence[Curve], styles: ArmStyles, contrast: Sequence
         )
     trial_axis(ax, last)
     accuracy_axis(ax, "accuracy of the chosen model")
-    lines = [(curve, values) for curve in full for values in (*_band_ends(curve), curve.validation.mean(axis=0))]
-    lines += [(curve, curve.test.mean(axis=0)) for curve in curves]
-    limit_y(ax, [values[curve.budgets >= last / FIRST_SHARE] for curve, values in lines])
+    limit_y(ax, shown_values(curves, full))
     label_ends(ax, [(c.arm, float(c.budgets[-1]), float(c.test.mean(axis=0)[-1])) for c in curves], styles)
     return finish(
         figure,
@@ -72,6 +70,17 @@ def tuning_figure(curves: Sequence[Curve], styles: ArmStyles, contrast: Sequence
         alt=f"Accuracy of the chosen model against the number of trials. {capital('; '.join(map(_final_accuracy, curves)))}.",
         table=curve_table(curves),
     )
+
+
+def shown_values(curves: Sequence[Curve], full: Sequence[Curve]) -> list[Array]:
+    """Return the accuracies that the vertical axis shows: all lines, but for their first trials, which would flatten them.
+
+    ``full`` are the curves with a band and a validation line.
+    """
+    first = max(int(curve.budgets[-1]) for curve in curves) / FIRST_SHARE
+    lines = [(curve, values) for curve in full for values in (*_band_ends(curve), curve.validation.mean(axis=0))]
+    lines += [(curve, curve.test.mean(axis=0)) for curve in curves]
+    return [values[curve.budgets >= first] for curve, values in lines]
 
 
 def _band_ends(curve: Curve) -> tuple[Array, Array]:
