@@ -1,10 +1,13 @@
-"""How the page writes table cells, long tables and durations."""
+"""How the page writes its title, the facts below the verdict, table cells, long tables and durations."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from synthetic import ARMS, make_table
 
-from pipeline.report.page import cell, duration, text_columns
+from pipeline.report.analysis import Analysis
+from pipeline.report.page import cell, duration, facts, pages, text_columns
+from pipeline.report.sections import make_sections
 
 
 @pytest.mark.parametrize(
@@ -33,3 +36,26 @@ def test_a_duration_is_in_the_largest_unit_of_which_there_are_two():
 def test_columns_of_text_are_told_from_columns_of_numbers():
     """Only columns of text are aligned to the left."""
     assert text_columns(pd.DataFrame({"arm": ["tpe"], "trials": [3], "share": [0.5]})) == {"arm"}
+
+
+def test_the_title_says_the_study_and_its_question(table):
+    """A browser's tab names the study and the question."""
+    page = pages(Analysis(table), make_sections(Analysis(table)))["report.html"]
+    assert "<title>toy: Is random search better than grid search?</title>" in page
+
+
+def test_the_report_counts_the_pruned_trials():
+    """The line below the verdict and the diagnosis say how many trials a pruner stopped; without any they say nothing."""
+    for counts, fact, sentence in (
+        ({}, "360 trials in all", ""),
+        (
+            {"pruned": 36},
+            "360 trials in all, 36 of them pruned",
+            "The pruner stopped 36 of 360 trials before the last epoch.",
+        ),
+    ):
+        diagnosis = {"health": {"good": 360}, "sentences": [], **counts}
+        analysis = Analysis(make_table(arms=ARMS[:1], provenance={"diagnosis": diagnosis}))
+        assert fact in facts(analysis)
+        (section,) = (section for section in make_sections(analysis) if section.key == "diagnosis")
+        assert section.prose == ((sentence,) if sentence else ())
