@@ -99,10 +99,9 @@ def show_report(
             if facts["arm"] == arm.name
         ]
         if pages and isinstance(storage, Journal):
-            facts = {name: pages[0][1][name] for name in ("study", "arm", "sampler", "mlflow_run")}
-            name = pooled_name(study.name, arm.name)
-            if copies := pool(storage, name, list(of_arm.values()), facts):
-                pages.append((name, facts, copies))
+            shared = {key: pages[0][1][key] for key in ("study", "arm", "sampler", "mlflow_run")}
+            if copies := pool(storage, pooled_name(study.name, arm.name), list(of_arm.values()), shared):
+                pages.append((pooled_name(study.name, arm.name), shared, copies))
         with at_once(storage):
             for name, facts, of_page in pages:
                 _show(storage, name, note_of(study, facts, shown), of_page, champion, shown)
