@@ -58,7 +58,8 @@ def tuning_figure(curves: Sequence[Curve], styles: ArmStyles, contrast: Sequence
         )
     trial_axis(ax, last)
     accuracy_axis(ax, "accuracy of the chosen model")
-    limit_y(ax, shown_values(curves, full))
+    lines = [(curve, values) for curve in full for values in (*_band_ends(curve), curve.validation.mean(axis=0))]
+    limit_y(ax, late_values([*lines, *((curve, curve.test.mean(axis=0)) for curve in curves)]))
     label_ends(ax, [(c.arm, float(c.budgets[-1]), float(c.test.mean(axis=0)[-1])) for c in curves], styles)
     return finish(
         figure,
@@ -72,14 +73,9 @@ def tuning_figure(curves: Sequence[Curve], styles: ArmStyles, contrast: Sequence
     )
 
 
-def shown_values(curves: Sequence[Curve], full: Sequence[Curve]) -> list[Array]:
-    """Return the accuracies that the vertical axis shows: all lines, but for their first trials, which would flatten them.
-
-    ``full`` are the curves with a band and a validation line.
-    """
-    first = max(int(curve.budgets[-1]) for curve in curves) / FIRST_SHARE
-    lines = [(curve, values) for curve in full for values in (*_band_ends(curve), curve.validation.mean(axis=0))]
-    lines += [(curve, curve.test.mean(axis=0)) for curve in curves]
+def late_values(lines: Sequence[tuple[Curve, Array]]) -> list[Array]:
+    """Return the accuracies of lines of curves without those after the first trials, which would flatten the rest."""
+    first = max(int(curve.budgets[-1]) for curve, _ in lines) / FIRST_SHARE
     return [values[curve.budgets >= first] for curve, values in lines]
 
 
