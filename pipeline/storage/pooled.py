@@ -68,8 +68,11 @@ def _load_or_create(storage: BaseStorage, name: str) -> optuna.Study:
 
 def _copies(study: optuna.Study) -> dict[str, FrozenTrial]:
     """Return the copied trials of a pooled study, by the ids of their runs; not those that a user added."""
-    trials = study.get_trials(deepcopy=False)
-    return {trial.user_attrs["run_id"]: trial for trial in trials if "run_id" in trial.user_attrs}
+    copies: dict[str, FrozenTrial] = {}
+    for trial in study.get_trials(deepcopy=False):
+        if "run_id" in trial.user_attrs:
+            copies.setdefault(trial.user_attrs["run_id"], trial)
+    return copies
 
 
 def _copy(trial: FrozenTrial) -> FrozenTrial:
