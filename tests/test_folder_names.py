@@ -111,7 +111,7 @@ def test_a_study_is_searched_and_looked_at_from_such_a_folder(tmp_path, tiny_sou
     folder.mkdir()
     (folder / "tiny.py").write_text(tiny_source)
     command = [sys.executable, "-m", "pipeline"]
-    words = [*command, "run", "tiny.py", "--workers", "1", "--trials", "1", "--no-model"]
+    words = [*command, "run", "tiny.py", "--workers", "1", "--trials", "1", "--no-model", "--verbose"]
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True)
     assert {path.name for path in folder.iterdir()} == {"mlflow.db", "mlruns", "optuna.log", "reports", "tiny.py"}
     assert [path.name for path in tmp_path.iterdir()] == [ODD]
@@ -124,10 +124,10 @@ def test_a_study_is_searched_and_looked_at_from_such_a_folder(tmp_path, tiny_sou
         assert get(f"http://127.0.0.1:{port}/{artifact}") == report
     line = re.search(r"Optuna Dashboard +(\S.*)", done.stdout)[1]
     with shell(f"{line} --port {port}", tmp_path):
-        assert len(json.loads(get(f"http://127.0.0.1:{port}/api/studies"))["study_summaries"]) == 6
+        assert len(json.loads(get(f"http://127.0.0.1:{port}/api/studies"))["study_summaries"]) == 9
     with shell("exec python -u -m pipeline ui", folder) as process:
         opened = "".join(iter(process.stdout.readline, "Ctrl-C stops both.\n"))
         mlflow, dashboard = re.findall(r"^(?:MLflow UI|Optuna Dashboard) +(\S+)$", opened, re.MULTILINE)
         assert get(f"{mlflow}/{artifact}") == report
-        assert len(json.loads(get(f"{dashboard}/api/studies"))["study_summaries"]) == 6
+        assert len(json.loads(get(f"{dashboard}/api/studies"))["study_summaries"]) == 9
     assert [path.name for path in tmp_path.iterdir()] == [ODD]

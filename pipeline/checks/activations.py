@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.checks import CheckResult
 from pipeline.checks.probe_networks import Init, inits, networks, structures
 from pipeline.data import Dataset
+from pipeline.diagnosis.rules_slow_start import better_init
 from pipeline.nn.layers import Array, Nonlinearity, Workspace
 from pipeline.nn.network import forward
 from pipeline.study.hparams import HyperParams
@@ -35,16 +36,32 @@ def activation_statistics(study: Study, data: Dataset) -> CheckResult:
 
     A fault gives advice and no failure, because a study may search bad initialisations on purpose.
     """
-    schemes, faults, metrics = inits(study), [], {}
+    schemes, faults, metrics = inits(study), {}, {}
     for trial in structures(study):
         for init, layers in zip(schemes, layer_statistics(trial, data, schemes), strict=True):
             name = "-".join([trial.activation, str(init), *(["bn"] if trial.batch_norm else [])])
             metrics[f"check/activation_std/{name}"] = layers[-1].std if layers else 1.0
             if fault := signal_fault(layers, float(data.train.inputs[:STATISTICS_ROWS].std())):
-                faults.append(f"{trial.activation} from {init}{' with batch norm' if trial.batch_norm else ''} {fault}")
-    message = "; ".join(faults) or f"healthy in all {len(metrics)} kinds of networks"
-    advice = "expect late starts there; He or Xavier, or batch norm, keep the signal" if faults else ""
-    return CheckResult("activations at initialisation", passed=True, message=message, advice=advice, metrics=metrics)
+                said = f"{trial.activation} from {init}{' with batch norm' if trial.batch_norm else ''} {fault}"
+                faults[said] = init, trial.batch_norm
+    kinds = f"all {len(metrics)} kinds" if len(metrics) > 1 else "the one kind"
+    return CheckResult(
+        "activations at initialisation",
+        passed=True,
+        message="; ".join(faults) or f"healthy in {kinds} of networks",
+        advice=_advice(list(faults.values())),
+        metrics=metrics,
+    )
+
+
+def _advice(faulty: list[tuple[Init, bool]]) -> str:
+    """Return what to expect of networks with a fault, given by init and batch norm, and what they do not use yet."""
+    if not faulty:
+        return ""
+    init = better_init([init for init, _ in faulty])
+    ways = [init, "" if all(batch_norm for _, batch_norm in faulty) else "batch norm"]
+    keep = f"; {', or '.join(filter(None, ways))} may keep the signal" if any(ways) else ""
+    return f"expect late starts there{keep}"
 
 
 @np.errstate(all="ignore")  # a signal that overflows is reported, without NumPy's warnings

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 DEFAULT_STUDY = "random_vs_grid"
 EXIT_USER = 2
-EXIT_CODES = "exit codes: 0 done, 1 a check or the job failed, 2 a mistake in what was asked, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP"
+EXIT_CODES = """exit codes: 0 done, 1 a check or the job failed, 2 a mistake in what was asked,
+130 Ctrl-C, 143 SIGTERM, 129 SIGHUP"""
 
 VERBS = {
     "run": ("check, search and report: the main job", "babysit run random_vs_grid --workers 2"),
@@ -47,6 +48,20 @@ class Parser(argparse.ArgumentParser):
             self.prog = f"{self.prog} {verb}" if verb else self.prog
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return values
+
+
+class TopParser(Parser):
+    """The parser of the verb, whose help lists the studies. They are looked for only when the help is shown."""
+
+    def format_help(self) -> str:
+        """Return the help, with the name and the question of each study before the exit codes."""
+        from pipeline.study.catalogue import questions
+
+        known = questions()
+        width = max(map(len, known), default=0)
+        lines = "".join(f"  {name:{width}}  {question}\n" for name, question in known.items())
+        text = super().format_help()
+        return text.replace(EXIT_CODES, f"studies (or give a file):\n{lines}\n{EXIT_CODES}") if lines else text
 
 
 LONGEST_NUMBER = 20
@@ -159,10 +174,11 @@ def _compact(prog: str) -> argparse.HelpFormatter:
 
 def parser() -> Parser:
     """Return the parser of the whole command line."""
-    top = Parser(
+    top = TopParser(
         prog="babysit",
         description="Ask one question about training a neural network; get a verdict that holds.",
         epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)
     for verb, (text, example) in VERBS.items():

@@ -6,11 +6,12 @@ import argparse
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pipeline
 from pipeline import __version__
 from pipeline.commands import Context
 from pipeline.commands.job import Job, recorded_study
@@ -25,10 +26,12 @@ from pipeline.report.trials_table import RUN_ADDRESS, TrialsTable
 from pipeline.report.winner import Winner, find_winner
 from pipeline.report.writer import write_report
 from pipeline.storage.addresses import is_url, redact, sqlite_address, sqlite_file, storage_file
+from pipeline.storage.dashboard import Shown
 from pipeline.study.loading import find_study
 from pipeline.study.spec import Study
 from pipeline.tracking import ui_of
 
+CLONE = Path(pipeline.__file__).parents[1]
 SENTENCES_SHOWN = 5
 """At most this many of the commonest diagnoses are printed."""
 
@@ -55,7 +58,7 @@ def report(job: Job, *, keep_model: bool = True) -> None:
             f"study {study.name!r}: no trial of it is recorded yet; there is nothing to report. Run the search first"
         )
     records = trials.to_dict("records")
-    with job.console.timed("report"):
+    with job.console.timed("report"), job.console.working("report"):
         diagnosis = diagnose(records, study, job.console)
         winner = find_winner(study, trials)
         model = register(job, winner) if keep_model and winner else None
@@ -85,7 +88,8 @@ def _write(job: Job, table: TrialsTable) -> None:
     job.tracker.set_tags(result.tags)
     job.tracker.describe(job.study, result.sentences)
     job.tracker.log_files(folder, "report")
-    job.optuna_store.save_figures(result.figures)
+    links = job.tracker.links(ui_of(job.stores.tracking))
+    job.optuna_store.show(Shown(result.figures, result.verdicts, lambda run_id: replace(links, run_id=run_id).run))
     for sentence in result.verdicts:
         job.console.result(f"report: {sentence}")
     job.console.result(f"page: {result.page}")
@@ -94,13 +98,15 @@ def _write(job: Job, table: TrialsTable) -> None:
 
 
 def diagnose(trials: Sequence[Record], study: Study, console: Console) -> dict[str, Any]:
-    """Print how many trials are healthy and where in the space the diagnoses gather; return both as plain values."""
+    """Print how many trials are healthy or pruned, and where in the space the diagnoses gather; return plain values."""
     health = Counter(trial["health"] for trial in trials)
     sentences = [tally.sentence for tally in summary(trials, study.space)]
-    console.say(f"diagnosis: {health[GOOD]:,} of {len(trials):,} trials have nothing wrong")
+    pruned = sum(bool(trial.get("pruned")) for trial in trials)
+    stopped = f"; {pruned:,} were pruned" if pruned else ""
+    console.say(f"diagnosis: {health[GOOD]:,} of {len(trials):,} trials have nothing wrong{stopped}")
     for sentence in sentences[:SENTENCES_SHOWN]:
         console.say(f"  {sentence}")
-    return {"health": dict(health.most_common()), "sentences": sentences}
+    return {"health": dict(health.most_common()), "sentences": sentences, **({"pruned": pruned} if pruned else {})}
 
 
 @dataclass(frozen=True)
@@ -158,11 +164,13 @@ def _print_model(job: Job, model: RegisteredModel | None) -> None:
 
 
 def _print_where(job: Job) -> None:
-    uri = job.stores.tracking
-    job.console.say("look at every trial in")
-    job.console.say(f"  MLflow UI         {redact(uri) if uri.startswith('http') else mlflow_command(uri)}")
-    job.console.say(f"    then open       {job.tracker.links(ui_of(uri)).charts}")
-    job.console.say(f"  Optuna Dashboard  {dashboard_command(job.stores.storage)}")
+    """Print the command that opens both interfaces; in detail the commands and the address for each."""
+    uri, words = job.stores.tracking, shlex.join(["babysit", "ui", *job.stores.flags])
+    in_clone = words == "babysit ui" and Path.cwd() == CLONE
+    job.console.say(f"look at every trial: {words}{' (or make ui)' if in_clone else ''}")
+    job.console.detail(f"  MLflow UI         {redact(uri) if uri.startswith('http') else mlflow_command(uri)}")
+    job.console.detail(f"    then open       {job.tracker.links(ui_of(uri)).charts}")
+    job.console.detail(f"  Optuna Dashboard  {dashboard_command(job.stores.storage)}")
 
 
 def mlflow_command(tracking: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -33,6 +34,8 @@ def command(args: argparse.Namespace, context: Context) -> None:
     with workers_of(args) as engine, claimed(job), opened(job):
         for verdict in search_until_decided(job, engine):
             job.console.say(f"look: {verdict.sentence}")
+        words = ["babysit", "report", args.study, *job.stores.flags]
+        job.console.say(f"now write the report: {shlex.join(words)}")
 
 
 def searching_job(args: argparse.Namespace, context: Context) -> Job:
@@ -173,8 +176,15 @@ def confirm(job: Job, engine: Engine) -> None:
         return
     repetitions = count(len(pending), "repetition")
     job.console.say(f"confirm: {repetitions} to train: each arm's likely choices in each block, from other weights")
-    interrupts = job.context.interrupts
-    confirmation.confirm(job.optuna_store, job.tracker, pending, engine=engine, interrupts=interrupts)
+    with job.console.working("confirm", len(pending)) as advance:
+        confirmation.confirm(
+            job.optuna_store,
+            job.tracker,
+            pending,
+            engine=engine,
+            interrupts=job.context.interrupts,
+            on_record=advance,
+        )
     job.report_blas()
     if job.tracker.is_server:
         confirmation.reconcile(job.optuna_store, job.tracker)

@@ -14,7 +14,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from socketserver import ThreadingMixIn
 from typing import IO, Any
@@ -51,19 +51,28 @@ def command(args: argparse.Namespace, context: Context) -> None:
         (console.result if line.startswith(("MLflow UI ", "Optuna Dashboard ")) else console.say)(line)
 
     console.detail(context.stores.summary)
-    show(context.stores, say, context.interrupts, args.port)
+    show(context.stores, say, context.interrupts, args.port, console.working("starting both interfaces"))
 
 
-def show(stores: Stores, say: Callable[[str], None], interrupts: Interrupts, port: int | None = None) -> None:
+def show(
+    stores: Stores,
+    say: Callable[[str], None],
+    interrupts: Interrupts,
+    port: int | None = None,
+    starting: AbstractContextManager[Any] = nullcontext(),  # noqa: B008  it has no state
+) -> None:
     """Open both interfaces, say where they are and what to look at first, and wait for Ctrl-C or SIGTERM.
 
-    ``say`` is called with each line of output. MLflow UI is at ``port`` and the dashboard at the next one; without it,
-    both are at the usual ports or free ones. Raises :class:`UserError` if a store is missing or a port is taken, and
+    ``say`` is called with each line of output, and ``starting`` is entered until both have started. MLflow UI is at
+    ``port`` and the dashboard at the next one; without it, both are at the usual ports or free ones. Raises :class:`UserError` if a store is missing or a port is taken, and
     :class:`Failed` if MLflow's server does not start, or ends by itself.
     """
     check_recorded(stores)
-    with suppress(Stopped), interfaces(stores, interrupts, port) as opened:
-        for line in directions(stores, opened):
+    with suppress(Stopped), ExitStack() as stack:
+        with starting:
+            opened = stack.enter_context(interfaces(stores, interrupts, port))
+            lines = list(directions(stores, opened))
+        for line in lines:
             say(line)
         while opened.process is None or opened.process.poll() is None:
             time.sleep(0.2)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from rich import progress as bars
 from rich.console import Console as RichConsole
 
 
@@ -62,6 +63,19 @@ class Console:
         start = time.perf_counter()
         yield
         self.detail(f"  {phase} took {time.perf_counter() - start:.1f} s")
+
+    @contextmanager
+    def working(self, phase: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+        """Show on a terminal that a phase goes on during the body, and for how long; elsewhere show nothing.
+
+        With a ``total`` it shows how much is done; the function that the body gets adds to it.
+        """
+        counts = [] if total is None else [bars.MofNCompleteColumn()]
+        columns = [bars.SpinnerColumn("line"), bars.TextColumn("{task.description}"), *counts, bars.TimeElapsedColumn()]
+        shown = bars.Progress(*columns, console=self.display, transient=True, disable=not self.display.is_terminal)
+        task = shown.add_task(phase, total=total)
+        with shown:
+            yield lambda done: shown.advance(task, done)
 
     @property
     def display(self) -> RichConsole:

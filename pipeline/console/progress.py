@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
 from rich import progress as bars
 from rich.console import Console
+from rich.table import Column
 
 from pipeline.study.spec import Study
 from pipeline.training.metrics import BEST_VAL_ACCURACY
 from pipeline.trials.trial import FinishedTrial
 
 PLAIN_LINES = 10
+WIDE = 76
+"""The columns of a terminal from which on it shows bars."""
 ALL_ARMS = "all arms"
 SPEED_SECONDS = 3600
 """The speed is the mean over this time: trials may take minutes each, and are recorded in batches."""
@@ -28,15 +31,7 @@ class Progress:
     def __init__(self, study: Study, before: Iterable[tuple[str, float, bool]], console: Console) -> None:
         self._console = console
         self._bars = bars.Progress(
-            bars.TextColumn("{task.description}"),
-            bars.BarColumn(bar_width=10),
-            bars.MofNCompleteColumn(),
-            bars.TextColumn("best val accuracy {task.fields[best]:.3f}"),
-            bars.TextColumn("{task.fields[diverged]} diverged"),
-            bars.TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            speed_estimate_period=SPEED_SECONDS,
+            *_columns(console.width), console=console, transient=True, speed_estimate_period=SPEED_SECONDS
         )
         earlier = list(before)
         for arm in (*(arm.name for arm in study.arms), ALL_ARMS):
@@ -81,7 +76,8 @@ class Progress:
         diverged = self._all_arms.fields["diverged"] - self._earlier[1]
         duration = _duration(self._all_arms.elapsed)
         pruned = f", {self._pruned} pruned" if self._pruned else ""
-        return f"{self._trained:,} trials trained and recorded, {diverged} of them diverged{pruned}, in {duration}"
+        trials = "1 trial" if self._trained == 1 else f"{self._trained:,} trials"
+        return f"{trials} trained and recorded, {diverged} diverged{pruned}, in {duration}"
 
     @property
     def _trained(self) -> int:
@@ -97,6 +93,20 @@ class Progress:
             f"{every.completed:.0f}/{every.total:.0f} trials; best val accuracy: {best}; {every.fields['diverged']} diverged; "
             + (f"{_duration(every.elapsed)} in all" if every.finished else left)
         )
+
+
+def _columns(width: int) -> Iterator[bars.ProgressColumn]:
+    """Yield the columns that fit into a terminal of that width; a long name of an arm is cut off before anything else."""
+    yield bars.SpinnerColumn("line")
+    yield bars.TextColumn("{task.description}", table_column=Column(overflow="ellipsis"))
+    if width >= WIDE:
+        yield bars.BarColumn(bar_width=10, table_column=Column(no_wrap=True))
+    yield bars.TextColumn(" {task.completed:.0f}/{task.total:.0f}", table_column=Column(no_wrap=True, justify="right"))
+    yield bars.TextColumn("best {task.fields[best]:.3f}")
+    yield bars.TextColumn("{task.fields[diverged]} diverged", table_column=Column(no_wrap=True, justify="right"))
+    yield bars.TimeRemainingColumn(table_column=Column(no_wrap=True))
+    if width >= WIDE:
+        yield bars.TextColumn("left")
 
 
 def _duration(seconds: float | None) -> str:

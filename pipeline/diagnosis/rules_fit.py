@@ -81,8 +81,9 @@ def dead_units(e: Evidence) -> Finding | None:
     if share is None or share <= (0.4 if e.fits else 0.1) or dead(e):
         return None
     much = "far too many" if share > 0.4 else "many"
+    he = "" if e.facts.hparams.init == "he" else "He, "
     return Finding(
-        "dead-units", f"{much} units are dead: {share:.0%} of a layer", "a lower learning rate, He, leaky ReLU"
+        "dead-units", f"{much} units are dead: {share:.0%} of a layer", f"a lower learning rate, {he}leaky ReLU"
     )
 
 

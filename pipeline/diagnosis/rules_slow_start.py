@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from pipeline.diagnosis.evidence import LUCKY_RISE, Evidence, lowest_first_loss
 from pipeline.diagnosis.trial_facts import Finding
 
-INIT_ADVICE = "initialise by He or Xavier, or use batch norm"
+
+def start_advice(e: Evidence, *more: str) -> str:
+    """Return how to start better, without what the trial does already; ``more`` are further ways."""
+    hparams = e.facts.hparams
+    init = better_init([hparams.init])
+    ways = [*([f"initialise by {init}"] if init else []), *([] if hparams.batch_norm else ["use batch norm"]), *more]
+    return ", or ".join(ways or ["use another activation"])
+
+
+def better_init(inits: Sequence[str | float]) -> str:
+    """Return the initialisations that may be better than each of these; empty if all of these are He's."""
+    if all(init == "he" for init in inits):
+        return ""
+    return "He" if all(init in ("he", "xavier", "glorot", "orthogonal") for init in inits) else "He or Xavier"
 
 
 def wrong_first_loss(e: Evidence) -> Finding | None:
@@ -38,7 +52,7 @@ def never_starts(e: Evidence) -> Finding | None:
     init = e.facts.hparams.init
     sentence = f"never starts: after {e.epochs} epochs the loss is still {e.final:.4g}, a guess's is {e.guess:.4g}"
     why = "all units start alike" if init in ("zeros", 0) else f"no gradient comes through from init {init}"
-    return Finding("never-starts", f"{sentence}; {why}", INIT_ADVICE)
+    return Finding("never-starts", f"{sentence}; {why}", start_advice(e))
 
 
 def barely_moves(e: Evidence) -> Finding | None:
@@ -56,7 +70,7 @@ def flat_then_drop(e: Evidence) -> Finding | None:
     if not e.settled or e.flat_epochs < max(2, 0.1 * e.epochs) or e.drop <= 0.3:
         return None
     sentence = f"the loss stood still for {e.flat_epochs} of {e.epochs} epochs, then fell by {e.drop:.0%}"
-    return Finding("flat-then-drop", f"{sentence}: suspect the init {e.facts.hparams.init}", INIT_ADVICE)
+    return Finding("flat-then-drop", f"{sentence}: suspect the init {e.facts.hparams.init}", start_advice(e))
 
 
 def late_start(e: Evidence) -> Finding | None:
@@ -66,7 +80,7 @@ def late_start(e: Evidence) -> Finding | None:
     sentence = (
         f"the loss stood still for {e.flat_epochs} of {e.epochs} epochs and has only begun to fall, by {e.drop:.0%}"
     )
-    return Finding("late-start", sentence, f"{INIT_ADVICE}; or a higher learning rate")
+    return Finding("late-start", sentence, start_advice(e, "raise the learning rate"))
 
 
 def low_lr(e: Evidence) -> Finding | None:

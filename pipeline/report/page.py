@@ -60,11 +60,12 @@ def facts(analysis: Analysis) -> list[str]:
     """Return the line below the verdict: how much was run, on what data, and when it was declared."""
     frame, study = analysis.table.frame, analysis.study
     terms = binding_declaration(analysis.table)
+    pruned = analysis.table.provenance.get("diagnosis", {}).get("pruned", 0)
     return [
         count(frame["block"].nunique(), "block"),
         f"{count(study.trials, 'trial')} {'for each arm' if study.compared else 'in each block'}",
         f"data set {study.dataset}",
-        f"{count(len(frame), 'trial')} in all",
+        f"{count(len(frame), 'trial')} in all{f', {pruned:,} of them pruned' if pruned else ''}",
         f"{duration(float(frame['seconds'].sum()))} of training",
         *([f"declared on {terms['at'][:10]}"] if terms and terms["at"] else []),
         f"study {study.hash}",

@@ -11,9 +11,10 @@ import numpy as np
 from pipeline.report.analysis import Analysis
 from pipeline.report.arm_titles import label
 from pipeline.report.curves import Curve
+from pipeline.report.figures.tuning import late_values
 from pipeline.report.formatting import capital, count
 from pipeline.report.intervals import SHARE, mean_band
-from pipeline.report.style import ArmStyles, Dash
+from pipeline.report.style import ArmStyles, Dash, y_limits
 
 DIGITS = 4  # decimals of an accuracy; no figure shows more
 
@@ -26,13 +27,23 @@ def figures(analysis: Analysis) -> dict[str, str]:
 def best_after_n(analysis: Analysis) -> dict[str, Any]:
     """Return the test accuracy of the choice after n trials: line and band by arm, validation accuracy dotted."""
     curves = [analysis.curves[arm.name] for arm in analysis.arms]
+    lines = [(curve, values.mean(axis=0)) for curve in curves for values in (curve.test, curve.validation)]
+    limits = y_limits(late_values(lines))  # the lines', since the band of two blocks may be wider than all accuracies
     blocks = count(max(len(curve.blocks) for curve in curves), "block")
     return {
         "data": [trace for curve in curves for trace in _traces(curve, analysis.styles)],
         "layout": {
-            "title": {"text": f"Your best model after n trials: test accuracy, mean over {blocks}"},
+            "title": {
+                "text": f"Your best model after n trials: test accuracy, mean over {blocks}",
+                "font": {"size": 12},  # the dashboard's panel is half a page wide
+            },
+            "legend": {"orientation": "h", "y": -0.25},
             "xaxis": {"title": {"text": "trials"}, "type": "log", "dtick": float(np.log10(2))},
-            "yaxis": {"title": {"text": "accuracy of the chosen model"}, "tickformat": "~%"},
+            "yaxis": {
+                "title": {"text": "accuracy of the chosen model"},
+                "tickformat": "~%",
+                "range": _rounded(np.array(limits)),
+            },
         },
     }
 

@@ -18,7 +18,7 @@ from pipeline.report.figures.spread import finals_figure, scores_figure
 from pipeline.report.figures.targets import targets_figure
 from pipeline.report.figures.tuning import difference_figure, tuning_figure
 from pipeline.report.figures.win_probability import pairs_figure, win_probability_figure
-from pipeline.report.formatting import capital, listed, number
+from pipeline.report.formatting import capital, count, listed, number
 from pipeline.report.methods import limits, methods
 from pipeline.report.style import Plot
 from pipeline.report.targets import FULL_GRID
@@ -245,8 +245,10 @@ def _diagnosis(analysis: Analysis) -> Iterator[Section]:
         trials = sum(diagnosis["health"].values())
         shares = [(health, n, n / trials) for health, n in diagnosis["health"].items()]
         table = NamedTable("health", "Health", pd.DataFrame(shares, columns=["health", "trials", "share"]))
-        prose = tuple(f"{capital(sentence)}." for sentence in diagnosis["sentences"])
-        yield Section("diagnosis", "What went wrong, and where?", prose, tables=(table,))
+        prose = [f"{capital(sentence)}." for sentence in diagnosis["sentences"]]
+        if pruned := diagnosis.get("pruned"):
+            prose.insert(0, f"The pruner stopped {pruned:,} of {count(trials, 'trial')} before the last epoch.")
+        yield Section("diagnosis", "What went wrong, and where?", tuple(prose), tables=(table,))
 
 
 def _methods(analysis: Analysis) -> Iterator[Section]:

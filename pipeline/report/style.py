@@ -136,7 +136,12 @@ def accuracy_axis(ax: Axes, name: str) -> None:
 
 
 def limit_y(ax: Axes, shown: Sequence[NDArray[np.float64]], bands: Sequence[NDArray[np.float64]] = ()) -> None:
-    """Set the limits of y to the values that are to be shown; lines may leave the axes elsewhere.
+    """Set the limits of y to the values that are to be shown; lines may leave the axes elsewhere."""
+    ax.set_ylim(*y_limits(shown, bands))
+
+
+def y_limits(shown: Sequence[NDArray[np.float64]], bands: Sequence[NDArray[np.float64]] = ()) -> tuple[float, float]:
+    """Return the limits of an axis around the values that are to be shown.
 
     Bands widen the limits by at most half of the height of the values on each side, so that wide bands do not flatten the
     lines; NaN counts for nothing.
@@ -146,7 +151,7 @@ def limit_y(ax: Axes, shown: Sequence[NDArray[np.float64]], bands: Sequence[NDAr
     room = 0.5 * max(high - low, 1e-3)
     ends = np.concatenate([values, *(np.clip(band, low - room, high + room) for band in bands)])
     margin = 0.1 * room
-    ax.set_ylim(np.nanmin(ends) - margin, np.nanmax(ends) + margin)
+    return float(np.nanmin(ends) - margin), float(np.nanmax(ends) + margin)
 
 
 def tilted(names: int, end: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ compared on equal terms.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -87,8 +87,12 @@ def confirm(
     *,
     engine: Engine,
     interrupts: Interrupts,
+    on_record: Callable[[int], None],
 ) -> None:
-    """Train pending repetitions, and record those of a choice together, when the last of them has finished."""
+    """Train pending repetitions, and record those of a choice together, when the last of them has finished.
+
+    ``on_record`` is called with the number of repetitions that were recorded.
+    """
     study, recorded = optuna_store.study, optuna_store.confirmations()
     with closing(train_repetitions(study, pending, engine)) as confirmations:
         for key, trials in confirmations:
@@ -98,6 +102,7 @@ def confirm(
                 optuna_store.note_blas(trials)
                 records = [record_of(study, trial, run_id) for trial, run_id in zip(trials, run_ids, strict=True)]
                 optuna_store.confirm(key, [*recorded.get(key, ()), *records])
+            on_record(len(trials))
 
 
 def train_repetitions(

@@ -32,7 +32,7 @@ from pipeline.storage.attributes import (
     is_recorded_trial,
     optuna_name,
 )
-from pipeline.storage.dashboard import note_of, save_figure, save_note
+from pipeline.storage.dashboard import Shown, note_of, save_note, show_report
 from pipeline.storage.declarations import (
     DECLARATIONS,
     check_unchanged,
@@ -121,7 +121,7 @@ class OptunaStore:
         if "study" not in recorded:
             with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
                 study.set_metric_names([BEST_VAL_ACCURACY])
-            save_note(self.storage, name, note_of(self.study, attributes))
+            save_note(self.storage, self.storage.get_study_id_from_name(name), note_of(self.study, attributes))
         self._studies[arm.name, block] = study
 
     def ensure_generation(self) -> str:
@@ -267,23 +267,20 @@ class OptunaStore:
                 "trains the deleted trials again"
             ) from None
 
-    def save_figures(self, figures: Mapping[str, str]) -> None:
-        """Show figures, Plotly's JSON by name, in Optuna Dashboard: on the study of each arm in the first block."""
-        for name, attributes in self._attributes().items():
-            if attributes["block"] == 0:
-                study = optuna.load_study(study_name=name, storage=self.storage)
-                with at_once(self.storage):
-                    for title, figure in figures.items():
-                        save_figure(study, title, figure)
+    def show(self, shown: Shown) -> None:
+        """Show a report in Optuna Dashboard, on the study of each arm and block, and on the pooled study of each arm."""
+        show_report(self.storage, self.study, self._declared_trials(), self._attributes(), shown)
 
     def table(self) -> pd.DataFrame:
         """Return one row for each trial of the declared budget, in the order of arms, blocks and numbers."""
+        # Sorted before the frame is made, since its first row orders the columns.
+        return pd.DataFrame([row_of(self.study, trial) for trial in self._declared_trials().values()])
+
+    def _declared_trials(self) -> dict[Key, FrozenTrial]:
+        """Return the recorded trials of the declared budget, in the order of arms, blocks and numbers."""
         place = {arm.name: i for i, arm in enumerate(self.study.arms)}
         kept = {key: trial for key, trial in self.recorded().items() if self.study.includes(*key)}
-        ordered = sorted(
-            kept, key=lambda key: (place[key[0]], *key[1:])
-        )  # before the frame: the first row orders columns
-        return pd.DataFrame([row_of(self.study, kept[key]) for key in ordered])
+        return {key: kept[key] for key in sorted(kept, key=lambda key: (place[key[0]], *key[1:]))}
 
     def optuna_name(self, arm: str, block: int) -> str:
         """Return the name of the Optuna study of an arm in a block."""

@@ -20,6 +20,7 @@ from pipeline.errors import UserError
 from pipeline.storage.addresses import is_url, normalised, redact, same_file, sqlite_address, sqlite_file, storage_file
 from pipeline.storage.failures import LOCKED_SECONDS, opening
 
+OPTUNA_FILE = "optuna.log"
 SERVER_TIMEOUT = 5
 """Seconds."""
 MOUNTS = Path("/proc/self/mounts")
@@ -46,15 +47,26 @@ class Stores:
         """The addresses in one line, without passwords."""
         return f"stores: MLflow {redact(self.tracking)}, Optuna {redact(self.storage)}, reports in {self.folder / 'reports'}"
 
+    @property
+    def flags(self) -> list[str]:
+        """The flags, without passwords, that a command in the current folder needs to find the stores."""
+        flags = [] if self.tracking == normalised(_default_tracking()) else ["--tracking-uri", redact(self.tracking)]
+        usual = same_file(storage_file(self.storage), self.folder / OPTUNA_FILE)
+        return flags if usual else [*flags, "--storage", redact(self.storage)]
+
+
+def _default_tracking() -> str:
+    return os.environ.get("MLFLOW_TRACKING_URI", "") or sqlite_address(Path("mlflow.db").absolute())
+
 
 def resolve_stores(tracking: str = "", storage: str = "") -> Stores:
     """Return the stores at these addresses; by default a SQLite database for MLflow, and a journal next to it.
 
     Raises :class:`UserError` for an invalid address, one that both stores share, or one at which no store answers.
     """
-    tracking = tracking or os.environ.get("MLFLOW_TRACKING_URI", "") or sqlite_address(Path("mlflow.db").absolute())
+    tracking = tracking or _default_tracking()
     folder = (sqlite_file(tracking) or Path("mlflow.db").absolute()).parent
-    storage = storage or str(folder / "optuna.log")
+    storage = storage or str(folder / OPTUNA_FILE)
     check_tracking(tracking)
     check_storage(storage)
     if same_file(sqlite_file(tracking), storage_file(storage)):

@@ -19,8 +19,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-import pipeline
 from pipeline.errors import UserError
+from pipeline.study.catalogue import LONGEST_PATH, named_file, study_names
 from pipeline.study.experiment import DEMONSTRATIONS, Experiment
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.study.spec import Arm, Float, Pruner, Stage, Study
@@ -29,14 +29,8 @@ from pipeline.validation import did_you_mean
 PREFIX = "lecture_"
 """The first part of the file names of the lecture's experiments."""
 
-FOLDERS = (Path("studies"), Path(pipeline.__file__).parents[1] / "studies")
-"""The folders in which names are looked up, in this order."""
-
 LONGEST = 2**20
 """The most bytes of a study's file."""
-
-LONGEST_PATH = 255
-"""The most characters of the name of a study or of its file."""
 
 DECLARATIONS = {
     kind.__name__: kind for kind in (Study, Arm, Float, Pruner, Stage, HyperParams, TrainConfig, Experiment)
@@ -50,13 +44,14 @@ def find_experiment(name: str, overrides: Mapping[str, Any]) -> Experiment:
     Raises :class:`UserError` for an unknown name or path.
     """
     name = next((full for full in (name, f"{PREFIX}{name}") if full in study_names()), name)
-    if name not in study_names() and not name.endswith(".py"):
-        short = [full.removeprefix(PREFIX) for full in experiment_names()]
-        if close := difflib.get_close_matches(name.removeprefix(PREFIX), short, n=1):
-            raise UserError(f"unknown experiment {name!r}. Did you mean {close[0]}?")
+    known = [full.removeprefix(PREFIX) for full in experiment_names()]
+    if not name.endswith(".py") and not named_file(name):
+        close = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1)
+        hint = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(known)}"
+        raise UserError(f"unknown experiment {name!r}. {hint}")
     experiment = _declared(name)
     if not isinstance(experiment, Experiment):
-        raise UserError(f"{_path(name)}: is no experiment. Known: {', '.join(experiment_names())}")
+        raise UserError(f"{_path(name)}: is no experiment. Known: {', '.join(known)}")
     return replace(experiment, **overrides)
 
 
@@ -84,11 +79,6 @@ def find_study(name: str, overrides: Mapping[str, Any]) -> Study:
     return replace(study, **overrides)
 
 
-def study_names() -> list[str]:
-    """Return the names that :func:`find_study` takes."""
-    return sorted({path.stem for folder in FOLDERS for path in folder.glob("*.py") if not path.stem.startswith("_")})
-
-
 def _declared(name: str) -> Any:
     """Return what the file of that name or path assigns to ``STUDY``; None if it assigns nothing."""
     return getattr(_load(_path(name)), "STUDY", None)
@@ -105,9 +95,8 @@ def _path(name: str) -> Path:
         if path.exists():
             raise UserError(f"{name}: is {'a folder' if path.is_dir() else 'no regular file'}; expected a study's file")
         raise UserError(f"study file not found: {name} (in {Path.cwd()}). Check its path")
-    for folder in FOLDERS:
-        if (folder / f"{name}.py").is_file():
-            return folder / f"{name}.py"
+    if file := named_file(name):
+        return file
     close = difflib.get_close_matches(name, study_names(), n=1)
     hint = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(study_names())}"
     raise UserError(f"unknown study {name!r}. {hint}")

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from pipeline.checks.activations import layer_statistics, signal_fault
+from pipeline.checks.activations import activation_statistics, layer_statistics, signal_fault
 from pipeline.data import Dataset, Split
 from pipeline.study.hparams import HyperParams
+from pipeline.study.spec import Categorical, Float, SearchSpace, Study
 
 
 def _gaussian(features=500, rows=1000):
@@ -54,3 +55,29 @@ def test_batch_norm_makes_the_spread_the_same_for_every_init():
     trial = HyperParams(hidden=(100,) * 5, activation="tanh", batch_norm=True)
     spreads = [[layer.std for layer in layers] for layers in layer_statistics(trial, _gaussian(), [0.05, 1.0, "he"])]
     assert np.ptp(spreads, axis=0).max() < 0.005
+
+
+@pytest.mark.parametrize(
+    ("inits", "batch_norm", "advice"),
+    [
+        (("small", "he"), False, "expect late starts there; He or Xavier, or batch norm may keep the signal"),
+        (("xavier", "he"), False, "expect late starts there; He, or batch norm may keep the signal"),
+        (("he",), False, "expect late starts there; batch norm may keep the signal"),
+        (("he",), True, ""),
+    ],
+)
+def test_the_advice_is_not_what_the_networks_do_already(inits, batch_norm, advice):
+    """Where all faulty networks start by He's rule, He is no advice; neither is batch norm where all have it."""
+    space = SearchSpace(learning_rate=Float(0.01, 1), init=Categorical(*inits))
+    fixed = HyperParams(hidden=(50,) * 40, activation="silu", batch_norm=batch_norm)
+    result = activation_statistics(Study(name="s", question="?", space=space, fixed=fixed), _gaussian(64))
+    assert result.advice == advice
+
+
+def test_one_kind_of_network_is_one():
+    """The message counts the kinds of networks, and one of them is not "all 1 kinds"."""
+    for inits, kinds in ((("he",), "the one kind"), (("he", "xavier"), "all 2 kinds")):
+        space = SearchSpace(learning_rate=Float(0.01, 1), init=Categorical(*inits))
+        assert activation_statistics(Study(name="s", question="?", space=space), _gaussian(64)).message == (
+            f"healthy in {kinds} of networks"
+        )

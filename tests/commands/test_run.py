@@ -14,7 +14,7 @@ from pipeline.cli.main import main
 
 
 def test_run_checks_searches_and_reports(tiny_study, tmp_path, tracking_uri, capsys):
-    """``run`` prints its phases in order, then the page and the commands that open the two user interfaces."""
+    """``run`` prints its phases in order, then the page and, last and without long addresses, the command to look further."""
     assert main(["run", str(tiny_study), "--workers", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     starts = [line.split(":")[0] for line in lines if line and not line.startswith(" ")]
@@ -24,8 +24,8 @@ def test_run_checks_searches_and_reports(tiny_study, tmp_path, tracking_uri, cap
     page = tmp_path / "reports" / "tiny" / "report.html"
     assert any(str(page) in line for line in lines)
     assert page.is_file()
-    assert any("mlflow ui --workers 1 --backend-store-uri sqlite:///" in line for line in lines)
-    assert any(f"optuna-dashboard {tmp_path / 'optuna.log'}" in line for line in lines)
+    assert lines[-1] == "look at every trial: babysit ui"
+    assert not [line for line in lines if "http://" in line or "mlflow ui" in line or "\x1b" in line]
 
 
 def test_run_belongs_to_the_run_that_mlflow_opened(tiny_study, tmp_path, tracking_uri, monkeypatch):

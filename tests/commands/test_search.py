@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -274,3 +275,15 @@ def test_a_search_that_is_killed_at_each_of_its_phases_ends_with_the_same_verdic
     for kind, number in (("trial", 112), ("confirmation", 56), ("study", 1)):
         runs = client.search_runs(["0", "1"], f"tags.kind = '{kind}'", max_results=5000)
         assert Counter(run.info.status for run in runs) == {"FINISHED": number}
+
+
+def test_a_search_ends_with_the_command_that_reports(tiny_study, tmp_path, monkeypatch, capsys):
+    """The last line is a command that writes the report, with the flags of stores that are not the usual ones."""
+    (tmp_path / "a b").mkdir()
+    flags = ["--storage", str(tmp_path / "a b" / "optuna.log")]
+    assert main(["search", str(tiny_study), "--workers", "1", "--blocks", "1", *flags]) == 0
+    said, _, command = capsys.readouterr().out.splitlines()[-1].partition(": ")
+    program, *words = shlex.split(command)
+    assert (said, program) == ("now write the report", "babysit")
+    assert main([*words, "--no-model"]) == 0
+    assert (tmp_path / "reports" / "tiny" / "report.html").is_file()

@@ -48,6 +48,22 @@ def test_each_verbosity_prints_more_than_the_one_below(capsys):
         assert ("  phase took 0.0 s" in lines) == console.verbose
 
 
+def test_a_phase_is_seen_to_go_on():
+    """On a terminal a phase has a spinner, its count and its time, and lines are printed above; elsewhere and if quiet, nothing."""
+    for terminal, verbosity in ((True, Verbosity.NORMAL), (False, Verbosity.NORMAL), (True, Verbosity.QUIET)):
+        output = RichConsole(file=io.StringIO(), force_terminal=terminal, width=60)
+        console = Console(verbosity, output)
+        with console.working("confirm", 3) as advance:
+            advance(2)
+            console.result("a line")
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output.file.getvalue())
+        if terminal and verbosity:
+            assert "a line\n" in text
+            assert re.search(r"confirm 2/3 0:00:0\d", text)
+        else:
+            assert text == "a line\n"
+
+
 def test_quiet_prints_results_alone(tiny_study, tmp_path, capsys):
     """A search prints nothing, a report its verdicts and page, a refinement a file that declares its study."""
     tiny_study.write_text(tiny_study.read_text().replace("blocks=2", "blocks=1, confirm=0"))

@@ -46,31 +46,45 @@ def test_a_log_gets_about_ten_plain_lines(shown):
 def test_the_summary_counts_the_trials_of_this_search(shown):
     """The summary does not count trials that were recorded earlier."""
     _, progress = shown
-    assert progress.summary().startswith("22 trials trained and recorded, 4 of them diverged, in ")
+    assert progress.summary().startswith("22 trials trained and recorded, 4 diverged, in ")
 
 
 def test_the_summary_counts_pruned_trials():
-    """Where a pruner stopped trials, the summary says how many."""
+    """Where a pruner stopped trials, the summary says how many; a single trial is not "1 trials"."""
     with Progress(STUDY, [], Console(file=io.StringIO())) as progress:
         progress.count(trial("random", 0, 0.5))
+        assert progress.summary().startswith("1 trial trained and recorded, 0 diverged, in ")
         progress.count(trial("random", 1, 0.5, pruned=True))
-    assert progress.summary().startswith("2 trials trained and recorded, 0 of them diverged, 1 pruned, in ")
+    assert progress.summary().startswith("2 trials trained and recorded, 0 diverged, 1 pruned, in ")
 
 
-def test_a_terminal_sees_the_arms_live():
-    """On a terminal each arm has a bar with its trials and its best score; the time left is unknown before the first."""
-    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_terminal_sees_the_arms_live(width):
+    """At each width each arm has its trials, its best score and the time left, whole and apart; a wide one has bars."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=width)
     with Progress(STUDY, [], console) as progress:
         assert "starting" in progress._line()
-        progress.count(trial("random", 0, 0.75))
-        display = Console(file=io.StringIO(), width=80)
+        for number in range(STUDY.trials):
+            progress.count(trial("random", number, 0.75, diverged=True))
+        display = Console(file=io.StringIO(), width=width)
         display.print(progress._bars.get_renderable())
     rows = display.file.getvalue().splitlines()
-    assert [row.split()[0] for row in rows] == [*(arm.name for arm in STUDY.arms), "all"]
+    names = [*(arm.name for arm in STUDY.arms), "all arms"]
+    assert [name in row for name, row in zip(names, rows, strict=True)] == [True] * len(names)
     per_arm = STUDY.blocks * STUDY.trials
     for row, total in ((rows[0], per_arm), (rows[-1], per_arm * len(STUDY.arms))):
-        assert f"1/{total} best val accuracy 0.750 0 diverged" in row
-        assert re.search(r" \d:\d\d:\d\d$", row)
+        assert re.search(rf"  {STUDY.trials}/{total} best 0.750 {STUDY.trials} diverged \d:\d\d:\d\d( left)?$", row)
+    assert ("━" in rows[0]) == (width > 60)
+
+
+def test_a_long_name_of_an_arm_is_cut_and_nothing_else():
+    """On a narrow terminal a long name ends in an ellipsis; the counts and the time left stay whole."""
+    study = STUDY.from_json({**STUDY.to_json(), "arms": [{"name": "r" * 60, "sampler": "random"}], "contrasts": ()})
+    display = Console(file=io.StringIO(), width=60)
+    with Progress(study, [], Console(file=io.StringIO(), width=60)) as progress:
+        display.print(progress._bars.get_renderable())
+    first = display.file.getvalue().splitlines()[0]
+    assert re.search(r" r+…  0/\d+ best 0.000 0 diverged -:--:--$", first)
 
 
 def test_the_time_left_follows_from_the_mean_speed_since_the_start():

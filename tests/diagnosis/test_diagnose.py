@@ -142,6 +142,24 @@ def test_a_better_init_removes_the_flat_part():
         assert not {"flat-then-drop", "late-start", "never-starts"} & set(codes(findings))
 
 
+@pytest.mark.parametrize(
+    ("settings", "advice"),
+    [
+        ({"init": "small"}, "initialise by He or Xavier, or use batch norm"),
+        ({"init": "xavier"}, "initialise by He, or use batch norm"),
+        ({"init": "he"}, "use batch norm"),
+        ({"init": "he", "batch_norm": True}, "use another activation"),
+    ],
+)
+def test_the_advice_is_not_what_the_trial_does_already(settings, advice):
+    """A loss that stands still, then falls, gets no advice of He's init or of batch norm where the trial has it."""
+    loss = [2.3] * 6 + [2.0, 1.5, 1.0, 0.8, 0.6, 0.5]
+    accuracy = [0.1] * 6 + [0.3, 0.5, 0.6, 0.7, 0.8, 0.85]
+    curves = {"train/loss": loss, "val/loss": loss, "train/accuracy": accuracy, "val/accuracy": accuracy}
+    found = diagnose(curves, Facts(10, HyperParams(**settings), epochs=12, initial_loss=2.31))
+    assert [finding.advice for finding in found if finding.code == "flat-then-drop"] == [advice]
+
+
 def test_a_network_that_dies_is_called_dead():
     """Deep ReLU networks that end with the same output for every row, at ln C, are dead."""
     rates, data = (0.3, 0.4, 0.5, 0.6, 0.8), digits(0)

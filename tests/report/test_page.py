@@ -1,13 +1,13 @@
-"""The page's parts that no figure or table has: the line of facts, and the links."""
+"""The page's parts that no figure or table has: its title, the line of facts, and the links."""
 
 import html
 import re
 
 import pytest
-from synthetic import make_table
+from synthetic import ARMS, make_table
 
 from pipeline.report.analysis import Analysis
-from pipeline.report.page import duration, mlflow_run, pages
+from pipeline.report.page import duration, facts, mlflow_run, pages
 from pipeline.report.sections import make_sections
 from pipeline.report.trials_table import RUN_ADDRESS
 
@@ -33,3 +33,26 @@ def test_the_run_in_mlflow_is_linked_by_its_web_address(address, link):
     assert mlflow_run(analysis) == (address if link else "")
     found = re.findall(r'In MLflow: <a target="_blank" href="([^"]*)">the study\'s run</a>(.*?)</p>', page)
     assert found == ([(address, link)] if link else [])
+
+
+def test_the_title_says_the_study_and_its_question(table):
+    """A browser's tab names the study and the question."""
+    page = pages(Analysis(table), make_sections(Analysis(table)))["report.html"]
+    assert "<title>toy: Is random search better than grid search?</title>" in page
+
+
+def test_the_report_counts_the_pruned_trials():
+    """The line below the verdict and the diagnosis say how many trials a pruner stopped; without any they say nothing."""
+    for counts, fact, sentence in (
+        ({}, "360 trials in all", ""),
+        (
+            {"pruned": 36},
+            "360 trials in all, 36 of them pruned",
+            "The pruner stopped 36 of 360 trials before the last epoch.",
+        ),
+    ):
+        diagnosis = {"health": {"good": 360}, "sentences": [], **counts}
+        analysis = Analysis(make_table(arms=ARMS[:1], provenance={"diagnosis": diagnosis}))
+        assert fact in facts(analysis)
+        (section,) = (section for section in make_sections(analysis) if section.key == "diagnosis")
+        assert section.prose == ((sentence,) if sentence else ())

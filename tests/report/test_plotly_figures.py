@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import plotly.graph_objects as go
+import pytest
 from synthetic import make_table
 
 from pipeline.report.analysis import Analysis
@@ -36,3 +37,14 @@ def test_one_block_has_no_band():
     figure = plotly_figure(make_table(blocks=1))
     assert not [trace for trace in figure.data if trace.fill]
     assert all(np.isfinite(trace.y).all() for trace in figure.data)
+
+
+@pytest.mark.parametrize("blocks", [2, 10])
+def test_the_axis_shows_the_lines(blocks):
+    """The vertical axis fits the lines after the first trials, however wide the bands of two blocks are."""
+    figure = plotly_figure(make_table(blocks=blocks))
+    low, high = figure.layout.yaxis.range
+    drawn = [trace for trace in figure.data if trace.line.width != 0]
+    late = np.concatenate([np.asarray(trace.y)[np.asarray(trace.x) >= max(trace.x) / 32] for trace in drawn])
+    assert low < late.min() < late.max() < high
+    assert high - low == pytest.approx(1.1 * np.ptp(late), abs=1e-3)

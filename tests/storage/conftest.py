@@ -1,9 +1,12 @@
 """A journal under several names."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
+
+sys.path.append(str(Path(__file__).parent))  # importlib mode leaves a test's own folder out
 
 
 @pytest.fixture

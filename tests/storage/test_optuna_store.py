@@ -5,48 +5,16 @@ from dataclasses import replace
 import optuna
 import pytest
 from optuna.trial import TrialState
+from small import STUDY, finished
 
-from pipeline.search.plan import planned_trial
 from pipeline.storage.optuna_store import OptunaStore
-from pipeline.study.hparams import TrainConfig
-from pipeline.study.spec import Arm, Float, Pruner, SearchSpace, Study
-from pipeline.trials.trial import FinishedTrial, TrialResult
-
-STUDY = Study(
-    name="s",
-    question="?",
-    space=SearchSpace(learning_rate=Float(1e-3, 1, log=True)),
-    config=TrainConfig(epochs=3),
-    arms=(Arm("random"), Arm("grid")),
-    blocks=2,
-    trials=2,
-)
-
-SCORES = ("best/epoch", "gap", "train/accuracy", "test/accuracy")
+from pipeline.study.spec import Pruner
 
 
 @pytest.fixture
 def store(tmp_path):
     """The address of a fresh journal."""
     return str(tmp_path / "optuna.log")
-
-
-def finished(arm, block, number, **changes):
-    """A finished trial whose best epoch is not its last."""
-    result = {
-        "curves": {"val/accuracy": [0.1, 0.3, 0.2]},
-        "scores": {"best/val_accuracy": 0.3, **dict.fromkeys(SCORES, 0.5)},
-        "diverged": False,
-        "epochs": 3,
-        "seconds": 1.0,
-        "ended": 1.7e9,
-        "n_val": 8,
-        "n_test": 8,
-        "val_correct": "",
-        "test_correct": "",
-    }
-    plan = planned_trial(STUDY, Arm(arm), block, number, {"learning_rate": 0.1})
-    return FinishedTrial(plan, TrialResult(**{**result, **changes}))
 
 
 def test_a_trial_is_recorded_with_its_curve_by_epoch(store):

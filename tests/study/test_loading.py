@@ -45,6 +45,26 @@ def test_the_nearest_experiment_is_suggested():
         find_experiment("spirals", {})
 
 
+def test_an_unknown_experiment_is_told_the_experiments():
+    """If no name is near, the error lists the demonstrations of the lecture, and no search study."""
+    with pytest.raises(ValueError, match=r"^unknown experiment 'nosuch'\. Known: ") as error:
+        find_experiment("nosuch", {})
+    assert str(error.value).partition("Known: ")[2].split(", ") == list(DEMONSTRATIONS)
+
+
+def test_a_file_in_the_current_folder_is_found_by_its_name(tmp_path, monkeypatch):
+    """The name of a file next to it is enough; a name in a ``studies`` folder has precedence; others are not listed."""
+    monkeypatch.chdir(tmp_path)
+    source = "from pipeline import Float, SearchSpace, Study\nSTUDY = Study(name='{}', question='?', space=SearchSpace(l2=Float(0, 1)))\n"
+    for name in ("mystudy", "random_vs_grid"):
+        (tmp_path / f"{name}.py").write_text(source.format("mine"))
+    assert find_study("mystudy", {}).name == "mine"
+    assert find_study("random_vs_grid", {}).name == "random_vs_grid"
+    with pytest.raises(ValueError, match=r"^unknown study 'nosuch'\. Known: ") as error:
+        find_study("nosuch", {})
+    assert "mystudy" not in str(error.value)
+
+
 BUSY = """
 import os, signal, threading, time
 from pipeline import Float, SearchSpace, Study

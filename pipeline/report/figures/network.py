@@ -97,4 +97,5 @@ def _first_weights_figure(network: Network, data: Dataset) -> Iterator[Plot]:
     shaped = weights[longest].reshape(-1, *((height, width, channels) if last else (channels, height, width)))
     pictures = shaped if last else np.moveaxis(shaped, 1, -1)
     rows = [{"unit": int(unit), "norm": norms[unit]} for unit in longest]
-    yield images("first_weights", "Weights into first-layer units, the longest first", {"": pictures.squeeze()}, rows)
+    title, headings = "Weights into first-layer units, the longest first", [f"unit {unit}" for unit in longest]
+    yield images("first_weights", title, {"": pictures.squeeze()}, rows, headings)

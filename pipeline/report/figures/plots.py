@@ -14,6 +14,7 @@ from pipeline.data import Split
 from pipeline.report.style import INK, MUTED, RULE, Plot, canvas, finish, styled
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f", "#bcbd22", "#17becf")
+TITLE_INCHES = 3.6  # the least width of a figure with a title above its panels
 MARKED_POINTS = 30  # at most, for marks on the axes
 Row = Mapping[str, Any]
 """A row of the table of a plot, by column."""
@@ -70,9 +71,12 @@ def lines(
 
 @styled
 def histograms(name: str, title: str, counts: Mapping[str, np.ndarray], edges: np.ndarray, rows: Sequence[Row]) -> Plot:
-    """Draw a row of histograms for each label, with one for each layer; ``counts`` are (layers, bins)."""
+    """Draw a row of histograms for each label, with one for each layer's outputs; ``counts`` are (layers, bins)."""
     first, layers = next(iter(counts)), len(next(iter(counts.values())))
-    figure = Figure(figsize=(1.15 * layers, 1.0 * len(counts) + 0.4), layout="constrained")
+    figure = Figure(figsize=(max(TITLE_INCHES, 1.15 * layers), 1.0 * len(counts) + 0.9), layout="constrained")
+    figure.suptitle(title, fontsize=9)
+    figure.supxlabel("output of a unit", fontsize=8)
+    figure.supylabel("how often", fontsize=8)
     axes = figure.subplots(len(counts), layers, sharex=True, squeeze=False)
     for row, (label, layered) in zip(axes, counts.items(), strict=True):
         for i, (ax, heights) in enumerate(zip(row, layered, strict=True)):
@@ -114,11 +118,21 @@ def scatter(
 
 
 @styled
-def images(name: str, title: str, stacks: Mapping[str, np.ndarray], rows: Sequence[Row]) -> Plot:
-    """Draw a row of images for each label, from weights (H, height, width) or (H, height, width, 3)."""
+def images(
+    name: str, title: str, stacks: Mapping[str, np.ndarray], rows: Sequence[Row], headings: Sequence[str] = ()
+) -> Plot:
+    """Draw a row of images for each label, from weights (H, height, width) or (H, height, width, 3).
+
+    ``headings`` are written above the images of the first row.
+    """
     width = max(len(stack) for stack in stacks.values())
-    figure = Figure(figsize=(0.55 * width + 1.2, 0.62 * len(stacks) + 0.3), layout="constrained")
+    size = max(TITLE_INCHES, 0.55 * width + 1.2), 0.62 * len(stacks) + 0.9
+    figure = Figure(figsize=size, layout="constrained")
+    figure.suptitle(title, fontsize=9)
+    figure.supxlabel("each from its lowest weight (black) to its highest (white)", fontsize=7)
     axes = figure.subplots(len(stacks), width, squeeze=False)
+    for ax, heading in zip(axes[0], headings, strict=False):
+        ax.set_title(heading, fontsize=7)
     for row, (label, pictures) in zip(axes, stacks.items(), strict=True):
         for ax in row:
             ax.set_axis_off()
@@ -126,7 +140,7 @@ def images(name: str, title: str, stacks: Mapping[str, np.ndarray], rows: Sequen
             low, high = picture.min(), picture.max()
             ax.imshow((picture - low) / (high - low or 1), cmap="gray")
         row[0].text(-0.3, 0.5, label, transform=row[0].transAxes, ha="right", va="center", fontsize=8)
-    alt = f"{title}: the weights into each hidden unit as an image, for {', '.join(stacks)}."
+    alt = f"{title}: the weights into each hidden unit as an image, {', '.join(filter(None, stacks)) or 'for one network'}."
     return finish(figure, name, title=title, aid=alt, alt=alt, table=pd.DataFrame(rows))
 
 

@@ -12,7 +12,7 @@ from pipeline.report.arm_titles import label, title
 from pipeline.report.comparison import Comparison
 from pipeline.report.curves import Curve
 from pipeline.report.formatting import capital, count, listed, number, percent, point, points
-from pipeline.report.intervals import DIFFERENCE, SHARE, Interval, mean_band
+from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Interval, mean_band
 from pipeline.report.style import (
     INK,
     MUTED,
@@ -62,7 +62,7 @@ def tuning_figure(curves: Sequence[Curve], styles: ArmStyles, contrast: Sequence
     accuracy_axis(ax, "accuracy of the chosen model")
     means = [(curve, curve.test.mean(axis=0)) for curve in curves]
     means += [(curve, curve.validation.mean(axis=0)) for curve in full]
-    limit_y(ax, [values[curve.budgets >= counted] for curve, values in means], bands)
+    limit_y(ax, late_values(means), bands)
     label_ends(ax, [(c.arm, float(c.budgets[-1]), float(c.test.mean(axis=0)[-1])) for c in curves], styles)
     return finish(
         figure,
@@ -74,6 +74,12 @@ def tuning_figure(curves: Sequence[Curve], styles: ArmStyles, contrast: Sequence
         alt=f"Accuracy of the chosen model against the number of trials. {capital('; '.join(map(_final_accuracy, curves)))}.",
         table=curve_table(curves),
     )
+
+
+def late_values(lines: Sequence[tuple[Curve, Array]]) -> list[Array]:
+    """Return the accuracies of lines of curves without those after the first trials, which would flatten the rest."""
+    first = max(int(curve.budgets[-1]) for curve, _ in lines) ** STEEP
+    return [values[curve.budgets >= first] for curve, values in lines]
 
 
 def _final_accuracy(curve: Curve) -> str:

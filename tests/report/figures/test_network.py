@@ -1,6 +1,7 @@
 """The figures of a trained network show the numbers of its trial."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pandas as pd
@@ -40,6 +41,17 @@ def test_the_figures_show_the_numbers_of_the_trial(block):
     ratios = figures["update_ratio"].table.pivot_table(index="epoch", columns="layer", values="update_ratio")
     np.testing.assert_array_equal(ratios, record.layer_statistics["update_ratio"][0])
     assert list(figures["activations"].table["layer"]) == [1, 2]
+
+
+def test_the_figures_of_layers_and_weights_are_labelled(block):
+    """The histograms have a title, named axes and a number for each layer; each image has the number of its unit."""
+    figures, _ = figures_of(block, hidden=(20, 15))
+    texts = {name: re.findall(r">([^<>]+)</text>", figure.svg) for name, figure in figures.items()}
+    assert {"Outputs of each hidden layer", "output of a unit", "how often", "layer 1", "layer 2"} <= set(
+        texts["activations"]
+    )
+    units = {f"unit {unit}" for unit in figures["first_weights"].table["unit"]}
+    assert {"Weights into first-layer units, the longest first", *units} <= set(texts["first_weights"])
 
 
 def test_the_first_weights_are_the_largest(block):
