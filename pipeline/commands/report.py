@@ -21,6 +21,7 @@ from pipeline.model.best import best_trial, saved_model, train_again
 from pipeline.report.figures.network import save_figures
 from pipeline.report.trials_table import TrialsTable
 from pipeline.report.writer import write_report
+from pipeline.search.recording import arm_runs_of
 from pipeline.storage.addresses import is_url, redact, sqlite_address, sqlite_file, storage_file
 from pipeline.study.loading import find_study
 from pipeline.study.spec import Study
@@ -77,6 +78,9 @@ def _write(job: Job, table: TrialsTable) -> None:
     job.tracker.log_metrics(result.metrics)
     job.tracker.set_tags(result.tags)
     job.tracker.describe(job.study, result.sentences)
+    arm_runs = arm_runs_of(job.study, job.optuna_store.recorded(), job.tracker)
+    arm_runs.set_curves(result.arm_curves)
+    arm_runs.close()
     job.tracker.log_files(folder, "report")
     job.optuna_store.save_figures(result.figures)
     for sentence in result.verdicts:
