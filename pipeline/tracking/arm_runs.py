@@ -154,7 +154,8 @@ class ArmRuns:
         missing = [place for place in self._places.values() if place.trials and self._lacks(place)]
         whole = [place for place in missing if not place.run_id and self._is_complete(place)]
         if whole:
-            records = [self._record(place) for place in whole]
+            now = int(time.time() * 1000)  # the UI sorts by time: the first is listed first
+            records = [self._record(place, now - i) for i, place in enumerate(whole)]
             ids = self._tracker.writer.write(self._tracker.experiment_id, records)
             for place, run_id in zip(whole, ids, strict=True):
                 place.run_id, place.status = run_id, "FINISHED"
@@ -165,11 +166,22 @@ class ArmRuns:
         self._due = time.monotonic() + max(WRITE_SECONDS, (time.monotonic() - started) / WRITE_SHARE)
 
     def close(self) -> None:
-        """Write what is left, and end the runs of arms that a stop cut short as KILLED."""
+        """Write what is left, end the runs of arms that a stop cut short as KILLED, and fit the view of the arms."""
         self.write()
         for place in self._places.values():
             if place.status == "RUNNING":
                 self._end(place, "KILLED")
+        if accuracies := self._accuracies():
+            self._tracker.save_views(self._study, accuracies)
+
+    def _accuracies(self) -> tuple[float, float] | None:
+        """Return the range of the best so far in the later half of the trials, with a margin; None without trials."""
+        halves = [[*place.choices()][len(place.trials) // 2 :] for place in self._places.values() if place.trials]
+        values = [value for half in halves for trial in half for value in (trial.validation, trial.test)]
+        if not values:
+            return None
+        margin = max(max(values) - min(values), 0.02) / 4
+        return round(min(values) - margin, 3), round(min(max(values) + margin, 1.0), 3)
 
     def _place(self, arm: str, block: int) -> _ArmRun:
         return self._places.setdefault((arm, block), _ArmRun(arm, block))
@@ -185,8 +197,7 @@ class ArmRuns:
         runs.discard(self._tracker.client, place.run_id)
         place.forget()
 
-    def _record(self, place: _ArmRun) -> RunRecord:
-        now = int(time.time() * 1000)
+    def _record(self, place: _ArmRun, now: int) -> RunRecord:
         return RunRecord(self._name(place), now, now, self._tags(place), {}, tuple(place.points()))
 
     def _append(self, place: _ArmRun) -> None:

@@ -21,7 +21,6 @@ ARM_KIND = "arm"
 """The kind of the run of an arm in a block."""
 
 
-
 class MetricPoint(NamedTuple):
     """One value of a metric: a finite Python float, at an integer step and a time in milliseconds since 1970.
 
@@ -46,13 +45,20 @@ class RunRecord:
     points: tuple[MetricPoint, ...]
 
 
-def run_record(study: Study, trial: FinishedTrial, parent: str, generation: str = "") -> RunRecord:
-    """Return the trial as a child run of ``parent``. ``generation`` distinguishes studies of the same name."""
-    ended = int(trial.result.ended * 1000)
+def run_record(
+    study: Study, trial: FinishedTrial, parent: str, generation: str = "", study_started: int = 0
+) -> RunRecord:
+    """Return the trial as a child run of ``parent``. ``generation`` distinguishes studies of the same name.
+
+    A repetition starts with the study, at ``study_started`` in milliseconds since 1970: the UI lists runs by start, the last
+    first, and would show the repetitions instead of the trials. Its metrics have the true time.
+    """
+    ended, duration = int(trial.result.ended * 1000), int(trial.result.seconds * 1000)
+    started = study_started if trial.plan.repetition else ended - duration
     return RunRecord(
         name=trial.plan.name,
-        started=ended - int(trial.result.seconds * 1000),
-        ended=ended,
+        started=started,
+        ended=started + duration,
         tags=trial_tags(study, trial) | child_tags(parent, generation),
         params={key: str(value) for key, value in trial_params(study, trial).items()},
         points=tuple(trial_points(trial, ended)),

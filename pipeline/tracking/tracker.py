@@ -25,7 +25,7 @@ from pipeline.tracking import runs, views
 from pipeline.tracking.client_writer import choose_writer
 from pipeline.tracking.experiments import ensure_experiment, find_experiment
 from pipeline.tracking.links import Links
-from pipeline.tracking.run_record import ARM, NOTE, TRIAL_GENERATION, run_record, source_tags
+from pipeline.tracking.run_record import NOTE, TRIAL_GENERATION, run_record, source_tags
 from pipeline.trials.trial import FinishedTrial
 
 if TYPE_CHECKING:
@@ -182,12 +182,11 @@ class Tracker:
         """Name the study's run after the study, unless the user named it, and save the UI's views."""
         if GENERATED_NAME.fullmatch(self.parent.info.run_name or ""):
             self.client.update_run(self.run_id, name=study.name)
-        query, order = self._children_query("trial"), ["attributes.start_time ASC"]
-        first = self.client.search_runs([self.experiment_id], query, max_results=1, order_by=order)
-        arm_axis = all(ARM in run.data.params for run in first)  # older versions wrote no such param
-        saved = views.views(study, self.run_id, int(self.parent.info.start_time), arm_axis=arm_axis)
-        for tag, value in saved.items():
-            self.client.set_experiment_tag(self.experiment_id, tag, value)
+        self.save_views(study)
+
+    def save_views(self, study: Study, accuracies: tuple[float, float] | None = None) -> None:
+        """Save the UI's views of the study; ``accuracies`` is the range of its arms' curves."""
+        views.save(self.client, self.parent, study, self._children_query("trial"), accuracies)
 
     def add_dataset(self, name: str, sha256: str) -> None:
         """Record the dataset as an input of the study's run: its name, and 36 digits of its hash."""
@@ -200,7 +199,10 @@ class Tracker:
         """Set the description of the study's run that the UI shows: the question, links, and the verdict's sentences."""
         pages = self.links()
         links = " · ".join(
-            [f"[The report]({pages.report})", *(f"[{title}]({pages.view(name)})" for name, title in views.TITLES.items())]
+            [
+                f"[The report]({pages.report})",
+                *(f"[{title}]({pages.view(name)})" for name, title in views.TITLES.items()),
+            ]
         )
         verdict, *rest = sentences
         # The links come first, since the UI shows the first few lines and folds the rest.
@@ -209,7 +211,8 @@ class Tracker:
 
     def record(self, study: Study, trials: Sequence[FinishedTrial]) -> list[str]:
         """Write each finished trial as a whole child of the study's run. Return the ids of the runs, in order."""
-        records = [run_record(study, trial, self.run_id, self.generation) for trial in trials]
+        started = int(self.parent.info.start_time)
+        records = [run_record(study, trial, self.run_id, self.generation, started) for trial in trials]
         return self.writer.write(self.experiment_id, records)
 
     def discard_unknown(self, known: Collection[str], kind: str = "trial") -> int:

@@ -12,6 +12,9 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
 from pipeline.study.spec import Categorical, Study
 from pipeline.tracking.run_record import ARM, ARM_KIND
 from pipeline.training.metrics import (
@@ -44,17 +47,32 @@ TITLES = {ARMS: "the arms compared", BEST: "the best trials", ALL: "good and bad
 State = dict[str, Any]
 
 
-def views(study: Study, run_id: str, now: int, *, arm_axis: bool = True) -> dict[str, str]:
+def save(
+    client: MlflowClient, parent: Run, study: Study, trials: str, accuracies: tuple[float, float] | None = None
+) -> None:
+    """Save the views of a study, whose run is ``parent``, with the experiment; ``trials`` is the query of its trials."""
+    experiment_id, order = str(parent.info.experiment_id), ["attributes.start_time ASC"]
+    first = client.search_runs([experiment_id], trials, max_results=1, order_by=order)
+    axis = all(ARM in run.data.params for run in first)  # older versions wrote no such param
+    now = int(parent.info.start_time)
+    for tag, value in views(study, parent.info.run_id, now, arm_axis=axis, accuracies=accuracies).items():
+        client.set_experiment_tag(experiment_id, tag, value)
+
+
+def views(
+    study: Study, run_id: str, now: int, *, arm_axis: bool = True, accuracies: tuple[float, float] | None = None
+) -> dict[str, str]:
     """Return the experiment's tags that hold the views of a study, in the order of :data:`TITLES`.
 
     The UI loads 100 runs at first. The best trials come by validation accuracy; in the last view, trials come by number, so
     that the runs are shared equally among arms and blocks. ``arm_axis`` is False where trials lack the param of their arm,
-    since the UI draws no parallel coordinates of such runs. ``now`` is the views' time in milliseconds since 1970.
+    since the UI draws no parallel coordinates of such runs. ``accuracies`` is the range that the arms' curves are shown in,
+    by default all of theirs. ``now`` is the views' time in milliseconds since 1970.
     """
     best = {"orderByKey": f"metrics.`{BEST_VAL_ACCURACY}`", "orderByAsc": False}
     by_number = {"orderByKey": "tags.`trial`", "orderByAsc": True}
     states = {
-        ARMS: _arms(study, run_id),
+        ARMS: _arms(study, run_id, accuracies),
         BEST: _trials(study, run_id, arm_axis) | best,
         ALL: _trials(study, run_id, arm_axis) | by_number,
     }
@@ -68,10 +86,11 @@ def key(run_id: str, view: str) -> str:
     return f"{view}{run_id[:12]}"
 
 
-def _arms(study: Study, run_id: str) -> State:
+def _arms(study: Study, run_id: str, accuracies: tuple[float, float] | None) -> State:
     """The runs of arms, as a folded group for each arm: their curves by number of trials, and the last values."""
+    limits = dict(zip(("yMin", "yMax"), accuracies, strict=True)) if accuracies else {}
     charts = [
-        *(_lines(name, "after n trials") for name in (TEST_SO_FAR, EXPECTED, VAL_SO_FAR)),
+        *(_lines(name, "after n trials") | {"range": limits} for name in (TEST_SO_FAR, EXPECTED, VAL_SO_FAR)),
         _lines(SPREAD, "all trials"),
         _bars(DIVERGED_SHARE, "all trials"),
         *(_bars(name, "numbers") for name in (DIVERGED, TRIALS)),
@@ -83,7 +102,7 @@ def _arms(study: Study, run_id: str) -> State:
         "orderByKey": "tags.`block`",
         "orderByAsc": True,
         "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": ARM}]},
-        "runsExpanded": {f"tag.{ARM}.{arm.name}": False for arm in study.arms},
+        "groupsExpanded": {f"tag.{ARM}.{arm.name}": False for arm in study.arms},
     }
 
 
