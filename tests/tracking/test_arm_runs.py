@@ -134,7 +134,7 @@ def test_a_run_that_disagrees_is_written_again(reason, tracker, small):
         tracker.client.create_run(tracker.experiment_id, tags=only(tracker).data.tags)
     number = 3 if reason == "fewer trials" else 4
     opened(tracker, small, range(number)).close()
-    assert curve(tracker, only(tracker), TEST) == {n: x for n, x in enumerate([0.4, 0.6, 0.6, 0.6][:number], start=1)}
+    assert curve(tracker, only(tracker), TEST) == dict(enumerate([0.4, 0.6, 0.6, 0.6][:number], start=1))
 
 
 def test_a_trial_that_was_lost_takes_its_place(tracker, small):
