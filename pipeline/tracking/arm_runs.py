@@ -99,7 +99,8 @@ class ArmRuns:
     def __init__(self, tracker: Tracker, study: Study) -> None:
         """Find the runs that are recorded. A server may have made one twice; the second is discarded."""
         self._tracker, self._study = tracker, study
-        self._places: dict[Place, _ArmRun] = {}
+        places = [(arm.name, block) for arm in study.arms for block in range(study.blocks)]  # as the UI shall list them
+        self._places = {place: _ArmRun(*place) for place in places}
         for run in tracker.children(ARM_KIND):
             place = self._place(run.data.tags[ARM], int(run.data.tags["block"]))
             if place.run:
