@@ -31,7 +31,7 @@ from pipeline.trials.trial import trial_name
 if TYPE_CHECKING:
     from pipeline.tracking.tracker import Tracker
 
-WRITE_SECONDS, WRITE_SHARE = 30, 0.02
+WRITE_SECONDS, WRITE_SHARE = 60, 0.02
 """The runs are written this often during a search, and take at most this share of its time."""
 
 Place = tuple[str, int]
@@ -206,14 +206,14 @@ class ArmRuns:
         tags = self._tags(place)
         if not place.run_id:
             created = client.create_run(self._tracker.experiment_id, tags=tags, run_name=self._name(place))
-            place.run_id = created.info.run_id
-        elif place.status != "RUNNING":
-            client.update_run(place.run_id, status="RUNNING")
-        place.status = "RUNNING"
+            place.run_id, place.status = created.info.run_id, "RUNNING"
         metrics = [Metric(*point) for point in place.points()]
         client.log_batch(place.run_id, metrics, tags=[RunTag(key, value) for key, value in tags.items()])
-        if self._is_complete(place):
+        if self._is_complete(place) and place.status != "FINISHED":
             self._end(place, "FINISHED")
+        elif not self._is_complete(place) and place.status != "RUNNING":
+            client.update_run(place.run_id, status="RUNNING")
+            place.status = "RUNNING"
 
     def _end(self, place: _ArmRun, status: str) -> None:
         self._tracker.client.set_terminated(place.run_id, status)
