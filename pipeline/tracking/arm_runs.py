@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from bisect import insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -51,7 +51,7 @@ class ArmTrial(NamedTuple):
     ended: int
 
 
-@dataclass
+@dataclass(eq=False)
 class _ArmRun:
     """One arm in one block: its trials by number, its run, and the number of trials that the run has.
 
@@ -79,6 +79,10 @@ class _ArmRun:
 
     def points(self) -> list[MetricPoint]:
         """Return what the run lacks. The number of trials comes last, since it tells that the others are written."""
+        last, number = self.trials[-1].ended, len(self.trials)
+        curves = [MetricPoint(key, v, last, step) for key, curve in self.curves.items() for step, v in curve.items()]
+        if self.written == number:
+            return curves
         steps = [*zip(self.trials, self.choices(), strict=True)]
         values = [
             MetricPoint(key, value, trial.ended, step)
@@ -86,11 +90,9 @@ class _ArmRun:
             if step > self.written
             for key, value in ((VAL_SO_FAR, best.validation), (TEST_SO_FAR, best.test))
         ]
-        last, number = self.trials[-1].ended, len(self.trials)
-        values += [MetricPoint(key, v, last, step) for key, curve in self.curves.items() for step, v in curve.items()]
         diverged = sum(trial.diverged for trial in self.trials)
         totals = {DIVERGED: diverged, DIVERGED_SHARE: diverged / number, TRIALS: number}
-        return values + [MetricPoint(key, float(value), last, number) for key, value in totals.items()]
+        return curves + values + [MetricPoint(key, float(value), last, number) for key, value in totals.items()]
 
 
 class ArmRuns:
@@ -150,18 +152,17 @@ class ArmRuns:
             self.write()
 
     def write(self) -> None:
-        """Write what the runs lack: a whole run at once, or the new points of one that is there or not complete."""
+        """Write what the runs lack: whole runs and the report's curves in bulk, the points of growing runs one by one."""
         started = time.monotonic()
         missing = [place for place in self._places.values() if place.trials and self._lacks(place)]
         whole = [place for place in missing if not place.run_id and self._is_complete(place)]
+        finished = [place for place in missing if place.written == len(place.trials) and place.status == "FINISHED"]
         if whole:
-            now = int(time.time() * 1000)  # the UI sorts by time: the first is listed first
-            records = [self._record(place, now - i) for i, place in enumerate(whole)]
-            ids = self._tracker.writer.write(self._tracker.experiment_id, records)
-            for place, run_id in zip(whole, ids, strict=True):
-                place.run_id, place.status = run_id, "FINISHED"
+            self._write_whole(whole)
+        if finished:
+            self._tracker.writer.append({place.run_id: place.points() for place in finished})
         for place in missing:
-            if place not in whole:
+            if place not in whole and place not in finished:
                 self._append(place)
             place.written, place.curves = len(place.trials), {}
         self._due = time.monotonic() + max(WRITE_SECONDS, (time.monotonic() - started) / WRITE_SHARE)
@@ -198,8 +199,16 @@ class ArmRuns:
         runs.discard(self._tracker.client, place.run_id)
         place.forget()
 
-    def _record(self, place: _ArmRun, now: int) -> RunRecord:
-        return RunRecord(self._name(place), now, now, self._tags(place), {}, tuple(place.points()))
+    def _write_whole(self, places: Sequence[_ArmRun]) -> None:
+        now = int(time.time() * 1000)
+        times = [now - i for i in range(len(places))]  # the UI lists the last started first
+        records = [
+            RunRecord(self._name(place), at, at, self._tags(place), {}, tuple(place.points()))
+            for at, place in zip(times, places, strict=True)
+        ]
+        run_ids = self._tracker.writer.write(self._tracker.experiment_id, records)
+        for place, run_id in zip(places, run_ids, strict=True):
+            place.run_id, place.status = run_id, "FINISHED"
 
     def _append(self, place: _ArmRun) -> None:
         client = self._tracker.client
