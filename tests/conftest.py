@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,9 @@ def tracking_uri(empty_mlflow_db, tmp_path, monkeypatch):
     """A fresh store in the test's own folder, which is the current one too."""
     monkeypatch.chdir(tmp_path)
     shutil.copyfile(empty_mlflow_db, tmp_path / "mlflow.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        database.execute("UPDATE experiments SET artifact_location = ?", (f"{tmp_path.as_uri()}/mlruns/0",))
+        database.commit()
     return f"sqlite:///{tmp_path / 'mlflow.db'}"
 
 

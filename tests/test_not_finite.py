@@ -74,7 +74,7 @@ def runs(folder, database):
     """Return the runs of all trials, by name."""
     client = MlflowClient(tracking_uri=f"sqlite:///{folder / database}")
     trial_runs = client.search_runs(
-        ["1"], "tags.kind = 'trial'", max_results=1000, order_by=["metrics.`test/loss` ASC"]
+        ["0"], "tags.kind = 'trial'", max_results=1000, order_by=["metrics.`test/loss` ASC"]
     )
     return {run.info.run_name: run for run in trial_runs}
 

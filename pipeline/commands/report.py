@@ -25,6 +25,7 @@ from pipeline.report.figures.network import save_figures
 from pipeline.report.trials_table import RUN_ADDRESS, TrialsTable
 from pipeline.report.winner import Winner, find_winner
 from pipeline.report.writer import write_report
+from pipeline.search.recording import arm_runs_of
 from pipeline.storage.addresses import is_url, redact, sqlite_address, sqlite_file, storage_file
 from pipeline.storage.dashboard import Shown
 from pipeline.study.loading import find_study
@@ -87,6 +88,9 @@ def _write(job: Job, table: TrialsTable) -> None:
     job.tracker.log_metrics(result.metrics)
     job.tracker.set_tags(result.tags)
     job.tracker.describe(job.study, result.sentences)
+    arm_runs = arm_runs_of(job.study, job.optuna_store.recorded(), job.tracker)
+    arm_runs.set_curves(result.arm_curves)
+    arm_runs.close()
     job.tracker.log_files(folder, "report")
     links = job.tracker.links(ui_of(job.stores.tracking))
     job.optuna_store.show(Shown(result.figures, result.verdicts, lambda run_id: replace(links, run_id=run_id).run))

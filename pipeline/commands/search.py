@@ -19,7 +19,7 @@ from pipeline.diagnosis.plugins import load_rules
 from pipeline.report.formatting import count, markdown_table
 from pipeline.search import confirmation
 from pipeline.search.engine import Engine
-from pipeline.search.recording import reconcile, train_and_record
+from pipeline.search.recording import arm_runs_of, reconcile, train_and_record
 from pipeline.search.worker_memory import check_affordable
 from pipeline.study.loading import find_study
 from pipeline.training.metrics import BEST_VAL_ACCURACY
@@ -126,6 +126,7 @@ def search(job: Job, engine: Engine) -> None:
         console.say(f"search: MLflow differed from Optuna: {changes}")
     job.tracker.add_dataset(study.dataset, job.data.sha256)
     if not len(pending_trials):
+        arm_runs_of(study, pending_trials.recorded, job.tracker).close()
         console.say(f"search: nothing to train, all {study.total_trials:,} trials are recorded")
         return
     console.say(f"search: {len(pending_trials):,} of {study.total_trials:,} trials to train, {engine.description}")

@@ -105,22 +105,21 @@ def interfaces(stores: Stores, interrupts: Interrupts, port: int | None = None) 
 
 
 def directions(stores: Stores, opened: Interfaces) -> Iterator[str]:
-    """Yield the addresses, and below each the pages of the study that ran last."""
+    """Yield the pages of the study that ran last, and the bare addresses. MLflow's opens on traces of language models."""
     from pipeline.storage.dashboard import study_ids
     from pipeline.tracking import Tracker
 
-    yield f"MLflow UI         {opened.mlflow}"
     tracker = Tracker(stores.tracking)
-    latest = tracker.find_latest()
-    if latest:
+    if latest := tracker.find_latest():
         links = tracker.links(opened.mlflow)
-        yield f"  the verdict     {links.run}"
-        yield f"  arms compared   {links.view('arms')}"
-        yield f"  best trials     {links.view('best')}"
+        yield f"the verdict       {links.run}"
+        yield f"arms compared     {links.view('arms')}"
+        yield f"best trials       {links.view('best')}"
+        yield f"good and bad      {links.view('all')}"
+        if ids := study_ids(stores.storage, latest):
+            yield f"arms in Optuna    {opened.dashboard}/dashboard/compare-studies?ids={','.join(map(str, ids))}"
+    yield f"MLflow UI         {opened.mlflow}"
     yield f"Optuna Dashboard  {opened.dashboard}"
-    ids = study_ids(stores.storage, latest) if latest else []
-    if ids:
-        yield f"  arms compared   {opened.dashboard}/dashboard/compare-studies?ids={','.join(map(str, ids))}"
     yield "Ctrl-C stops both."
 
 

@@ -1,11 +1,26 @@
-"""The metrics and tags of a study's run."""
+"""The metrics and tags of a study's run, and the curves of its arms' runs."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from pipeline.report.analysis import Analysis
 from pipeline.report.comparison import Difference
+from pipeline.training.metrics import EXPECTED, SPREAD
+
+
+def arm_curves(analysis: Analysis) -> dict[tuple[str, int], dict[str, dict[int, float]]]:
+    """Return the curves of each arm in each block, by metric key and step."""
+    return {
+        (name, choice.pool.block): {
+            EXPECTED: choice.expected_by_budget,
+            SPREAD: dict(enumerate(np.percentile(choice.pool.validation, range(101)).tolist())),
+        }
+        for name, choices in analysis.choices.items()
+        for choice in choices
+    }
 
 
 def metrics(analysis: Analysis) -> dict[str, float]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.report.curves import Pool, incumbents
 from pipeline.report.intervals import Array
-from pipeline.trials.selection import RESAMPLES, choice_probabilities, share_of_best
+from pipeline.trials.selection import RESAMPLES, choice_probabilities, expected_by_budget, share_of_best
 
 __all__ = ["RESAMPLES", "Choice", "choice"]
 
@@ -35,6 +36,8 @@ class Choice:
     again
         The mean test accuracy over the trainings of each trial that was trained again from other weights, by its index in
         the pool.
+    spread
+        The standard deviation of a validation accuracy over weights.
     """
 
     pool: Pool
@@ -44,6 +47,7 @@ class Choice:
     probabilities: Array
     independent_top: float
     again: Mapping[int, float]
+    spread: float = 0.0
 
     @cached_property
     def test(self) -> float:
@@ -72,9 +76,20 @@ class Choice:
         m is a trial's mean test accuracy over its trainings: its own, and those from new weights. It stands for the average
         over many repeats of choosing and training again, with less noise.
         """
+        return float(self.probabilities @ self._accuracies)
+
+    @property
+    def _accuracies(self) -> Array:
         accuracies = self.pool.test.copy()
         accuracies[list(self.again)] = list(self.again.values())
-        return float(self.probabilities @ accuracies)
+        return accuracies
+
+    @property
+    def expected_by_budget(self) -> dict[int, float]:
+        """:attr:`expected` after the first n trials, by n; for very many trials after all of them alone."""
+        path = expected_by_budget(self.pool.validation, *_facts(self.pool), self.spread, self._accuracies)
+        known = {} if path is None else {n: float(x) for n, x in enumerate(path, start=1) if np.isfinite(x)}
+        return known | {len(self.pool): self.expected}
 
 
 def choice(pool: Pool, again: Mapping[int, float] | None = None, spread: float = 0.0) -> Choice:
@@ -94,12 +109,18 @@ def choice(pool: Pool, again: Mapping[int, float] | None = None, spread: float =
         probabilities=independent if probabilities is None else probabilities,
         independent_top=float(independent.max()),
         again=again or {},
+        spread=spread,
     )
 
 
 def _probabilities(pool: Pool, spread: float) -> Array | None:
-    bits, eligible = pool.frame["val_correct"].tolist(), ~pool.frame["diverged"].to_numpy(bool)
-    return choice_probabilities(pool.validation, bits, eligible, int(pool.frame["n_val"].iloc[0]), pool.block, spread)
+    return choice_probabilities(pool.validation, *_facts(pool), spread)
+
+
+def _facts(pool: Pool) -> tuple[list[str], NDArray[np.bool_], int, int]:
+    """Return the packed bits of a pool, its trials that can be chosen, the number of validation rows, and the block."""
+    frame = pool.frame
+    return frame["val_correct"].tolist(), ~frame["diverged"].to_numpy(bool), int(frame["n_val"].iloc[0]), pool.block
 
 
 def _independent_probabilities(pool: Pool) -> Array:

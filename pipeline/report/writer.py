@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.report.analysis import Analysis
 from pipeline.report.page import pages
 from pipeline.report.plotly_figures import figures
-from pipeline.report.run_results import metrics, tags
+from pipeline.report.run_results import arm_curves, metrics, tags
 from pipeline.report.sections import make_sections
 from pipeline.report.sentences import sentences
 from pipeline.report.style import Plot
@@ -26,7 +26,7 @@ class Report:
     """The results of a report and its files.
 
     ``verdicts`` are the sentences of the verdicts, the headline first, and ``sentences`` those and the ones after them. ``metrics`` and ``tags`` are for the
-    study's run, so that studies can be compared. ``paths`` are all files, ``page`` is the one to open first. ``figures``
+    study's run, so that studies can be compared; ``arm_curves`` are for its arms' runs. ``paths`` are all files, ``page`` is the one to open first. ``figures``
     are Plotly's JSON of those that other interfaces show, by name.
     """
 
@@ -34,6 +34,7 @@ class Report:
     sentences: tuple[str, ...]
     metrics: dict[str, float]
     tags: dict[str, str]
+    arm_curves: dict[tuple[str, int], dict[str, dict[int, float]]]
     page: Path
     paths: tuple[Path, ...]
     figures: dict[str, str]
@@ -57,6 +58,7 @@ def write_report(table: TrialsTable, folder: Path) -> Report:
         sentences=sentences(analysis),
         metrics=metrics(analysis),
         tags=tags(analysis),
+        arm_curves=arm_curves(analysis),
         page=folder / "report.html",
         paths=tuple(paths),
         figures=figures(analysis),

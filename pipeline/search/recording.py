@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+
+from optuna.trial import FrozenTrial
 
 from pipeline.search.engine import Engine
 from pipeline.search.interrupts import Interrupts
@@ -12,7 +14,9 @@ from pipeline.search.pending import PendingTrials
 from pipeline.storage.attributes import Key
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.storage.trial_record import value_of
+from pipeline.study.spec import Study
 from pipeline.tracking import Tracker
+from pipeline.tracking.arm_runs import ArmRuns
 from pipeline.trials.trial import FinishedTrial, PlannedTrial
 
 BATCH_SIZE = 32
@@ -34,19 +38,45 @@ def train_and_record(
     complete. So a crash leaves at most runs that the Optuna store does not know, and :func:`reconcile` discards them. A
     request to a tracking server is sent again if its answer is lost; the runs that this repeats are discarded at the end.
     A signal to stop takes effect between two batches. ``on_record`` is called with each trial that is recorded.
+    The arms' runs are written after the trials.
     """
-    run_ids = pending_trials.run_ids
-    with closing(train_pending(pending_trials, engine)) as batches:
+    run_ids, arm_runs = pending_trials.run_ids, arm_runs_of(pending_trials.study, pending_trials.recorded, tracker)
+    with closed(arm_runs, interrupts), closing(train_pending(pending_trials, engine)) as batches:
         for batch in batches:
             with interrupts.deferred():
                 optuna_store.check_lock()
                 recorded = dict(zip(tracker.record(pending_trials.study, batch), batch, strict=True))
                 optuna_store.add_all(recorded)
                 run_ids.update(recorded)
-                for trial in batch:
+                for run_id, trial in recorded.items():
+                    arm_runs.add(trial.attributes, run_id, trial.result.ended)
                     on_record(trial)
+                arm_runs.write_if_due()
     if tracker.is_server:
         tracker.discard_unknown(run_ids)
+
+
+def arm_runs_of(study: Study, recorded: Mapping[Key, FrozenTrial], tracker: Tracker) -> ArmRuns:
+    """Return the runs of a study's arms, with the trials that Optuna has."""
+    arm_runs = ArmRuns(tracker, study)
+    for trial in recorded.values():
+        ended = trial.datetime_complete
+        arm_runs.add(trial.user_attrs, trial.user_attrs["run_id"], ended.timestamp() if ended else 0.0)
+    arm_runs.compare()
+    return arm_runs
+
+
+@contextmanager
+def closed(arm_runs: ArmRuns, interrupts: Interrupts) -> Iterator[None]:
+    """Write the rest of the arms' runs after the body, also if it fails; the body's error is the one to show."""
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):
+            arm_runs.close()
+        raise
+    with interrupts.deferred():
+        arm_runs.close()
 
 
 def reconcile(pending_trials: PendingTrials, tracker: Tracker) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from mlflow.entities import Metric, Param
 from mlflow.tracking import MlflowClient
 
-from pipeline.tracking.run_record import RunRecord
+from pipeline.tracking.run_record import MetricPoint, RunRecord
 
 
 class Writer(Protocol):
@@ -16,6 +16,9 @@ class Writer(Protocol):
 
     def write(self, experiment_id: str, runs: Sequence[RunRecord]) -> list[str]:
         """Write the runs. Return their ids, in order."""
+
+    def append(self, points: Mapping[str, Sequence[MetricPoint]]) -> None:
+        """Add metrics that runs do not have yet, by the ids of the runs."""
 
 
 class ClientWriter:
@@ -30,6 +33,11 @@ class ClientWriter:
     def write(self, experiment_id: str, runs: Sequence[RunRecord]) -> list[str]:
         """Create, fill and end each run. Return their ids, in order."""
         return [self._write(experiment_id, run) for run in runs]
+
+    def append(self, points: Mapping[str, Sequence[MetricPoint]]) -> None:
+        """Add metrics that runs do not have yet, run by run."""
+        for run_id, new in points.items():
+            self.client.log_batch(run_id, [Metric(*point) for point in new])
 
     def _write(self, experiment_id: str, record: RunRecord) -> str:
         run = self.client.create_run(

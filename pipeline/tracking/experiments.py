@@ -1,4 +1,4 @@
-"""The MLflow experiment of a new run: named by the environment as MLflow reads it, or ``babysit``."""
+"""The MLflow experiment of a new run: named by the environment as MLflow reads it, or ``Default``, as for ``mlflow run``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from mlflow.tracking import MlflowClient
 from pipeline.errors import UserError
 from pipeline.storage.addresses import redact
 
-EXPERIMENT = "babysit"
+EXPERIMENT = "Default"
+"""MLflow's own experiment, which ``mlflow run`` records in too."""
 EXPERIMENT_ID, EXPERIMENT_NAME = "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"
 """The variables of the environment that name the experiment."""
 LONGEST_NAME = 500

@@ -41,8 +41,13 @@ class Links:
     @property
     def charts(self) -> str:
         """The trials' curves as charts, best trial first."""
+        return self.trials()
+
+    def trials(self, **tags: str) -> str:
+        """Return the page of the trials with these tags, as charts, best trial first."""
+        terms = [f"tags.{key} = '{value}'" for key, value in {"kind": "trial", **tags}.items()]
         query = {
-            "searchFilter": f"tags.kind = 'trial' and tags.`mlflow.parentRunId` = '{self.run_id}'",
+            "searchFilter": " and ".join([*terms, f"tags.`mlflow.parentRunId` = '{self.run_id}'"]),
             "orderByKey": f"metrics.`{BEST_VAL_ACCURACY}`",
             "orderByAsc": "false",
             "compareRunsMode": "CHART",

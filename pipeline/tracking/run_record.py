@@ -11,8 +11,14 @@ from typing import Any, NamedTuple
 from pipeline.study.spec import Float, SearchSpace, Study
 from pipeline.trials.trial import FinishedTrial
 
+NOTE = "mlflow.note.content"
+"""The tag that holds a run's description, as Markdown."""
 TRIAL_GENERATION = "generation"
 """The tag of a trial's run that holds the generation of its study."""
+ARM = "arm"
+"""The tag of a trial and of an arm's run, and the param of a trial, that names its arm."""
+ARM_KIND = "arm"
+"""The kind of the run of an arm in a block."""
 
 
 class MetricPoint(NamedTuple):
@@ -39,15 +45,21 @@ class RunRecord:
     points: tuple[MetricPoint, ...]
 
 
-def run_record(study: Study, trial: FinishedTrial, parent: str, generation: str = "") -> RunRecord:
-    """Return the trial as a child run of ``parent``. ``generation`` distinguishes studies of the same name."""
-    ended = int(trial.result.ended * 1000)
-    mark = {TRIAL_GENERATION: generation} if generation else {}
+def run_record(
+    study: Study, trial: FinishedTrial, parent: str, generation: str = "", study_started: int = 0
+) -> RunRecord:
+    """Return the trial as a child run of ``parent``. ``generation`` distinguishes studies of the same name.
+
+    A repetition starts with the study, at ``study_started`` in milliseconds since 1970: the UI lists runs by start, the last
+    first, and would show the repetitions instead of the trials. Its metrics have the true time.
+    """
+    ended, duration = int(trial.result.ended * 1000), int(trial.result.seconds * 1000)
+    started = study_started if trial.plan.repetition else ended - duration
     return RunRecord(
         name=trial.plan.name,
-        started=ended - int(trial.result.seconds * 1000),
-        ended=ended,
-        tags=trial_tags(study, trial) | source_tags() | {"mlflow.parentRunId": parent} | mark,
+        started=started,
+        ended=started + duration,
+        tags=trial_tags(study, trial) | child_tags(parent, generation),
         params={key: str(value) for key, value in trial_params(study, trial).items()},
         points=tuple(trial_points(trial, ended)),
     )
@@ -69,8 +81,8 @@ def trial_tags(study: Study, trial: FinishedTrial) -> dict[str, str]:
 
 
 def trial_params(study: Study, trial: FinishedTrial) -> dict[str, Any]:
-    """Return the searched values, and the ``log10_`` twins of those on a log scale."""
-    return {**trial.plan.point, **log10_twins(study.space, trial.plan.point)}
+    """Return the arm, an axis of the UI's charts; the searched values; and the ``log10_`` twins of those on a log scale."""
+    return {ARM: trial.plan.arm, **trial.plan.point, **log10_twins(study.space, trial.plan.point)}
 
 
 def log10_twins(space: SearchSpace, point: Mapping[str, Any]) -> dict[str, float]:
@@ -92,6 +104,12 @@ def trial_points(trial: FinishedTrial, timestamp: int) -> Iterator[MetricPoint]:
     for key, value in trial.metrics.items():
         if key not in curves:
             yield MetricPoint(key, float(value), timestamp, 0)
+
+
+def child_tags(parent: str, generation: str) -> dict[str, str]:
+    """Return the tags of a child run: who recorded it, its parent, and the generation of its study if it has one."""
+    mark = {TRIAL_GENERATION: generation} if generation else {}
+    return source_tags() | {"mlflow.parentRunId": parent} | mark
 
 
 def source_tags() -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -44,6 +44,14 @@ class SqlWriter:
                 if rows := [row for pair in zip(ids, runs, strict=True) for row in rows_of(experiment, *pair)]:
                     _insert(session.connection(), table, rows)
         return ids
+
+    def append(self, points: Mapping[str, Sequence[MetricPoint]]) -> None:
+        """Insert metrics that runs do not have yet, by the ids of the runs: all at once, or none."""
+        rows = [_metric(run_id, point) for run_id, new in points.items() for point in new]
+        last = [_metric(run_id, point) for run_id, new in points.items() for point in _last(new)]
+        with self.store.ManagedSessionMaker(read_only=False) as session:
+            _insert(session.connection(), SqlMetric.__table__, rows)
+            _insert(session.connection(), SqlLatestMetric.__table__, last)
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
@@ -102,8 +110,11 @@ def _metrics(_: Any, run_id: str, run: RunRecord) -> Iterator[Row]:
 
 def _latest(_: Any, run_id: str, run: RunRecord) -> Iterator[Row]:
     """Yield the value of each metric that MLflow shows and searches: that of the last step."""
-    last = {point.key: point for point in run.points}
-    return (_metric(run_id, point) for point in last.values())
+    return (_metric(run_id, point) for point in _last(run.points))
+
+
+def _last(points: Sequence[MetricPoint]) -> list[MetricPoint]:
+    return list({point.key: point for point in points}.values())
 
 
 def _metric(run_id: str, point: MetricPoint) -> Row:

@@ -25,7 +25,7 @@ from pipeline.tracking import runs, views
 from pipeline.tracking.client_writer import choose_writer
 from pipeline.tracking.experiments import ensure_experiment, find_experiment
 from pipeline.tracking.links import Links
-from pipeline.tracking.run_record import TRIAL_GENERATION, run_record, source_tags
+from pipeline.tracking.run_record import NOTE, TRIAL_GENERATION, run_record, source_tags
 from pipeline.trials.trial import FinishedTrial
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 # MLflow logs that it creates a new database. Its errors are raised, too.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 logger = logging.getLogger(__name__)
-NOTE = "mlflow.note.content"
 STUDY_TAGS = ("study", "study_hash")
 """The tags of a study's run, besides its kind."""
 GENERATED_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
@@ -183,8 +182,11 @@ class Tracker:
         """Name the study's run after the study, unless the user named it, and save the UI's views."""
         if GENERATED_NAME.fullmatch(self.parent.info.run_name or ""):
             self.client.update_run(self.run_id, name=study.name)
-        for tag, value in views.views(study, self.run_id, int(self.parent.info.start_time)).items():
-            self.client.set_experiment_tag(self.experiment_id, tag, value)
+        self.save_views(study)
+
+    def save_views(self, study: Study, accuracies: tuple[float, float] | None = None) -> None:
+        """Save the UI's views of the study; ``accuracies`` is the range of its arms' curves."""
+        views.save(self.client, self.parent, study, self._children_query("trial"), accuracies)
 
     def add_dataset(self, name: str, sha256: str) -> None:
         """Record the dataset as an input of the study's run: its name, and 36 digits of its hash."""
@@ -196,8 +198,12 @@ class Tracker:
     def describe(self, study: Study, sentences: Sequence[str]) -> None:
         """Set the description of the study's run that the UI shows: the question, links, and the verdict's sentences."""
         pages = self.links()
-        arms, best = pages.view(views.ARMS), pages.view(views.BEST)
-        links = f"[The report]({pages.report}) · [the arms compared]({arms}) · [the best trials]({best})"
+        links = " · ".join(
+            [
+                f"[The report]({pages.report})",
+                *(f"[{title}]({pages.view(name)})" for name, title in views.TITLES.items()),
+            ]
+        )
         verdict, *rest = sentences
         # The links come first, since the UI shows the first few lines and folds the rest.
         parts = [f"**{study.question}** {links}", verdict, "\n".join(f"- {sentence}" for sentence in rest)]
@@ -205,7 +211,8 @@ class Tracker:
 
     def record(self, study: Study, trials: Sequence[FinishedTrial]) -> list[str]:
         """Write each finished trial as a whole child of the study's run. Return the ids of the runs, in order."""
-        records = [run_record(study, trial, self.run_id, self.generation) for trial in trials]
+        started = int(self.parent.info.start_time)
+        records = [run_record(study, trial, self.run_id, self.generation, started) for trial in trials]
         return self.writer.write(self.experiment_id, records)
 
     def discard_unknown(self, known: Collection[str], kind: str = "trial") -> int:
@@ -214,25 +221,27 @@ class Tracker:
         ``known`` are the ids of the runs that recorded trials name. A record that was cut short leaves such a run. A run of
         another study, or of another generation of this one, stays.
         """
-        unknown = [run.info.run_id for run in self._children(kind) if run.info.run_id not in known]
+        unknown = [run.info.run_id for run in self.children(kind) if run.info.run_id not in known]
         for run_id in unknown:
             runs.discard(self.client, run_id)
         return len(unknown)
 
     def restore_deleted(self, known: Collection[str], kind: str = "trial") -> tuple[int, int]:
         """Restore those of these runs that were deleted. Return their number, and the number of runs that do not exist."""
-        missing = set(known) - {run.info.run_id for run in self._children(kind)}
+        missing = set(known) - {run.info.run_id for run in self.children(kind)}
         candidates = {run_id: runs.look_up(self.client, run_id) for run_id in missing}
         deleted = [run_id for run_id, run in candidates.items() if run and run.info.lifecycle_stage != "active"]
         for run_id in deleted:
             self.client.restore_run(run_id)
         return len(deleted), sum(run is None for run in candidates.values())
 
-    def _children(self, kind: str) -> list[Run]:
+    def children(self, kind: str) -> list[Run]:
         """Return the children of the study's run with its name and generation. Older versions wrote no generation."""
-        query = f"tags.`mlflow.parentRunId` = '{self.run_id}' and tags.kind = '{kind}' and tags.study = '{self.study}'"
-        children = runs.search_runs(self.client, [self.experiment_id], query)
+        children = runs.search_runs(self.client, [self.experiment_id], self._children_query(kind))
         return [run for run in children if run.data.tags.get(TRIAL_GENERATION, self.generation) == self.generation]
+
+    def _children_query(self, kind: str) -> str:
+        return f"tags.`mlflow.parentRunId` = '{self.run_id}' and tags.kind = '{kind}' and tags.study = '{self.study}'"
 
     def set_tags(self, tags: Mapping[str, str], run_id: str = "") -> None:
         """Set several tags of the study's run, or of another, in one call."""

@@ -9,49 +9,76 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
 from pipeline.study.spec import Categorical, Study
+from pipeline.tracking.run_record import ARM, ARM_KIND
 from pipeline.training.metrics import (
     BEST_EPOCH,
     BEST_VAL_ACCURACY,
+    DIVERGED,
+    DIVERGED_SHARE,
+    EXPECTED,
     GAP,
+    SPREAD,
     TEST_ACCURACY,
+    TEST_SO_FAR,
     TRAIN_ACCURACY,
     TRAIN_LOSS,
+    TRIALS,
     VAL_ACCURACY,
     VAL_LOSS,
+    VAL_SO_FAR,
 )
 
 TAG = "mlflow.sharedViewState."
 SCORES = (BEST_VAL_ACCURACY, TEST_ACCURACY, GAP, BEST_EPOCH)
-ACCURACIES, LOSSES = (VAL_ACCURACY, TRAIN_ACCURACY), (VAL_LOSS, TRAIN_LOSS)
+LOSSES = (VAL_LOSS, TRAIN_LOSS)
 FOLDED = ("test", "initial", "update_ratio", "gradient_norm")
 """Other metrics of every trial. The UI draws each in a section named after the first word of the metric."""
-COLUMNS = {"hyperparameters": 1, "accuracies": 2, "losses": 2, "scores": 2}
-ARMS, BEST = "arms", "best"
+COLUMNS = {"hyperparameters": 1, "after n trials": 2, "accuracies": 2, "losses": 2, "scores": 2, "all trials": 2}
+ARMS, BEST, ALL = "arms", "best", "all"
+TITLES = {ARMS: "the arms compared", BEST: "the best trials", ALL: "good and bad trials"}
+
+State = dict[str, Any]
 
 
-def views(study: Study, run_id: str, now: int) -> dict[str, str]:
-    """Return the experiment's tags that hold the views of a study: its arms compared, and its best trials.
+def save(
+    client: MlflowClient, parent: Run, study: Study, trials: str, accuracies: tuple[float, float] | None = None
+) -> None:
+    """Save the views of a study, whose run is ``parent``, with the experiment; ``trials`` is the query of its trials."""
+    experiment_id, order = str(parent.info.experiment_id), ["attributes.start_time ASC"]
+    first = client.search_runs([experiment_id], trials, max_results=1, order_by=order)
+    axis = all(ARM in run.data.params for run in first)  # older versions wrote no such param
+    now = int(parent.info.start_time)
+    for tag, value in views(study, parent.info.run_id, now, arm_axis=axis, accuracies=accuracies).items():
+        client.set_experiment_tag(experiment_id, tag, value)
 
-    The UI loads 100 runs at first. The view of arms is ordered by trial number, so that these runs are shared equally
-    among arms and blocks; the view of the best trials is ordered by validation accuracy. The losses of arms stay folded,
-    since diverged trials dominate their mean. The UI does not draw parallel coordinates of groups.
-    ``now`` is the views' time in milliseconds since 1970.
+
+def views(
+    study: Study, run_id: str, now: int, *, arm_axis: bool = True, accuracies: tuple[float, float] | None = None
+) -> dict[str, str]:
+    """Return the experiment's tags that hold the views of a study, in the order of :data:`TITLES`.
+
+    The UI loads 100 runs at first. The best trials come by validation accuracy; in the last view, trials come by number, so
+    that the runs are shared equally among arms and blocks. ``arm_axis`` is False where trials lack the param of their arm,
+    since the UI draws no parallel coordinates of such runs. ``accuracies`` is the range that the arms' curves are shown in,
+    by default all of theirs. ``now`` is the views' time in milliseconds since 1970.
     """
-    by_arm, by_score = ("accuracies", "scores"), ("hyperparameters", "accuracies", "losses", "scores")
-    arms = {
-        **_state(study, run_id, by_arm),
-        "orderByKey": "tags.`trial`",
-        "orderByAsc": True,
-        "groupBy": _by_tag("arm"),
+    best = {"orderByKey": f"metrics.`{BEST_VAL_ACCURACY}`", "orderByAsc": False}
+    by_number = {"orderByKey": "tags.`trial`", "orderByAsc": True}
+    states = {
+        ARMS: _arms(study, run_id, accuracies),
+        BEST: _trials(study, run_id, arm_axis) | best,
+        ALL: _trials(study, run_id, arm_axis) | by_number,
     }
-    order = {"orderByKey": f"metrics.`{BEST_VAL_ACCURACY}`", "orderByAsc": False}
-    best = {**_state(study, run_id, by_score), **order, "groupBy": None}
-    named = {ARMS: (f"{study.name}: the arms compared", arms), BEST: (f"{study.name}: the best trials", best)}
-    return {TAG + key(run_id, view): _packed(name, state, now) for view, (name, state) in named.items()}
+    return {
+        TAG + key(run_id, view): _packed(f"{study.name}: {TITLES[view]}", state, now) for view, state in states.items()
+    }
 
 
 def key(run_id: str, view: str) -> str:
@@ -59,24 +86,54 @@ def key(run_id: str, view: str) -> str:
     return f"{view}{run_id[:12]}"
 
 
-def _state(study: Study, run_id: str, unfolded: Sequence[str]) -> dict[str, Any]:
-    params = [name if isinstance(d, Categorical) or not d.log else f"log10_{name}" for name, d in study.space.items()]
-    columns = [f"metrics.`{name}`" for name in SCORES[:2]] + [f"params.`{name}`" for name in study.space]
-    folded = [name for name in ("losses", *FOLDED) if name not in unfolded]
-    charts = [_lines(name) for name in (*ACCURACIES, *LOSSES)] + [_bars(name) for name in SCORES]
+def _arms(study: Study, run_id: str, accuracies: tuple[float, float] | None) -> State:
+    """The runs of arms, as a folded group for each arm: their curves by number of trials, and the last values."""
+    limits = dict(zip(("yMin", "yMax"), accuracies, strict=True)) if accuracies else {}
+    charts = [
+        *(_lines(name, "after n trials") | {"range": limits} for name in (TEST_SO_FAR, EXPECTED, VAL_SO_FAR)),
+        _lines(SPREAD, "all trials"),
+        _bars(DIVERGED_SHARE, "all trials"),
+        *(_bars(name, "numbers") for name in (DIVERGED, TRIALS)),
+    ]
+    columns = [f"metrics.`{name}`" for name in (TEST_SO_FAR, EXPECTED, VAL_SO_FAR, DIVERGED_SHARE)]
     return {
-        "searchFilter": f"tags.kind = 'trial' and tags.`mlflow.parentRunId` = '{run_id}'",
+        **_state(run_id, ARM_KIND, charts, {"after n trials": True, "all trials": True, "numbers": False}),
+        "selectedColumns": [*columns, "tags.`block`", "tags.`choice`", "tags.`budget`"],
+        "orderByKey": "tags.`block`",
+        "orderByAsc": True,
+        "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": ARM}]},
+        "groupsExpanded": {f"tag.{ARM}.{arm.name}": False for arm in study.arms},
+    }
+
+
+def _trials(study: Study, run_id: str, arm_axis: bool) -> State:
+    """Single trials: their hyperparameters in parallel coordinates, curves and scores."""
+    params = [name if isinstance(d, Categorical) or not d.log else f"log10_{name}" for name, d in study.space.items()]
+    charts = [
+        _parallel([ARM, *params] if arm_axis else params),
+        *(_lines(name, "accuracies") for name in (VAL_ACCURACY, TRAIN_ACCURACY)),
+        *(_lines(name, "losses", "log") for name in LOSSES),  # a diverged trial would flatten the others
+        *(_bars(name, "scores") for name in SCORES),
+    ]
+    unfolded = dict.fromkeys(("hyperparameters", "accuracies", "losses", "scores"), True)
+    columns = [f"metrics.`{name}`" for name in SCORES[:2]] + [f"params.`{name}`" for name in study.space]
+    return {
+        **_state(run_id, "trial", charts, unfolded | dict.fromkeys(FOLDED, False)),
+        "selectedColumns": [*columns, f"tags.`{ARM}`", "tags.`block`", "tags.`health`"],
+        "groupBy": None,
+    }
+
+
+def _state(run_id: str, kind: str, charts: Sequence[State], sections: Mapping[str, bool]) -> State:
+    return {
+        "searchFilter": f"tags.kind = '{kind}' and tags.`mlflow.parentRunId` = '{run_id}'",
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
-        "selectedColumns": [*columns, "tags.`arm`", "tags.`block`", "tags.`health`"],
         "runsHiddenMode": "FIRST_20_RUNS",
-        "compareRunCharts": [*charts, *([_parallel(params)] if "hyperparameters" in unfolded else [])],
-        "compareRunSections": [
-            *(_section(name, display=True) for name in unfolded),
-            *(_section(name, display=False) for name in folded),
-        ],
+        "compareRunCharts": charts,
+        "compareRunSections": [_section(name, display=display) for name, display in sections.items()],
         "isAccordionReordered": True,  # otherwise the UI sorts the sections by name, together with those that it adds
         "hideEmptyCharts": True,
         "useGroupedValuesInCharts": True,
@@ -84,27 +141,21 @@ def _state(study: Study, run_id: str, unfolded: Sequence[str]) -> dict[str, Any]
     }
 
 
-def _by_tag(name: str) -> dict[str, Any]:
-    return {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": name}]}
-
-
-def _section(name: str, *, display: bool) -> dict[str, Any]:
+def _section(name: str, *, display: bool) -> State:
     flags = {"display": display, "isReordered": False, "deleted": False, "isGenerated": False}
     return {"uuid": name, "name": name, "columns": COLUMNS.get(name, 3), "cardHeight": 360, **flags}
 
 
-def _chart(kind: str, name: str, section: str) -> dict[str, Any]:
+def _chart(kind: str, name: str, section: str) -> State:
     flags = {"deleted": False, "isGenerated": False}
     return {"uuid": f"{section}-{name}", "type": kind, "metricSectionId": section, "displayName": name, **flags}
 
 
-def _bars(name: str) -> dict[str, Any]:
-    return {**_chart("BAR", name, "scores"), "runsCountToCompare": 20, "metricKey": name}
+def _bars(name: str, section: str) -> State:
+    return {**_chart("BAR", name, section), "runsCountToCompare": 20, "metricKey": name}
 
 
-def _lines(name: str) -> dict[str, Any]:
-    # On a linear scale, a diverged trial would flatten the others.
-    section, scale = ("losses", "log") if name in LOSSES else ("accuracies", "linear")
+def _lines(name: str, section: str, scale: str = "linear") -> State:
     axes = {"xAxisKey": "step", "xAxisScaleType": "linear", "scaleType": scale, "range": {}, "yAxisKey": "metric"}
     rest = {"lineSmoothness": 0, "selectedXAxisMetricKey": "", "yAxisExpressions": [], "ignoreOutliers": False}
     shared = {"useGlobalXaxisKey": True, "useGlobalLineSmoothing": True, "runsCountToCompare": 20}
@@ -112,7 +163,7 @@ def _lines(name: str) -> dict[str, Any]:
     return {**_chart("LINE", name, section), **keys, **axes, **rest, **shared}
 
 
-def _parallel(params: list[str]) -> dict[str, Any]:
+def _parallel(params: list[str]) -> State:
     return {
         **_chart("PARALLEL", "what the good ones have in common", "hyperparameters"),
         "runsCountToCompare": 100,
@@ -122,6 +173,6 @@ def _parallel(params: list[str]) -> dict[str, Any]:
     }
 
 
-def _packed(name: str, state: dict[str, Any], now: int) -> str:
+def _packed(name: str, state: State, now: int) -> str:
     packed = base64.b64encode(zlib.compress(json.dumps(state).encode(), 9)).decode()
     return json.dumps({"name": name, "createdAt": now, "updatedAt": now, "state": f"deflate;{packed}"})

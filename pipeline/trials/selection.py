@@ -12,6 +12,8 @@ Array = NDArray[np.float64]
 RESAMPLES = 2_000
 CONTENDERS = 200
 """Only this many of the best-validated trials can be chosen."""
+LONGEST = 1_000
+"""The most trials for which the expected accuracy is computed by budget."""
 
 
 def choice_probabilities(
@@ -42,18 +44,64 @@ def choice_probabilities(
     numpy.ndarray or None
         The probabilities; None if the bits of a trial that could be chosen are unknown.
     """
+    contenders = _contenders(validation, eligible, CONTENDERS)
+    scores = _resampled(contenders, bits, n_val, block, spread)
+    if scores is None:
+        return None
+    probabilities = np.zeros(len(validation))
+    probabilities[contenders] = share_of_best(scores)
+    return probabilities
+
+
+def expected_by_budget(
+    validation: Array,
+    bits: Sequence[str],
+    eligible: NDArray[np.bool_],
+    n_val: int,
+    block: int,
+    spread: float,
+    accuracies: Array,
+) -> Array | None:
+    """Return the expected accuracy of the choice among the first n trials, for each n, (M,).
+
+    It is Σ w a, with a the accuracies of the M trials and w the probabilities of :func:`choice_probabilities` among the
+    first n trials, by the same draws. It is NaN before the first trial that can be chosen. Returns None where the
+    probabilities are unknown, and for more than :data:`LONGEST` trials, which would take too much memory.
+    """
+    contenders = _contenders(validation, eligible, len(validation))
+    scores = _resampled(contenders, bits, n_val, block, spread) if len(validation) <= LONGEST else None
+    if scores is None:
+        return None
+    best, total, tied = np.full(RESAMPLES, -np.inf), np.zeros(RESAMPLES), np.zeros(RESAMPLES)
+    means = np.full(len(validation), np.nan)
+    for column in np.argsort(contenders):
+        score, accuracy = scores[:, column], accuracies[contenders[column]]
+        better, equal = score > best + 1e-9, np.abs(score - best) <= 1e-9
+        best = np.where(better, score, best)
+        total = np.where(better, accuracy, total + equal * accuracy)
+        tied = np.where(better, 1, tied + equal)
+        means[contenders[column] :] = (total / tied).mean()
+    return means
+
+
+def _contenders(validation: Array, eligible: NDArray[np.bool_], limit: int) -> NDArray[np.intp]:
+    """Return the indices of the trials that can be chosen, at most a number of them, the best-validated first."""
     eligible = eligible if eligible.any() else np.ones_like(eligible)
-    contenders = np.flatnonzero(eligible)[np.argsort(-validation[eligible], kind="stable")[:CONTENDERS]]
+    return np.flatnonzero(eligible)[np.argsort(-validation[eligible], kind="stable")[:limit]]
+
+
+def _resampled(
+    contenders: NDArray[np.intp], bits: Sequence[str], n_val: int, block: int, spread: float
+) -> NDArray[np.float32] | None:
+    """Return the contenders' scores in each draw of rows and weights, (RESAMPLES, contenders); None if bits are unknown."""
     correct = correctness([bits[i] for i in contenders], n_val)
     if correct is None:
         return None
     rng = np.random.default_rng(block)
-    scores = _row_counts(rng, n_val) @ correct.T.astype(np.float32)  # whole numbers, exact on any BLAS
+    scores: NDArray[np.float32] = _row_counts(rng, n_val) @ correct.T.astype(np.float32)  # exact whole numbers
     if spread:
         scores += (n_val * spread * rng.standard_normal(scores.shape)).astype(np.float32)
-    probabilities = np.zeros(len(validation))
-    probabilities[contenders] = share_of_best(scores)
-    return probabilities
+    return scores
 
 
 def _row_counts(rng: np.random.Generator, n: int) -> NDArray[np.float32]:

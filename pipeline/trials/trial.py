@@ -20,6 +20,11 @@ Plain = str | float | int | bool
 LOSSES = (TRAIN_LOSS, VAL_LOSS, TEST_LOSS)
 
 
+def trial_name(arm: str, block: int, number: int) -> str:
+    """Return the name of a trial of the search."""
+    return f"{arm}-b{block:02d}-{number:04d}"
+
+
 @dataclass(frozen=True)
 class PlannedTrial:
     """One trial of the plan.
@@ -44,7 +49,7 @@ class PlannedTrial:
     @property
     def name(self) -> str:
         """The name of the MLflow run: unique within the study, and sortable."""
-        return f"{self.arm}-b{self.block:02d}-{self.number:04d}" + (f"-r{self.repetition}" if self.repetition else "")
+        return trial_name(self.arm, self.block, self.number) + (f"-r{self.repetition}" if self.repetition else "")
 
     @property
     def kind(self) -> str:

@@ -29,6 +29,7 @@ class Shown:
     verdict: str
     arms: str
     best: str
+    every: str
     compared: str
     folder: Path
 
@@ -66,8 +67,8 @@ def shown(job):
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     assert children
     addresses = [line.split()[-1] for line in lines[:-1]]
-    mlflow, verdict, arms, best, dashboard, compared = addresses
-    yield Shown(mlflow, dashboard, verdict, arms, best, compared, job)
+    verdict, arms, best, every, compared, mlflow, dashboard = addresses
+    yield Shown(mlflow, dashboard, verdict, arms, best, every, compared, job)
     process.send_signal(signal.SIGINT)
     rest, errors = process.communicate(timeout=60)
     assert (process.returncode, rest, errors) == (0, "both stopped\n", "")

@@ -15,7 +15,7 @@ def test_train_records_one_configuration(tracking_uri, tmp_path, capsys):
             main(["train", "random_vs_grid", "--learning-rate", rate, "--activation", "sigmoid", "--epochs", "2"]) == 0
         )
     client = MlflowClient(tracking_uri=tracking_uri)
-    experiment = client.get_experiment_by_name("babysit").experiment_id
+    experiment = client.get_experiment_by_name("Default").experiment_id
     trials = client.search_runs([experiment], "tags.kind = 'trial'", order_by=["start_time ASC"])
     assert [run.data.params["learning_rate"] for run in trials] == ["0.3", "0.5"]
     assert [run.data.tags["trial"] for run in trials] == ["0", "1"]
@@ -36,7 +36,7 @@ def test_train_takes_a_study_that_searches_an_architecture(tracking_uri, tmp_pat
     )
     assert main(["train", str(tmp_path / "wide.py"), "--learning-rate", "0.3", "--epochs", "1"]) == 0
     client = MlflowClient(tracking_uri=tracking_uri)
-    experiment = client.get_experiment_by_name("babysit").experiment_id
+    experiment = client.get_experiment_by_name("Default").experiment_id
     (run,) = client.search_runs([experiment], "tags.kind = 'trial'")
     assert run.data.params["hidden"] == "50"
 

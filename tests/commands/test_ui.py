@@ -173,8 +173,10 @@ def test_ui_opens_both_and_leaves_nothing(recorded, tmp_path, signum):
     assert ask(mlflow, query)[0] == 200
     assert ask(mlflow, query, Host="10.evil.com")[0] == 403
     parent = re.search(rf"{mlflow}/#/experiments/\d+/runs/(\w{{32}})\?", output)[1]
-    assert f"viewStateShareKey=arms{parent[:12]}" in output
-    assert f"viewStateShareKey=best{parent[:12]}" in output
+    for view in ("arms", "best", "all"):
+        assert f"viewStateShareKey={view}{parent[:12]}" in output
+    assert parent in lines[0]  # the verdict
+    assert [line.split()[-1] for line in lines[-3:-1]] == [mlflow, dashboard]
     assert re.search(r"compare-studies\?ids=0,2,4\n", output)
     process.send_signal(signum)
     rest, errors = process.communicate(timeout=30)

@@ -177,6 +177,17 @@ def test_the_expected_accuracy_varies_less_than_a_single_search(simulated):
     assert (expected - truth).std() < (single - truth).std() * 2 / 3
 
 
+def test_the_expected_accuracy_by_budget_ends_at_the_declared_one():
+    """Its last value is the expected accuracy of the choice, also where it is unknown before, as without the right rows."""
+    correct = np.random.default_rng(1).random((6, 24)) < 0.7
+    known = choice(pool(correct.mean(axis=1), np.linspace(0, 1, 6), correct, n=24), {2: 0.35}, spread=0.02)
+    assert list(known.expected_by_budget) == [1, 2, 3, 4, 5, 6]
+    assert known.expected_by_budget[6] == known.expected
+    assert known.expected_by_budget[1] == 0
+    unknown = choice(pool([0.5, 0.7, 0.6], [0.4, 0.6, 0.5]))
+    assert unknown.expected_by_budget == {3: unknown.expected}
+
+
 def test_packed_bits_are_unpacked_or_unknown():
     """Bits are unpacked as they were packed; a text that is missing, too short or too long for n rows gives None."""
     rows = np.random.default_rng(0).integers(0, 2, (3, 9))

@@ -183,6 +183,9 @@ def test_repetitions_are_complete_runs_of_their_own_kind(searched, tiny_study, t
     records = [record for records in optuna_store_of(tiny_study).confirmations().values() for record in records]
     scores = {record["run_id"]: record["test/accuracy"] for record in records}
     assert {run.info.run_id: run.data.metrics["test/accuracy"] for run in repetition_runs} == scores
+    trials = runs(tracking_uri, "trial")
+    assert {run.info.start_time for run in repetition_runs} == {parent.info.start_time}  # the UI lists them last
+    assert min(run.info.start_time for run in trials) > parent.info.start_time
     history = MlflowClient(tracking_uri=tracking_uri).get_metric_history(repetition_runs[0].info.run_id, "val/accuracy")
     assert [point.step for point in history] == [1, 2]
     assert len(runs(tracking_uri, "trial")) == len(optuna_store_of(tiny_study).recorded()) == 36

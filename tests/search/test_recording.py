@@ -140,11 +140,17 @@ def test_a_stopped_search_is_completed_by_a_rerun(stop, tiny_study, tmp_path, tr
     ]
     assert [run.info.status for run in runs(tracking_uri, kind="study")] == ["KILLED"]
     done = len(recorded(tmp_path, tiny_study))
+    known = OptunaStore(find_study(str(tiny_study), {"blocks": 12}), str(tmp_path / "optuna.log")).recorded()
+    places = Counter(f"{arm}-b{block:02d}" for arm, block, _ in known)
+    assert {name: len(x) for name, x in arm_curves(tracking_uri, "best_so_far/val_accuracy").items()} == places
+    assert "RUNNING" not in {run.info.status for run in runs(tracking_uri, kind="arm")}
     assert main(["search", str(tiny_study), "--workers", "2", "--blocks", "12"]) == 0
     trials = OptunaStore(find_study(str(tiny_study), {"blocks": 12}), str(tmp_path / "optuna.log")).recorded()
     assert 0 < done <= len(trials) == 12 * 18
     assert Counter(run.info.status for run in runs(tracking_uri, kind="trial")) == {"FINISHED": 12 * 18}
     assert [run.info.status for run in runs(tracking_uri, kind="study")] == ["FINISHED"]
+    assert {run.info.status for run in runs(tracking_uri, kind="arm")} == {"FINISHED"}
+    assert set(map(len, arm_curves(tracking_uri, "best_so_far/val_accuracy").values())) == {6}
     assert numbered_as_planned(tmp_path, tiny_study)
 
 
@@ -159,6 +165,56 @@ def test_a_search_whose_output_is_closed_stops_with_a_message(tiny_study, tmp_pa
     assert "stopped, since the output is closed" in errors
     assert [run.info.status for run in runs(tracking_uri, kind="study")] == ["KILLED"]
     assert main(["search", str(tiny_study), "--workers", "1", "--blocks", "4"]) == 0
+
+
+def arm_curves(tracking_uri, metric):
+    """A metric of the arms' runs, by the run's name, and its values by step."""
+    client = MlflowClient(tracking_uri=tracking_uri)
+    found = {}
+    for run in runs(tracking_uri, kind="arm"):
+        points = client.get_metric_history(run.info.run_id, metric)
+        found[run.info.run_name] = [point.value for point in sorted(points, key=lambda point: point.step)]
+    return found
+
+
+def test_each_arm_and_block_has_a_run_of_its_best_so_far(searched, tracking_uri):
+    """A finished child of the study for each arm and block has the best validation accuracy so far, trial by trial."""
+    wanted = {
+        f"{arm}-b{block:02d}": rows.sort_values("trial")["best/val_accuracy"].cummax().tolist()
+        for (arm, block), rows in searched.groupby(["arm", "block"])
+    }
+    assert arm_curves(tracking_uri, "best_so_far/val_accuracy") == wanted
+    (parent,) = runs(tracking_uri, kind="study")
+    arms = runs(tracking_uri, kind="arm")
+    assert {(run.info.status, run.data.tags["mlflow.parentRunId"]) for run in arms} == {
+        ("FINISHED", parent.info.run_id)
+    }
+
+
+@pytest.mark.parametrize("verb", ["search", "report"])
+def test_runs_of_arms_are_made_for_a_study_that_has_none(verb, searched, tiny_study, tracking_uri):
+    """A study recorded before there were such runs, or whose runs were deleted, gets them from its trials."""
+    client = MlflowClient(tracking_uri=tracking_uri)
+    before = arm_curves(tracking_uri, "best_so_far/test_accuracy")
+    for run in runs(tracking_uri, kind="arm"):
+        client.delete_run(run.info.run_id)
+    assert main([verb, str(tiny_study)]) == 0
+    assert arm_curves(tracking_uri, "best_so_far/test_accuracy") == before
+
+
+def test_the_report_adds_the_expected_accuracy_to_the_runs_of_arms(searched, tiny_study, tmp_path, tracking_uri):
+    """The mean of its last values over blocks, first arm minus second, is the difference that the verdict is about."""
+    for _ in range(2):
+        assert main(["report", str(tiny_study), "--no-model"]) == 0
+    curves = arm_curves(tracking_uri, "expected/test_accuracy")
+    last = {name: curve[-1] for name, curve in curves.items()}
+    gains = [last[f"random-b0{block}"] - last[f"shifted_grid-b0{block}"] for block in (0, 1)]
+    (parent,) = runs(tracking_uri, kind="study")
+    metrics = parent.data.metrics
+    assert sum(gains) / 2 == pytest.approx(metrics["report/random-shifted_grid/difference"], abs=1e-9)
+    spread = arm_curves(tracking_uri, "spread/val_accuracy")
+    assert {len(curve) for curve in spread.values()} == {101}
+    assert all(curve == sorted(curve) for curve in spread.values())
 
 
 def test_the_stores_are_reconciled_before_a_search(searched, tiny_study, tmp_path, tracking_uri, capsys):
@@ -313,6 +369,8 @@ def test_adaptive_arms_resume_as_if_never_stopped(tiny_study, tmp_path, tracking
     tables = [OptunaStore(study, path).table().drop(columns=TIMES) for path in (str(tmp_path / "optuna.log"), whole)]
     assert len(tables[0]) == 40
     assert tables[0].equals(tables[1])
+    curves = arm_curves(tracking_uri, "best_so_far/val_accuracy")
+    assert {name: len(curve) for name, curve in curves.items() if "tpe" in name} == {"tpe-b00": 10, "tpe-b01": 10}
 
 
 @pytest.mark.parametrize("verb", ["report", "train"])

@@ -162,7 +162,7 @@ def test_a_first_search_that_is_stopped_is_resumed(signum, storage, tmp_path, mo
         assert code in (0, 130, 143, -signal.SIGKILL)
         assert main(words) == 0
         trials = OptunaStore(find_study("tiny.py", {}), storage).recorded()
-        runs = MlflowClient(sqlite_address(folder / "mlflow.db")).search_runs(["1"], "tags.kind = 'trial'")
+        runs = MlflowClient(sqlite_address(folder / "mlflow.db")).search_runs(["0"], "tags.kind = 'trial'")
         assert sorted(run.info.run_id for run in runs) == sorted(t.user_attrs["run_id"] for t in trials.values())
         assert len(trials) == 3
         assert {path.name for path in folder.iterdir()} - {"mlruns", "__pycache__"} == {

@@ -53,3 +53,10 @@ def test_a_wrong_experiment_id_is_refused(wrong, tracking_uri, study, monkeypatc
             call()
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     assert (len(experiments), client.search_runs(experiments, run_view_type=ViewType.ALL)) == (known, [])
+
+
+def test_without_the_environment_it_is_the_one_of_mlflow_run(tracking_uri, study):
+    """A study that is started without ``mlflow run`` is recorded in the experiment that ``mlflow run`` takes by itself."""
+    tracker = Tracker(tracking_uri)
+    tracker.open(study)
+    assert (tracker.experiment_id, tracker.client.get_experiment("0").name) == ("0", "Default")

@@ -19,6 +19,13 @@ def test_the_link_shows_the_trials(tracker, study, finish):
     assert [run.info.run_id for run in found] == [ids[1], ids[2], ids[0]]
 
 
+def test_a_link_shows_the_trials_of_a_place(tracker):
+    """Tags narrow the filter down to an arm and a block."""
+    query = parse_qs(urlsplit(tracker.links().trials(arm="grid", block="3")).fragment.split("?")[1])
+    start = "tags.kind = 'trial' and tags.arm = 'grid' and tags.block = '3' and tags.`mlflow.parentRunId` = "
+    assert query["searchFilter"] == [f"{start}'{tracker.run_id}'"]
+
+
 def test_the_link_leads_to_the_server(tracker):
     """A link starts with the given server. Without one, it starts as the UI's own. A password is left out."""
     assert tracker.links("http://host:1").charts.startswith("http://host:1/#/experiments/")

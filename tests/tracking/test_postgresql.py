@@ -96,7 +96,7 @@ def test_a_search_that_lost_its_lock_records_no_more(postgres, tiny_study, track
     assert search(tiny_study, "--storage", storage)[0] == 0
     optuna_store = OptunaStore(find_study(str(tiny_study), {}), storage)
     recorded = {trial.user_attrs["run_id"] for trial in optuna_store.recorded().values()}
-    runs = MlflowClient(tracking_uri).search_runs(["1"], "tags.kind = 'trial'", max_results=1000)
+    runs = MlflowClient(tracking_uri).search_runs(["0"], "tags.kind = 'trial'", max_results=1000)
     trials = sum(summary.n_trials for summary in optuna.get_all_study_summaries(optuna_store.storage))
     assert len(recorded) == len(optuna_store.table()) == trials > 100
     assert {run.info.run_id for run in runs} == recorded

@@ -48,8 +48,9 @@ def test_a_run_says_what_the_trial_is(either, study, finish):
 
 
 def test_params_are_the_searched_values(either, study, finish):
-    """Only searched hyperparameters are params, with a log10 twin for those on a log scale."""
+    """The arm and the searched hyperparameters are params, with a log10 twin for those on a log scale."""
     assert record_one(either, study, finish(1)).data.params == {
+        "arm": "random",
         "learning_rate": "0.01",
         "momentum": "0.1",
         "init": "he",

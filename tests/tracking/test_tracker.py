@@ -43,7 +43,7 @@ def test_the_study_has_a_run(tracker, study):
     assert expected.items() <= run.data.tags.items()
     assert run.data.tags["mlflow.note.content"] == "**Is it written down?**"
     assert [file.path for file in tracker.client.list_artifacts(tracker.run_id)] == ["study.json"]
-    assert tracker.client.get_experiment(tracker.experiment_id).name == "babysit"
+    assert tracker.client.get_experiment(tracker.experiment_id).name == "Default"
 
 
 @pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])

@@ -3,11 +3,12 @@
 import base64
 import json
 import zlib
+from dataclasses import replace
 
 import pytest
 
-from pipeline.study.spec import Categorical, Float, SearchSpace, Study
-from pipeline.tracking.views import ARMS, BEST, TAG, key, views
+from pipeline.study.spec import Arm, Categorical, Float, SearchSpace, Study
+from pipeline.tracking.views import ALL, ARMS, BEST, TAG, key, views
 
 RUN = "0123456789abcdef"
 STUDY = Study(
@@ -19,45 +20,85 @@ STUDY = Study(
 )
 
 
+def decoded(**options):
+    """Return the state of each view by its name, and the titles of the views."""
+    tags = {tag.removeprefix(TAG): json.loads(value) for tag, value in views(STUDY, RUN, 7, **options).items()}
+    packed = {name.removesuffix(RUN[:12]): view["state"].removeprefix("deflate;") for name, view in tags.items()}
+    assert set(tags) == {key(RUN, name) for name in packed}
+    states = {name: json.loads(zlib.decompress(base64.b64decode(text))) for name, text in packed.items()}
+    return states, [view["name"] for view in tags.values()]
+
+
 @pytest.fixture(scope="module")
 def states():
-    """Return the state of each view by its key, and the names of the views."""
-    tags = {tag.removeprefix(TAG): json.loads(value) for tag, value in views(STUDY, RUN, 7).items()}
-    assert {name: view["name"] for name, view in tags.items()} == {
-        key(RUN, ARMS): "s: the arms compared",
-        key(RUN, BEST): "s: the best trials",
-    }
-    packed = {name: view["state"].removeprefix("deflate;") for name, view in tags.items()}
-    return {name: json.loads(zlib.decompress(base64.b64decode(text))) for name, text in packed.items()}
+    """Return the state of each view by its name."""
+    states, titles = decoded()
+    assert titles == ["s: the arms compared", "s: the best trials", "s: good and bad trials"]
+    assert list(states) == [ARMS, BEST, ALL]
+    return states
 
 
-def test_arms_are_groups_and_the_best_trials_come_first(states):
-    """One view groups trials by arm, in the order of their numbers; the other has the most accurate trials first."""
-    arms, best = states[f"arms{RUN[:12]}"], states[f"best{RUN[:12]}"]
-    assert (arms["orderByKey"], arms["orderByAsc"]) == ("tags.`trial`", True)
+def test_arms_are_folded_groups_of_their_runs(states):
+    """The view of arms shows the arms' runs, a folded group for each; their curves by number of trials come first."""
+    arms = states[ARMS]
+    assert arms["searchFilter"] == f"tags.kind = 'arm' and tags.`mlflow.parentRunId` = '{RUN}'"
     assert arms["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "arm"}]
+    assert arms["groupsExpanded"] == {f"tag.arm.{arm.name}": False for arm in STUDY.arms}
+    first = [c["metricKey"] for c in arms["compareRunCharts"] if c["metricSectionId"] == "after n trials"]
+    assert first == ["best_so_far/test_accuracy", "expected/test_accuracy", "best_so_far/val_accuracy"]
+
+
+def test_the_curves_of_arms_are_shown_in_a_given_range():
+    """The range is that of the curves by number of trials alone."""
+    states, _ = decoded(accuracies=(0.9, 1.0))
+    ranges = {c["metricKey"]: c.get("range") for c in states[ARMS]["compareRunCharts"] if c["type"] == "LINE"}
+    assert ranges.pop("spread/val_accuracy") == {}
+    assert list(ranges.values()) == [{"yMin": 0.9, "yMax": 1.0}] * 3
+
+
+def test_trials_are_ordered_by_score_or_by_number(states):
+    """The best trials come by validation accuracy; good and bad ones by number, which arms and blocks share."""
+    best, every = states[BEST], states[ALL]
     assert (best["orderByKey"], best["orderByAsc"], best["groupBy"]) == ("metrics.`best/val_accuracy`", False, None)
-    for state in (arms, best):
+    assert (every["orderByKey"], every["orderByAsc"], every["groupBy"]) == ("tags.`trial`", True, None)
+    for state in (best, every):
         assert state["searchFilter"] == f"tags.kind = 'trial' and tags.`mlflow.parentRunId` = '{RUN}'"
 
 
 def test_charts_lie_in_sections_that_are_open_or_folded(states):
-    """Losses are open for the best trials and folded for arms; each chart's section exists; losses have a log scale."""
+    """Each chart's section exists; what the question needs is open, the rest folded; losses have a log scale."""
     opened = {name: {s["name"]: s["display"] for s in state["compareRunSections"]} for name, state in states.items()}
-    arms, best = opened[key(RUN, ARMS)], opened[key(RUN, BEST)]
-    assert [name for name, display in arms.items() if display] == ["accuracies", "scores"]
-    assert [name for name, display in best.items() if display] == ["hyperparameters", "accuracies", "losses", "scores"]
-    assert not arms["losses"]
-    assert not best["update_ratio"]
+    assert [name for name, display in opened[ARMS].items() if display] == ["after n trials", "all trials"]
+    assert [name for name, display in opened[BEST].items() if display] == [
+        "hyperparameters",
+        "accuracies",
+        "losses",
+        "scores",
+    ]
+    assert not opened[BEST]["update_ratio"]
     for name, state in states.items():
         assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} <= set(opened[name])
         scales = {c["metricKey"]: c["scaleType"] for c in state["compareRunCharts"] if c["type"] == "LINE"}
-        assert {metric for metric, scale in scales.items() if scale == "log"} == {"train/loss", "val/loss"}
+        logs = {metric for metric, scale in scales.items() if scale == "log"}
+        assert logs == (set() if name == ARMS else {"train/loss", "val/loss"})
 
 
-def test_the_parallel_chart_has_readable_axes(states):
-    """Only the view of the best trials has it; a hyperparameter on a log scale is drawn by its ``log10_`` twin."""
+@pytest.mark.parametrize("arm_axis", [True, False])
+def test_the_parallel_chart_has_readable_axes(arm_axis):
+    """The arm is the first axis where trials have it as a param; a log-scaled hyperparameter is drawn by its ``log10_`` twin."""
+    states, _ = decoded(arm_axis=arm_axis)
     charts = {name: [c for c in state["compareRunCharts"] if c["type"] == "PARALLEL"] for name, state in states.items()}
-    assert charts[key(RUN, ARMS)] == []
-    (chart,) = charts[key(RUN, BEST)]
-    assert chart["selectedParams"] == ["log10_learning_rate", "momentum", "activation"]
+    assert charts[ARMS] == []
+    params = ["log10_learning_rate", "momentum", "activation"]
+    for name in (BEST, ALL):
+        (chart,) = charts[name]
+        assert chart["selectedParams"] == (["arm", *params] if arm_axis else params)
+
+
+def test_a_view_fits_into_a_tag_of_an_experiment():
+    """With many hyperparameters and arms, each view is shorter than the 5,000 characters that MLflow keeps."""
+    space = SearchSpace(
+        **{name: Float(1e-3, 0.9, log=True) for name in ("learning_rate", "l1", "l2", "max_norm", "rho")}
+    )
+    study = replace(STUDY, space=space, arms=tuple(Arm(f"random_{i}", sampler="random") for i in range(20)))
+    assert max(map(len, views(study, RUN, 7, accuracies=(0.123, 0.456)).values())) < 5000

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pipeline.trials.selection import CONTENDERS, RESAMPLES, choice_probabilities, repetitions_of
+from pipeline.trials.selection import (
+    CONTENDERS,
+    LONGEST,
+    RESAMPLES,
+    choice_probabilities,
+    expected_by_budget,
+    repetitions_of,
+)
 from pipeline.trials.trial import pack_bits
 
 ROWS = 40
@@ -152,3 +159,33 @@ def test_each_trial_has_its_quota_rounded(weights, number, data):
     missing = np.maximum(np.floor(quota[others] - 1e-9) - counts[others], 0).sum()
     assert missing <= max(least - quota[winner], 0)
     assert chosen == sorted(chosen, key=lambda trial: (trial != winner, -probable[trial], trial))
+
+
+def expected(trials, accuracies, eligible=None, spread=0.0):
+    """The expected accuracy of the choice among the first n trials, by n."""
+    correct = np.array(trials)
+    eligible = np.ones(len(correct), bool) if eligible is None else np.array(eligible)
+    bits = [pack_bits(row) for row in correct]
+    return expected_by_budget(correct.mean(axis=1), bits, eligible, ROWS, 0, spread, np.array(accuracies))
+
+
+def test_the_expected_accuracy_by_budget_is_that_of_the_first_trials():
+    """After n trials it is the sum of probabilities times accuracies of the first n alone, ties shared, by the same draws."""
+    trials = [rows(20), rows(30), rows(30, first=5), rows(30), rows(36)]
+    accuracies = np.array([0.1, 0.5, 0.9, 0.7, 0.3])
+    alone = [probabilities(trials[:n]) @ accuracies[:n] for n in range(1, 6)]
+    assert expected(trials, accuracies).tolist() == pytest.approx(alone)
+    whole = probabilities(trials, spread=0.05) @ accuracies
+    assert expected(trials, accuracies, spread=0.05)[-1] == pytest.approx(whole)
+
+
+def test_a_trial_that_cannot_be_chosen_adds_nothing():
+    """It is NaN before the first trial that can be chosen, and a later one that cannot leaves it as it was."""
+    trials, eligible = [rows(39), rows(20), rows(38)], [False, True, False]
+    np.testing.assert_array_equal(expected(trials, [0.1, 0.5, 0.9], eligible), [np.nan, 0.5, 0.5])
+
+
+def test_the_expected_accuracy_by_budget_of_very_many_trials_is_left_out():
+    """Their scores in every draw would take too much memory."""
+    assert expected([rows(20)] * LONGEST, [0.5] * LONGEST)[-1] == pytest.approx(0.5)
+    assert expected([rows(20)] * (LONGEST + 1), [0.5] * (LONGEST + 1)) is None
