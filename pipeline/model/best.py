@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pipeline.data import load_block
+from pipeline.data.columns import raw_rows
 from pipeline.data.dataset import load_rows
+from pipeline.data.encoding import Encoding
 from pipeline.estimator import NumpyNetworkClassifier
 from pipeline.estimator.trial_training import retrain_trial
 from pipeline.model.packaging import write_package
-from pipeline.model.serving import ARRAYS, PLAIN, read_state
+from pipeline.model.serving import ARRAYS, COLUMNS, PLAIN, ServedModel, read_state
 from pipeline.report.figures.network import network_figures
 from pipeline.report.style import Plot
 from pipeline.search.plan import make_task, planned_trial
@@ -33,12 +36,13 @@ EXAMPLE_ROWS = 2
 
 @dataclass(frozen=True)
 class BestModel:
-    """A fitted classifier, rows (2, D) to try it on, tags of its origin, and figures of its network."""
+    """A fitted classifier, raw rows to try it on, tags of its origin, figures of its network, and a table's encoding."""
 
     classifier: NumpyNetworkClassifier
-    example: np.ndarray
+    example: np.ndarray | pd.DataFrame
     tags: dict[str, str]
     figures: Sequence[Plot] = ()
+    encoding: Encoding | None = None
 
     @property
     def val_accuracy(self) -> float:
@@ -77,9 +81,13 @@ def train_again(study: Study, record: Mapping[str, Any], basis: Mapping[str, Any
         "same_as_recorded": bool(val_accuracy == record[BEST_VAL_ACCURACY]),
         **basis,
     }
-    example = np.asarray(load_rows(study.dataset).inputs[:EXAMPLE_ROWS], "float64")
+    example = np.asarray(load_rows(study.source).inputs[:EXAMPLE_ROWS], "float64")
     return BestModel(
-        classifier, example, {key: str(value) for key, value in tags.items()}, network_figures(trained, data)
+        classifier,
+        example if data.encoding is None else raw_rows(data.encoding.schema, example),
+        {key: str(value) for key, value in tags.items()},
+        network_figures(trained, data),
+        data.encoding,
     )
 
 
@@ -90,6 +98,10 @@ def saved_model(best: BestModel) -> Iterator[SavedModel]:
         files = Path(folder) / "classifier"
         files.mkdir()
         save(best.classifier, files)
+        if best.encoding is not None:
+            (files / COLUMNS).write_text(
+                json.dumps(best.encoding.to_json(), ensure_ascii=False, indent=1), encoding="utf-8"
+            )
         code, loader = write_package("pipeline.model.serving", Path(folder))
         yield SavedModel(
             files=files,
@@ -97,7 +109,7 @@ def saved_model(best: BestModel) -> Iterator[SavedModel]:
             loader=loader,
             tags=best.tags,
             example=best.example,
-            probabilities=best.classifier.predict_proba(best.example),
+            probabilities=ServedModel(files).predict(best.example).to_numpy(),
             classes=[str(name) for name in best.classifier.classes_],
             requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
         )

@@ -11,7 +11,7 @@ from pipeline.report.importance import SHUFFLES
 from pipeline.report.selection import RESAMPLES
 from pipeline.study.spec import Categorical
 
-OTHER_FACTS = ("declarations", "classes", "diagnosis", "blas")
+OTHER_FACTS = ("declarations", "classes", "columns", "diagnosis", "blas")
 """The entries of a provenance that are not versions."""
 
 

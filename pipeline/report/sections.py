@@ -59,6 +59,7 @@ def make_sections(analysis: Analysis) -> list[Section]:
         _distributions,
         _pairs,
         _diagnosis,
+        _columns,
         _methods,
     )
     return [section for writer in writers for section in writer(analysis)]
@@ -210,6 +211,17 @@ def _diagnosis(analysis: Analysis) -> Iterator[Section]:
         table = NamedTable("health", "Health", pd.DataFrame(shares, columns=["health", "trials", "share"]))
         prose = tuple(f"{capital(sentence)}." for sentence in diagnosis["sentences"])
         yield Section("diagnosis", "What went wrong, and where?", prose, tables=(table,))
+
+
+def _columns(analysis: Analysis) -> Iterator[Section]:
+    """Yield what is done with each column of the study's table; nothing for numbers alone."""
+    if columns := analysis.table.provenance.get("columns"):
+        table = NamedTable("columns", "Columns", pd.DataFrame(columns, columns=["column", "use", "inputs"]))
+        prose = (
+            "Medians and rare values are learned from the training rows of each block alone; the table shows the first. A "
+            "cell that was missing in them has an input of its own."
+        )
+        yield Section("columns", "What became of the columns", (prose,), tables=(table,))
 
 
 def _methods(analysis: Analysis) -> Iterator[Section]:

@@ -1,0 +1,213 @@
+"""Recognises the kind of each column of a table from its cells, or follows what the study says about it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+
+from pipeline.data.columns import CATEGORY, DATE, ISO, NUMBER, Column, is_missing, is_numeric, level_names, to_numbers
+from pipeline.data.problems import Problems, rows_text
+from pipeline.data.rows import LARGEST
+
+FEW_LEVELS, MOST_LEVELS = 20, 200
+"""A text column has at most the first number of values, or at most the second with five rows for each of them."""
+ROWS_PER_LEVEL = 5
+MOST_DECLARED = 10_000
+"""The most values of a column that a study calls a category."""
+NAMELESS = re.compile(r"Unnamed: \d+|")
+ID_NAME = re.compile(r"(?i)(.*[_. ])?(id|index|idx|key|uuid|rownames?)|.*[a-z]I[Dd]")
+ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
+DAY_FORMATS = (
+    "%Y/%m/%d",
+    "%m/%d/%Y",
+    "%d/%m/%Y",
+    "%d.%m.%Y",
+    "%m-%d-%Y",
+    "%d-%m-%Y",
+    "%Y%m%d",
+    "%d %B %Y",
+    "%B %d, %Y",
+)
+"""The formats that are tried for a column that a study calls a date, after ISO 8601."""
+
+
+@dataclass(frozen=True)
+class Use:
+    """What is done with a column: a clause for people, and the input column, unless it is dropped."""
+
+    name: str
+    done: str
+    column: Column | None = None
+
+
+def recognise(frame: pd.DataFrame, declared: Mapping[str, str], problems: Problems) -> list[Use]:
+    """Return the use of each feature column. Adds a problem for each that cannot be used."""
+    return [use for name in frame.columns for use in _use(frame[name].rename(name), declared.get(name, ""), problems)]
+
+
+def _use(cells: pd.Series, declared: str, problems: Problems) -> Iterator[Use]:
+    name, missing = str(cells.name), is_missing(cells)
+    kind, _, form = declared.partition(":")
+    if kind == "drop" or missing.all():
+        yield Use(name, "dropped" if kind == "drop" else "dropped, since it is empty")
+        return
+    kind = kind or _kind_of(cells, missing)
+    makers = {NUMBER: _number, CATEGORY: _category, DATE: _date}
+    if kind not in makers:
+        problems.add(kind)
+        return
+    blank = Column(name, kind, missing=bool(missing.any()), form=form)
+    use = makers[kind](cells, missing, blank, problems)
+    if use and missing.any():
+        use = replace(use, done=f"{use.done}, {missing.sum():,} missing")
+    if use:
+        yield use
+
+
+def _kind_of(cells: pd.Series, missing: np.ndarray) -> str:
+    """Return the kind of a column by its cells, or the problem that it has none."""
+    if is_numeric(cells):
+        return NUMBER
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        return CATEGORY
+    if cells.dtype.kind == "M" or isinstance(cells.dtype, pd.DatetimeTZDtype):
+        return DATE
+    values = cells[~missing].tolist()
+    kinds = {_value_kind(value) for value in values}
+    if kinds == {"text"}:
+        return _text_kind(cells, missing)
+    if len(kinds) == 1 and (kind := kinds.pop()) in (NUMBER, DATE):
+        return kind
+    row = next((row for row in np.flatnonzero(~missing) if _value_kind(cells.iloc[row]) not in ("text", NUMBER)), 0)
+    odd = cells.iloc[row if kinds - {"text", NUMBER} else int((~missing).argmax())]
+    return (
+        f"column {cells.name!r} is of type {cells.dtype} (row {row + 1} is {odd!r:.60}); expected numbers, text or dates "
+        f'alone. Convert it, or say columns={{"{cells.name}": "drop"}}'
+    )
+
+
+def _value_kind(value: object) -> str:
+    if isinstance(value, (str, bytes)):
+        return "text"
+    if isinstance(value, (bool, int, float, Decimal, np.number, np.bool_)):
+        return NUMBER
+    return DATE if isinstance(value, (dt.date, np.datetime64)) else type(value).__name__
+
+
+def _text_kind(cells: pd.Series, missing: np.ndarray) -> str:
+    """Return the kind of a column of texts: numbers, dates or categories; or the problem that it is none."""
+    texts = level_names(cells)[~missing]
+    numbers = to_numbers(texts)
+    if not np.isnan(numbers).any():
+        return NUMBER
+    if texts.map(lambda text: bool(ISO_DATE.fullmatch(text))).all():
+        return DATE
+    levels, name = texts.nunique(), cells.name
+    crowded = levels > FEW_LEVELS and (levels > MOST_LEVELS or len(texts) < ROWS_PER_LEVEL * levels)
+    if not crowded and not (levels == len(texts) > ROWS_PER_LEVEL):
+        return CATEGORY
+    odd = np.isnan(numbers)
+    if odd.mean() < 0.5:  # numbers with some words among them
+        row = np.flatnonzero(~missing)[odd.argmax()]
+        return (
+            f"row {row + 1}, column {name!r} is {texts.iloc[odd.argmax()]!r:.60}; expected a number, as in "
+            f'{(~odd).sum():,} other rows. Correct it, or say columns={{"{name}": "number"}}: then it counts as missing'
+        )
+    return (
+        f"column {name!r} is text of {levels:,} different values in {len(texts):,} rows (row "
+        f"{np.flatnonzero(~missing)[0] + 1} is {texts.iloc[0]!r:.60}); expected a number, or a few values. Say "
+        f'columns={{"{name}": "drop"}}, or "category"'
+    )
+
+
+def _number(cells: pd.Series, missing: np.ndarray, blank: Column, problems: Problems) -> Use | None:
+    codes, wrong = blank.code(cells)
+    if wrong.any():  # only a declared number can have other cells
+        texts = sorted(set(level_names(cells)[wrong]))[:3]
+        note = f"number, {wrong.sum():,} cells that are none ({', '.join(map(repr, texts))}) count as missing"
+        if wrong[~missing].all():
+            problems.add(f"column {blank.name!r} is called a number, and no cell is one. Say category, date or drop")
+            return None
+        return Use(blank.name, note, replace(blank, missing=True, lenient=True))
+    beyond = np.abs(codes) > LARGEST
+    if beyond.any():
+        problems.add(
+            f"{rows_text(beyond)}, column {blank.name!r} is {codes[beyond][0]:g}; expected a number within ±{LARGEST:g}. "
+            "Fill, clip or drop it"
+        )
+    return Use(blank.name, NUMBER, blank)
+
+
+def _category(cells: pd.Series, _: np.ndarray, blank: Column, problems: Problems) -> Use | None:
+    levels = tuple(sorted(set(level_names(cells).dropna())))
+    if len(levels) > MOST_DECLARED:
+        problems.add(
+            f"column {blank.name!r} has {len(levels):,} values; a category has at most {MOST_DECLARED:,}. Drop it"
+        )
+        return None
+    numbers = int(np.isfinite(to_numbers(pd.Series(levels, dtype=object))).sum())
+    mixed = f", {numbers:,} of them numbers" if 0 < numbers < len(levels) else ""
+    done = f"category of {len(levels):,} value{'s' * (len(levels) > 1)}{mixed}"
+    return Use(blank.name, done, replace(blank, levels=levels))
+
+
+def _date(cells: pd.Series, missing: np.ndarray, blank: Column, problems: Problems) -> Use | None:
+    if is_numeric(cells) and not blank.form:
+        problems.add(
+            f'column {blank.name!r} is a number; a date of numbers needs a format, like "date:%Y%m%d". Give one'
+        )
+        return None
+    forms = (
+        [blank.form]
+        if blank.form
+        else [form for form in (ISO, *DAY_FORMATS) if _fits(cells, replace(blank, form=form))]
+    )
+    if len(forms) != 1:
+        found = f"fits {forms[0]} and {forms[1]}" if forms else "fits no usual format of dates"
+        row = int((~missing).argmax())
+        problems.add(
+            f"column {blank.name!r} (row {row + 1} is {cells.iloc[row]!r}) {found}; expected one. Give it, as in "
+            f'columns={{"{blank.name}": "date:%d.%m.%Y"}}'
+        )
+        return None
+    column = replace(blank, form=forms[0])
+    days, wrong = column.code(cells)
+    if wrong.any():
+        problems.add(
+            f"{rows_text(wrong)}, column {blank.name!r} is {cells[wrong].iloc[0]!r}; expected a date as {forms[0]}"
+        )
+    column = replace(column, times=bool((days[~np.isnan(days)] % 1 > 0).any()))
+    return Use(blank.name, f"date, as {', '.join(column.parts[:-1])} and {column.parts[-1]}", column)
+
+
+def _fits(cells: pd.Series, column: Column) -> bool:
+    return not column.code(cells)[1].any()
+
+
+def index_warnings(frame: pd.DataFrame, declared: Mapping[str, str]) -> Iterator[str]:
+    """Yield a warning for each column that looks like an id or a written index and that the study does not mention."""
+    for name in frame.columns:
+        cells = frame[name]
+        if name in declared or not is_numeric(cells) or cells.dtype.kind == "b" or len(cells) <= ROWS_PER_LEVEL:
+            continue
+        numbers = cells.to_numpy("float64", na_value=np.nan)
+        if not (numbers % 1 == 0).all() or len(np.unique(numbers)) < len(numbers):
+            continue
+        steps = np.diff(numbers)
+        marks = {
+            "has no name": bool(NAMELESS.fullmatch(name)),
+            "counts the rows": bool((steps == 1).all()),
+            "rises from row to row": bool((steps > 0).all() and (steps != 1).any()),
+            "is named like an id": bool(ID_NAME.fullmatch(name)),
+        }
+        if found := [mark for mark, holds in marks.items() if holds]:
+            yield (
+                f"column {name!r} looks like an id or a written index: every value is different, and it "
+                f'{" and ".join(found)}. If so, say columns={{"{name}": "drop"}}'
+            )
