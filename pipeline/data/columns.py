@@ -89,14 +89,21 @@ def raw_rows(columns: Sequence[Column], codes: np.ndarray) -> pd.DataFrame:
 
 def is_missing(cells: pd.Series) -> np.ndarray:
     """Return a mask (N,) of the missing cells; an empty text is one."""
-    missing = cells.isna()
-    return np.asarray(missing if is_numeric(cells) else missing | (cells == "").fillna(False), bool)
+    missing = np.asarray(cells.isna(), bool)
+    if is_numeric(cells) or _is_datetime(cells):
+        return missing
+    empty = [isinstance(value, (str, bytes)) and not value for value in cells.tolist()]
+    return np.asarray(missing | np.array(empty, bool))
 
 
 def is_numeric(cells: pd.Series) -> bool:
     """Return True for a dtype of real numbers or truth values."""
     real = pd.api.types.is_numeric_dtype(cells) and not pd.api.types.is_complex_dtype(cells)
     return bool(real) and not isinstance(cells.dtype, pd.CategoricalDtype)
+
+
+def _is_datetime(cells: pd.Series) -> bool:
+    return bool(pd.api.types.is_datetime64_any_dtype(cells))
 
 
 def to_numbers(cells: pd.Series) -> np.ndarray:
@@ -117,7 +124,7 @@ def _number(value: Any) -> float:
 
 def to_days(cells: pd.Series, form: str) -> np.ndarray:
     """Return dates as days since 1970 (N,), with a fraction; NaN for a missing one, and for one of another format."""
-    texts = cells if isinstance(cells.dtype, pd.DatetimeTZDtype) or cells.dtype.kind == "M" else level_names(cells)
+    texts = cells if _is_datetime(cells) else level_names(cells)
     dates = pd.to_datetime(texts, format=form, errors="coerce", utc=True).dt.tz_localize(None)
     return np.asarray((dates - EPOCH) / pd.Timedelta(days=1), "float64")
 

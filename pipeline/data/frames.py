@@ -95,8 +95,7 @@ def from_frame(
 
 def _classes(target: pd.Series, problems: Problems, *, written: bool) -> tuple[tuple[str, ...], np.ndarray]:
     """Return the names of the classes and the class of each row; adds a problem if the labels cannot be classes."""
-    check_complete(target, problems)
-    cells = target.dropna()
+    cells = target[check_complete(target, problems)]
     if not len(cells):
         return (), np.zeros(0, np.intp)
     if isinstance(cells.dtype, pd.CategoricalDtype):

@@ -91,13 +91,17 @@ def _check_fractions(where: str, labels: np.ndarray, names: list[str], counts: n
         raise UserError(f"{where}: the labels are of type float64 (row 1 is {first}); {EXPECTED}")
 
 
-def check_complete(target: Any, problems: Problems) -> None:
-    """Add a problem if cells of a target column, a pandas series, hold no label; an empty text is none."""
+def check_complete(target: Any, problems: Problems) -> np.ndarray:
+    """Return a mask of the cells of a target column, a pandas series, that hold a label: an empty text is none.
+
+    Adds a problem if some hold none.
+    """
     empty = [isinstance(value, str) and not value.strip() for value in target.tolist()]
-    missing = target.isna().to_numpy(bool) | np.array(empty, bool)
+    missing = np.asarray(target.isna().to_numpy(bool) | np.array(empty, bool))
     if missing.any():
         verb = "has" if missing.sum() == 1 else "have"
         problems.add(f"{rows_text(missing)} {verb} no label in column {str(target.name)!r}. Fill or drop it")
+    return np.asarray(~missing)
 
 
 def check_classes(where: str, names: Any, counts: np.ndarray) -> None:

@@ -18,21 +18,16 @@ from pipeline.data.rows import LARGEST
 FEW_LEVELS, MOST_LEVELS = 20, 200
 """A text column has at most the first number of values, or at most the second with five rows for each of them."""
 ROWS_PER_LEVEL = 5
+FEW_WORDS = 0.05
+"""Words in a smaller share of the rows of a column of numbers are mistakes, not values of a category."""
 MOST_DECLARED = 10_000
 """The most values of a column that a study calls a category."""
 NAMELESS = re.compile(r"Unnamed: \d+|")
 ID_NAME = re.compile(r"(?i)(.*[_. ])?(id|index|idx|key|uuid|rownames?)|.*[a-z]I[Dd]")
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
 DAY_FORMATS = (
-    "%Y/%m/%d",
-    "%m/%d/%Y",
-    "%d/%m/%Y",
-    "%d.%m.%Y",
-    "%m-%d-%Y",
-    "%d-%m-%Y",
-    "%Y%m%d",
-    "%d %B %Y",
-    "%B %d, %Y",
+    *("%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%m-%d-%Y", "%d-%m-%Y"),
+    *("%d-%b-%y", "%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y"),
 )
 """The formats that are tried for a column that a study calls a date, after ISO 8601."""
 
@@ -76,7 +71,7 @@ def _kind_of(cells: pd.Series, missing: np.ndarray) -> str:
         return NUMBER
     if isinstance(cells.dtype, pd.CategoricalDtype):
         return CATEGORY
-    if cells.dtype.kind == "M" or isinstance(cells.dtype, pd.DatetimeTZDtype):
+    if pd.api.types.is_datetime64_any_dtype(cells):
         return DATE
     values = cells[~missing].tolist()
     kinds = {_value_kind(value) for value in values}
@@ -110,19 +105,21 @@ def _text_kind(cells: pd.Series, missing: np.ndarray) -> str:
         return DATE
     levels, name = texts.nunique(), cells.name
     crowded = levels > FEW_LEVELS and (levels > MOST_LEVELS or len(texts) < ROWS_PER_LEVEL * levels)
-    if not crowded and not (levels == len(texts) > ROWS_PER_LEVEL):
-        return CATEGORY
     odd = np.isnan(numbers)
+    few = not crowded and not (levels == len(texts) > ROWS_PER_LEVEL)
+    if few and odd.mean() >= FEW_WORDS:
+        return CATEGORY
     if odd.mean() < 0.5:  # numbers with some words among them
         row = np.flatnonzero(~missing)[odd.argmax()]
         return (
             f"row {row + 1}, column {name!r} is {texts.iloc[odd.argmax()]!r:.60}; expected a number, as in "
-            f'{(~odd).sum():,} other rows. Correct it, or say columns={{"{name}": "number"}}: then it counts as missing'
+            f'{(~odd).sum():,} other rows. Correct it, or say columns={{"{name}": "number"}}: then it counts as missing; or "category"'
         )
+    uses = ("date", "drop") if _formats(texts) else ("drop", "category")
     return (
         f"column {name!r} is text of {levels:,} different values in {len(texts):,} rows (row "
         f"{np.flatnonzero(~missing)[0] + 1} is {texts.iloc[0]!r:.60}); expected a number, or a few values. Say "
-        f'columns={{"{name}": "drop"}}, or "category"'
+        f'columns={{"{name}": "{uses[0]}"}}, or "{uses[1]}"'
     )
 
 
@@ -163,17 +160,13 @@ def _date(cells: pd.Series, missing: np.ndarray, blank: Column, problems: Proble
             f'column {blank.name!r} is a number; a date of numbers needs a format, like "date:%Y%m%d". Give one'
         )
         return None
-    forms = (
-        [blank.form]
-        if blank.form
-        else [form for form in (ISO, *DAY_FORMATS) if _fits(cells, replace(blank, form=form))]
-    )
+    forms = [blank.form] if blank.form else _formats(cells)
     if len(forms) != 1:
         found = f"fits {forms[0]} and {forms[1]}" if forms else "fits no usual format of dates"
         row = int((~missing).argmax())
         problems.add(
             f"column {blank.name!r} (row {row + 1} is {cells.iloc[row]!r}) {found}; expected one. Give it, as in "
-            f'columns={{"{blank.name}": "date:%d.%m.%Y"}}'
+            f'columns={{"{blank.name}": "date:{[*forms, "%d.%m.%Y"][0]}"}}'
         )
         return None
     column = replace(blank, form=forms[0])
@@ -186,8 +179,12 @@ def _date(cells: pd.Series, missing: np.ndarray, blank: Column, problems: Proble
     return Use(blank.name, f"date, as {', '.join(column.parts[:-1])} and {column.parts[-1]}", column)
 
 
-def _fits(cells: pd.Series, column: Column) -> bool:
-    return not column.code(cells)[1].any()
+def _formats(cells: pd.Series) -> list[str]:
+    """Return the format of dates, or several if all cells fit them; ISO 8601 has no other reading."""
+    blank = Column(str(cells.name), DATE)
+    fitting = (form for form in (ISO, *DAY_FORMATS) if not replace(blank, form=form).code(cells)[1].any())
+    first = next(fitting, None)
+    return [] if first is None else [first] if first == ISO else [first, *fitting]
 
 
 def index_warnings(frame: pd.DataFrame, declared: Mapping[str, str]) -> Iterator[str]:

@@ -10,19 +10,20 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 import pandas as pd
 
 from pipeline.data.columns import is_numeric
 from pipeline.data.problems import Problems, rows_text
-from pipeline.data.recognition import ISO_DATE
+from pipeline.data.recognition import ISO_DATE, NAMELESS
 
 SAMPLE = 50
 """Rows by which the separator is chosen."""
+FIRST_ROWS = 1000
+"""Rows in which a header's names are looked for."""
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 DECIMAL_COMMA, DECIMAL_POINT = re.compile(r"[+-]?\d+,\d+"), re.compile(r"[+-]?\d+\.\d+")
 
@@ -71,6 +72,9 @@ def read_delimited(
     _check_lengths(layout, problems)
     frame = _parsed(path, layout, target, uses)
     _check_header(layout.header, frame, problems, warnings)
+    for name in [name for name in frame.columns if NAMELESS.fullmatch(name) and frame[name].isna().all()]:
+        frame = frame.drop(columns=name)
+        warnings.append(f"column {name!r} has no name and no value; it is left out")
     if layout.decimal == ",":
         warnings.append("fields are separated by semicolons, and numbers have decimal commas")
     return frame
@@ -79,25 +83,37 @@ def read_delimited(
 def _layout(path: Path) -> Layout:
     with opened(path) as stream:
         delimiter = _delimiter("".join(islice(stream, SAMPLE)), tabs_first=".tsv" in path.name.lower())
-    layout, sample = Layout(delimiter), list[str]()
-    for place, record in enumerate(_records(path, delimiter)):
-        if place == 0:
-            layout.header = record
-            continue
-        layout.count += 1
-        if len(record) != len(layout.header):
-            layout.other_lengths.setdefault(len(record), []).append(place - 1)
-        if place <= SAMPLE:
-            sample += record
-    if delimiter == ";" and any(map(DECIMAL_COMMA.fullmatch, sample)) and not any(map(DECIMAL_POINT.fullmatch, sample)):
+    sample = list(islice(_records(path, delimiter), SAMPLE))
+    header = sample[0] if sample else []
+    cells = [cell for record in sample[1:] for cell in record]
+    layout = Layout(delimiter, header=header)
+    if delimiter == ";" and any(map(DECIMAL_COMMA.fullmatch, cells)) and not any(map(DECIMAL_POINT.fullmatch, cells)):
         layout.decimal = ","
+    for row, length in enumerate(islice(_lengths(path, delimiter), 1, None)):
+        layout.count += 1
+        if length != len(header):
+            layout.other_lengths.setdefault(length, []).append(row)
     return layout
 
 
 def _records(path: Path, delimiter: str) -> Iterator[list[str]]:
     """Yield the fields of the header and of each row; blank lines are left out, as pandas does."""
     with opened(path) as stream:
-        yield from (record for record in csv.reader(stream, delimiter=delimiter) if any(record) or len(record) > 1)
+        yield from (
+            record
+            for record in csv.reader(stream, delimiter=delimiter)
+            if len(record) > 1 or any(map(str.strip, record))
+        )
+
+
+def _lengths(path: Path, delimiter: str) -> Iterator[int]:
+    """Yield the number of fields of each of :func:`_records`. Only rows with quotes are parsed, which takes long."""
+    with opened(path) as stream:
+        for line in stream:
+            if '"' in line:
+                yield len(next(csv.reader(chain([line], stream), delimiter=delimiter)))
+            elif delimiter in line or line.strip():
+                yield line.count(delimiter) + 1
 
 
 def _delimiter(sample: str, *, tabs_first: bool) -> str:
@@ -119,7 +135,14 @@ def _check_lengths(layout: Layout, problems: Problems) -> None:
             f"every row has {expected + 1} fields and the header {expected}: the first may be the names of rows. Name it in "
             "the header"
         )
-        return
+        problems.check()
+    length, rows = max(layout.other_lengths.items(), key=lambda item: len(item[1]), default=(0, []))
+    if len(rows) > layout.count / 2:
+        problems.add(
+            f"the header has {expected} field{'s' * (expected != 1)}, and {len(rows):,} of {layout.count:,} rows have "
+            f"{length}. Put a line with the names of all columns first"
+        )
+        problems.check()
     for length, rows in sorted(layout.other_lengths.items()):
         verb = "has" if len(rows) == 1 else "have"
         problems.add(
@@ -139,7 +162,8 @@ def _parsed(path: Path, layout: Layout, target: str, uses: Callable[[str], str])
         return frame.set_axis([str(name) for name in frame.columns], axis=1)
 
     frame = read()
-    target = target or (frame.columns[-1] if len(frame.columns) else "")
+    filled = [name for name in frame.columns if not (NAMELESS.fullmatch(name) and frame[name].isna().all())]
+    target = target or (filled[-1] if filled else "")
     spelled = [
         place
         for place, name in enumerate(frame.columns)
@@ -171,25 +195,25 @@ def _is_text(cells: pd.Series) -> bool:
 
 
 def _check_header(header: list[str], frame: pd.DataFrame, problems: Problems, warnings: list[str]) -> None:
-    """Add problems for repeated names and for a header that is a row of data."""
-    check_repeated(header, problems)
+    """Add problems for a header that is a row of data, or for its repeated names."""
     if len(frame) == 0 or len(header) != len(frame.columns):
         return
-    numbers = {
-        name: _as_number(name) for place, name in enumerate(header) if is_numeric(frame.iloc[:, place]) and name.strip()
-    }
-    known = [number for number in numbers.values() if number is not None]
-    repeats_data = all(
-        name in set(frame.iloc[:, place].astype(str)) for place, name in enumerate(header) if name.strip()
-    )
-    looks_like_data = bool(known) and len(known) == len(numbers) and not _is_numbering(known)
-    if repeats_data or looks_like_data:
+    named = [(name, frame.iloc[:, place]) for place, name in enumerate(header) if name.strip()]
+    of_numbers = [name for name, cells in named if is_numeric(cells)]
+    numbers = [name for name in of_numbers if _as_number(name) is not None]
+    rising = len(numbers) > 1 and all(map(str.isdecimal, numbers))
+    rising = rising and all(int(first) < int(second) for first, second in pairwise(numbers))
+    counted = rising and int(numbers[0]) < 2 and int(numbers[-1]) - int(numbers[0]) == len(numbers) - 1
+    only_numbers = bool(numbers) and numbers == of_numbers
+    if (only_numbers and not rising) or (not counted and all(_is_value(name, cells) for name, cells in named)):
         problems.add(
             f"the header looks like data: its names are {', '.join(map(repr, header[:5]))}{', ...' * (len(header) > 5)}. Put "
             "a line with the names of the columns first"
         )
-    elif known and len(known) == len(numbers) and np.ptp(np.diff(known)) > 0:
-        warnings.append(f"the header has numbers as names ({header[0]!r}, ...). Is it a row of data?")
+        return
+    check_repeated(header, problems)
+    if numbers and not counted:
+        warnings.append(f"the header has numbers as names ({numbers[0]!r}, ...). Is it a row of data?")
 
 
 def _as_number(name: str) -> float | None:
@@ -199,10 +223,9 @@ def _as_number(name: str) -> float | None:
         return None
 
 
-def _is_numbering(numbers: Collection[float]) -> bool:
-    """Return True for whole numbers that rise, such as those of pixels or years."""
-    values = np.array([*numbers])
-    return bool((values % 1 == 0).all() and (np.diff(values) > 0).all() and len(values) > 1)
+def _is_value(name: str, cells: pd.Series) -> bool:
+    """Return True if a name is a value of its own column."""
+    return (_as_number(name) if is_numeric(cells) else name) in set(cells.head(FIRST_ROWS).tolist())
 
 
 def check_repeated(names: Collection[str], problems: Problems) -> None:
