@@ -157,9 +157,12 @@ def load_block(data: str | DataSource, config: TrainConfig, seed: int) -> Datase
 
 
 def small_block(data: str | DataSource, config: TrainConfig, seed: int) -> Dataset | None:
-    """The block if it is small enough to be sent to a worker, else None: the worker loads it."""
+    """The block if it is small enough to be sent to a worker, else None: the worker loads it.
+
+    It has no encoding, which would make the worker import pandas.
+    """
     small = _block_bytes(load_rows(data), config) <= SMALL_BYTES
-    return load_block(data, config, seed) if small else None
+    return replace(load_block(data, config, seed), encoding=None) if small else None
 
 
 def _block_bytes(rows: Rows, config: TrainConfig) -> int:
