@@ -128,16 +128,16 @@ def _save(folder: Path, model: SavedModel, run_id: str, model_id: str) -> None:
 
 
 def _signature(example: np.ndarray | pd.DataFrame, probabilities: pd.DataFrame) -> Any:
-    """Return the types of inputs and outputs. The columns of a table are of any type: the model checks its raw rows."""
-    from mlflow.models import ModelSignature, infer_signature
-    from mlflow.types.schema import AnyType, ColSpec, Schema
+    """Return the types of inputs and outputs; of raw rows of a table only those of the outputs.
 
-    inferred = infer_signature(np.zeros((1, 1)) if isinstance(example, pd.DataFrame) else example, probabilities)
-    if not isinstance(example, pd.DataFrame):
-        return inferred
-    any_type = AnyType()  # type: ignore[no-untyped-call]
-    columns = Schema([ColSpec(any_type, str(name), required=False) for name in example.columns])
-    return ModelSignature(inputs=columns, outputs=inferred.outputs)
+    MLflow would refuse whole numbers in a column of decimals, and missing ones in a column of whole numbers; the model
+    itself checks raw rows.
+    """
+    from mlflow.models import ModelSignature, infer_signature
+
+    if isinstance(example, pd.DataFrame):
+        return ModelSignature(outputs=infer_signature(probabilities).inputs)
+    return infer_signature(example, probabilities)
 
 
 def _update_champion(client: MlflowClient, name: str, version: ModelVersion, val_accuracy: float) -> str:
