@@ -69,7 +69,9 @@ class Column:
 def code_rows(where: str, columns: Sequence[Column], frame: pd.DataFrame) -> np.ndarray:
     """Return the codes (N, C) of raw rows. Raises :class:`UserError` for a missing column, and for a cell of another kind."""
     if absent := [column.name for column in columns if column.name not in frame.columns]:
-        raise UserError(f"{where}: there is no column {absent[0]!r}; expected {', '.join(c.name for c in columns)}")
+        raise UserError(
+            f"{where}: there is no column {absent[0]!r}; expected {', '.join(column.name for column in columns)}"
+        )
     codes = np.empty((len(frame), len(columns)))
     for place, column in enumerate(columns):
         codes[:, place], wrong = column.code(frame[column.name])

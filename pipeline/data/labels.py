@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.problems import Problems, rows_text
+from pipeline.data.problems import Problems, rows_text, shown
 from pipeline.errors import UserError
 
 FEWEST = 3
@@ -107,9 +107,11 @@ def check_complete(target: Any, problems: Problems) -> np.ndarray:
 def check_classes(where: str, names: Any, counts: np.ndarray) -> None:
     """Raise :class:`UserError` unless there are at least two classes, each with a row for every split."""
     if len(names) < 2:
-        raise UserError(f"{where}: all {counts.sum():,} rows are of class {names[0]}; expected at least two classes")
+        raise UserError(
+            f"{where}: all {counts.sum():,} rows are of class {shown(names[0])}; expected at least two classes"
+        )
     if counts.min() < FEWEST:
-        rarest, count = names[counts.argmin()], counts.min()
+        rarest, count = shown(names[counts.argmin()]), counts.min()
         raise UserError(
             f"{where}: {counts.sum():,} rows in {len(names):,} classes, and only {count} of class {rarest}; "
             f"expected at least {FEWEST} of each. Is it the right column?"

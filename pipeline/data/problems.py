@@ -45,9 +45,14 @@ def rows_text(wrong: np.ndarray | Iterable[int]) -> str:
     return f"rows {', '.join(map(str, places[:3]))}{more}"
 
 
+def shown(name: str) -> str:
+    """Return a name from a file as one line."""
+    return name if name.isprintable() else repr(name)
+
+
 def unknown_column(name: str, known: Collection[str]) -> str:
     """Return the problem of a name that no column has, with the nearest one."""
-    return f"no column {name!r}; {did_you_mean(name, known)}expected one of {', '.join(list(known)[:20])}"
+    return f"no column {name!r}; {did_you_mean(name, known)}expected one of {', '.join(map(shown, list(known)[:20]))}"
 
 
 def first_line(error: Exception) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pipeline.data.problems import shown
 from pipeline.data.rows import Rows
 from pipeline.errors import UserError
 from pipeline.seeds import derive_seed
@@ -58,7 +59,7 @@ class Stratified:
             )
         labels = self.labels[indices]
         if np.bincount(labels, minlength=self.classes).min() <= least:
-            rarest = self.names[np.bincount(labels, minlength=self.classes).argmin()]
+            rarest = shown(self.names[np.bincount(labels, minlength=self.classes).argmin()])
             raise UserError(f"validation, test: class {rarest} has too few rows for every split. Give more of them")
         first, second = train_test_split(indices, test_size=size, stratify=labels, random_state=self.seed)
         return self._complete(np.sort(first), np.sort(second), least)
@@ -128,7 +129,7 @@ def _lacking(rows: Rows, parts: Parts) -> str:
     for name, part in zip(("training", "validation", "test"), parts, strict=True):
         counts = np.bincount(rows.labels[part], minlength=rows.classes)
         if counts.min() == 0:
-            return f"the {name} split, of {len(part):,} rows, has no row of class {rows.class_names[counts.argmin()]}"
+            return f"the {name} split, of {len(part):,} rows, has no row of class {shown(rows.class_names[counts.argmin()])}"
     return ""
 
 
