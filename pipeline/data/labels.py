@@ -85,7 +85,7 @@ def _numbers(names: list[str]) -> list[Decimal]:
 
 def _check_fractions(where: str, labels: np.ndarray, names: list[str], counts: np.ndarray) -> None:
     """Raise :class:`UserError` if numbers look like measurements: they have fractions, and too many or too rare values."""
-    fractions = [name for name in names if Decimal(name) % 1]
+    fractions = [name for name in names if Decimal(name) != Decimal(name).to_integral_value()]
     if fractions and (len(names) > MOST_FRACTIONS or counts.min() < FEWEST):
         first = labels[:1].tolist()[0]
         raise UserError(f"{where}: the labels are of type float64 (row 1 is {first}); {EXPECTED}")
@@ -96,7 +96,7 @@ def check_complete(target: Any, problems: Problems) -> np.ndarray:
 
     Adds a problem if some hold none.
     """
-    empty = [isinstance(value, str) and not value.strip() for value in target.tolist()]
+    empty = [isinstance(value, (str, bytes)) and not value for value in target.tolist()]
     missing = np.asarray(target.isna().to_numpy(bool) | np.array(empty, bool))
     if missing.any():
         verb = "has" if missing.sum() == 1 else "have"

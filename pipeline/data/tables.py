@@ -51,7 +51,10 @@ def load_arrays(path: str) -> Rows:
     except UserError:
         raise
     except Exception as error:  # damaged files raise many kinds: compression, password, memory
-        raise UserError(f"{path}: cannot be read as an .npz file of plain arrays ({first_line(error)})") from error
+        hint = ". Save texts as y.astype(str)" if "Object arrays" in str(error) else ""
+        raise UserError(
+            f"{path}: cannot be read as an .npz file of plain arrays ({first_line(error)}){hint}"
+        ) from error
     counts = {name: len(labels) for name, (_, labels) in parts.items()}
     inputs, labels = (_together(path, arrays) for arrays in zip(*parts.values(), strict=True))
     rows = labelled(path, inputs, labels)

@@ -84,11 +84,12 @@ def test_truth_values_are_classes():
         np.asfortranarray(X),
         X.astype(">f8"),
         X.astype(np.float32),
+        X.astype(np.float16),
         (X * 9).astype(np.uint8),
         X > 0,
         X.reshape(ROWS, 2, 2),
     ],
-    ids=["Fortran order", "big-endian", "float32", "uint8", "truth values", "images"],
+    ids=["Fortran order", "big-endian", "float32", "float16", "uint8", "truth values", "images"],
 )
 def test_arrays_of_any_layout_are_read(inputs):
     """Any memory order, byte order, number type and row shape is read."""
@@ -111,6 +112,10 @@ BAD_ARRAYS = {
     "complex": ({"X": X + 1j, "y": Y}, "of type complex128; expected numbers"),
     "NaN": ({"X": np.where(np.arange(120).reshape(30, 4) == 9, np.nan, X), "y": Y}, "row 3, column 2 is missing (NaN)"),
     "inf": ({"X": np.where(np.arange(120).reshape(30, 4) == 9, -np.inf, X), "y": Y}, "row 3, column 2 is -inf"),
+    "inf in half precision": (
+        {"X": np.where(np.arange(120).reshape(30, 4) == 9, np.inf, X).astype("float16"), "y": Y},
+        "row 3, column 2 is inf",
+    ),
     "huge": ({"X": np.where(np.arange(120).reshape(30, 4) == 9, 1e31, X), "y": Y}, "row 3, column 2 is 1e+31"),
     "float labels": ({"X": X, "y": X[:, 0]}, "the labels are of type float64 (row 1 is "),
     "a missing label": ({"X": X, "y": np.where(np.arange(ROWS) == 4, np.nan, Y)}, "row 5 has no label"),
