@@ -22,8 +22,11 @@ FEW_WORDS = 0.05
 """Words in a smaller share of the rows of a column of numbers are mistakes, not values of a category."""
 MOST_DECLARED = 10_000
 """The most values of a column that a study calls a category."""
+INDEX = "index"
+"""The kind of a column of texts that are all different and have no name: an index that was written with the table."""
 NAMELESS = re.compile(r"Unnamed: \d+|")
-ID_NAME = re.compile(r"(?i)(.*[_. ])?(id|index|idx|key|uuid|rownames?)|.*[a-z]I[Dd]")
+ROW_NAMES = re.compile(r"(?i:row_?names?|)|Unnamed: \d+")
+ID_NAME = re.compile(r"(?i:(.*[_. ])?(id|index|idx|key|uuid|row_?names?))|.*[a-z]I[Dd]")
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
 DAY_FORMATS = (
     *("%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%m-%d-%Y", "%d-%m-%Y"),
@@ -53,6 +56,9 @@ def _use(cells: pd.Series, declared: str, problems: Problems) -> Iterator[Use]:
         yield Use(name, "dropped" if kind == "drop" else "dropped, since it is empty")
         return
     kind = kind or _kind_of(cells, missing)
+    if kind == INDEX:
+        yield Use(name, "dropped, since it names the rows")
+        return
     makers = {NUMBER: _number, CATEGORY: _category, DATE: _date}
     if kind not in makers:
         problems.add(kind)
@@ -109,6 +115,8 @@ def _text_kind(cells: pd.Series, missing: np.ndarray) -> str:
     few = not crowded and not (levels == len(texts) > ROWS_PER_LEVEL)
     if few and odd.mean() >= FEW_WORDS:
         return CATEGORY
+    if levels == len(cells) and ROW_NAMES.fullmatch(str(name)):
+        return INDEX
     if odd.mean() < 0.5:  # numbers with some words among them
         row = np.flatnonzero(~missing)[odd.argmax()]
         return (

@@ -15,6 +15,7 @@ from pipeline.study.hparams import TrainConfig
 DRAWS = 100
 """The draws of groups among which the first with every class in every split is taken."""
 
+PARTS = ("training", "validation", "test")
 Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
 """The indices of the training, validation and test rows, each in increasing order."""
 
@@ -96,6 +97,11 @@ def _by_groups(rows: Rows, group_of: np.ndarray, config: TrainConfig, seed: int)
             f"groups: got {len(groups)} groups; shares of {config.validation:g} and {config.test:g} leave a split without one. "
             "Give other shares, or more groups"
         )
+    for label, name in enumerate(rows.class_names):
+        if (count := len(np.unique(group_of[rows.labels == label]))) < len(PARTS):
+            raise UserError(
+                f"groups: class {shown(name)} is in {count} of them; expected one for each split. Leave it out"
+            )
     for parts in _group_draws(group_of, groups, sizes, seed):
         if not _lacking(rows, parts):
             return parts
@@ -126,7 +132,7 @@ def _in_order(order: np.ndarray, config: TrainConfig) -> Parts:
 
 def _lacking(rows: Rows, parts: Parts) -> str:
     """Return the first split that lacks a class, as a clause; empty if none does."""
-    for name, part in zip(("training", "validation", "test"), parts, strict=True):
+    for name, part in zip(PARTS, parts, strict=True):
         counts = np.bincount(rows.labels[part], minlength=rows.classes)
         if counts.min() == 0:
             return f"the {name} split, of {len(part):,} rows, has no row of class {shown(rows.class_names[counts.argmin()])}"

@@ -25,7 +25,9 @@ def names_in_csv(*labels):
     return load_table("table.csv").class_names
 
 
-@pytest.mark.parametrize("word", ["NA", "None", "none", "nan", "null", "NULL", "n/a", "#N/A", "<NA>", "unknown", "-", " "])
+@pytest.mark.parametrize(
+    "word", ["NA", "None", "none", "nan", "null", "NULL", "n/a", "#N/A", "<NA>", "unknown", "-", " "]
+)
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_every_word_is_a_class(word, quote):
     """The words that pandas takes for a missing cell are classes in a CSV, bare and in quotes."""

@@ -113,6 +113,7 @@ def test_what_cannot_be_used_is_refused(case):
         ("time", np.arange(N) * 3, "rises from row to row"),
         ("patient_id", np.arange(N)[::-1] * 7 % 61, "is named like an id"),
         ("price", np.arange(N)[::-1] * 7 % 61, ""),
+        ("paid", np.arange(N)[::-1] * 7 % 61, ""),
         ("share", np.arange(N) / 7, ""),
         ("flag", np.arange(N) > 3, ""),
     ],
@@ -124,6 +125,13 @@ def test_ids_and_written_indexes_are_named(name, cells, mark):
     assert len(warnings) == bool(mark)
     assert all(mark in warning and f'columns={{"{name}": "drop"}}' in warning for warning in warnings)
     assert not list(index_warnings(frame, {name: "number"}))
+
+
+@pytest.mark.parametrize("name", ["Unnamed: 0", "rownames", "row_names"])
+def test_names_of_rows_are_dropped(name):
+    """A column of different texts without a name of its own is an index, which is dropped and said."""
+    (use,) = recognise(pd.DataFrame({name: [f"n{i}" for i in range(N)]}), {}, Problems("data"))
+    assert (use.done, use.column) == ("dropped, since it names the rows", None)
 
 
 def test_an_unknown_column_is_refused(tmp_path):

@@ -65,7 +65,12 @@ def test_groups_stay_together():
 
 
 @pytest.mark.parametrize(
-    ("groups", "says"), [(np.arange(90) % 3, "got 3 groups"), (np.arange(90) // 9, "in none of 100 draws")]
+    ("groups", "says"),
+    [
+        (np.arange(90) % 3, "got 3 groups"),
+        (np.arange(90) // 15, "class a is in 2 of them"),
+        (np.arange(90) // 9, "in none of 100 draws"),
+    ],
 )
 def test_groups_that_cannot_be_divided_are_refused(groups, says):
     """Too few groups, and groups of one class each, are refused."""
