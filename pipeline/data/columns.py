@@ -91,11 +91,20 @@ def raw_rows(columns: Sequence[Column], codes: np.ndarray) -> pd.DataFrame:
 
 def is_missing(cells: pd.Series) -> np.ndarray:
     """Return a mask (N,) of the missing cells; an empty text is one."""
-    missing = np.asarray(cells.isna(), bool)
     if is_numeric(cells) or _is_datetime(cells):
-        return missing
-    empty = [isinstance(value, (str, bytes)) and not value for value in cells.tolist()]
-    return np.asarray(missing | np.array(empty, bool))
+        return np.asarray(cells.isna(), bool)
+    places, values = distinct(cells)
+    return np.asarray(np.array([*(isinstance(value, (str, bytes)) and not value for value in values), True])[places])
+
+
+def distinct(cells: pd.Series) -> tuple[np.ndarray, list[Any]]:
+    """Return the place (N,) of each cell among the different values, -1 for a missing one, and these values."""
+    try:
+        places, values = pd.factorize(cells)
+    except TypeError:  # lists and other cells that have no hash
+        missing = np.array([value is None for value in cells.tolist()])
+        return np.where(missing, -1, np.arange(len(cells))), cells.tolist()
+    return np.asarray(places), values.tolist()
 
 
 def is_numeric(cells: pd.Series) -> bool:
@@ -112,7 +121,8 @@ def to_numbers(cells: pd.Series) -> np.ndarray:
     """Return cells of any dtype as float64 (N,): NaN for a missing one, and for one that is no number."""
     if is_numeric(cells):
         return np.asarray(cells.to_numpy("float64", na_value=np.nan))
-    return np.array([_number(value) for value in cells.tolist()], "float64")
+    places, values = distinct(cells)
+    return np.asarray(np.array([*map(_number, values), np.nan], "float64")[places])
 
 
 def _number(value: Any) -> float:
@@ -133,8 +143,8 @@ def to_days(cells: pd.Series, form: str) -> np.ndarray:
 
 def level_names(cells: pd.Series) -> pd.Series:
     """Return the text of each cell, NaN for a missing one: ``3`` for 3.0, ``01`` for "01", ``cat`` for b"cat"."""
-    places, values = pd.factorize(cells)
-    names = np.array([*map(level_name, values.tolist()), np.nan], object)
+    places, values = distinct(cells)
+    names = np.array([*map(level_name, values), np.nan], object)
     return pd.Series(np.where(names == "", np.nan, names)[places], index=cells.index, dtype=object)
 
 

@@ -57,13 +57,7 @@ def from_frame(
     UserError
         With all problems of the table.
     """
-    if not len(features):
-        problems.add("has no rows; expected some under the header")
-        problems.check()
-    features = features.set_axis([str(name) for name in features.columns], axis=1)
-    check_repeated(list(features.columns), problems)
-    features = features.loc[:, ~features.columns.duplicated()]
-    declared = dict(source.columns)
+    features, declared = _named(features, problems), dict(source.columns)
     for name in declared:
         if name not in features.columns:
             problems.add(f"columns: {unknown_column(name, features.columns)}")
@@ -75,8 +69,8 @@ def from_frame(
         problems.add("no column is left as an input; expected at least one")
     groups, order, parts = (_rule(rule, features[rules[rule]], problems) if rule in rules else None for rule in RULES)
     problems.check()
+    codes, columns = _coded(inputs, uses, plain=not declared and not rules)
     ruled = [Use(name, f"decides the splits ({rule})") for rule, name in rules.items() if name not in declared]
-    codes, columns = _coded(inputs, uses, plain=not declared)
     rows = Rows(
         codes,
         labels,
@@ -86,11 +80,21 @@ def from_frame(
         columns=columns,
         groups=groups,
         order=order,
-        uses=tuple((use.name, use.done) for use in (*uses, *ruled)) if ruled or columns else (),
+        uses=tuple((use.name, use.done) for use in (*uses, *ruled)) if columns else (),
         warnings=(*warnings, *index_warnings(inputs, declared)),
         identity=(f"test {test}",) if test else (),
     )
     return rows if parts is None else in_parts(rows, parts)
+
+
+def _named(features: pd.DataFrame, problems: Problems) -> pd.DataFrame:
+    """Return features with texts as names, each once. Raises :class:`UserError` if there are no rows."""
+    if not len(features):
+        problems.add("has no rows; expected some under the header")
+        problems.check()
+    features = features.set_axis([str(name) for name in features.columns], axis=1)
+    check_repeated(list(features.columns), problems)
+    return features.loc[:, ~features.columns.duplicated()]
 
 
 def _classes(target: pd.Series, problems: Problems, *, written: bool) -> tuple[tuple[str, ...], np.ndarray]:

@@ -46,8 +46,8 @@ def rows_text(wrong: np.ndarray | Iterable[int]) -> str:
 
 
 def shown(name: str) -> str:
-    """Return a name from a file as one line."""
-    return name if name.isprintable() else repr(name)
+    """Return a name from a file as one line, in quotes if it has spaces around it."""
+    return name if name.isprintable() and name == name.strip() else repr(name)
 
 
 def unknown_column(name: str, known: Collection[str]) -> str:

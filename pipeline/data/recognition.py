@@ -11,7 +11,18 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
-from pipeline.data.columns import CATEGORY, DATE, ISO, NUMBER, Column, is_missing, is_numeric, level_names, to_numbers
+from pipeline.data.columns import (
+    CATEGORY,
+    DATE,
+    ISO,
+    NUMBER,
+    Column,
+    distinct,
+    is_missing,
+    is_numeric,
+    level_names,
+    to_numbers,
+)
 from pipeline.data.problems import Problems, rows_text
 from pipeline.data.rows import LARGEST
 
@@ -79,8 +90,7 @@ def _kind_of(cells: pd.Series, missing: np.ndarray) -> str:
         return CATEGORY
     if pd.api.types.is_datetime64_any_dtype(cells):
         return DATE
-    values = cells[~missing].tolist()
-    kinds = {_value_kind(value) for value in values}
+    kinds = {_value_kind(value) for value in distinct(cells[~missing])[1]}
     if kinds == {"text"}:
         return _text_kind(cells, missing)
     if len(kinds) == 1 and (kind := kinds.pop()) in (NUMBER, DATE):
@@ -107,9 +117,10 @@ def _text_kind(cells: pd.Series, missing: np.ndarray) -> str:
     numbers = to_numbers(texts)
     if not np.isnan(numbers).any():
         return NUMBER
-    if texts.map(lambda text: bool(ISO_DATE.fullmatch(text))).all():
+    values, name = texts.unique(), cells.name
+    if all(map(ISO_DATE.fullmatch, values)):
         return DATE
-    levels, name = texts.nunique(), cells.name
+    levels = len(values)
     crowded = levels > FEW_LEVELS and (levels > MOST_LEVELS or len(texts) < ROWS_PER_LEVEL * levels)
     odd = np.isnan(numbers)
     few = not crowded and not (levels == len(texts) > ROWS_PER_LEVEL)
@@ -150,7 +161,7 @@ def _number(cells: pd.Series, missing: np.ndarray, blank: Column, problems: Prob
 
 
 def _category(cells: pd.Series, _: np.ndarray, blank: Column, problems: Problems) -> Use | None:
-    levels = tuple(sorted(set(level_names(cells).dropna())))
+    levels = tuple(sorted(level_names(cells).dropna().unique()))
     if len(levels) > MOST_DECLARED:
         problems.add(
             f"column {blank.name!r} has {len(levels):,} values; a category has at most {MOST_DECLARED:,}. Drop it"

@@ -117,7 +117,7 @@ def load_frame(source: DataSource, path: str, target: str = "") -> Rows:
     target = target or str(frame.columns[-1])
     test = 0
     if is_file(source.split):
-        other = read_frame(source, source.split, target, problems, warnings)
+        other = read_frame(source, split_target(source.split)[0], target, problems, warnings)
         if set(other.columns) != set(frame.columns):
             different = sorted(set(other.columns) ^ set(frame.columns))
             raise UserError(

@@ -190,7 +190,7 @@ def _is_text(cells: pd.Series) -> bool:
     """Return True if a column has texts that are not all dates."""
     if is_numeric(cells):
         return False
-    texts = [value for value in cells.dropna().tolist() if isinstance(value, str)]
+    texts = [value for value in cells.dropna().unique().tolist() if isinstance(value, str)]
     return not all(map(ISO_DATE.fullmatch, texts))
 
 
