@@ -33,7 +33,7 @@ def report(tmp_path_factory):
         test_noise=0.004,
         blocks=6,
         repetitions=3,
-        provenance={"diagnosis": diagnosis},
+        provenance={"diagnosis": diagnosis, "columns": [["sex", "category of 2 values", 2]]},
     )
     return write_report(table, tmp_path_factory.mktemp("report"))
 
