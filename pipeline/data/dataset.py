@@ -199,7 +199,7 @@ def _mapped_block(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
     train, val, test = (Split(x, rows.labels[p]) for x, p in zip(np.split(inputs, ends), parts, strict=True))
     for part in (train, val, test):
         part.labels.flags.writeable = False
-    shape = _shape_after(transform, rows.shape)
+    shape = _shape_after(transform, rows.shape if encoding is None else (len(encoding.inputs),))
     return Dataset(train, val, test, rows.classes, rows.class_names, shape, transform, encoding)
 
 

@@ -39,7 +39,10 @@ def ending(path: str) -> str:
 
 def existing(path: str) -> Path:
     """Return the path of a file, with ``~`` replaced. Raises :class:`UserError` if there is no such file."""
-    file = Path(path).expanduser()
+    try:
+        file = Path(path).expanduser()
+    except RuntimeError as error:  # ~name of an unknown user
+        raise UserError(f"{path}: {str(error).rstrip('.')}. Give the whole path") from error
     if not file.is_file():
         raise UserError(f"{path}: there is no such file in {Path.cwd()}")
     return file

@@ -272,6 +272,11 @@ def test_a_missing_file_is_refused(name, tmp_path):
     assert str(tmp_path) in refusal(name)
 
 
+def test_the_home_of_an_unknown_user_is_refused():
+    """The line says that there is no such home folder."""
+    assert "Give the whole path" in refusal("~nobody-of-this-name/table.csv")
+
+
 @pytest.mark.parametrize("number", ["", "iris", "-1", "0", "6.1", "²"])
 def test_an_openml_number_is_a_number(number):
     """Anything but a positive whole number is refused without a request."""
