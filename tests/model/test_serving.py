@@ -16,6 +16,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 from pipeline.cli.main import main
 from pipeline.commands.ui import free_port
@@ -151,8 +152,8 @@ def test_a_model_of_a_table_takes_raw_rows(tracking_uri, tmp_path):
     page = (tmp_path / "reports" / "table" / "report.md").read_text()
     assert "| id | dropped | 0 |" in page
     assert "| sex | category of 2 values, 14 missing | 3 |" in page
-    mlflow.set_tracking_uri(tracking_uri)
-    model = mlflow.pyfunc.load_model("models:/babysit-table@champion")
+    client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+    model = mlflow.pyfunc.load_model(client.get_model_version_by_alias("babysit-table", "champion").source)
     raw = frame.drop(columns="fate")
     probabilities = model.predict(raw)
     assert list(probabilities.columns) == ["NA", "lost"]
