@@ -25,6 +25,7 @@ from pipeline.data.columns import (
 )
 from pipeline.data.problems import Problems, rows_text
 from pipeline.data.rows import LARGEST
+from pipeline.errors import UserError
 
 FEW_LEVELS, MOST_LEVELS = 20, 200
 """A text column has at most the first number of values, or at most the second with five rows for each of them."""
@@ -66,24 +67,21 @@ def _use(cells: pd.Series, declared: str, problems: Problems) -> Iterator[Use]:
     if kind == "drop" or missing.all():
         yield Use(name, "dropped" if kind == "drop" else "dropped, since it is empty")
         return
-    kind = kind or _kind_of(cells, missing)
-    if kind == INDEX:
-        yield Use(name, "dropped, since it names the rows")
-        return
-    makers = {NUMBER: _number, CATEGORY: _category, DATE: _date}
-    if kind not in makers:
-        problems.add(kind)
-        return
-    blank = Column(name, kind, missing=bool(missing.any()), form=form)
-    use = makers[kind](cells, missing, blank, problems)
-    if use and missing.any():
-        use = replace(use, done=f"{use.done}, {missing.sum():,} missing")
-    if use:
-        yield use
+    try:
+        kind = kind or _kind_of(cells, missing)
+        if kind == INDEX:
+            yield Use(name, "dropped, since it names the rows")
+            return
+        blank = Column(name, kind, missing=bool(missing.any()), form=form if declared or kind != DATE else ISO)
+        use = {NUMBER: _number, CATEGORY: _category, DATE: _date}[kind](cells, missing, blank)
+    except UserError as problem:
+        problems.add(str(problem))
+    else:
+        yield replace(use, done=f"{use.done}, {missing.sum():,} missing") if missing.any() else use
 
 
 def _kind_of(cells: pd.Series, missing: np.ndarray) -> str:
-    """Return the kind of a column by its cells, or the problem that it has none."""
+    """Return the kind of a column by its cells. Raises :class:`UserError` if it has none."""
     if is_numeric(cells):
         return NUMBER
     if isinstance(cells.dtype, pd.CategoricalDtype):
@@ -97,7 +95,7 @@ def _kind_of(cells: pd.Series, missing: np.ndarray) -> str:
         return kind
     row = next((row for row in np.flatnonzero(~missing) if _value_kind(cells.iloc[row]) not in ("text", NUMBER)), 0)
     odd = cells.iloc[row if kinds - {"text", NUMBER} else int((~missing).argmax())]
-    return (
+    raise UserError(
         f"column {cells.name!r} is of type {cells.dtype} (row {row + 1} is {odd!r:.60}); expected numbers, text or dates "
         f'alone. Convert it, or say columns={{"{cells.name}": "drop"}}'
     )
@@ -112,7 +110,7 @@ def _value_kind(value: object) -> str:
 
 
 def _text_kind(cells: pd.Series, missing: np.ndarray) -> str:
-    """Return the kind of a column of texts: numbers, dates or categories; or the problem that it is none."""
+    """Return the kind of a column of texts: numbers, dates or categories. Raises :class:`UserError` if it is none."""
     texts = level_names(cells)[~missing]
     numbers = to_numbers(texts)
     if not np.isnan(numbers).any():
@@ -130,69 +128,66 @@ def _text_kind(cells: pd.Series, missing: np.ndarray) -> str:
         return INDEX
     if odd.mean() < 0.5:  # numbers with some words among them
         row = np.flatnonzero(~missing)[odd.argmax()]
-        return (
+        raise UserError(
             f"row {row + 1}, column {name!r} is {texts.iloc[odd.argmax()]!r:.60}; expected a number, as in "
             f'{(~odd).sum():,} other rows. Correct it, or say columns={{"{name}": "number"}}: then it counts as missing; or "category"'
         )
     uses = ("date", "drop") if _formats(texts) else ("drop", "category")
-    return (
+    raise UserError(
         f"column {name!r} is text of {levels:,} different values in {len(texts):,} rows (row "
         f"{np.flatnonzero(~missing)[0] + 1} is {texts.iloc[0]!r:.60}); expected a number, or a few values. Say "
         f'columns={{"{name}": "{uses[0]}"}}, or "{uses[1]}"'
     )
 
 
-def _number(cells: pd.Series, missing: np.ndarray, blank: Column, problems: Problems) -> Use | None:
+def _number(cells: pd.Series, missing: np.ndarray, blank: Column) -> Use:
     codes, wrong = blank.code(cells)
-    if wrong.any():  # only a declared number can have other cells
-        texts = sorted(set(level_names(cells)[wrong]))[:3]
-        note = f"number, {wrong.sum():,} cells that are none ({', '.join(map(repr, texts))}) count as missing"
-        if wrong[~missing].all():
-            problems.add(f"column {blank.name!r} is called a number, and no cell is one. Say category, date or drop")
-            return None
-        return Use(blank.name, note, replace(blank, missing=True, lenient=True))
+    if wrong[~missing].all():
+        raise UserError(f"column {blank.name!r} is called a number, and no cell is one. Say category, date or drop")
     beyond = np.abs(codes) > LARGEST
     if beyond.any():
-        problems.add(
+        raise UserError(
             f"{rows_text(beyond)}, column {blank.name!r} is {codes[beyond][0]:g}; expected a number within ±{LARGEST:g}. "
             "Fill, clip or drop it"
         )
-    return Use(blank.name, NUMBER, blank)
+    if not wrong.any():
+        return Use(blank.name, NUMBER, blank)
+    texts = sorted(set(level_names(cells)[wrong]))[:3]  # only a declared number has them
+    done = f"number, {wrong.sum():,} cells that are none ({', '.join(map(repr, texts))}) count as missing"
+    return Use(blank.name, done, replace(blank, missing=True, lenient=True))
 
 
-def _category(cells: pd.Series, _: np.ndarray, blank: Column, problems: Problems) -> Use | None:
+def _category(cells: pd.Series, _: np.ndarray, blank: Column) -> Use:
     levels = tuple(sorted(level_names(cells).dropna().unique()))
     if len(levels) > MOST_DECLARED:
-        problems.add(
+        raise UserError(
             f"column {blank.name!r} has {len(levels):,} values; a category has at most {MOST_DECLARED:,}. Drop it"
         )
-        return None
     numbers = int(np.isfinite(to_numbers(pd.Series(levels, dtype=object))).sum())
     mixed = f", {numbers:,} of them numbers" if 0 < numbers < len(levels) else ""
     done = f"category of {len(levels):,} value{'s' * (len(levels) > 1)}{mixed}"
     return Use(blank.name, done, replace(blank, levels=levels))
 
 
-def _date(cells: pd.Series, missing: np.ndarray, blank: Column, problems: Problems) -> Use | None:
+def _date(cells: pd.Series, missing: np.ndarray, blank: Column) -> Use:
     if is_numeric(cells) and not blank.form:
-        problems.add(
+        raise UserError(
             f'column {blank.name!r} is a number; a date of numbers needs a format, like "date:%Y%m%d". Give one'
         )
-        return None
     forms = [blank.form] if blank.form else _formats(cells)
     if len(forms) != 1:
         found = f"fits {forms[0]} and {forms[1]}" if forms else "fits no usual format of dates"
         row = int((~missing).argmax())
-        problems.add(
+        raise UserError(
             f"column {blank.name!r} (row {row + 1} is {cells.iloc[row]!r}) {found}; expected one. Give it, as in "
             f'columns={{"{blank.name}": "date:{[*forms, "%d.%m.%Y"][0]}"}}'
         )
-        return None
     column = replace(blank, form=forms[0])
     days, wrong = column.code(cells)
     if wrong.any():
-        problems.add(
-            f"{rows_text(wrong)}, column {blank.name!r} is {cells[wrong].iloc[0]!r}; expected a date as {forms[0]}"
+        raise UserError(
+            f"{rows_text(wrong)}, column {blank.name!r} is {cells[wrong].iloc[0]!r}; expected a date as {forms[0]}. Correct "
+            f'it, or say columns={{"{blank.name}": "drop"}}'
         )
     column = replace(column, times=bool((days[~np.isnan(days)] % 1 > 0).any()))
     return Use(blank.name, f"date, as {', '.join(column.parts[:-1])} and {column.parts[-1]}", column)

@@ -14,9 +14,10 @@ from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pandas as pd
 
-from pipeline.data.columns import is_numeric
+from pipeline.data.columns import is_numeric, to_numbers
 from pipeline.data.problems import Problems, rows_text
 from pipeline.data.recognition import ISO_DATE, NAMELESS
 
@@ -187,11 +188,13 @@ def _padded(path: Path, layout: Layout) -> io.StringIO:
 
 
 def _is_text(cells: pd.Series) -> bool:
-    """Return True if a column has texts that are not all dates."""
+    """Return True if a column has texts, and most of them are neither dates nor numbers."""
     if is_numeric(cells):
         return False
-    texts = [value for value in cells.dropna().unique().tolist() if isinstance(value, str)]
-    return not all(map(ISO_DATE.fullmatch, texts))
+    texts = pd.Series([value for value in cells.dropna().unique().tolist() if isinstance(value, str)], dtype=object)
+    if all(map(ISO_DATE.fullmatch, texts)):
+        return False
+    return bool(np.isnan(to_numbers(texts)).mean() >= 0.5)
 
 
 def _check_header(header: list[str], frame: pd.DataFrame, problems: Problems, warnings: list[str]) -> None:

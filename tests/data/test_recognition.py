@@ -92,6 +92,7 @@ REFUSED = {
     "no date": (["a", "b"] * 30, "date", "fits no usual format of dates"),
     "a number as a date": ([1, 2] * 30, "date", "needs a format"),
     "another format": (["2020-01-01", "soon"] * 30, "date:%Y-%m-%d", "rows 2, 4, 6 and 27 more, column 'c' is 'soon'"),
+    "no such day": (["2020-01-31", "2020-13-45"] * 30, "", "column 'c' is '2020-13-45'; expected a date as ISO8601"),
     "infinite": ([1.0, np.inf] * 30, "", "column 'c' is inf; expected a number within ±1e+30"),
 }
 

@@ -96,6 +96,18 @@ def test_numbers_as_names_are_names_if_they_rise(header, warns):
         assert any("numbers as names" in warning for warning in load_table("table.csv").warnings) == warns
 
 
+def test_a_word_among_numbers_is_told_from_a_missing_number():
+    """Words such as NA are missing numbers, so the line names the other word; in a text column NA is a value."""
+    cells = [
+        ("NA" if i % 9 == 0 else "oops" if i == 40 else i, "NA" if i % 2 else "u", "xyz"[i % 3]) for i in range(60)
+    ]
+    assert "row 41, column 'a' is 'oops'; expected a number, as in 52 other rows" in refusal(text(rows=cells))
+    Path("table.csv").write_text(text(rows=[row for row in cells if row[0] != "oops"]))
+    rows = load_table("table.csv")
+    assert rows.uses == (("a", "number, 7 missing"), ("b", "category of 2 values"))
+    assert rows.columns[1].levels == ("NA", "u")
+
+
 def test_all_problems_are_named_at_once():
     """A row of another length, a missing label, a word among numbers and an infinite cell stand in one line."""
     line = refusal(text(rows=[*ROWS, (1, "inf", "x"), (1, 2), (3, 4, ""), ("x", 4, "z")]))
