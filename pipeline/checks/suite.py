@@ -47,7 +47,7 @@ LEARNING_RATES = tuple(10 ** (exponent / 2) for exponent in range(-8, 3))
 
 def check(study: Study) -> Iterator[CheckResult]:
     """Check the networks of a study on the data of its first block. Yields each result when it is known."""
-    data = load_block(study.dataset, study.config, derive_seed(study.seed, "split", 0))
+    data = load_block(study.source, study.config, derive_seed(study.seed, "split", 0))
     yield initial_loss(study, data)
     yield l2_is_wired(study, data)
     yield gradient_check(study, data)

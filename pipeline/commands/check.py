@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pipeline.checks import CheckResult, suite
 from pipeline.commands import Context, given
+from pipeline.commands.columns import print_columns
 from pipeline.console.console import Console
 from pipeline.errors import Failed
 from pipeline.study.loading import find_study
@@ -15,7 +16,9 @@ from pipeline.study.spec import Study
 
 def command(args: argparse.Namespace, context: Context) -> None:
     """Check the study. Raises :class:`Failed` if a check is not passed."""
-    require(check(find_study(args.study, given(args, "seed")), context.console))
+    study = find_study(args.study, given(args, "seed"))
+    print_columns(study, context.console)
+    require(check(study, context.console))
 
 
 def check(study: Study, console: Console) -> list[CheckResult]:

@@ -75,7 +75,7 @@ class Job:
     @cached_property
     def data(self) -> DataDescription:
         """The facts of the study's data. The data is fetched here, before any worker starts."""
-        return describe(self.declared.dataset)
+        return describe(self.declared.source)
 
     @cached_property
     def basis(self) -> dict[str, Any]:
@@ -114,7 +114,8 @@ class Job:
         from pipeline.report.trials_table import TrialsTable  # takes a second to import
 
         store = self.optuna_store
-        known = {"declarations": store.declarations, "classes": store.classes}
+        known: dict[str, Any] = {"declarations": store.declarations, "classes": store.classes}
+        known |= {"columns": columns} if (columns := store.columns) else {}
         return TrialsTable(trials, self.study, {**known, **(facts or {})}, pd.DataFrame(confirmed(store)))
 
     def report_foreign(self) -> None:

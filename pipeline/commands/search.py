@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from pipeline.checks import CheckResult
 from pipeline.commands import Context, given, workers_of
 from pipeline.commands.check import require
+from pipeline.commands.columns import print_columns, record, treatments
 from pipeline.commands.job import Job
 from pipeline.console.progress import Progress
 from pipeline.diagnosis.diagnose import RULES
@@ -21,6 +23,7 @@ from pipeline.search import confirmation
 from pipeline.search.engine import Engine
 from pipeline.search.recording import arm_runs_of, reconcile, train_and_record
 from pipeline.search.worker_memory import check_affordable
+from pipeline.storage.attributes import COLUMNS
 from pipeline.study.loading import find_study
 from pipeline.training.metrics import BEST_VAL_ACCURACY
 
@@ -54,6 +57,7 @@ def claimed(job: Job) -> Iterator[None]:
     check_affordable(job.declared, job.planned)
     _ = job.basis  # loads the data now, so that an error comes before the lock
     with job.owned():
+        print_columns(job.declared, job.console)
         # compares the plan with the records now, so that an error comes before anything is written
         _ = job.pending_trials
         yield
@@ -72,12 +76,15 @@ def opened(job: Job, checks: Sequence[CheckResult] = ()) -> Iterator[None]:
             job.tracker.log_text(markdown_table(("result", "check", "observed", "advice"), cells), "check.md")
             job.tracker.log_metrics({key: value for result in checks for key, value in result.metrics.items()})
             require(checks)
+        if job.data.uses:
+            job.tracker.log_text(json.dumps(record(job.declared), indent=1, ensure_ascii=False), "columns.json")
         _open_store(job)
         yield
 
 
 def _open_store(job: Job) -> None:
-    attributes = {"classes": job.data.classes, **job.links}
+    done = treatments(job.declared)
+    attributes = {"classes": job.data.classes, **({COLUMNS: [list(row) for row in done]} if done else {}), **job.links}
     job.optuna_store.open(job.tracker.run_id, job.basis, attributes)
 
 

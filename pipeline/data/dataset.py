@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,11 +18,16 @@ from pipeline.data.prepared import prepared
 from pipeline.data.preprocessing import learn
 from pipeline.data.published import load_digits, load_fashion_mnist, load_mnist, load_own
 from pipeline.data.rows import DataDescription, Loader, Rows, chunks
-from pipeline.data.tables import NAME_FORMS, is_table, load_table
+from pipeline.data.splits import split_indices
+from pipeline.data.table_names import NAME_FORMS, is_table
 from pipeline.data.transform import Transform
 from pipeline.errors import UserError
+from pipeline.study.data_source import DataSource
 from pipeline.study.hparams import TrainConfig
 from pipeline.validation import check_choice
+
+if TYPE_CHECKING:
+    from pipeline.data.encoding import Encoding
 
 BLOCKS, BLOCKS_BYTES = 4, 2**28
 """The most blocks that a process keeps, and the most bytes of them; the last one is always kept."""
@@ -59,7 +65,8 @@ class Split:
 class Dataset:
     """The splits of one block: to train on, to choose by, and to score once at the end.
 
-    ``shape`` is that of a row before it was flattened, if it is known. ``transform`` was applied to the rows.
+    ``shape`` is that of a row before it was flattened, if it is known. ``transform`` was applied to the rows, and before it
+    ``encoding``, if they are of a table with columns that are not numbers.
     """
 
     train: Split
@@ -69,6 +76,7 @@ class Dataset:
     class_names: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
     transform: Transform = field(default_factory=Transform)
+    encoding: Encoding | None = None
 
     @property
     def features(self) -> int:
@@ -98,27 +106,34 @@ DATASETS: dict[str, Loader] = {
 
 
 @lru_cache(maxsize=1)
-def load_rows(dataset: str) -> Rows:
+def load_rows(data: str | DataSource) -> Rows:
     """All rows of a data set: a name in ``DATASETS``, perhaps with a size, a file, or an OpenML number.
 
     Raises :class:`UserError` for an unknown name and for unusable data.
     """
+    source = DataSource.of(data)
+    dataset = source.name
+    pictures = dataset not in DATASETS and is_images(dataset)
+    if is_table(dataset) and not pictures:
+        from pipeline.data.tables import load_table  # pandas takes half a second to import
+
+        return load_table(source)
+    if source.settings:
+        raise UserError(f"{source.settings[0]}: {dataset!r} has no named columns. Leave it out, or give a table")
+    if pictures:
+        return load_images(dataset)
     name, size = re.fullmatch(r"(.*?)(?:-([1-9]\d{0,11}))?", dataset, re.DOTALL).groups()  # type: ignore[union-attr]
     if dataset in DATASETS:
         return DATASETS[dataset]()
     if size and name in DATASETS:
         return subset(DATASETS[name](), int(size), dataset)
-    if is_images(dataset):
-        return load_images(dataset)
-    if is_table(dataset):
-        return load_table(dataset)
     check_choice("dataset", dataset, [*DATASETS, "one of these with a size (cifar10-5000)", NAME_FORMS])
     raise AssertionError  # pragma: no cover  check_choice has raised
 
 
-def describe(dataset: str) -> DataDescription:
+def describe(data: str | DataSource) -> DataDescription:
     """The facts of a data set. Raises :class:`UserError` as :func:`load_rows` does."""
-    return load_rows(dataset).description
+    return load_rows(data).description
 
 
 def subset(rows: Rows, size: int, name: str) -> Rows:
@@ -133,35 +148,38 @@ def subset(rows: Rows, size: int, name: str) -> Rows:
     return replace(rows, inputs=rows.inputs[indices], labels=rows.labels[indices])
 
 
-_blocks: dict[tuple[str, TrainConfig, int], Dataset] = {}
+_blocks: dict[tuple[str | DataSource, TrainConfig, int], Dataset] = {}
 
 
-def load_block(dataset: str, config: TrainConfig, seed: int) -> Dataset:
+def load_block(data: str | DataSource, config: TrainConfig, seed: int) -> Dataset:
     """A data set in the stratified splits of one block, preprocessed, in the precision of the network.
 
     Raises :class:`UserError` as :func:`load_rows` does. Callers share the result; its arrays are read-only.
     """
-    key = (dataset, config, seed)
+    key = (data, config, seed)
     if key not in _blocks:
-        rows = load_rows(dataset)
+        rows = load_rows(data)
         nbytes = _block_bytes(rows, config)
         _drop_blocks(nbytes)
         _blocks[key] = (_mapped_block if nbytes > BLOCKS_BYTES else _block_in_memory)(rows, config, seed)
     return _blocks[key]
 
 
-def small_block(dataset: str, config: TrainConfig, seed: int) -> Dataset | None:
-    """The block if it is small enough to be sent to a worker, else None: the worker loads it."""
-    small = _block_bytes(load_rows(dataset), config) <= SMALL_BYTES
-    return load_block(dataset, config, seed) if small else None
+def small_block(data: str | DataSource, config: TrainConfig, seed: int) -> Dataset | None:
+    """The block if it is small enough to be sent to a worker, else None: the worker loads it.
+
+    It has no encoding, which would make the worker import pandas.
+    """
+    small = _block_bytes(load_rows(data), config) <= SMALL_BYTES
+    return replace(load_block(data, config, seed), encoding=None) if small else None
 
 
 def _block_bytes(rows: Rows, config: TrainConfig) -> int:
-    return rows.inputs.size * np.dtype(config.dtype).itemsize
+    return len(rows) * rows.width * np.dtype(config.dtype).itemsize
 
 
 def _block_in_memory(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
-    return preprocess(split(rows, config, seed), config)
+    return preprocess(encoded(split(rows, config, seed), rows), config)
 
 
 def _mapped_block(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
@@ -170,9 +188,10 @@ def _mapped_block(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
     If the file cannot be written, each process keeps the rows in its memory.
     """
     parts = split_indices(rows, config, seed)
+    encoding = fit_encoding(rows, rows.inputs[parts[0]]) if rows.columns else None
 
     def make() -> tuple[Transform, Iterator[np.ndarray]]:
-        raw = split(rows, config, seed)
+        raw = encoded(split(rows, config, seed), rows)
         transform = learn(config.preprocessing, raw.train.inputs, raw.shape)
         return transform, (
             transform(s.inputs[chunk]) for s in (raw.train, raw.val, raw.test) for chunk in chunks(len(s))
@@ -189,8 +208,8 @@ def _mapped_block(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
     train, val, test = (Split(x, rows.labels[p]) for x, p in zip(np.split(inputs, ends), parts, strict=True))
     for part in (train, val, test):
         part.labels.flags.writeable = False
-    shape = _shape_after(transform, rows.shape)
-    return Dataset(train, val, test, rows.classes, rows.class_names, shape, transform)
+    shape = _shape_after(transform, rows.shape if encoding is None else (len(encoding.inputs),))
+    return Dataset(train, val, test, rows.classes, rows.class_names, shape, transform, encoding)
 
 
 def _drop_blocks(nbytes: int) -> None:
@@ -199,37 +218,26 @@ def _drop_blocks(nbytes: int) -> None:
         del _blocks[next(iter(_blocks))]
 
 
-def split_indices(rows: Rows, config: TrainConfig, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The indices of the training, validation and test rows: stratified, and decided by the seed.
-
-    A published test split is the test split of every block. ``config.validation`` is then a share of the other rows, and
-    ``config.test`` is not used. Raises :class:`UserError` if a split has too few rows for all classes.
-    """
-    from sklearn.model_selection import train_test_split
-
-    count = len(rows) - rows.test
-
-    def part(indices: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
-        size = round(share * count)
-        if not rows.classes <= size <= len(indices) - rows.classes:
-            raise UserError(
-                f"validation, test: {count:,} rows in {rows.classes} classes: a split of {size} has no room for each class on both "
-                "sides. Give other shares, or more rows"
-            )
-        first, second = train_test_split(indices, test_size=size, stratify=rows.labels[indices], random_state=seed)
-        return np.sort(first), np.sort(second)
-
-    rest, test = np.arange(count), np.arange(count, len(rows))
-    if not rows.test:
-        rest, test = part(rest, config.test)
-    train, val = part(rest, config.validation)
-    return train, val, test
-
-
 def split(rows: Rows, config: TrainConfig, seed: int) -> Dataset:
     """The splits with the indices of :func:`split_indices`."""
     train, val, test = (Split(rows.inputs[part], rows.labels[part]) for part in split_indices(rows, config, seed))
     return Dataset(train, val, test, rows.classes, rows.class_names, rows.shape)
+
+
+def fit_encoding(rows: Rows, train: np.ndarray) -> Encoding:
+    """The encoding of the columns of a table, fitted on the codes (N, C) of training rows."""
+    from pipeline.data.encoder_fitting import fit  # scikit-learn takes a second to import
+
+    return fit(rows.columns, train)
+
+
+def encoded(data: Dataset, rows: Rows) -> Dataset:
+    """The splits with inputs in place of the codes of their cells, by what the training rows say; others unchanged."""
+    if not rows.columns:
+        return data
+    encoding = fit_encoding(rows, data.train.inputs)
+    train, val, test = (Split(encoding(part.inputs), part.labels) for part in (data.train, data.val, data.test))
+    return replace(data, train=train, val=val, test=test, shape=(len(encoding.inputs),), encoding=encoding)
 
 
 def preprocess(data: Dataset, config: TrainConfig) -> Dataset:

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.cifar import ARCHIVES, PICKLES, records_of_folder
-from pipeline.data.rows import Rows, check_classes
+from pipeline.data.labels import check_classes
+from pipeline.data.rows import Rows
 from pipeline.errors import UserError
 
 IDX = "{part}-{kind}-idx{axes}-ubyte"

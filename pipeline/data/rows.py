@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.data.labels import classes_of
 from pipeline.errors import UserError
 
-FEWEST = 3
-"""The fewest rows of a class: one for each of the training, validation and test splits."""
+if TYPE_CHECKING:  # pandas takes half a second to import, and only tables need it
+    from pipeline.data.columns import Column
+
 LARGEST = 1e30
 """The greatest absolute value of a cell. The limit of float32 is 3.4e38, and products of cells have to stay below it."""
 CHUNK = 1024
@@ -27,7 +30,8 @@ class DataDescription:
     """The facts of a data set: classes, columns and rows, the shape of a row, and the hash.
 
     ``shape`` is that of a row before it was flattened, if it is known. ``sha256`` is the hash of the arrays in hex: the same
-    data have the same hash on every machine and under every name.
+    data have the same hash on every machine and under every name. ``uses`` are pairs of a column of a table and what is done
+    with it, as a clause, and ``warnings`` are sentences about columns.
     """
 
     classes: int
@@ -35,14 +39,32 @@ class DataDescription:
     shape: tuple[int, ...]
     rows: int
     sha256: str
+    uses: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Rows:
     """Inputs (N, D) of any real type, and their labels (N,), integers from 0 to C - 1.
 
-    ``class_names`` are the names of the C classes. The last ``test`` rows are the published test split, if there is one.
-    ``shape`` is that of a row before it was flattened, such as (3, 32, 32), if it is known.
+    Parameters
+    ----------
+    inputs, labels
+        The rows. With ``columns``, an input is the code of a cell, and each block encodes them.
+    class_names
+        The names of the C classes.
+    test, validation
+        The numbers of rows of the given test split, which are the last, and of the validation split before them; else 0.
+    shape
+        The shape of a row before it was flattened, such as (3, 32, 32), if it is known.
+    columns
+        The columns of a table that is encoded. Default none: the inputs are numbers.
+    groups, order
+        The group (N,) of each row, or its place in an order, by which rows are split. Default None.
+    uses, warnings
+        What is done with each column, and what a user should look at.
+    identity
+        Further plain values that decide the rows of a split.
     """
 
     inputs: np.ndarray
@@ -50,6 +72,13 @@ class Rows:
     class_names: tuple[str, ...]
     test: int = 0
     shape: tuple[int, ...] = ()
+    validation: int = 0
+    columns: tuple[Column, ...] = ()
+    groups: np.ndarray | None = None
+    order: np.ndarray | None = None
+    uses: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+    identity: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -59,10 +88,15 @@ class Rows:
         """The number of classes, C."""
         return len(self.class_names)
 
+    @property
+    def width(self) -> int:
+        """The number of inputs of a network, or with ``columns`` the most: a block may lack a level of a category."""
+        return sum(column.width for column in self.columns) or int(self.inputs.shape[1])
+
     @cached_property
     def description(self) -> DataDescription:
         """The facts of these rows; the hash is computed at the first use."""
-        return DataDescription(self.classes, self.inputs.shape[1], self.shape, len(self), digest(self))
+        return DataDescription(self.classes, self.width, self.shape, len(self), digest(self), self.uses, self.warnings)
 
 
 def chunks(count: int, size: int = CHUNK) -> list[slice]:
@@ -80,9 +114,15 @@ def by_columns(statistic: Callable[..., np.ndarray], inputs: np.ndarray) -> np.n
 
 
 def digest(rows: Rows) -> str:
-    """The SHA-256, in hex, of the types, shapes and values of inputs and labels in any memory layout."""
+    """The SHA-256, in hex, of the types, shapes and values of inputs and labels in any memory layout.
+
+    Columns, groups, an order and given splits, which few data sets have, count too.
+    """
     sha = hashlib.sha256()
-    for array in (rows.inputs, rows.labels.astype("<i8")):
+    if facts := [*map(asdict, rows.columns), *rows.identity]:
+        sha.update(json.dumps(facts).encode())
+    rules = [array for array in (rows.groups, rows.order) if array is not None]
+    for array in (rows.inputs, rows.labels.astype("<i8"), *rules):
         dtype = array.dtype.newbyteorder("<")
         sha.update(f"{dtype.str}{array.shape}".encode())
         for part in chunks(len(array)):
@@ -118,9 +158,8 @@ def labelled(where: str, inputs: Any, labels: Any, columns: Sequence[str] = ()) 
         )
     shape = inputs.shape[1:]
     inputs = check_inputs(where, inputs.reshape(len(inputs), -1), columns)
-    names, codes = np.unique(check_labels(where, labels), return_inverse=True)
-    check_classes(where, names, np.bincount(codes))
-    return Rows(inputs, codes.astype(np.intp), tuple(str(name) for name in names.tolist()), shape=shape)
+    names, codes = classes_of(where, labels)
+    return Rows(inputs, codes, names, shape=shape)
 
 
 def check_inputs(where: str, inputs: np.ndarray, columns: Sequence[str] = ()) -> np.ndarray:
@@ -147,36 +186,14 @@ def check_cells(where: str, inputs: Any, columns: Sequence[str] = ()) -> None:
 
 
 def _check_finite(where: str, inputs: np.ndarray, start: int, columns: Sequence[str]) -> None:
-    wrong = ~(np.abs(inputs) <= LARGEST)  # True for NaN, too
+    largest = min(LARGEST, float(np.finfo(inputs.dtype).max)) if inputs.dtype.kind == "f" else LARGEST
+    wrong = ~(np.abs(inputs) <= largest)  # True for NaN, too
     if wrong.any():
         row, column = (int(index) for index in np.argwhere(wrong)[0])
         name = repr(columns[column]) if columns else column + 1
         fault = "is missing (NaN)" if np.isnan(inputs[row, column]) else f"is {inputs[row, column]:g}"
         raise UserError(
             f"{where}: row {start + row + 1}, column {name} {fault}; expected a number within ±{LARGEST:g}. Fill, clip or drop it"
-        )
-
-
-def check_labels(where: str, labels: np.ndarray) -> np.ndarray:
-    """Return labels (N,). Raises :class:`UserError` if their type cannot name classes."""
-    if labels.dtype.kind not in "biuUS":
-        example = f" (row 1 is {labels[:1].tolist()[0]!r})" if len(labels) else ""
-        raise UserError(
-            f"{where}: the labels are of type {labels.dtype}{example}; expected whole numbers, truth values or text. "
-            "Is it the right column? Numbers of classes are stored as integers"
-        )
-    return labels
-
-
-def check_classes(where: str, names: np.ndarray, counts: np.ndarray) -> None:
-    """Raise :class:`UserError` unless there are at least two classes, each with a row for every split."""
-    if len(names) < 2:
-        raise UserError(f"{where}: all {counts.sum():,} rows are of class {names[0]}; expected at least two classes")
-    if counts.min() < FEWEST:
-        rarest, count = names[counts.argmin()], counts.min()
-        raise UserError(
-            f"{where}: {counts.sum():,} rows in {len(names):,} classes, and only {count} of class {rarest}; "
-            f"expected at least {FEWEST} of each. Is it the right column?"
         )
 
 

@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pipeline.data import load_block
+from pipeline.data.columns import raw_rows
 from pipeline.data.dataset import load_rows
+from pipeline.data.encoding import Encoding
 from pipeline.estimator import NumpyNetworkClassifier
 from pipeline.estimator.trial_training import curves_of, retrain_trial
 from pipeline.model.packaging import write_package
-from pipeline.model.serving import ARRAYS, PLAIN, read_state
+from pipeline.model.serving import ARRAYS, COLUMNS, PLAIN, ServedModel, read_state
 from pipeline.report.figures.network import network_figures
 from pipeline.report.style import Plot
 from pipeline.report.winner import Winner
@@ -34,13 +37,14 @@ EXAMPLE_ROWS = 2
 
 @dataclass(frozen=True)
 class BestModel:
-    """A fitted classifier, rows (2, D) to try it on, tags of its origin, figures of its network, and its curves."""
+    """A classifier, raw rows to try it on, tags of its origin, figures of its network, its curves, and a table's encoding."""
 
     classifier: NumpyNetworkClassifier
-    example: np.ndarray
+    example: np.ndarray | pd.DataFrame
     tags: dict[str, str]
     figures: Sequence[Plot] = ()
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    encoding: Encoding | None = None
 
     @property
     def val_accuracy(self) -> float:
@@ -68,9 +72,15 @@ def train_again(study: Study, winner: Winner, basis: Mapping[str, Any]) -> BestM
         "same_as_recorded": bool(val_accuracy == record[BEST_VAL_ACCURACY]),
         **basis,
     }
-    example = np.asarray(load_rows(study.dataset).inputs[:EXAMPLE_ROWS], "float64")
-    texts = {key: str(value) for key, value in tags.items()}
-    return BestModel(classifier, example, texts, network_figures(trained, data), curves_of(trained))
+    example = np.asarray(load_rows(study.source).inputs[:EXAMPLE_ROWS], "float64")
+    return BestModel(
+        classifier,
+        example if data.encoding is None else raw_rows(data.encoding.schema, example),
+        {key: str(value) for key, value in tags.items()},
+        network_figures(trained, data),
+        curves_of(trained),
+        data.encoding,
+    )
 
 
 @contextmanager
@@ -80,6 +90,10 @@ def saved_model(best: BestModel) -> Iterator[SavedModel]:
         files = Path(folder) / "classifier"
         files.mkdir()
         save(best.classifier, files)
+        if best.encoding is not None:
+            (files / COLUMNS).write_text(
+                json.dumps(best.encoding.to_json(), ensure_ascii=False, indent=1), encoding="utf-8"
+            )
         code, loader = write_package("pipeline.model.serving", Path(folder))
         yield SavedModel(
             files=files,
@@ -87,7 +101,7 @@ def saved_model(best: BestModel) -> Iterator[SavedModel]:
             loader=loader,
             tags=best.tags,
             example=best.example,
-            probabilities=best.classifier.predict_proba(best.example),
+            probabilities=ServedModel(files).predict(best.example).to_numpy(),
             classes=[str(name) for name in best.classifier.classes_],
             requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
         )

@@ -12,7 +12,7 @@ from pipeline.report.selection import RESAMPLES
 from pipeline.report.trials_table import RUN_ADDRESS
 from pipeline.study.spec import Categorical
 
-OTHER_FACTS = ("declarations", "classes", "diagnosis", "blas", "winner", RUN_ADDRESS)
+OTHER_FACTS = ("declarations", "classes", "columns", "diagnosis", "blas", "winner", RUN_ADDRESS)
 """The entries of a provenance that are not versions."""
 
 
@@ -104,10 +104,16 @@ def limits(analysis: Analysis) -> Iterator[str]:
     """Yield what a reader must not conclude from this report."""
     study = analysis.study
     yield f"One data set ({study.dataset}): another data set may give another answer."
-    yield (
-        "The blocks split the same rows in different ways, so they overlap: the intervals hold for new splits of this data "
-        "set, not for new data."
-    )
+    if study.order or study.split:
+        yield (
+            f"The test rows are the same in every block, by {'order' if study.order else 'split'}="
+            f"{study.order or study.split!r}: the intervals hold for new searches on these splits, not for new data."
+        )
+    else:
+        yield (
+            "The blocks split the same rows in different ways, so they overlap: the intervals hold for new splits of this data "
+            "set, not for new data."
+        )
     if analysis.comparison:
         yield (
             "The validation rows are drawn again from those of the block, so their luck counts twice. That draws differences "

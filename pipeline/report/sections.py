@@ -73,6 +73,7 @@ def make_sections(analysis: Analysis) -> list[Section]:
         _distributions,
         _pairs,
         _diagnosis,
+        _columns,
         _methods,
     )
     writers = compared if analysis.study.compared else alone
@@ -249,6 +250,17 @@ def _diagnosis(analysis: Analysis) -> Iterator[Section]:
         if pruned := diagnosis.get("pruned"):
             prose.insert(0, f"The pruner stopped {pruned:,} of {count(trials, 'trial')} before the last epoch.")
         yield Section("diagnosis", "What went wrong, and where?", tuple(prose), tables=(table,))
+
+
+def _columns(analysis: Analysis) -> Iterator[Section]:
+    """Yield what is done with each column of the study's table; nothing for numbers alone."""
+    if columns := analysis.table.provenance.get("columns"):
+        table = NamedTable("columns", "Columns", pd.DataFrame(columns, columns=["column", "use", "inputs"]))
+        prose = (
+            "Medians and rare values are learned from the training rows of each block alone; the table shows the first. A "
+            "cell that was missing in them has an input of its own."
+        )
+        yield Section("columns", "What became of the columns", (prose,), tables=(table,))
 
 
 def _methods(analysis: Analysis) -> Iterator[Section]:

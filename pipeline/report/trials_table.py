@@ -59,9 +59,9 @@ class TrialsTable:
         The declaration that the trials belong to.
     provenance
         Plain JSON values. The report reads ``declarations`` (each different declaration, the first first, and ``at``
-        which time it was made), ``classes`` (their number), ``diagnosis`` (its counts), ``blas`` (the libraries that
-        trained the trials), ``winner`` (the best trial's curves, and where its network is) and :data:`RUN_ADDRESS`; the
-        other entries are versions of packages, by name.
+        which time it was made), ``classes`` (their number), ``columns`` (what is done with each column of a table),
+        ``diagnosis`` (its counts), ``blas`` (the libraries that trained the trials), ``winner`` (the best trial's curves, and
+        where its network is) and :data:`RUN_ADDRESS`; the other entries are versions of packages, by name.
     confirmations
         One row for each repetition of an arm's choice, trained again from other weights: the identity of the trial, the
         numbers of the new training, and the column :data:`REPETITION`, from 1. None without any.

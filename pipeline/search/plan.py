@@ -97,7 +97,7 @@ def tasks(
 
 def group_limit(study: Study, trial: PlannedTrial, limit_bytes: int) -> int:
     """Return how many trials of this one's structure may train in one task."""
-    data = describe(study.dataset)
+    data = describe(study.source)
     fits = trials_per_group(trial.hparams, data.columns, data.classes, study.config, limit_bytes, data.shape)
     return min(GROUP_SIZE, fits)
 
@@ -106,4 +106,4 @@ def make_task(study: Study, trials: Sequence[PlannedTrial], pruning: Pruning | N
     """Return the task that trains these trials of one block; with ``pruning``, some are stopped early."""
     block = trials[0].block
     split_seed, order_seed = (derive_seed(study.seed, purpose, block) for purpose in ("split", "order"))
-    return Task(tuple(trials), study.dataset, study.config, split_seed, order_seed, pruning)
+    return Task(tuple(trials), study.source, study.config, split_seed, order_seed, pruning)

@@ -6,7 +6,8 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from pipeline.data.dataset import load_rows, split_indices
+from pipeline.data.dataset import load_rows
+from pipeline.data.splits import split_indices
 from pipeline.errors import UserError
 from pipeline.study.spec import Study
 from pipeline.training.inputs import check_batch
@@ -32,10 +33,10 @@ def check_affordable(study: Study, planned: Collection[PlannedTrial]) -> None:
 
     Raises :class:`UserError` that names the value.
     """
-    rows, config = load_rows(study.dataset), study.config
+    rows, config = load_rows(study.source), study.config
     train, *_ = split_indices(rows, config, 0)
     check_batch(config, len(train))
-    features, memory = rows.inputs.shape[1], memory_bytes()
+    features, memory = rows.width, memory_bytes()
     for trial in {trial.hparams.structure: trial.hparams for trial in planned}.values():
         needed = bytes_per_trial(trial, features, rows.classes, config, rows.shape)
         if needed > memory:

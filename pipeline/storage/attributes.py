@@ -25,6 +25,8 @@ CONFIRMATION = "confirmation/"
 """The prefix of a study's attributes that hold the repetitions of a trial; the trial's number follows."""
 BLAS = "blas"
 """The attribute of a study that lists the BLAS libraries of its trials."""
+COLUMNS = "columns"
+"""The attribute of a study with what is done with each column of a table: its name, a clause, its number of inputs."""
 Key = tuple[str, int, int]
 """A trial's arm, block and number."""
 

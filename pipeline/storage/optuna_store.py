@@ -24,6 +24,7 @@ from pipeline.console.log_records import quiet_loggers
 from pipeline.errors import Failed, UserError
 from pipeline.storage.attributes import (
     BLAS,
+    COLUMNS,
     CONFIRMATION,
     STUDY_GENERATION,
     Key,
@@ -184,6 +185,11 @@ class OptunaStore:
     def classes(self) -> int | None:
         """The number of classes of the study's data, if it was recorded."""
         return self._latest.get("classes")
+
+    @property
+    def columns(self) -> list[list[Any]]:
+        """What is done with each column of the study's table: its name, a clause, its number of inputs."""
+        return list(self._latest.get(COLUMNS, ()))
 
     @property
     def study_names(self) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any, cast
 from pipeline.errors import UserError
 from pipeline.seeds import identity_hash
 from pipeline.study.arms import Arm
+from pipeline.study.data_source import DataSource, check_data_settings
 from pipeline.study.hparams import EPOCHS_LIMIT, HyperParams, TrainConfig, plain_fields
 from pipeline.study.space import GRID_LIMIT, Categorical, Dimension, Float, Point, SearchSpace
 from pipeline.validation import (
@@ -42,7 +43,9 @@ LOOKS_LIMIT = 50
 """The most looks at a comparison."""
 LONGEST_QUESTION, LONGEST_DATASET = 1000, 255
 """The most characters of each."""
-IDENTITY = ("dataset", "space", "fixed", "config", "seed", "pruner")
+DATA = ("columns", "groups", "order", "split")
+"""The fields that say how the columns of a table are used."""
+IDENTITY = ("dataset", "space", "fixed", "config", "seed", "pruner", *DATA)
 """The fields that decide a trial's numbers."""
 CONFIRM = 5
 """The number of times that trials of each arm in each block are trained again, by default."""
@@ -137,6 +140,15 @@ class Study:
     confirm
         The number of times that trials of each arm in each block are trained again from other weights, so that the report
         can separate the choice from luck. Likelier choices get more trainings. 0 turns this off. Default 5.
+    columns
+        The uses of a table's columns by name: ``"drop"``, ``"number"``, ``"category"``, ``"date"`` or ``"date:FORMAT"``.
+        Default: recognised from the values.
+    groups
+        The column whose equal values are never in two splits, such as a patient. Default none.
+    order
+        The column that orders the rows, such as a date: the last rows are the test split. Default none.
+    split
+        The column that names each row's split (train, validation, test), or a file with the test split. Default none.
     """
 
     name: str
@@ -156,6 +168,10 @@ class Study:
     pruner: Pruner | None = None
     stages: tuple[Stage, ...] = ()
     confirm: int = CONFIRM
+    columns: Mapping[str, str] = field(default_factory=dict)
+    groups: str = ""
+    order: str = ""
+    split: str = ""
 
     def __post_init__(self, max_blocks: int | None) -> None:
         self._check_kinds()
@@ -163,6 +179,7 @@ class Study:
         check_name("study", self.name)
         check_text("question", self.question, LONGEST_QUESTION)
         check_text("dataset", self.dataset, LONGEST_DATASET)
+        check_data_settings(self.columns, {name: getattr(self, name) for name in ("groups", "order", "split")})
         if self.stages:
             object.__setattr__(self, "config", replace(self.config, epochs=self.stages[0].epochs))
         if self.trials is None:
@@ -252,6 +269,11 @@ class Study:
         return replace(self.fixed, **point, seed=seed)
 
     @property
+    def source(self) -> DataSource:
+        """The data set, with the uses of its columns."""
+        return DataSource(self.dataset, tuple(self.columns.items()), self.groups, self.order, self.split)
+
+    @property
     def total_trials(self) -> int:
         """The number of trials of all arms in all blocks."""
         return self.blocks * self.trials * len(self.arms)
@@ -291,7 +313,8 @@ class Study:
             "stages": [asdict(stage) for stage in self.stages],
         }
         result: dict[str, Any] = json.loads(json.dumps(record))
-        for name, default in (("pruner", None), ("stages", []), ("confirm", CONFIRM), ("contrasts", [])):
+        defaults: dict[str, Any] = {"pruner": None, "stages": [], "confirm": CONFIRM, "contrasts": [], "columns": {}}
+        for name, default in {**defaults, **dict.fromkeys(("groups", "order", "split"), "")}.items():
             if result[name] == default:
                 del result[name]  # older versions can then read it
         return result

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,7 +39,7 @@ class SavedModel:
     tags
         Where the model comes from, as tags of its version.
     example, probabilities, classes
-        Rows (N, D) to try the model on, its probabilities (N, C) of them, and the names of the C classes.
+        Rows (N, D) to try the model on, or raw rows of a table; its probabilities (N, C) of them, and the names of the C classes.
     requirements
         The packages it needs, with versions.
 
@@ -48,7 +49,7 @@ class SavedModel:
     code: Path
     loader: str
     tags: Mapping[str, str]
-    example: np.ndarray
+    example: np.ndarray | pd.DataFrame
     probabilities: np.ndarray
     classes: Sequence[str]
     requirements: Sequence[str]
@@ -111,7 +112,7 @@ def _save(folder: Path, model: SavedModel, run_id: str, model_id: str) -> None:
     for name in ("mlflow.pyfunc", "mlflow.models", "mlflow.utils.environment"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings(action="ignore"):  # about type hints, in MLflow and missing in the model
-        from mlflow.models import Model, infer_signature
+        from mlflow.models import Model
         from mlflow.pyfunc import save_model
 
         save_model(
@@ -119,11 +120,24 @@ def _save(folder: Path, model: SavedModel, run_id: str, model_id: str) -> None:
             loader_module=model.loader,
             data_path=str(model.files),
             code_paths=[str(model.code)],
-            signature=infer_signature(model.example, probabilities),
+            signature=_signature(model.example, probabilities),
             input_example=model.example,
             pip_requirements=list(model.requirements),
             mlflow_model=Model(run_id=run_id, model_id=model_id),
         )
+
+
+def _signature(example: np.ndarray | pd.DataFrame, probabilities: pd.DataFrame) -> Any:
+    """Return the types of inputs and outputs; of raw rows of a table only those of the outputs.
+
+    MLflow would refuse whole numbers in a column of decimals, and missing ones in a column of whole numbers; the model
+    itself checks raw rows.
+    """
+    from mlflow.models import ModelSignature, infer_signature
+
+    if isinstance(example, pd.DataFrame):
+        return ModelSignature(outputs=infer_signature(probabilities).inputs)
+    return infer_signature(example, probabilities)
 
 
 def _update_champion(client: MlflowClient, name: str, version: ModelVersion, val_accuracy: float) -> str:

@@ -14,6 +14,7 @@ from pipeline.data import Dataset, load_block
 from pipeline.diagnosis.diagnose import diagnose
 from pipeline.diagnosis.plugins import load_rules
 from pipeline.diagnosis.trial_facts import Facts
+from pipeline.study.data_source import DataSource
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import TrainingRecord, score_checkpoints, train, train_group
 from pipeline.training.blas import blas
@@ -50,7 +51,7 @@ class Task:
     """Trials of one block and one network structure, with the seeds of the block's splits and of its minibatches."""
 
     trials: tuple[PlannedTrial, ...]
-    dataset: str
+    dataset: str | DataSource
     config: TrainConfig
     split_seed: int
     order_seed: int

@@ -1,6 +1,8 @@
 """Damaged tables: each one gives sound rows or is refused in one line."""
 
+import gzip
 import io
+import json
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from pipeline.data.encoder_fitting import fit
 from pipeline.data.tables import load_table
 from pipeline.errors import UserError
 
@@ -46,13 +49,14 @@ def outcome(read, path):
 
 
 def check_table(folder, name, content, edits):
-    """Assert that an edited table gives finite rows, each with a label, or is refused."""
+    """Assert that an edited table gives rows whose inputs are finite, each with a label, or is refused."""
     path = folder / name
     path.write_bytes(edited(content, edits))
     rows = outcome(lambda file: load_table(str(file)), path)
     if rows is not None:
         assert len(rows.inputs) == len(rows.labels)
-        assert np.isfinite(rows.inputs).all()
+        inputs = fit(rows.columns, rows.inputs)(rows.inputs) if rows.columns else rows.inputs
+        assert np.isfinite(inputs).all()
         assert rows.labels.max() < rows.classes
 
 
@@ -75,7 +79,27 @@ def parquet():
     return frame.to_parquet(index=False)
 
 
-TABLES = {"rows.npz": npz(), "rows.csv": csv(), "rows.parquet": parquet()}
+def mixed():
+    """A .csv of 30 rows with text, dates and missing cells."""
+    rows = [
+        f"{i / 7:.3f};{'uv'[i % 2]};2020-01-{i % 28 + 1:02d};{'' if i % 5 else i};{'abc'[i % 3]}" for i in range(30)
+    ]
+    return "\n".join(["width;colour;day;gap;target", *rows]).encode()
+
+
+def json_lines():
+    """A .jsonl of 30 rows."""
+    return "\n".join(json.dumps({"a": i / 7, "b": "uv"[i % 2], "y": "abc"[i % 3]}) for i in range(30)).encode()
+
+
+TABLES = {
+    "rows.npz": npz(),
+    "rows.csv": csv(),
+    "mixed.csv": mixed(),
+    "rows.jsonl": json_lines(),
+    "rows.csv.gz": gzip.compress(csv(), mtime=0),
+    "rows.parquet": parquet(),
+}
 QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 LONG = settings(QUICK, max_examples=20_000)
 

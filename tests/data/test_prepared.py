@@ -53,6 +53,20 @@ def test_a_shared_block_has_the_same_bits(name, monkeypatch, folder):
     )
 
 
+def test_a_shared_block_of_a_table_has_the_same_bits(monkeypatch, tmp_path):
+    """A block of text and missing cells has the same inputs, shape and encoding in a file as in memory."""
+    path = tmp_path / "table.csv"
+    path.write_text("a,b,y\n" + "".join(f"{'' if i % 7 == 0 else i},{'uvw'[i % 3]},{i % 2}\n" for i in range(90)))
+    in_memory = load_block(str(path), TrainConfig(), 0)
+    monkeypatch.setattr(dataset, "_blocks", {})
+    monkeypatch.setattr(dataset, "BLOCKS_BYTES", 1)
+    block = load_block(str(path), TrainConfig(), 0)
+    for part in SPLITS:
+        np.testing.assert_array_equal(getattr(in_memory, part).inputs, getattr(block, part).inputs)
+    assert (block.encoding, block.shape) == (in_memory.encoding, (5,))
+    assert in_memory.shape == block.shape
+
+
 @pytest.mark.usefixtures("shared")
 def test_another_process_maps_the_block(monkeypatch):
     """The next process maps the file; another seed, preprocessing or precision is another block."""

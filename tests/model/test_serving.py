@@ -12,9 +12,13 @@ import urllib.request
 from functools import partial
 from pathlib import Path
 
+import mlflow
 import numpy as np
+import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
+from pipeline.cli.main import main
 from pipeline.commands.ui import free_port
 from pipeline.model.best import load
 
@@ -113,3 +117,46 @@ def _answer(request, server):
             raise AssertionError(error.read().decode()) from None
         except urllib.error.URLError:
             time.sleep(0.5)
+
+
+TABLE_STUDY = """
+from pipeline import Arm, Float, SearchSpace, Study, TrainConfig
+
+STUDY = Study(
+    name="table",
+    question="Does a table work?",
+    dataset="table.csv:fate",
+    columns={"id": "drop"},
+    space=SearchSpace(learning_rate=Float(1e-2, 1, log=True)),
+    config=TrainConfig(epochs=3, batch_size=16),
+    arms=(Arm("random"),),
+    blocks=1,
+    trials=2,
+    confirm=0,
+)
+"""
+
+
+@pytest.mark.slow
+def test_a_model_of_a_table_takes_raw_rows(tracking_uri, tmp_path):
+    """A study of text, dates and missing cells is recorded with its columns, and its champion predicts from raw rows."""
+    generator = np.random.default_rng(0)
+    sex, when = generator.choice(["f", "m"], 120), pd.date_range("2020-01-01", periods=120).astype(str)
+    frame = pd.DataFrame({"id": range(120), "age": generator.normal(size=120), "sex": sex, "when": when})
+    frame["fate"] = np.where((frame["age"] > 0) ^ (sex == "f"), "NA", "lost")
+    frame.loc[::9, ["age", "sex"]] = None
+    frame.to_csv("table.csv", index=False)
+    (tmp_path / "table.py").write_text(TABLE_STUDY)
+    for verb in ("search", "report"):
+        assert main([verb, "table.py", *(["--workers", "1"] if verb == "search" else [])]) == 0
+    page = (tmp_path / "reports" / "table" / "report.md").read_text()
+    assert "| id | dropped | 0 |" in page
+    assert "| sex | category of 2 values, 14 missing | 3 |" in page
+    client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+    model = mlflow.pyfunc.load_model(client.get_model_version_by_alias("babysit-table", "champion").source)
+    raw = frame.drop(columns="fate")
+    probabilities = model.predict(raw)
+    assert list(probabilities.columns) == ["NA", "lost"]
+    row = raw.iloc[[0]].drop(columns="id").to_dict("records")  # with missing cells, which JSON has as null
+    answer = model.predict(pd.DataFrame(json.loads(json.dumps(row).replace("NaN", "null"))))
+    np.testing.assert_allclose(answer, probabilities.iloc[[0]], rtol=1e-6)

@@ -71,3 +71,27 @@ def test_with_many_arms_only_the_contrast_has_bands():
     assert section.plots[0].svg.count("FillBetween") == 2
     (sentence,) = section.prose
     assert sentence.startswith("The lines of TPE, the Sobol sequence, the Halton sequence and CMA-ES are each the mean")
+
+
+def test_the_columns_of_a_table_have_a_section():
+    """What is done with each column is a table; a study of numbers alone has no such section."""
+    columns = [["id", "dropped", 0], ["sex", "category of 2 values", 2]]
+    sections = {
+        section.key: section for section in make_sections(Analysis(make_table(provenance={"columns": columns})))
+    }
+    (table,) = sections["columns"].tables
+    assert table.frame.to_numpy().tolist() == columns
+    assert not any("columns 1" in sentence or "Versions: columns" in sentence for sentence in sections["methods"].prose)
+    assert "columns" not in {section.key for section in make_sections(Analysis(make_table()))}
+
+
+@pytest.mark.parametrize("rule", [{"order": "date"}, {"split": "test.csv"}])
+def test_splits_that_are_the_same_in_every_block_are_a_limit(rule):
+    """The limits do not claim new splits where an order or the data give them."""
+    limits, usual = (
+        " ".join(next(section for section in make_sections(Analysis(table)) if section.key == "limits").prose)
+        for table in (make_table(**rule), make_table())
+    )
+    assert "The test rows are the same in every block" in limits
+    assert "the intervals hold for new splits" not in limits
+    assert "the intervals hold for new splits" in usual

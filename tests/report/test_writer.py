@@ -34,7 +34,11 @@ def report(tmp_path_factory):
         test_noise=0.004,
         blocks=6,
         repetitions=3,
-        provenance={"diagnosis": DIAGNOSIS, "winner": {"trial": "random-b01-0014", "curves": CURVES}},
+        provenance={
+            "diagnosis": DIAGNOSIS,
+            "winner": {"trial": "random-b01-0014", "curves": CURVES},
+            "columns": [["sex", "category of 2 values", 2]],
+        },
     )
     return write_report(table, tmp_path_factory.mktemp("report"))
 
