@@ -94,6 +94,11 @@ COLUMNS = {
     "median_seconds": Column("median trial", "s"),
     "diverged": Column("diverged", "%"),
     "missing": Column("missing trials", "count"),
+    "epoch": Column("epoch", "count"),
+    "train/accuracy": Column("training accuracy", "%"),
+    "val/accuracy": Column("validation accuracy", "%"),
+    "train/loss": Column("training loss"),
+    "val/loss": Column("validation loss"),
 }
 """The column of each name, or of ``table.name`` where a name means something else in one table."""
 
