@@ -85,7 +85,7 @@ def trials(folder, study):
             trial.user_attrs["run_id"],
         )
         for made in optuna.get_all_study_summaries(storage)
-        if made.user_attrs.get("study") == study
+        if made.user_attrs.get("study") == study and "block" in made.user_attrs  # not a pooled one
         for trial in optuna.load_study(study_name=made.study_name, storage=storage).trials
     }
 

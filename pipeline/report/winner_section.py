@@ -40,7 +40,7 @@ def winner_section(analysis: Analysis) -> Iterator[Section]:
                 good_ranges(winner, study, frame),
             ),
         ),
-        codes=tuple(_codes(winner.plan.hparams, study, facts)),
+        codes=tuple(_codes(winner.plan.hparams, study, facts, encoded="columns" in analysis.table.provenance)),
     )
 
 
@@ -50,12 +50,16 @@ def _accuracies(winner: Winner, trials: int) -> Iterator[str]:
     yield "The best validation accuracy of many trials overstates, since it is partly luck. The test rows chose nothing."
 
 
-def _codes(hparams: HyperParams, study: Study, facts: Mapping[str, Any]) -> Iterator[Code]:
-    """Yield the configuration, then the lines that train the network again, load it and serve it."""
+def _codes(hparams: HyperParams, study: Study, facts: Mapping[str, Any], *, encoded: bool) -> Iterator[Code]:
+    """Yield the configuration, then the lines that train the network again, load it and serve it.
+
+    The classifier takes numbers, so there are no lines that train it on the rows of a table that was ``encoded``.
+    """
     yield Code("Its hyperparameters", source_text(hparams, indent=INDENT))
     if classifier := classifier_text(hparams, study, tuple(facts.get("image_shape", ()))):
         yield Code("The same as a scikit-learn classifier", classifier)
-        yield Code(_near(study), _training_text(classifier, study), folded=True)
+        if not encoded:
+            yield Code(_near(study), _training_text(classifier, study), folded=True)
     if line := facts.get("train"):
         note = "Train it again and record it: the same values, other initial weights, and the rows of block 0"
         yield Code(note, line, folded=True)
@@ -81,6 +85,8 @@ def classifier_text(hparams: HyperParams, study: Study, image_shape: tuple[int, 
         settings |= {"early_stopping": True, "validation_fraction": config.validation}
         settings["n_iter_no_change"] = config.epochs
     settings |= {"max_iter": config.epochs, "random_state": hparams.seed}
+    if hparams.class_weight == "none":
+        del settings["class_weight"]  # the classifier's default is None
     return source_text(
         NumpyNetworkClassifier(**settings, image_shape=image_shape if needs_shape else ()), indent=INDENT
     )

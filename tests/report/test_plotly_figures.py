@@ -8,7 +8,7 @@ import pytest
 from synthetic import make_table
 
 from pipeline.report.analysis import Analysis
-from pipeline.report.figures.tuning import curve_table
+from pipeline.report.figures.tuning import STEEP, curve_table
 from pipeline.report.plotly_figures import figures
 
 
@@ -45,6 +45,6 @@ def test_the_axis_shows_the_lines(blocks):
     figure = plotly_figure(make_table(blocks=blocks))
     low, high = figure.layout.yaxis.range
     drawn = [trace for trace in figure.data if trace.line.width != 0]
-    late = np.concatenate([np.asarray(trace.y)[np.asarray(trace.x) >= max(trace.x) / 32] for trace in drawn])
+    late = np.concatenate([np.asarray(trace.y)[np.asarray(trace.x) >= max(trace.x) ** STEEP] for trace in drawn])
     assert low < late.min() < late.max() < high
     assert high - low == pytest.approx(1.1 * np.ptp(late), abs=1e-3)

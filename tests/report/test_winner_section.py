@@ -54,9 +54,10 @@ def test_the_configuration_can_be_pasted():
     assert plan.hparams.momentum == 0.9
     made = eval(code(section, "The same as a scikit-learn"))  # noqa: S307
     assert isinstance(made, NumpyNetworkClassifier)
+    defaults = {"class_weight": None}  # what "none" is in scikit-learn
     assert {name: getattr(made, name) for name in HYPERPARAMETERS} == {
         name: getattr(plan.hparams, name) for name in HYPERPARAMETERS
-    }
+    } | defaults
     assert (made.random_state, made.max_iter, made.batch_size) == (plan.hparams.seed, 20, 32)
     assert (made.preprocessing, made.validation_fraction, made.n_iter_no_change) == ("min_max", 0.3, 20)
 

@@ -264,4 +264,8 @@ def test_a_point_outside_the_space_ends_a_search(tmp_path, tracking_uri, monkeyp
         assert main(["search", "over.py", "--workers", "1", "--tracking-uri", tracking_uri]) == 2
         assert "arm 'mine', block 0, trial 3: learning_rate: got 0.4; expected 0.01 to 0.35." in capsys.readouterr().err
         runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
-        assert sorted(run.info.status for run in runs) == ["FAILED", *["FINISHED"] * 3]
+        assert sorted((run.data.tags["kind"], run.info.status) for run in runs) == [
+            ("arm", "KILLED"),
+            ("study", "FAILED"),
+            *[("trial", "FINISHED")] * 3,
+        ]
