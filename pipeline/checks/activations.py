@@ -42,8 +42,8 @@ def activation_statistics(study: Study, data: Dataset) -> CheckResult:
             name = "-".join([trial.activation, str(init), *(["bn"] if trial.batch_norm else [])])
             metrics[f"check/activation_std/{name}"] = layers[-1].std if layers else 1.0
             if fault := signal_fault(layers, float(data.train.inputs[:STATISTICS_ROWS].std())):
-                said = f"{trial.activation} from {init}{' with batch norm' if trial.batch_norm else ''} {fault}"
-                faults[said] = init, trial.batch_norm
+                sentence = f"{trial.activation} from {init}{' with batch norm' if trial.batch_norm else ''} {fault}"
+                faults[sentence] = init, trial.batch_norm
     kinds = f"all {len(metrics)} kinds" if len(metrics) > 1 else "the one kind"
     return CheckResult(
         "activations at initialisation",

@@ -26,7 +26,7 @@ RATES = (1e-4, 1e-3, 0.01, 0.1, 1.0)
 MAX_ROWS = 1000
 """The most rows that the first attempt takes."""
 ATTEMPTS = (1, 4)
-"""The second attempt takes so many times the rows and the steps."""
+"""What :data:`MAX_ROWS` and the steps are multiplied by in the first and the second attempt."""
 FOLDS = 4
 PERMUTATIONS = 3999
 LEVEL = 5e-4
@@ -97,10 +97,10 @@ def labels_belong(signal: Signal) -> CheckResult:
 def find_signal(study: Study, data: Dataset, attempt: int = 1) -> Signal:
     """Rank each row by networks that were trained on the other folds, and test the ranks against shuffled labels.
 
-    The statistic is the sum over rows of the rank that a network gives the row, within its fold, in the logit of its own
-    class: the Wilcoxon statistic of each class against the others, summed, whatever the shares of the classes. Of the
-    learning rates, the greatest statistic counts, in its own standard deviations. A shuffle permutes the labels within
-    folds, for all rates alike, and trains nothing (the maximum over rates as by Westfall and Young, 1993).
+    Within its fold, a row has a rank in each logit. The statistic is the sum over rows of the rank in the logit of the
+    row's class. That is Wilcoxon's statistic of each class against the others, summed; it does not depend on how frequent
+    the classes are. Each learning rate has its statistic, divided by its standard deviation over the shuffles; the
+    greatest counts (Westfall and Young, 1993). A shuffle permutes the labels within folds, and trains nothing.
 
     Parameters
     ----------
@@ -113,22 +113,23 @@ def find_signal(study: Study, data: Dataset, attempt: int = 1) -> Signal:
 
     """
     rng = np.random.default_rng(attempt)
-    rows = Split(*(np.concatenate(parts) for parts in _arrays(data)))
-    kept = rng.permutation(len(rows))[: attempt * MAX_ROWS]
-    rows = Split(rows.inputs[kept], rows.labels[kept])
+    rows = _drawn(data, attempt * MAX_ROWS, rng)
     folds = _folds(rows.labels, rng)
     ranks = np.zeros((len(RATES), len(rows), data.classes))
     config = _brief(study.config, len(rows) - len(rows) // FOLDS, attempt)
     for held_out in folds:
         rest = np.setdiff1d(np.arange(len(rows)), held_out)
-        training = replace(data, train=Split(rows.inputs[rest], rows.labels[rest]), val=rows.empty)
+        training = replace(data, train=rows.take(rest), val=rows.empty)
         ranks[:, held_out] = _ranks(study.fixed, config, training, rows.inputs[held_out])
     return signal_of(ranks, rows.labels, folds, rng)
 
 
-def _arrays(data: Dataset) -> Iterator[tuple[Array, Array]]:
-    yield data.train.inputs, data.val.inputs
-    yield data.train.labels, data.val.labels
+def _drawn(data: Dataset, limit: int, rng: np.random.Generator) -> Split:
+    """Return at most ``limit`` of the training and validation rows, drawn at random."""
+    kept = np.sort(rng.permutation(len(data.train) + len(data.val))[:limit])
+    cut = int(np.searchsorted(kept, len(data.train)))
+    parts = data.train.take(kept[:cut]), data.val.take(kept[cut:] - len(data.train))  # only these rows are copied
+    return Split(np.concatenate([p.inputs for p in parts]), np.concatenate([p.labels for p in parts]))
 
 
 def _folds(labels: Array, rng: np.random.Generator) -> list[Array]:
@@ -208,8 +209,7 @@ def shuffled_teach_nothing(study: Study, data: Dataset) -> CheckResult:
 
 def _sample(rows: Split, rng: np.random.Generator) -> Split:
     """Return at most :data:`MAX_ROWS` rows, drawn at random: a file may be sorted by class."""
-    kept = rng.permutation(len(rows))[:MAX_ROWS]
-    return Split(rows.inputs[kept], rows.labels[kept])
+    return rows.take(rng.permutation(len(rows))[:MAX_ROWS])
 
 
 def _brief(config: TrainConfig, rows: int, attempt: int = 1) -> TrainConfig:

@@ -186,8 +186,7 @@ def few_examples(rows: Split) -> Split:
     drawn = drawn[np.unique(rows.inputs[drawn], axis=0, return_index=True)[1]]
     labels = rows.labels[drawn]
     turns = [np.count_nonzero(labels[:i] == label) for i, label in enumerate(labels)]
-    kept = drawn[np.argsort(turns, kind="stable")[:FEW]]
-    return Split(rows.inputs[kept], rows.labels[kept])
+    return rows.take(drawn[np.argsort(turns, kind="stable")[:FEW]])
 
 
 def _overfitting_rates(study: Study, few: Dataset, epochs: int) -> list[float]:
