@@ -17,9 +17,10 @@ from pipeline.search.engine import Engine
 from pipeline.search.refine import Proposal, propose
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.storage.stores import Stores
+from pipeline.study.data_source import SETTINGS
 from pipeline.study.hparams import source_text
 from pipeline.study.loading import find_study
-from pipeline.study.spec import DATA, Arm, Categorical, Dimension, Float, Stage, Study
+from pipeline.study.spec import Arm, Categorical, Dimension, Float, Stage, Study
 
 
 def command(args: argparse.Namespace, context: Context) -> None:
@@ -129,7 +130,7 @@ def declaration(study: Study) -> str:
     if study.pruner:
         rest["pruner"] = repr(study.pruner)
     rest |= {name: repr(getattr(study, name)) for name in ("blocks", "looks", "trials", "delta", "seed", "confirm")}
-    rest |= {name: repr(value) for name in DATA if (value := getattr(study, name))}
+    rest |= {name: repr(value) for name in SETTINGS if (value := getattr(study, name))}
     return (
         "from pipeline import Arm, Categorical, Float, HyperParams, Pruner, SearchSpace, Study, TrainConfig\n\n"
         f"STUDY = Study(\n    name={study.name!r},\n    question={study.question!r},\n    dataset={study.dataset!r},\n"

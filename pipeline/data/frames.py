@@ -16,9 +16,8 @@ from pipeline.data.rows import Rows
 from pipeline.data.table_names import is_file
 from pipeline.data.text_tables import check_repeated
 from pipeline.errors import UserError
-from pipeline.study.data_source import DataSource
+from pipeline.study.data_source import RULES, DataSource
 
-RULES = ("groups", "order", "split")
 PART_NAMES = {
     0: ("train", "training", "fit"),
     1: ("validation", "valid", "val", "dev"),

@@ -11,6 +11,10 @@ from pipeline.validation import check_kind, shortened
 
 USES = ("drop", "number", "category", "date")
 """What a study may say about a column. A date may have a format: ``date:%d.%m.%Y``."""
+RULES = ("groups", "order", "split")
+"""The settings that decide the splits."""
+SETTINGS = ("columns", *RULES)
+"""The settings that only a table can have."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class DataSource:
     @property
     def settings(self) -> list[str]:
         """The names of the settings that only a table can have, as far as they are used."""
-        return [name for name in ("columns", "groups", "order", "split") if getattr(self, name)]
+        return [name for name in SETTINGS if getattr(self, name)]
 
 
 def check_data_settings(columns: Any, rules: Mapping[str, Any]) -> None:

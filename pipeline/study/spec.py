@@ -10,11 +10,11 @@ from typing import Any, cast
 from pipeline.errors import UserError
 from pipeline.seeds import identity_hash
 from pipeline.study.arms import Arm
-from pipeline.study.data_source import DataSource, check_data_settings
-from pipeline.study.hparams import EPOCHS_LIMIT, HyperParams, TrainConfig, plain_fields
+from pipeline.study.data_source import RULES, SETTINGS, DataSource, check_data_settings
+from pipeline.study.hparams import HyperParams, TrainConfig, plain_fields
+from pipeline.study.search_rules import TRIALS_LIMIT, Pruner, Stage, checked_looks
 from pipeline.study.space import GRID_LIMIT, Categorical, Dimension, Float, Point, SearchSpace
 from pipeline.validation import (
-    check_arguments,
     check_integer,
     check_kind,
     check_name,
@@ -37,62 +37,12 @@ __all__ = [
     "Study",
 ]
 
-TRIALS_LIMIT = 1_000_000
-"""The most trials of a study."""
-LOOKS_LIMIT = 50
-"""The most looks at a comparison."""
 LONGEST_QUESTION, LONGEST_DATASET = 1000, 255
 """The most characters of each."""
-DATA = ("columns", "groups", "order", "split")
-"""The fields that say how the columns of a table are used."""
-IDENTITY = ("dataset", "space", "fixed", "config", "seed", "pruner", *DATA)
+IDENTITY = ("dataset", "space", "fixed", "config", "seed", "pruner", *SETTINGS)
 """The fields that decide a trial's numbers."""
 CONFIRM = 5
 """The number of times that trials of each arm in each block are trained again, by default."""
-
-
-@dataclass(frozen=True)
-class Pruner:
-    """The rule that stops trials early.
-
-    Parameters
-    ----------
-    name
-        ``median``, ``successive_halving``, ``hyperband`` or ``threshold``.
-    arguments
-        The arguments of Optuna's pruner of that name. Default none.
-    wave
-        The trials of a wave: a trial is compared with those of earlier waves only. Default 16.
-    """
-
-    name: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    wave: int = 16
-
-    def __post_init__(self) -> None:
-        check_kind("pruner", self.name, str)
-        check_arguments(f"pruner {self.name!r}", self.arguments)
-        check_integer("wave", self.wave, low=1)
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of a search from coarse to fine.
-
-    Parameters
-    ----------
-    epochs
-        The epochs of its trials.
-    trials
-        The trials of each arm in each block; 0 for as many as in the stage before. Default 0.
-    """
-
-    epochs: int
-    trials: int = 0
-
-    def __post_init__(self) -> None:
-        check_integer("stage epochs", self.epochs, low=1, high=EPOCHS_LIMIT)
-        check_integer("stage trials", self.trials, low=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +129,7 @@ class Study:
         check_name("study", self.name)
         check_text("question", self.question, LONGEST_QUESTION)
         check_text("dataset", self.dataset, LONGEST_DATASET)
-        check_data_settings(self.columns, {name: getattr(self, name) for name in ("groups", "order", "split")})
+        check_data_settings(self.columns, {name: getattr(self, name) for name in RULES})
         if self.stages:
             object.__setattr__(self, "config", replace(self.config, epochs=self.stages[0].epochs))
         if self.trials is None:
@@ -196,7 +146,7 @@ class Study:
             check_integer(name, getattr(self, name), low=1, high=TRIALS_LIMIT)
         check_integer("seed", self.seed, low=0, high=2**64 - 1)
         check_integer("confirm", self.confirm, low=0, high=TRIALS_LIMIT)
-        self._set_looks(max_blocks)
+        object.__setattr__(self, "looks", checked_looks(self.looks, self.blocks, max_blocks))
         self._check_contrasts()
         most = max(self.blocks, self.looks[-1]) * self.trials * len(self.arms)
         if most > TRIALS_LIMIT:
@@ -206,23 +156,6 @@ class Study:
             for value in dimension.grid():
                 self.hyperparams({name: value})
         self._check_grids_suffice()
-
-    def _set_looks(self, max_blocks: int | None) -> None:
-        """Set the looks if ``max_blocks`` is given, or if there are none yet."""
-        # replace(study, blocks=n) keeps the looks, so that a verdict comes only from declared ones
-        if max_blocks is not None or not self.looks:
-            last = self.blocks if max_blocks is None else max_blocks
-            check_integer("max_blocks", last, low=self.blocks, high=TRIALS_LIMIT)
-            object.__setattr__(self, "looks", (*range(self.blocks, last, self.blocks), last))
-        if not isinstance(self.looks, tuple):
-            raise UserError(f"looks: got {shortened(self.looks)}; expected numbers of blocks, as in (10, 20, 30)")
-        for blocks in self.looks:
-            check_integer("looks", blocks, low=1, high=TRIALS_LIMIT)
-        if len(self.looks) > LOOKS_LIMIT or list(self.looks) != sorted(set(self.looks)):
-            raise UserError(
-                f"looks: got {len(self.looks)}, from {self.looks[0]} to {self.looks[-1]} blocks; expected at most "
-                f"{LOOKS_LIMIT} that increase. Give more blocks for each look, or fewer max_blocks"
-            )
 
     def _check_contrasts(self) -> None:
         names, pairs = [arm.name for arm in self.arms], self.contrasts
@@ -314,7 +247,7 @@ class Study:
         }
         result: dict[str, Any] = json.loads(json.dumps(record))
         defaults: dict[str, Any] = {"pruner": None, "stages": [], "confirm": CONFIRM, "contrasts": [], "columns": {}}
-        for name, default in {**defaults, **dict.fromkeys(("groups", "order", "split"), "")}.items():
+        for name, default in {**defaults, **dict.fromkeys(RULES, "")}.items():
             if result[name] == default:
                 del result[name]  # older versions can then read it
         return result
