@@ -64,8 +64,9 @@ def show(
     """Open both interfaces, say where they are and what to look at first, and wait for Ctrl-C or SIGTERM.
 
     ``say`` is called with each line of output, and ``starting`` is entered until both have started. MLflow UI is at
-    ``port`` and the dashboard at the next one; without it, both are at the usual ports or free ones. Raises :class:`UserError` if a store is missing or a port is taken, and
-    :class:`Failed` if MLflow's server does not start, or ends by itself.
+    ``port`` and the dashboard at the next one; without it, both are at the usual ports or free ones. Raises
+    :class:`UserError` if a store is missing or a port is taken, and :class:`Failed` if MLflow's server does not start, or
+    ends by itself.
     """
     check_recorded(stores)
     with suppress(Stopped), ExitStack() as stack:

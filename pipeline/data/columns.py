@@ -25,7 +25,7 @@ class Column:
     """A column that is an input: its name and kind, whether cells are missing in the table, and what its kind needs.
 
     ``levels`` are the values of a category. ``form`` is the format of a date, and ``times`` is True if one has a time. In a
-    ``lenient`` column of numbers, a cell that is none counts as missing.
+    ``lenient`` column of numbers, a cell that is not a number counts as missing.
     """
 
     name: str

@@ -85,14 +85,14 @@ def joined(where: str, train: Part, test: Part | None, names: Sequence[str] = ()
                 f"{where}: training images of shape {train.images.shape[1:]}, test images of {part.images.shape[1:]}. Make them equal"
             )
     classes, codes = np.unique(np.concatenate([part.labels for part in parts]), return_inverse=True)
-    own = [names[label] for label in classes] if names else [str(label) for label in classes.tolist()]
-    check_classes(where, np.array(own), np.bincount(codes[: len(train.labels)], minlength=len(classes)))
+    class_names = [names[label] for label in classes] if names else [str(label) for label in classes.tolist()]
+    check_classes(where, np.array(class_names), np.bincount(codes[: len(train.labels)], minlength=len(classes)))
     images = np.concatenate([part.images for part in parts])
     shape = images.shape[1:]
     return Rows(
         images.reshape(len(images), -1),
         codes.astype(np.intp),
-        tuple(own),
+        tuple(class_names),
         test=len(test.labels) if test else 0,
         shape=shape,
     )

@@ -25,9 +25,10 @@ from pipeline.report.winner_section import winner_section
 class Report:
     """The results of a report and its files.
 
-    ``verdicts`` are the sentences of the verdicts, the headline first, and ``sentences`` those and the ones after them. ``metrics`` and ``tags`` are for the
-    study's run, so that studies can be compared; ``arm_curves`` are for its arms' runs. ``paths`` are all files, ``page`` is the one to open first. ``figures``
-    are Plotly's JSON of those that other interfaces show, by name.
+    ``verdicts`` are the sentences of the verdicts, the headline first, and ``sentences`` those and the ones after them.
+    ``metrics`` and ``tags`` are for the study's run, so that studies can be compared; ``arm_curves`` are for its arms' runs.
+    ``paths`` are all files, ``page`` is the one to open first. ``figures`` are Plotly's JSON of those that other interfaces
+    show, by name.
     """
 
     verdicts: tuple[str, ...]

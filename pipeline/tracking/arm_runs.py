@@ -241,5 +241,5 @@ class ArmRuns:
         note = f"**{place.arm}, block {place.block}**: after {number} validation chooses [{choice}]({link}). [Its trials]({trials})"
         sampler = next((arm.sampler for arm in study.arms if arm.name == place.arm), "")
         place_tags = {ARM: place.arm, "block": str(place.block), "sampler": sampler}
-        own = {"kind": ARM_KIND, "study": study.name, "budget": str(study.trials), "choice": choice, NOTE: note}
-        return own | place_tags | child_tags(tracker.run_id, tracker.generation)
+        facts = {"kind": ARM_KIND, "study": study.name, "budget": str(study.trials), "choice": choice, NOTE: note}
+        return facts | place_tags | child_tags(tracker.run_id, tracker.generation)
