@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.data.binary_images import Part, joined, load_idx
 from pipeline.data.files import Published, obtain
 from pipeline.data.folder import data_folder, scratch_folder
-from pipeline.data.images import Part, joined, load_idx
 from pipeline.data.rows import Rows
 
 MNIST = Published(
