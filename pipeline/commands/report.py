@@ -61,15 +61,20 @@ def report(job: Job, *, keep_model: bool = True) -> None:
     records = trials.to_dict("records")
     with job.console.timed("report"), job.console.working("report"):
         diagnosis = diagnose(records, study, job.console)
-        winner = find_winner(study, trials)
-        model = register(job, winner) if keep_model and winner else None
         facts: dict[str, Any] = {
             **versions(),
             "diagnosis": diagnosis,
             RUN_ADDRESS: job.tracker.links(ui_of(job.stores.tracking)).run,
             **({"blas": blas} if (blas := store.blas) else {}),
-            **({"winner": winner_facts(job, winner, model)} if winner else {}),
         }
+        winner = find_winner(study, trials)
+        if winner:
+            facts["winner"] = winner_facts(job, winner)
+        try:
+            model = add_model(job, winner, facts["winner"]) if winner and keep_model else None
+        except Exception:  # such as a lost registry; the page needs none
+            write_report(job.table(trials, facts), folder_of(job))
+            raise
         _write(job, job.table(trials, facts))
         job.tracker.log_metrics({f"health/{word}": count for word, count in diagnosis["health"].items()})
         if keep_model:
@@ -122,24 +127,24 @@ class RegisteredModel:
     champion: str
 
 
-def register(job: Job, winner: Winner) -> RegisteredModel:
-    """Train the best trial's network again, draw it, and register it as a model."""
+def add_model(job: Job, winner: Winner, facts: dict[str, Any]) -> RegisteredModel:
+    """Train the winner's network again, draw it, and register it as a model; add what the page says of it to the facts."""
     best = train_again(job.study, winner, job.basis)
+    facts |= {"curves": best.curves, "image_shape": best.classifier.image_shape}
     folder = folder_of(job) / "best"
     save_figures(best.figures, folder)
     job.tracker.log_files(folder, "best")
     name = f"babysit-{job.study.name}"
     with saved_model(best) as kept:
         number, champion = job.tracker.register(name, kept)
-    return RegisteredModel(best, f"{name}/{number}", champion)
+    model = RegisteredModel(best, f"{name}/{number}", champion)
+    facts |= {"model": f"models:/{model.version}", "tracking": tracking_address(job.stores.tracking)}
+    return model
 
 
-def winner_facts(job: Job, winner: Winner, model: RegisteredModel | None) -> dict[str, Any]:
+def winner_facts(job: Job, winner: Winner) -> dict[str, Any]:
     """Return what the page says of the best trial and the table lacks, as plain values."""
     facts: dict[str, Any] = {"trial": winner.name}
-    if model:
-        facts |= {"curves": model.best.curves, "image_shape": model.best.classifier.image_shape}
-        facts |= {"model": f"models:/{model.version}", "tracking": tracking_address(job.stores.tracking)}
     if set(job.study.space) <= set(HYPERPARAMETERS):
         facts["train"] = train_command(job, winner)
     return facts

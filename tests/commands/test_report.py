@@ -20,6 +20,7 @@ from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.hparams import HyperParams
 from pipeline.study.loading import find_study
 from pipeline.study.single_trial import single_trial_study
+from pipeline.tracking import Tracker
 
 
 @pytest.mark.slow
@@ -100,3 +101,19 @@ def test_pooled_studies_change_no_search(tiny_study, tmp_path, tracking_uri):
     pd.testing.assert_frame_equal(disturbed.drop(columns=changing), whole.drop(columns=changing))
     runs = [trial.user_attrs["run_id"] for trial in pooled.trials if "run_id" in trial.user_attrs]
     assert Counter(runs) == Counter([*disturbed.query("arm == 'random'")["run_id"], runs[0]])
+
+
+def test_a_lost_registry_costs_no_page(tiny_study, tmp_path, tracking_uri, monkeypatch):
+    """If the model cannot be registered, the report fails after it has written the page, with the network's curves."""
+    assert main(["search", str(tiny_study), "--workers", "1", "--blocks", "1"]) == 0
+
+    def lost(*_):
+        raise RuntimeError("no registry")
+
+    monkeypatch.setattr(Tracker, "register", lost)
+    with pytest.raises(RuntimeError, match="no registry"):
+        main(["report", str(tiny_study), "--debug"])
+    facts = read_table(tmp_path / "reports" / "tiny").provenance["winner"]
+    assert facts["curves"]
+    assert "model" not in facts
+    assert (tmp_path / "reports" / "tiny" / "report.html").is_file()
