@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.commands import Context
 from pipeline.console.console import Console
 from pipeline.data import DataDescription, describe
+from pipeline.data.dataset import load_rows
+from pipeline.data.splits import may_lack_class
 from pipeline.errors import UserError
 from pipeline.search.confirmation import confirmed
 from pipeline.search.interrupts import Stopped
@@ -80,7 +82,10 @@ class Job:
     @cached_property
     def basis(self) -> dict[str, Any]:
         """The values apart from the declaration that decide a trial's numbers."""
-        return {"network_version": NETWORK_VERSION, "data_sha256": self.data.sha256}
+        # named only where it matters, so that all other studies keep the basis that they were recorded with
+        exchanged = may_lack_class(load_rows(self.declared.source), self.declared.config)
+        splits = {"splits": "rows exchanged for rare classes"} if exchanged else {}
+        return {"network_version": NETWORK_VERSION, "data_sha256": self.data.sha256, **splits}
 
     @cached_property
     def optuna_store(self) -> OptunaStore:

@@ -41,6 +41,21 @@ def split_indices(rows: Rows, config: TrainConfig, seed: int) -> Parts:
     return _checked(rows, (train, val, test), "split") if rows.test else (train, val, test)
 
 
+def may_lack_class(rows: Rows, config: TrainConfig) -> bool:
+    """Return True if a split in proportion to the classes could lack one of them, so that rows are exchanged.
+
+    Older versions left such splits as they were.
+    """
+    if rows.groups is not None or rows.order is not None or rows.validation:
+        return False
+    rarest, count = int(np.bincount(rows.labels[: len(rows) - rows.test]).min()), len(rows) - rows.test
+    test = 0 if rows.test else round(config.test * count)
+    rest, val = count - test, round(config.validation * count)
+    left = rarest * rest // count  # the fewest rows of a class in a part, which has them in proportion
+    fewest = [left * val // rest, left * (rest - val) // rest, *([] if rows.test else [rarest * test // count])]
+    return min(fewest) < 1
+
+
 class Stratified:
     """Divides rows so that the classes are in proportion, and each is on both sides."""
 

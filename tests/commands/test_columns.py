@@ -9,6 +9,7 @@ from mlflow import MlflowClient
 
 from pipeline.cli.main import main
 from pipeline.commands.refine import declaration
+from pipeline.data.dataset import load_rows
 from pipeline.data.encoding import Encoding
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.loading import find_study
@@ -41,6 +42,7 @@ def table_study(tracking_uri, tmp_path):
     frame.loc[::9, "age"] = None
     frame.to_csv("table.csv")
     (tmp_path / "table.py").write_text(STUDY)
+    load_rows.cache_clear()  # the name of the file is that of the test before
     return "table.py"
 
 
@@ -71,8 +73,6 @@ def test_a_study_of_a_table_is_resumed(table_study, capsys):
     assert "nothing to train" in capsys.readouterr().out
     frame = pd.read_csv("table.csv", index_col=0, keep_default_na=False, na_values=[""])
     frame.replace("rare", "other").to_csv("table.csv")
-    from pipeline.data.dataset import load_rows
-
     load_rows.cache_clear()
     assert main(["search", table_study, "--workers", "1"]) == 2
     assert "data_sha256 was" in capsys.readouterr().err
@@ -100,3 +100,14 @@ def test_a_refined_stage_keeps_the_columns(table_study, tmp_path):
     study = find_study(table_study, {})
     (tmp_path / "again.py").write_text(declaration(study))
     assert find_study("again.py", {}).hash == study.hash
+
+
+def test_splits_of_rare_classes_are_not_mixed_with_older_ones(table_study, monkeypatch, capsys):
+    """A study that an older version recorded, whose splits could lack a class, is refused; the line names the splits."""
+    frame = pd.read_csv("table.csv", index_col=0, keep_default_na=False, na_values=[""])
+    frame.assign(fate=[*["third"] * 3, *frame["fate"][3:]]).to_csv("table.csv")
+    with monkeypatch.context() as older:
+        older.setattr("pipeline.commands.job.may_lack_class", lambda *_: False)
+        assert main(["search", table_study, "--workers", "1", "--blocks", "1"]) == 0
+    assert main(["search", table_study, "--workers", "1"]) == 2
+    assert "splits was 'absent', is 'rows exchanged for rare classes'" in capsys.readouterr().err

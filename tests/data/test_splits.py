@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import train_test_split
 
 from pipeline.data.dataset import load_rows
 from pipeline.data.rows import Rows
-from pipeline.data.splits import split_indices
+from pipeline.data.splits import may_lack_class, split_indices
 from pipeline.data.tables import load_table
 from pipeline.errors import UserError
 from pipeline.study.data_source import DataSource
@@ -50,6 +51,37 @@ def test_a_rare_class_is_in_every_split(rarest, others, shares, seed):
     assert [len(part) for part in parts[1:]] == sizes
     again = split_indices(rows, config, seed)
     assert all(np.array_equal(part, other) for part, other in zip(parts, again, strict=True))
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    rarest=st.integers(3, 14),
+    others=st.integers(15, 60),
+    shares=st.tuples(st.floats(0.1, 0.4), st.floats(0.1, 0.4)),
+    test=st.sampled_from([0, 20]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_where_no_class_can_be_lacking_no_row_is_exchanged(rarest, others, shares, test, seed):
+    """The splits are then those of scikit-learn, which older versions recorded."""
+    labels = np.array([*[0, 1] * others, *[2] * rarest, *[0, 1, 2] * test])
+    rows, config = rows_of(labels, test=3 * test), TrainConfig(validation=shares[0], test=shares[1])
+    assume(not may_lack_class(rows, config))
+    count = len(rows) - rows.test
+    rest = np.arange(count)
+    if not test:
+        size = round(shares[1] * count)
+        rest = np.sort(train_test_split(rest, test_size=size, stratify=labels[rest], random_state=seed)[0])
+    size = round(shares[0] * count)
+    parts = train_test_split(rest, test_size=size, stratify=labels[rest], random_state=seed)
+    train, val, _ = split_indices(rows, config, seed)
+    assert np.array_equal(train, np.sort(parts[0]))
+    assert np.array_equal(val, np.sort(parts[1]))
+
+
+def test_few_rows_of_a_class_may_be_lacking():
+    """With the usual shares, four rows of a class may not reach each split, and the digits always do."""
+    assert may_lack_class(rows_of([*[0, 1] * 50, *[2] * 4]), TrainConfig())
+    assert not may_lack_class(load_rows("digits"), TrainConfig())
 
 
 def test_groups_stay_together():
