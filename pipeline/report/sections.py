@@ -61,7 +61,17 @@ class Section:
 
 def make_sections(analysis: Analysis) -> list[Section]:
     """Return the sections that this table of trials can fill, in the order of the page."""
-    alone = (_curve, _diagnosis, _explanation, _targets, _price_of_choosing, _fairness, _distributions, _methods)
+    alone = (
+        _curve,
+        _diagnosis,
+        _explanation,
+        _targets,
+        _price_of_choosing,
+        _fairness,
+        _distributions,
+        _columns,
+        _methods,
+    )
     compared = (
         _curve,
         _difference,
@@ -203,8 +213,8 @@ def _test_accuracies(analysis: Analysis) -> str:
     verdict = " The verdict is about the expected one." if analysis.study.compared else ""
     again = " A choice that was trained again is the first of equal trials." if analysis.confirmations else ""
     return (
-        "An arm has several test accuracies. The table's test_accuracy is of the model that was chosen, and is the last value of "
-        "the curve. tie_aware_test and expected_test are averages over the trials that might as well have been chosen."
+        "An arm has several test accuracies. The first in the table is of the model that was chosen, and is the last value of "
+        "the curve. The tie-aware and the expected ones are averages over the trials that might as well have been chosen."
         f"{verdict}{again}"
     )
 
@@ -257,8 +267,8 @@ def _columns(analysis: Analysis) -> Iterator[Section]:
     if columns := analysis.table.provenance.get("columns"):
         table = NamedTable("columns", "Columns", pd.DataFrame(columns, columns=["column", "use", "inputs"]))
         prose = (
-            "Medians and rare values are learned from the training rows of each block alone; the table shows the first. A "
-            "cell that was missing in them has an input of its own."
+            "Medians and rare values are learned from the training rows of each block alone; the table shows the first block. "
+            "A column with cells that are missing there has one more input, which marks them."
         )
         yield Section("columns", "What became of the columns", (prose,), tables=(table,))
 

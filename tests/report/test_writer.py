@@ -229,12 +229,15 @@ def test_one_arm_in_one_block_still_has_its_report(tmp_path):
 
 def test_one_arm_has_a_page_about_its_best_network(tmp_path):
     """A study of one arm begins with the best network, and says nothing of verdicts, looks, sign flips and other arms."""
-    alone = make_table(arms=(Arm("random"),), blocks=6, trials=12, repetitions=2, provenance={"diagnosis": DIAGNOSIS})
+    facts = {"diagnosis": DIAGNOSIS, "columns": [["sex", "category of 2 values", 2]]}
+    alone = make_table(arms=(Arm("random"),), blocks=6, trials=12, repetitions=2, provenance=facts)
     page = re.sub(r"<style>.*?</style>", "", write_report(alone, tmp_path).page.read_text(), flags=re.DOTALL)
     sections = re.findall(r'<section id="(\w+)">', page)
     assert sections[:4] == ["winner", "curve", "diagnosis", "why"]
     assert page.index('id="winner"') < page.index("<figure>")
     assert not {"difference", "chance", "pairs"} & set(sections)
+    assert "columns" in sections
+    assert not re.findall("(?:test_accuracy|tie_aware_test|expected_test)(?!\\.)", re.sub("<[^>]*>", "", page))
     words = r"class=\"label|verdict(?!\.json)|sign flips|contrast|the arms compared|all arms|any arm|a grid spends|\blooks?\b"
     assert re.findall(words, page, re.IGNORECASE) == []
 

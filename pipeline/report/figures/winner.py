@@ -13,6 +13,7 @@ from pipeline.report.formatting import percent
 from pipeline.report.style import INK, MUTED, PAPER, RULE, Plot, accuracy_axis, canvas, finish, styled
 from pipeline.training.metrics import TRAIN_ACCURACY, VAL_ACCURACY
 
+ACCURACIES = (("training", TRAIN_ACCURACY), ("validation", VAL_ACCURACY))
 LINES = {"train": (MUTED, (0, (4, 2))), "val": (INK, (0, ()))}
 
 
@@ -29,7 +30,7 @@ def winner_figure(name: str, curves: Mapping[str, Sequence[float]], best_epoch: 
                 ax.plot([best_epoch], [values[best_epoch - 1]], "o", color=INK, markeredgecolor=PAPER, markersize=6)
         _axes(ax, kind)
     axes[0].legend(frameon=False, fontsize=9, loc="lower right", labelcolor=INK)
-    ends = [f"{part} {percent(curves[key][best_epoch - 1])}" for part, key in _ACCURACIES if curves.get(key)]
+    ends = [f"{part} {percent(curves[key][best_epoch - 1])}" for part, key in ACCURACIES if curves.get(key)]
     return finish(
         figure,
         "winner",
@@ -39,9 +40,6 @@ def winner_figure(name: str, curves: Mapping[str, Sequence[float]], best_epoch: 
         alt=f"Accuracy and loss of {name} by epoch; at epoch {best_epoch} {' and '.join(ends)} accuracy.",
         table=pd.DataFrame({"epoch": range(1, 1 + max(map(len, curves.values()))), **curves}),
     )
-
-
-_ACCURACIES = (("training", TRAIN_ACCURACY), ("validation", VAL_ACCURACY))
 
 
 def _axes(ax: Axes, kind: str) -> None:
