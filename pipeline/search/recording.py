@@ -8,8 +8,9 @@ from contextlib import closing, contextmanager, suppress
 
 from optuna.trial import FrozenTrial
 
+from pipeline.errors import UserError
 from pipeline.search.engine import Engine
-from pipeline.search.interrupts import Interrupts
+from pipeline.search.interrupts import Interrupts, Stopped
 from pipeline.search.pending import PendingTrials
 from pipeline.storage.attributes import Key
 from pipeline.storage.optuna_store import OptunaStore
@@ -68,12 +69,17 @@ def arm_runs_of(study: Study, recorded: Mapping[Key, FrozenTrial], tracker: Trac
 
 @contextmanager
 def closed(arm_runs: ArmRuns, interrupts: Interrupts) -> Iterator[None]:
-    """Write the rest of the arms' runs after the body, also if it fails; the body's error is the one to show."""
+    """Write the rest of the arms' runs after the body, also if it is stopped; the body's error is the one to show.
+
+    After a failure they stay as they are, and the next search completes them: MLflow may not answer, and each request to a
+    lost server is repeated for a minute or more.
+    """
     try:
         yield
-    except BaseException:
-        with suppress(Exception):
-            arm_runs.close()
+    except BaseException as error:
+        if isinstance(error, (UserError, Stopped)):
+            with suppress(Exception):
+                arm_runs.close()
         raise
     with interrupts.deferred():
         arm_runs.close()
