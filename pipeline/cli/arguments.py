@@ -61,7 +61,9 @@ class TopParser(Parser):
         width = max(map(len, known), default=0)
         lines = "".join(f"  {name:{width}}  {question}\n" for name, question in known.items())
         text = super().format_help()
-        return text.replace(EXIT_CODES, f"studies (or give a file):\n{lines}\n{EXIT_CODES}") if lines else text
+        return (
+            text.replace(EXIT_CODES, f"studies and suites (or give a file):\n{lines}\n{EXIT_CODES}") if lines else text
+        )
 
 
 LONGEST_NUMBER = 20

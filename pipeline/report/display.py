@@ -17,7 +17,7 @@ from pipeline.report.intervals import Interval
 from pipeline.report.optuna_study import thinned
 
 SHOWN_ROWS = 40  # of a longer table; its CSV file has every row
-Kind = Literal["arm", "text", "count", "number", "%", "points", "s", "probability", "p"]
+Kind = Literal["arm", "text", "study", "run", "count", "number", "%", "points", "s", "probability", "p"]
 UNITS = ("%", "points", "s")
 DECIMALS: dict[Kind, int] = {"%": 1, "points": 2}
 """The decimals of an accuracy, or of a difference of accuracies, that has no interval; both are multiplied by 100."""
@@ -39,6 +39,14 @@ class Column:
 
 
 COLUMNS = {
+    "study": Column("study", "study"),
+    "dataset": Column("data set", "text"),
+    "run": Column("in MLflow", "run"),
+    "sets": Column("data sets", "count"),
+    "next_set": Column("next data set", "points", "95% prediction interval"),
+    **{f"mean_{word}": Column(f"mean {word}", "probability") for word in ("better", "equal", "worse")},
+    **{f"next_{word}": Column(f"next data set {word}", "probability") for word in ("better", "equal", "worse")},
+    "sd_over_sets": Column("SD over data sets", "points"),
     "arm": Column("arm", "arm"),
     "first": Column("first arm", "arm"),
     "second": Column("second arm", "arm"),
