@@ -23,7 +23,7 @@ from pipeline.errors import UserError
 from pipeline.study.catalogue import LONGEST_PATH, named_file, study_names
 from pipeline.study.experiment import DEMONSTRATIONS, Experiment
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.study.spec import Arm, Float, Pruner, Stage, Study
+from pipeline.study.spec import Arm, Float, Int, Pruner, Stage, Study
 from pipeline.validation import did_you_mean
 
 PREFIX = "lecture_"
@@ -33,7 +33,7 @@ LONGEST = 2**20
 """The most bytes of a study's file."""
 
 DECLARATIONS = {
-    kind.__name__: kind for kind in (Study, Arm, Float, Pruner, Stage, HyperParams, TrainConfig, Experiment)
+    kind.__name__: kind for kind in (Study, Arm, Float, Int, Pruner, Stage, HyperParams, TrainConfig, Experiment)
 }
 """The classes that a study file uses, by name."""
 
