@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
-from pipeline.study.spec import Categorical, Float, Study
+from pipeline.study.spec import Categorical, Float, Int, Range, Study
 from pipeline.training.metrics import (
     BEST_EPOCH,
     BEST_VAL_ACCURACY,
@@ -189,6 +189,7 @@ def _typed(frame: pd.DataFrame, study: Study, *also: str) -> pd.DataFrame:
     """The frame with one type for each column, the one that a file gives back."""
     kinds = dict.fromkeys(TEXTS, "str") | dict.fromkeys((*INTEGERS, *also), "int64") | dict.fromkeys(NUMBERS, "float64")
     kinds |= {name: "float64" for name, d in study.space.items() if isinstance(d, Float)}
+    kinds |= {name: "int64" for name, d in study.space.items() if isinstance(d, Int)}
     kinds |= dict.fromkeys(_mixed(study), "object") | {"diverged": "bool"}
     names = [*IDENTITY, *study.space, *(name for name in (*COLUMNS, *also) if name not in IDENTITY)]
     frame = frame.reindex(columns=names).infer_objects()
@@ -224,7 +225,7 @@ def _check_rows(frame: pd.DataFrame, study: Study, identity: Sequence[str]) -> N
     for name, dimension in study.space.items():
         inside = (
             frame[name].between(dimension.low, dimension.high)
-            if isinstance(dimension, Float)
+            if isinstance(dimension, Range)
             else frame[name].isin(dimension.choices)
         )
         _refuse(frame, ~inside, f"{name} is outside of the search space", name)

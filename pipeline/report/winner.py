@@ -12,7 +12,7 @@ from pipeline.report.formatting import percent, points
 from pipeline.report.intervals import Interval, share_interval
 from pipeline.search.plan import planned_trial
 from pipeline.search.refine import best_tenth
-from pipeline.study.spec import Categorical, Dimension, Float, Study
+from pipeline.study.spec import Categorical, Dimension, Range, Study
 from pipeline.training.metrics import BEST_EPOCH, BEST_VAL_ACCURACY, TEST_ACCURACY
 from pipeline.trials.trial import PlannedTrial
 
@@ -100,7 +100,7 @@ def good_ranges(winner: Winner, study: Study, trials: pd.DataFrame) -> pd.DataFr
 
 def _good(dimension: Dimension, values: pd.Series) -> str:
     """Write the range that holds nine in ten of the good values, or each choice with its share of them."""
-    if isinstance(dimension, Float):
+    if isinstance(dimension, Range):
         low, high = (values.quantile(at, how) for at, how in zip(MIDDLE, ("lower", "higher"), strict=True))
         return f"{_value(low)} to {_value(high)}"
     shares = ((choice, sum(value == choice for value in values) / len(values)) for choice in dimension.choices)
