@@ -24,6 +24,7 @@ from pipeline.storage.failures import opening
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.storage.stores import Stores, network_file_system
 from pipeline.storage.study_lock import study_lock
+from pipeline.study.metrics import check_classes
 from pipeline.study.single_trial import SINGLE_TRIAL, single_trial_name
 from pipeline.study.spec import Study
 from pipeline.tracking import Tracker
@@ -76,8 +77,13 @@ class Job:
 
     @cached_property
     def data(self) -> DataDescription:
-        """The facts of the study's data. The data is fetched here, before any worker starts."""
-        return describe(self.declared.source)
+        """The facts of the study's data. The data is fetched here, before any worker starts.
+
+        Raises :class:`UserError` if the metric is not defined for their number of classes.
+        """
+        described = describe(self.declared.source)
+        check_classes(self.declared.objective, described.classes)
+        return described
 
     @cached_property
     def basis(self) -> dict[str, Any]:

@@ -25,7 +25,6 @@ from pipeline.search.recording import arm_runs_of, reconcile, train_and_record
 from pipeline.search.worker_memory import check_affordable
 from pipeline.storage.attributes import COLUMNS
 from pipeline.study.loading import find_study
-from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 if TYPE_CHECKING:
     from pipeline.report.verdict import Verdict
@@ -143,7 +142,7 @@ def search(job: Job, engine: Engine) -> None:
         console.detail(f"  recorded in MLflow {job.tracker.writer_description}")
         console.detail(f"  {_groups(job, engine)}")
     before = [
-        (arm, trial.user_attrs[BEST_VAL_ACCURACY], trial.user_attrs["diverged"])
+        (arm, trial.user_attrs[study.objective.best_val], trial.user_attrs["diverged"])
         for (arm, *_), trial in pending_trials.done.items()
     ]
     with Progress(study, before, console.display) as progress:

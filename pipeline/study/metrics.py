@@ -75,6 +75,31 @@ class Metric:
         """The key of the checkpoint's test value."""
         return f"test/{self.name}"
 
+    @property
+    def val_so_far(self) -> str:
+        """The key of the best validation value of the first n trials, by n."""
+        return f"best_so_far/val_{self.name}"
+
+    @property
+    def test_so_far(self) -> str:
+        """The key of the test value of the trial that has the best validation value of the first n, by n."""
+        return f"best_so_far/test_{self.name}"
+
+    @property
+    def expected(self) -> str:
+        """The key of the expected test value of the choice among the first n trials, by n."""
+        return f"expected/test_{self.name}"
+
+    @property
+    def spread(self) -> str:
+        """The key of the validation values by percent of the trials."""
+        return f"spread/val_{self.name}"
+
+    @property
+    def row_scores(self) -> tuple[str, str]:
+        """The names under which a trial's row scores of validation and test are recorded, as text."""
+        return ("val_correct", "test_correct") if self.name == "accuracy" else ("val_scores", "test_scores")
+
 
 def find_metric(name: str) -> Metric:
     """Return the metric of a name. Raises :class:`UserError` for an unknown one."""
