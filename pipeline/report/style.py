@@ -12,11 +12,13 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
 from pipeline.report.arm_titles import label
+from pipeline.study.metrics import ACCURACY, Metric
 from pipeline.study.spec import Arm
 
 INK, MUTED, RULE, PAPER = "#1b1b1b", "#666667", "#d9d9da", "#fffffe"
@@ -128,11 +130,17 @@ def trial_axis(ax: Axes, last: int) -> None:
     ax.set_xlabel("trials")
 
 
-def accuracy_axis(ax: Axes, name: str) -> None:
-    """Set up a vertical axis of accuracies in per cent, with grid lines."""
-    ax.yaxis.set_major_formatter(FuncFormatter(per_cent))
+def value_axis(ax: Axes, name: str, metric: Metric = ACCURACY) -> None:
+    """Set up a vertical axis of a metric's values, shares in per cent, with grid lines."""
+    in_per_cent(ax.yaxis, metric)
     ax.set_ylabel(name)
     ax.grid(axis="y", color=RULE, linewidth=0.6)
+
+
+def in_per_cent(axis: Axis, metric: Metric = ACCURACY) -> None:
+    """Label the ticks of an axis in per cent if the metric is a share."""
+    if metric.is_share:
+        axis.set_major_formatter(FuncFormatter(per_cent))
 
 
 def limit_y(ax: Axes, shown: Sequence[NDArray[np.float64]], bands: Sequence[NDArray[np.float64]] = ()) -> None:

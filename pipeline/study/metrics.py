@@ -56,9 +56,15 @@ class Metric:
         return self.low == 0
 
     @property
-    def high(self) -> float:
-        """The highest value."""
-        return 1.0 if self.is_share else 0.0
+    def range(self) -> tuple[float, float]:
+        """The lowest and the highest value."""
+        return self.low, 1.0 if self.is_share else 0.0
+
+    @property
+    def differences(self) -> tuple[float, float]:
+        """The lowest and the highest difference of two values."""
+        width = self.range[1] - self.range[0]
+        return -width, width
 
     @property
     def val(self) -> str:

@@ -181,7 +181,7 @@ class ArmRuns:
         if not values:
             return None
         margin = max(max(values) - min(values), 0.02) / 4
-        return round(min(values) - margin, 3), round(min(max(values) + margin, self._study.objective.high), 3)
+        return round(min(values) - margin, 3), round(min(max(values) + margin, self._study.objective.range[1]), 3)
 
     def _place(self, arm: str, block: int) -> _ArmRun:
         return self._places.setdefault((arm, block), _ArmRun(arm, block, self._keys))

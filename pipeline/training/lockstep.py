@@ -274,7 +274,8 @@ def _evaluate_batch(
         units.count(start, workspace)
     predicted = () if metric is ACCURACY or metric.needs_probabilities else (logits.argmax(axis=2),)
     losses, correct, probabilities = softmax_cross_entropy(logits, batch.labels)
-    return losses, correct, *((probabilities,) if metric.needs_probabilities else predicted)
+    # a copy, since the next batch may overwrite the memory of the probabilities
+    return losses, correct, *((probabilities.copy(),) if metric.needs_probabilities else predicted)
 
 
 def _by_trial(results: Sequence[Sequence[Array]]) -> list[Array]:
