@@ -35,6 +35,20 @@ from pipeline.study.spec import Arm, Study
 
 
 @dataclass(frozen=True)
+class NextLook:
+    """The next look at a study: the blocks after which it comes, its trainings, and their seconds at the recorded rate."""
+
+    blocks: int
+    trainings: int
+    seconds: float
+
+    @property
+    def cost(self) -> str:
+        """The trainings and their time, as a clause."""
+        return f"{count(self.trainings, 'training')}, about {duration(self.seconds)} of one worker"
+
+
+@dataclass(frozen=True)
 class Analysis:
     """A table and what follows from it; each part is computed when it is first read."""
 
@@ -127,20 +141,26 @@ class Analysis:
         obstacles = validity.obstacles(self.table, self.pools, contrast)
         if comparison is None:
             return withheld(obstacles or ["the arms have no block in common"], contrast)
-        complete = validity.complete_blocks(self.table, self.pools, contrast)
-        return decide(comparison, self.rules, complete, obstacles, self._next_look(complete))
+        complete = self.complete(contrast)
+        return decide(comparison, self.rules, complete, obstacles, self._after(self.next_look(complete)))
 
-    def _next_look(self, complete: int) -> str:
-        """Return what the next look costs: blocks, trials, and the time of training at the rate of the recorded ones."""
+    def complete(self, contrast: Contrast) -> int:
+        """The number of whole blocks of a contrast, counted from the first."""
+        return validity.complete_blocks(self.table, self.pools, contrast)
+
+    def next_look(self, complete: int) -> NextLook | None:
+        """What the look after that number of whole blocks costs; None after the last look."""
         study = self.study
         if not (later := [look for look in self.rules.looks if look > complete]):
-            return "That was the last look; a study under a new name, with more max_blocks, can tell more."
+            return None
         trainings = (later[0] - complete) * (study.trials + study.confirm) * len(study.arms)
-        seconds = float(self.table.frame["seconds"].mean()) * trainings
-        return (
-            f"The next look, after {later[0]} blocks, costs {count(trainings, 'training')}, about {duration(seconds)} of one "
-            "worker."
-        )
+        return NextLook(later[0], trainings, float(self.table.frame["seconds"].mean()) * trainings)
+
+    def _after(self, look: NextLook | None) -> str:
+        """Return what the next look costs, as a sentence."""
+        if not look:
+            return "That was the last look; a study under a new name, with more max_blocks, can tell more."
+        return f"The next look, after {look.blocks} blocks, costs {look.cost}."
 
     @property
     def verdict(self) -> Verdict:
