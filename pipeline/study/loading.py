@@ -23,7 +23,7 @@ from pipeline.errors import UserError
 from pipeline.study.catalogue import LONGEST_PATH, named_file, study_names
 from pipeline.study.experiment import DEMONSTRATIONS, Experiment
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.study.spec import Arm, Float, Pruner, Stage, Study
+from pipeline.study.spec import Arm, Float, Int, Pruner, Stage, Study
 from pipeline.study.suite import Suite
 from pipeline.validation import did_you_mean
 
@@ -37,7 +37,7 @@ BUDGETS = ("quick", "full")
 """The further budgets that a file may declare, as QUICK = ... and FULL = ...; ``NAME:full`` is one of them."""
 
 DECLARATIONS = {
-    kind.__name__: kind for kind in (Study, Suite, Arm, Float, Pruner, Stage, HyperParams, TrainConfig, Experiment)
+    kind.__name__: kind for kind in (Study, Suite, Arm, Float, Int, Pruner, Stage, HyperParams, TrainConfig, Experiment)
 }
 """The classes that a study file uses, by name."""
 
