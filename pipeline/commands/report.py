@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 import pipeline
 from pipeline import __version__
 from pipeline.commands import Context
@@ -48,6 +50,7 @@ def command(args: argparse.Namespace, context: Context) -> None:
         job.report_foreign()
 
 
+@threadpool_limits.wrap(limits=1)  # on a busy machine, BLAS threads wait for each other, up to 100 times as long
 def report(job: Job, *, keep_model: bool = True) -> None:
     """Write the report, log it to the study's run, register the best model, and print where to look."""
     store = job.optuna_store

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from threadpoolctl import threadpool_limits
+
 from pipeline.checks import CheckResult
 from pipeline.commands import Context, given, workers_of
 from pipeline.commands.check import require
@@ -88,6 +90,7 @@ def _open_store(job: Job) -> None:
     job.optuna_store.open(job.tracker.run_id, job.basis, attributes)
 
 
+@threadpool_limits.wrap(limits=1)  # on a busy machine, BLAS threads wait for each other, up to 100 times as long
 def search_until_decided(job: Job, engine: Engine) -> Sequence[Verdict]:
     """Search and confirm up to each number of blocks in turn. Stop when more blocks can change no verdict.
 

@@ -13,13 +13,13 @@ from pipeline.training.metrics import EXPECTED, SPREAD
 
 def arm_curves(analysis: Analysis) -> dict[tuple[str, int], dict[str, dict[int, float]]]:
     """Return the curves of each arm in each block, by metric key and step."""
+    choices = [(name, choice) for name, choices in analysis.choices.items() for choice in choices]
     return {
         (name, choice.pool.block): {
             EXPECTED: choice.expected_by_budget,
             SPREAD: dict(enumerate(np.percentile(choice.pool.validation, range(101)).tolist())),
         }
-        for name, choices in analysis.choices.items()
-        for choice in choices
+        for name, choice in sorted(choices, key=lambda item: item[1].pool.block)  # a block's arms share random draws
     }
 
 

@@ -45,10 +45,13 @@ def repetitions(study: Study, recorded: Mapping[Key, FrozenTrial]) -> list[Plann
     for key in sorted(key for key in recorded if study.includes(*key)):
         by_place.setdefault(key[:2], []).append(key)
     arms = {arm.name: arm for arm in study.arms}
+    chosen = {  # block by block: the arms of a block share random draws
+        place: _chosen([recorded[key] for key in by_place[place]], place[1], study.confirm)
+        for place in sorted(by_place, key=lambda place: place[1])
+    }
     planned = []
     for (name, block), keys in by_place.items():
-        chosen = _chosen([recorded[key] for key in keys], block, study.confirm)
-        for repetition, index in enumerate(chosen, start=1):
+        for repetition, index in enumerate(chosen[name, block], start=1):
             key, trial = keys[index], recorded[keys[index]]
             hparams = study.hyperparams(trial.params, seed=derive_seed(study.seed, KIND, block, repetition))
             planned.append(PlannedTrial(name, arms[name].sampler, block, key[2], trial.params, hparams, repetition))

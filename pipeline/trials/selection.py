@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from copy import deepcopy
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,17 +99,23 @@ def _resampled(
     correct = correctness([bits[i] for i in contenders], n_val)
     if correct is None:
         return None
-    rng = np.random.default_rng(block)
-    scores: NDArray[np.float32] = _row_counts(rng, n_val) @ correct.T.astype(np.float32)  # exact whole numbers
+    counts, after = _row_counts(block, n_val)
+    scores: NDArray[np.float32] = counts @ correct.T.astype(np.float32)  # exact whole numbers
     if spread:
+        rng = deepcopy(after)
         scores += (n_val * spread * rng.standard_normal(scores.shape)).astype(np.float32)
     return scores
 
 
-def _row_counts(rng: np.random.Generator, n: int) -> NDArray[np.float32]:
-    """Draw n rows with replacement, :data:`RESAMPLES` times, and count each row, (RESAMPLES, n)."""
+@lru_cache(maxsize=1)
+def _row_counts(block: int, n: int) -> tuple[NDArray[np.float32], np.random.Generator]:
+    """Draw n rows with replacement, :data:`RESAMPLES` times, and count each row, (RESAMPLES, n); return the generator too.
+
+    The arms of a block share its draws, so callers go block by block.
+    """
+    rng = np.random.default_rng(block)
     drawn = rng.integers(n, size=(RESAMPLES, n)) + n * np.arange(RESAMPLES)[:, None]
-    return np.bincount(drawn.ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n).astype(np.float32)
+    return np.bincount(drawn.ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n).astype(np.float32), rng
 
 
 def share_of_best(scores: NDArray[np.floating]) -> Array:
