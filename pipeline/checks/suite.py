@@ -168,9 +168,12 @@ def _l2(trial: HyperParams, data: Dataset) -> tuple[float, float, float, float]:
 
 
 def overfits_few(study: Study, data: Dataset) -> CheckResult:
-    """Check that twenty examples can be overfitted with at least one learning rate; the second attempt is longer."""
-    few = few_examples(data.train)
-    for epochs in OVERFIT_EPOCHS:
+    """Check that twenty examples can be overfitted with at least one learning rate; the second attempt is longer.
+
+    Twenty rows of a table with few columns may lie too close for that: the third attempt takes rows that lie apart.
+    """
+    drawn = few_examples(data.train)
+    for few, epochs in (*((drawn, epochs) for epochs in OVERFIT_EPOCHS), (examples_apart(drawn), OVERFIT_EPOCHS[-1])):
         if rates := _overfitting_rates(study, replace(data, train=few, val=few, test=few), epochs):
             break
     at = f"learning rates {', '.join(f'{rate:.2g}' for rate in rates)}" if rates else "no learning rate from 1e-4 to 10"
@@ -183,10 +186,22 @@ def overfits_few(study: Study, data: Dataset) -> CheckResult:
 def few_examples(rows: Split) -> Split:
     """Return rows of all classes in turn, drawn at random. Of equal rows one is taken, since their labels may differ."""
     drawn = np.random.default_rng(0).permutation(len(rows))[:CANDIDATES]
-    drawn = drawn[np.unique(rows.inputs[drawn], axis=0, return_index=True)[1]]
+    drawn = drawn[np.sort(np.unique(rows.inputs[drawn], axis=0, return_index=True)[1])]  # still in their random order
     labels = rows.labels[drawn]
     turns = [np.count_nonzero(labels[:i] == label) for i, label in enumerate(labels)]
     return rows.take(drawn[np.argsort(turns, kind="stable")[:FEW]])
+
+
+def examples_apart(rows: Split) -> Split:
+    """Return the rows, in their order, that are at least half the median distance from each earlier one of another class."""
+    inputs = rows.inputs.reshape(len(rows), -1).astype(float)
+    distances = np.sqrt(np.square(inputs[:, None] - inputs).sum(axis=2))
+    close = (distances < np.median(distances) / 2) & (rows.labels[:, None] != rows.labels)
+    kept: list[int] = []
+    for row in range(len(rows)):
+        if not close[row, kept].any():
+            kept.append(row)
+    return rows.take(np.array(kept))
 
 
 def _overfitting_rates(study: Study, few: Dataset, epochs: int) -> list[float]:

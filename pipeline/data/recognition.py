@@ -42,9 +42,9 @@ ID_NAME = re.compile(r"(?i:(.*[_. ])?(id|index|idx|key|uuid|row_?names?))|.*[a-z
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
 DAY_FORMATS = (
     *("%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%m-%d-%Y", "%d-%m-%Y"),
-    *("%d-%b-%y", "%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y"),
+    *("%d-%b-%y", "%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y"),
 )
-"""The formats that are tried for a column that a study calls a date, after ISO 8601."""
+"""The formats that are tried for a column of dates, after ISO 8601."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def _use(cells: pd.Series, declared: str, problems: Problems) -> Iterator[Use]:
         if kind == INDEX:
             yield Use(name, "dropped, since it names the rows")
             return
-        blank = Column(name, kind, missing=bool(missing.any()), form=form if declared or kind != DATE else ISO)
+        blank = Column(name, kind, missing=bool(missing.any()), form=form)
         use = {NUMBER: _number, CATEGORY: _category, DATE: _date}[kind](cells, missing, blank)
     except UserError as problem:
         problems.add(str(problem))
@@ -132,7 +132,9 @@ def _text_kind(cells: pd.Series, missing: np.ndarray) -> str:
             f"row {row + 1}, column {name!r} is {texts.iloc[odd.argmax()]!r:.60}; expected a number, as in "
             f'{(~odd).sum():,} other rows. Correct it, or say columns={{"{name}": "number"}}: then it counts as missing; or "category"'
         )
-    uses = ("date", "drop") if _formats(texts) else ("drop", "category")
+    if len(forms := _formats(texts)) == 1:
+        return DATE
+    uses = [f"date:{form}" for form in forms[:2]] or ("drop", "category")
     raise UserError(
         f"column {name!r} is text of {levels:,} different values in {len(texts):,} rows (row "
         f"{np.flatnonzero(~missing)[0] + 1} is {texts.iloc[0]!r:.60}); expected a number, or a few values. Say "
@@ -174,10 +176,12 @@ def _date(cells: pd.Series, missing: np.ndarray, blank: Column) -> Use:
         raise UserError(
             f'column {blank.name!r} is a number; a date of numbers needs a format, like "date:%Y%m%d". Give one'
         )
+    row = int((~missing).argmax())
     forms = [blank.form] if blank.form else _formats(cells)
+    if not forms and ISO_DATE.fullmatch(str(cells.iloc[row])):
+        forms = [ISO]  # names the row of another format, below
     if len(forms) != 1:
         found = f"fits {forms[0]} and {forms[1]}" if forms else "fits no usual format of dates"
-        row = int((~missing).argmax())
         raise UserError(
             f"column {blank.name!r} (row {row + 1} is {cells.iloc[row]!r}) {found}; expected one. Give it, as in "
             f'columns={{"{blank.name}": "date:{[*forms, "%d.%m.%Y"][0]}"}}'

@@ -9,9 +9,14 @@ from pipeline.errors import UserError
 
 OPENML = "openml:"
 SEPARATED = (".csv", ".tsv", ".txt")
-JSON_LINES = (".jsonl", ".ndjson")
-NAME_FORMS = "FILE.npz, FILE.csv[:TARGET], .tsv, .jsonl (also .gz), FILE.parquet[:TARGET], FOLDER of images, openml:ID"
-FILE = re.compile(r"(.*?\.(npz|(?:csv|tsv|txt|jsonl|ndjson)(?:\.gz)?|parquet))(?::(.+))?", re.IGNORECASE | re.DOTALL)
+RECORDS = (".json", ".jsonl", ".ndjson")
+"""Endings of files of JSON objects: a list of them, or one in each line."""
+NAME_FORMS = (
+    "FILE.npz, FILE.csv[:TARGET], .tsv, .json, .jsonl (also .gz), FILE.parquet[:TARGET], FOLDER of images, openml:ID"
+)
+FILE = re.compile(
+    r"(.*?\.(npz|(?:csv|tsv|txt|json|jsonl|ndjson)(?:\.gz)?|parquet))(?::(.+))?", re.IGNORECASE | re.DOTALL
+)
 """A path, its ending, and the target column."""
 
 

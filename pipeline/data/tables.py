@@ -11,8 +11,8 @@ import pandas as pd
 from pipeline.data.frames import from_frame
 from pipeline.data.problems import Problems, first_line, unknown_column
 from pipeline.data.rows import Rows, labelled
-from pipeline.data.table_names import JSON_LINES, OPENML, SEPARATED, ending, existing, is_file, split_target
-from pipeline.data.text_tables import read_delimited, read_json_lines
+from pipeline.data.table_names import OPENML, RECORDS, SEPARATED, ending, existing, is_file, split_target
+from pipeline.data.text_tables import read_delimited, read_records
 from pipeline.errors import UserError
 from pipeline.study.data_source import DataSource
 
@@ -141,7 +141,7 @@ def read_frame(source: DataSource, path: str, target: str, problems: Problems, w
                 file, problems, warnings, target=target, uses=lambda name: declared.get(name, "").partition(":")[0]
             )
         else:
-            frame = read_json_lines(file, problems) if ending(path) in JSON_LINES else pd.read_parquet(file)
+            frame = read_records(file, problems) if ending(path) in RECORDS else pd.read_parquet(file)
     except UserError:
         raise
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Tables in text files: fields with a separator under a header, or a JSON object in each line."""
+"""Tables in text files: fields with a separator under a header, or JSON objects."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ SAMPLE = 50
 FIRST_ROWS = 1000
 """Rows in which a header's names are looked for."""
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+SPACE = " "
+"""The separator of a file whose header none of these divides, if it divides all rows alike."""
 DECIMAL_COMMA, DECIMAL_POINT = re.compile(r"[+-]?\d+,\d+"), re.compile(r"[+-]?\d+\.\d+")
 
 
@@ -87,7 +89,7 @@ def _layout(path: Path) -> Layout:
     sample = list(islice(_records(path, delimiter), SAMPLE))
     header = sample[0] if sample else []
     cells = [cell for record in sample[1:] for cell in record]
-    layout = Layout(delimiter, header=header)
+    layout = Layout(delimiter, header=_unquoted(header))
     if delimiter == ";" and any(map(DECIMAL_COMMA.fullmatch, cells)) and not any(map(DECIMAL_POINT.fullmatch, cells)):
         layout.decimal = ","
     for row, length in enumerate(islice(_lengths(path, delimiter), 1, None)):
@@ -126,7 +128,10 @@ def _delimiter(sample: str, *, tabs_first: bool) -> str:
             dividing.append(delimiter)
             if len(set(lengths)) == 1:
                 fitting.append(delimiter)
-    return (fitting or dividing or [","])[0]
+    if not dividing:
+        lengths = [len(record) for record in csv.reader(io.StringIO(sample), delimiter=SPACE) if record]
+        dividing = [SPACE] if len(set(lengths)) == 1 and lengths[0] > 1 else [","]
+    return (fitting or dividing)[0]
 
 
 def _check_lengths(layout: Layout, problems: Problems) -> None:
@@ -148,7 +153,7 @@ def _check_lengths(layout: Layout, problems: Problems) -> None:
         verb = "has" if len(rows) == 1 else "have"
         problems.add(
             f"{rows_text(rows)} {verb} {length} field{'s' * (length != 1)}, and the header {expected}. Correct it; a text "
-            f"with a {DELIMITERS[layout.delimiter]} needs quotes"
+            f"with a {DELIMITERS.get(layout.delimiter, 'space')} needs quotes"
         )
 
 
@@ -160,7 +165,7 @@ def _parsed(path: Path, layout: Layout, target: str, uses: Callable[[str], str])
         elif path.suffix.lower() == ".gz":
             options["compression"] = "gzip"
         frame = pd.read_csv(source, sep=layout.delimiter, decimal=layout.decimal, low_memory=False, **options)
-        return frame.set_axis([str(name) for name in frame.columns], axis=1)
+        return frame.set_axis(_unquoted([str(name) for name in frame.columns]), axis=1)
 
     frame = read()
     filled = [name for name in frame.columns if not (NAMELESS.fullmatch(name) and frame[name].isna().all())]
@@ -175,6 +180,11 @@ def _parsed(path: Path, layout: Layout, target: str, uses: Callable[[str], str])
         for place, name in enumerate(texts.columns):
             frame[name] = texts.iloc[:, place]
     return frame
+
+
+def _unquoted(names: list[str]) -> list[str]:
+    """Return names without the single quotes around them, if all have such quotes."""
+    return [name[1:-1] for name in names] if all(re.fullmatch("'.+'", name) for name in names) else names
 
 
 def _padded(path: Path, layout: Layout) -> io.StringIO:
@@ -239,21 +249,39 @@ def check_repeated(names: Collection[str], problems: Problems) -> None:
             problems.add(f"columns {', '.join(map(str, places))} are all called {name!r}. Rename or drop all but one")
 
 
-def read_json_lines(path: Path, problems: Problems) -> pd.DataFrame:
-    """Return the table of a file with a JSON object in each line: its keys are the columns, in the order of first use."""
+def read_records(path: Path, problems: Problems) -> pd.DataFrame:
+    """Return the table of a file of JSON objects, in a list or one in each line.
+
+    Their keys are the columns, in the order of first use.
+    """
+    lines = path.name.lower().removesuffix(".gz").endswith(("jsonl", "ndjson"))
     records = []
+    for row, record in enumerate(_json_lines(path, problems) if lines else _json_list(path, problems)):
+        if isinstance(record, dict):
+            records.append(record)
+        elif record is not None:
+            problems.add(f"row {row + 1} is {json.dumps(record)!r:.40}; expected an object, like {{...}}. Correct it")
+    return pd.DataFrame(records)
+
+
+def _json_lines(path: Path, problems: Problems) -> Iterator[Any]:
+    """Yield the value of each line that is not blank; None for one that is no JSON, which is a problem."""
     with opened(path) as stream:
         for row, line in enumerate(line for line in stream if line.strip()):
             try:
-                record = json.loads(line, object_pairs_hook=_unrepeated)
+                yield json.loads(line, object_pairs_hook=_unrepeated)
             except ValueError as error:
                 problems.add(f"row {row + 1} cannot be read as JSON ({error}). Correct it")
-                continue
-            if isinstance(record, dict):
-                records.append(record)
-            else:
-                problems.add(f"row {row + 1} is {line.strip()!r:.40}; expected an object, like {{...}}. Correct it")
-    return pd.DataFrame(records)
+                yield None
+
+
+def _json_list(path: Path, problems: Problems) -> list[Any]:
+    with opened(path) as stream:
+        values = json.load(stream, object_pairs_hook=_unrepeated)
+    if not isinstance(values, list):
+        problems.add("is one JSON value; expected a list of objects, like [{...}, {...}], or a .jsonl file")
+        problems.check()
+    return list(values)
 
 
 def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

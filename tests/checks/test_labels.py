@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_iris, make_classification
 
 from pipeline.checks.labels import LEVEL, find_signal, label_checks, labels_belong, signal_of
-from pipeline.checks.suite import few_examples
+from pipeline.checks.suite import examples_apart, few_examples, overfits_few
 from pipeline.data import Dataset, Split
 from pipeline.study.hparams import TrainConfig
 from studies.random_vs_grid import STUDY
@@ -92,3 +92,21 @@ def test_the_examples_to_overfit_are_different_rows_of_all_classes():
     few = few_examples(Split(X, y))
     assert len(np.unique(few.inputs)) == len(few) == 20
     assert few.labels.sum() >= 3
+
+
+def test_the_examples_to_overfit_are_drawn_at_random():
+    """The rows come from the whole range of a column, not from its least values."""
+    few = few_examples(Split(np.arange(1000.0)[:, None], np.arange(1000) % 2))
+    assert few.inputs.max() > 700
+    assert (np.diff(few.inputs[:, 0]) < 0).any()
+
+
+def test_rows_of_one_column_whose_classes_alternate_can_be_overfitted():
+    """Where twenty rows lie too close for a small network, the check takes rows that lie apart."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 26, 200).astype(float)[:, None]
+    few = examples_apart(few_examples(Split(X, rng.integers(0, 6, 200))))
+    distances = np.abs(few.inputs - few.inputs[:, 0])[few.labels[:, None] != few.labels]
+    assert len(np.unique(few.labels)) > 1
+    assert distances.min() >= 3
+    assert overfits_few(study(200), dataset(X, rng.integers(0, 6, 200), 0)).passed

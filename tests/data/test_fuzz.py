@@ -97,6 +97,7 @@ TABLES = {
     "rows.csv": csv(),
     "mixed.csv": mixed(),
     "rows.jsonl": json_lines(),
+    "rows.json": b"[" + json_lines().replace(b"\n", b",") + b"]",
     "rows.csv.gz": gzip.compress(csv(), mtime=0),
     "rows.parquet": parquet(),
 }

@@ -58,6 +58,16 @@ def test_the_kind_is_recognised(case):
     assert use_of(cells).done == done
 
 
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%Y/%m/%d", "%b %d %Y", "%d.%m.%Y", "%m/%d/%Y", "%d %B %Y"])
+def test_dates_of_one_usual_format_are_recognised(form):
+    """A column whose cells fit a single usual format is a date, as if they were written by ISO 8601."""
+    days = pd.date_range("2019-12-15", periods=N)
+    use, iso = use_of(days.strftime(form)), use_of(days.strftime("%Y-%m-%d"))
+    assert use.done == iso.done
+    cells = [pd.Series(days.strftime(written)) for written in (form, "%Y-%m-%d")]
+    np.testing.assert_array_equal(use.column.code(cells[0])[0], iso.column.code(cells[1])[0])
+
+
 DECLARED = {
     "drop": (["a", "b"] * 30, "drop", "dropped"),
     "codes": ([1, 2, 3] * 20, "category", "category of 3 values"),
@@ -81,7 +91,11 @@ def test_a_declared_use_is_followed(case):
 
 REFUSED = {
     "names": ([f"n{i}" for i in range(N)], "", "is text of 60 different values in 60 rows (row 1 is 'n0'); expected"),
-    "dates of an unknown format": ([f"{i % 28 + 1}/1/2020" for i in range(N)], "", 'columns={"c": "date"}'),
+    "dates of two formats": (
+        [f"{i % 12 + 1}/{i // 12 + 1}/2020" for i in range(N)],
+        "",
+        'columns={"c": "date:%m/%d/%Y"}, or "date:%d/%m/%Y"',
+    ),
     "a word among numbers": ([*map(str, range(N - 1)), "?"], "", "row 60, column 'c' is '?'; expected a number"),
     "mixed types": ([1, "a", 2.5] * 20, "", "is of type object (row 1 is 1); expected numbers, text or dates alone"),
     "lists": ([[1, 2]] * N, "", "is of type object (row 1 is [1, 2]); expected numbers"),

@@ -38,6 +38,9 @@ LAYOUTS = {
     "quotes": ("table.csv", text().replace("x", '"x"')),
     "an empty last column": ("table.csv", text(end=",\n")),
     "gzip": ("table.csv.gz", gzip.compress(text().encode())),
+    "spaces": ("table.txt", text(" ")),
+    "names in single quotes": ("table.csv", text().replace("a,b,y", "'a','b','y'")),
+    "a JSON list": ("table.json", json.dumps([{"a": a, "b": float(b), "y": y} for a, b, y in ROWS])),
     "JSON lines": (
         "table.jsonl",
         "".join(json.dumps({"a": a, "b": float(b), "y": y}) + "\n" for a, b, y in ROWS),
@@ -118,6 +121,19 @@ def test_all_problems_are_named_at_once():
         "row 31, column 'b' is inf",
     ):
         assert says in line
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ('{"a": 1}', "is one JSON value"),
+        ('[{"a": 1', "cannot be read as a table"),
+        ('[{"a": 1, "b": 2}, 3]', "row 2 is"),
+    ],
+)
+def test_json_that_is_no_list_of_objects_is_refused(content, says):
+    """The line says what the file is instead."""
+    assert says in refusal(content, "table.json")
 
 
 def test_problems_of_json_lines_are_named_at_once():
