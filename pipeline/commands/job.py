@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from threadpoolctl import threadpool_limits
+
 from pipeline.commands import Context
 from pipeline.console.console import Console
 from pipeline.data import DataDescription, describe
@@ -166,7 +168,8 @@ class Job:
         self._end_abandoned()
         run_id = None if self._is_single_trial else self.optuna_store.parent_run  # each single trial has its own run
         self.tracker.open(self.study, run_id, self.optuna_store.ensure_generation(), suite_run=self.suite_run)
-        with finished(self.tracker):
+        # One BLAS thread: on a busy machine, several wait for each other, up to 100 times as long.
+        with finished(self.tracker), threadpool_limits(1):
             if self.links:
                 self.tracker.set_tags({key: str(value) for key, value in self.links.items()})
             yield

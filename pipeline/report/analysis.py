@@ -211,10 +211,16 @@ class Analysis:
     def choices(self) -> dict[str, list[Choice]]:
         """Each arm's choice in each block, by the arm's name."""
         again, spread = trained_again(self.table), self.spread_of_weights
-        return {
-            name: [choice(pool, again.get((name, pool.block)), spread) for pool in pools]
-            for name, pools in self.pools.items()
-        }
+        chosen: dict[str, list[Choice]] = {name: [] for name in self.pools}
+        for name, pool in self._by_block:
+            chosen[name].append(choice(pool, again.get((name, pool.block)), spread))
+        return chosen
+
+    @property
+    def _by_block(self) -> list[tuple[str, Pool]]:
+        """The name of each pool's arm, and the pool, block by block: the arms of a block share random draws."""
+        named = [(name, pool) for name, pools in self.pools.items() for pool in pools]
+        return sorted(named, key=lambda item: item[1].block)
 
     @cached_property
     def confirmations(self) -> dict[str, Confirmation]:
