@@ -124,7 +124,7 @@ def _parts(name: str) -> tuple[str, str] | None:
 def _split_budget(name: str) -> tuple[str, str]:
     """Split ``NAME:full`` into the name or path of a file and the budget, which is empty if none is named."""
     file, _, budget = name.rpartition(":")
-    return (file, budget) if budget in BUDGETS else (name, "")
+    return (file, budget) if file and budget in BUDGETS else (name, "")
 
 
 def _declared(name: str) -> Any:
