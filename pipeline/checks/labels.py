@@ -14,6 +14,7 @@ from pipeline.data import Dataset, Split
 from pipeline.nn.layers import Array, Workspace
 from pipeline.nn.network import forward
 from pipeline.study.hparams import HyperParams, TrainConfig
+from pipeline.study.metrics import ACCURACY
 from pipeline.study.spec import Study
 from pipeline.training import run_epochs, train
 from pipeline.training.lockstep import make_tiles
@@ -215,7 +216,9 @@ def _sample(rows: Split, rng: np.random.Generator) -> Split:
 def _brief(config: TrainConfig, rows: int, attempt: int = 1) -> TrainConfig:
     """The settings for a short training on ``rows`` rows that is long enough to learn something."""
     size = min(config.batch_size, rows)
-    return replace(config, epochs=attempt * max(EPOCHS, -(-STEPS * size // rows)), batch_size=size)
+    return replace(
+        config, metric=ACCURACY.name, epochs=attempt * max(EPOCHS, -(-STEPS * size // rows)), batch_size=size
+    )
 
 
 def _accuracies(fixed: HyperParams, config: TrainConfig, data: Dataset, rows: Split) -> Array:

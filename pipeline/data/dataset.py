@@ -26,6 +26,7 @@ from pipeline.data.transform import Transform
 from pipeline.errors import UserError
 from pipeline.study.data_source import DataSource
 from pipeline.study.hparams import TrainConfig
+from pipeline.study.metrics import check_classes
 from pipeline.validation import check_choice
 
 if TYPE_CHECKING:
@@ -164,11 +165,13 @@ _blocks: dict[tuple[str | DataSource, TrainConfig, int], Dataset] = {}
 def load_block(data: str | DataSource, config: TrainConfig, seed: int) -> Dataset:
     """A data set in the stratified splits of one block, preprocessed, in the precision of the network.
 
-    Raises :class:`UserError` as :func:`load_rows` does. Callers share the result; its arrays are read-only.
+    Raises :class:`UserError` as :func:`load_rows` does, and if the metric is not defined for the number of classes. Callers
+    share the result; its arrays are read-only.
     """
     key = (data, config, seed)
     if key not in _blocks:
         rows = load_rows(data)
+        check_classes(config.objective, rows.classes)
         nbytes = _block_bytes(rows, config)
         _drop_blocks(nbytes)
         _blocks[key] = (_mapped_block if nbytes > BLOCKS_BYTES else _block_in_memory)(rows, config, seed)

@@ -11,6 +11,7 @@ from pipeline.nn.conv_text import parse_conv
 from pipeline.nn.initializers import DISTRIBUTIONS, INITIALIZERS, Initializer
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import SCHEDULES, Schedule
+from pipeline.study.metrics import ACCURACY, Metric, find_metric
 from pipeline.validation import check_choice, check_flag, check_integer, check_number
 
 PREPROCESSING_NAMES = ("none", "centre", "standardise", "min_max", "mean_image", "channel_mean", "pca", "whiten")
@@ -199,6 +200,8 @@ class TrainConfig:
     augmentation
         How training images are changed: ``"flip"`` mirrors them, ``"crop"`` moves them by up to 4 pixels, ``"flip_crop"``
         does both. Drawn again in each epoch, and alike for the trials of a block. Default ``"none"``.
+    metric
+        A name in ``METRICS``: what chooses a trial's checkpoint and the study is judged by. Default ``"accuracy"``.
     """
 
     epochs: int = 20
@@ -208,6 +211,7 @@ class TrainConfig:
     test: float = 0.2
     dtype: str = "float32"
     augmentation: str = field(default="none", metadata=LATER)
+    metric: str = field(default=ACCURACY.name, metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.batch_size == "auto":  # type: ignore[comparison-overlap]  # for users who know it from scikit-learn
@@ -221,6 +225,13 @@ class TrainConfig:
             check_number(name, getattr(self, name), low=0.0, below=1.0)
         if not 0 < self.validation + self.test < 1:
             raise UserError(f"validation + test: got {self.validation + self.test:g}; expected a share between 0 and 1")
+        if self.objective is not ACCURACY and not self.validation:
+            raise UserError(f"metric: got {self.metric!r} without validation rows; expected a share. Set validation")
+
+    @property
+    def objective(self) -> Metric:
+        """The metric of the name."""
+        return find_metric(self.metric)
 
 
 def plain_fields(values: HyperParams | TrainConfig) -> dict[str, Any]:

@@ -114,5 +114,6 @@ def test_a_file_may_declare_further_budgets(tmp_path):
     assert find_declared(f"{path}:full/two", {}).dataset == "iris"
     assert is_suite(f"{path}:full")
     assert not is_suite(f"{path}:quick")
+    assert find_declared("quick", {}).name == "quick"  # a study whose name is that of a budget
     with pytest.raises(UserError, match=r"quick\.py: has no FULL = Study\(\.\.\.\) or Suite\(\.\.\.\)"):
         find_declared("quick:full", {})
