@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pipeline.checks import CheckResult, suite
 from pipeline.commands import Context, given
 from pipeline.commands.columns import print_columns
 from pipeline.console.console import Console
 from pipeline.errors import Failed
+from pipeline.search.plan import first_trial, make_task
 from pipeline.study.loading import find_study
 from pipeline.study.spec import Study
+from pipeline.training.metrics import BEST_VAL_ACCURACY
+from pipeline.trials.task import run_task
 
 
 def command(args: argparse.Namespace, context: Context) -> None:
@@ -25,8 +28,8 @@ def check(study: Study, console: Console) -> list[CheckResult]:
     """Return the results of the checks, printed as they come; the first that is not passed is the last."""
     results = []
     with console.timed("check"):
-        console.say(f"check: can the network of {study.name} learn at all?")
-        for result in suite.check(study):
+        console.say(f"check: can the {'model' if study.model else 'network'} of {study.name} learn at all?")
+        for result in _checks(study):
             results.append(result)
             console.say(f"  {result.status:6}  {result.name}: {result.message}")
             for key, value in result.metrics.items():
@@ -36,6 +39,27 @@ def check(study: Study, console: Console) -> list[CheckResult]:
             if not result.passed:
                 break
     return results
+
+
+def _checks(study: Study) -> Iterator[CheckResult]:
+    """Yield the checks of the network; of a study's own model those of the data, by the network, and its first trial."""
+    yield from suite.check(study)
+    if study.model:
+        trial = first_trial(study)
+        (finished,) = run_task(make_task(study, [trial]))
+        result, name = finished.result, "the first trial runs to its end"
+        if result.failure:
+            yield CheckResult(
+                name, False, f"{trial.point}: it {result.failure.sentence}\n{result.failure.trace}".rstrip()
+            )
+            return
+        accuracy = result.scores[BEST_VAL_ACCURACY]
+        yield CheckResult(
+            name,
+            True,
+            f"{accuracy:.3f} of validation rows right, in {result.seconds:.2g} s",
+            "the network's own checks are left out",
+        )
 
 
 def require(results: Sequence[CheckResult]) -> None:

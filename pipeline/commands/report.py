@@ -71,7 +71,8 @@ def report(job: Job, *, keep_model: bool = True) -> None:
         if winner:
             facts["winner"] = winner_facts(job, winner)
         try:
-            model = add_model(job, winner, facts["winner"]) if winner and keep_model else None
+            kept = winner and keep_model and not study.model
+            model = add_model(job, winner, facts["winner"]) if winner and kept else None
         except Exception:  # such as a lost registry; the page needs none
             write_report(job.table(trials, facts), folder_of(job))
             raise

@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -70,6 +71,8 @@ def is_experiment(name: str) -> bool:
 def find_study(name: str, overrides: Mapping[str, Any]) -> Study:
     """Return the study of that name or path, with these fields replaced. Raises :class:`UserError` for an unknown one."""
     study = _declared(name)
+    if isinstance(study, Study) and study.model and (folder := str(_path(name).absolute().parent)) not in sys.path:
+        sys.path.append(folder)  # the model may be in a file next to the study's
     if isinstance(study, Experiment):
         raise UserError(
             f"{_path(name)}: is an experiment, and there is nothing to search. Run it: {shlex.join(['babysit', 'lecture', name])}"

@@ -12,12 +12,20 @@ import numpy as np
 
 from pipeline.diagnosis.diagnose import health
 from pipeline.diagnosis.trial_facts import Finding
-from pipeline.study.hparams import HyperParams
 from pipeline.training import History
 from pipeline.training.metrics import BATCH_MODE_ACCURACY, INITIAL_LOSS, TEST_LOSS, TRAIN_LOSS, UPDATE_RATIO, VAL_LOSS
 
 Plain = str | float | int | bool
 LOSSES = (TRAIN_LOSS, VAL_LOSS, TEST_LOSS)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a trial has no result: ``kind`` is ``failed``, ``timed-out`` or ``killed``; ``trace`` is a traceback, or empty."""
+
+    kind: str
+    sentence: str
+    trace: str = ""
 
 
 def trial_name(arm: str, block: int, number: int) -> str:
@@ -38,7 +46,7 @@ class PlannedTrial:
     block: int
     number: int
     point: dict[str, Any]
-    hparams: HyperParams
+    hparams: Any  # HyperParams, or ModelParams of a study's own model
     repetition: int = 0
 
     @property
@@ -65,7 +73,7 @@ class TrialResult:
     key. ``epochs`` counts the epochs with finite losses. ``seconds`` is the trial's share of its group's training time,
     and ``ended`` is in seconds since 1970. ``val_correct`` and ``test_correct`` tell which of the ``n_val`` and ``n_test``
     rows the checkpoint classifies correctly (:func:`pack_bits`). ``pruned`` trials were stopped early; ``rungs`` is what
-    the pruner has stored about them.
+    the pruner has stored about them. ``failure`` tells why a trial of a study's own model has no result.
     """
 
     curves: Mapping[str, Sequence[float]]
@@ -80,6 +88,7 @@ class TrialResult:
     test_correct: str
     pruned: bool = False
     rungs: Mapping[str, Any] = field(default_factory=dict)
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True)
