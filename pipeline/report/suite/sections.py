@@ -35,8 +35,9 @@ def make_sections(analysis: SuiteAnalysis) -> list[Section]:
 
 
 def _forest(analysis: SuiteAnalysis) -> Iterator[Section]:
-    plots = [forest_figure(verdict, analysis.styles, analysis.suite.delta) for verdict in analysis.verdicts]
-    yield Section("forest", plots[0].title, plots=tuple(plots))
+    for verdict in analysis.verdicts:
+        plot = forest_figure(verdict, analysis.styles, analysis.suite.delta)
+        yield Section(plot.name, plot.title, plots=(plot,))
 
 
 def _contrasts(analysis: SuiteAnalysis) -> Iterator[Section]:

@@ -227,19 +227,17 @@ def _next_set(contrast: tuple[Arm, Arm], prediction: Interval, chances: Probabil
             f"{worse}, and equal within them with {equal}"
         )
     return (
-        f"On the next data set like these the difference is {low} to {high} points (95% prediction interval): {words}."
+        f"On the next data set like these, {title(contrast[0])} minus {title(contrast[1])} is {low} to {high} points (95% "
+        f"prediction interval): {words}."
     )
 
 
 def _shares(contrast: tuple[Arm, Arm], results: Sequence[SetResult]) -> str:
     by_place = {place: [r.study for r in results if r.place == place and not r.left_out] for place in PLACES}
     counted = sum(map(len, by_place.values()))
-    clauses = [f"{place} on {len(names)}" for place, names in by_place.items() if names and place != "undecided"]
-    undecided = by_place["undecided"]
-    open_ones = f"{' and ' if clauses else ''}undecided on {len(undecided)}" if undecided else ""
+    stands = listed([f"{place} on {len(names)}" for place, names in by_place.items() if names])
     left_out = [f"{result.study} ({result.left_out})" for result in results if result.left_out]
     rest = f" Left out: {listed(left_out)}." if left_out else ""
-    stands = f"{', '.join(clauses) if open_ones else listed(clauses)}{open_ones}"
     return (
         f"By the studies' own verdicts, {title(contrast[0])} against {title(contrast[1])} is {stands} of "
         f"{count(counted, 'data set')}.{rest}"
@@ -250,7 +248,7 @@ def _another_look(
     results: Sequence[SetResult], differences: Mapping[str, SetDifference], interval: Interval, error: float
 ) -> list[str]:
     """Return what another look at each undecided study costs and brings to the interval of the mean."""
-    width, sentences = interval.high - interval.low, []
+    sentences = []
     for result in results:
         look, difference = result.next_look, result.difference
         if result.place == "undecided" and look and difference:
@@ -258,18 +256,21 @@ def _another_look(
                 variance=difference.variance * difference.blocks / look.blocks, blocks=look.blocks
             )
             narrower = interval_of(random_effects([*{**differences, result.study: fewer}.values()]).means, error)
+            now, then = _width(interval), _width(narrower)
+            brings = f"be {then} points wide instead of {now}" if then != now else f"stay {now} points wide"
             sentences.append(
                 f"{result.study} is undecided. Its next look, after {look.blocks} blocks, costs {look.cost}; with the same "
-                f"differences the 95% CI of the mean would be {_width(narrower.high - narrower.low)} points wide instead of "
-                f"{_width(width)}."
+                f"differences the 95% CI of the mean would {brings}."
             )
     if sentences:
         sets = len(differences)
         quantiles = special.stdtrit(np.array([sets, sets - 1]), 1 - error / 2)
-        more = width * math.sqrt(sets / (sets + 1)) * float(quantiles[0] / quantiles[1])
+        factor = math.sqrt(sets / (sets + 1)) * float(quantiles[0] / quantiles[1])
+        more = Interval(0.0, factor * interval.low, factor * interval.high)
         sentences.append(f"One more data set like these would make it about {_width(more)} points wide.")
     return sentences
 
 
-def _width(width: float) -> str:
+def _width(interval: Interval) -> str:
+    width = interval.high - interval.low
     return points(Interval(width, 0.0, width))[0]

@@ -136,7 +136,8 @@ def metrics(analysis: SuiteAnalysis) -> dict[str, float]:
     for verdict in reversed(analysis.verdicts):
         numbers: dict[str, float] = {f"sets_{key.replace(' ', '_')}": n for key, n in verdict.places.items()}
         for name, interval in _intervals(verdict).items():
-            numbers |= interval.named(name) if interval else {}
+            if interval and name != "equality":
+                numbers |= interval.named(name)
         for name, chances in {"mean": verdict.mean, "next_set": verdict.next_set}.items():
             numbers |= {f"p_{name}_{key}": p for key, p in chances._asdict().items()} if chances else {}
         contrast = "-".join(arm.name for arm in verdict.contrast)
