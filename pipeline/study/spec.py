@@ -135,9 +135,7 @@ class Study:
         check_text("dataset", self.dataset, LONGEST_DATASET)
         check_data_settings(self.columns, {name: getattr(self, name) for name in RULES})
         if metric is not None:
-            if self.config.metric not in (ACCURACY.name, metric):
-                raise UserError(f"metric: got {metric!r}, and config has {self.config.metric!r}. Give one of them")
-            object.__setattr__(self, "config", replace(self.config, metric=metric))
+            self._set_metric(metric)
         if self.stages:
             object.__setattr__(self, "config", replace(self.config, epochs=self.stages[0].epochs))
         if self.trials is None:
@@ -164,6 +162,11 @@ class Study:
             for value in dimension.grid():
                 self.hyperparams({name: value})
         self._check_grids_suffice()
+
+    def _set_metric(self, metric: str) -> None:
+        if self.config.metric not in (ACCURACY.name, metric):
+            raise UserError(f"metric: got {metric!r}, and config has {self.config.metric!r}. Give one of them")
+        object.__setattr__(self, "config", replace(self.config, metric=metric))
 
     def _check_contrasts(self) -> None:
         names, pairs = [arm.name for arm in self.arms], self.contrasts
