@@ -90,9 +90,8 @@ def test_pruning_refinement_and_report_take_a_metric_that_is_no_share(tmp_path, 
         curve = list(trial.intermediate_values.values())
         expected = curve[-1] if trial in pruned else trial.user_attrs["best/val_neg_log_loss"]
         assert trial.value == expected
-    assert re.search(
-        r"test negative log-loss of −0\.\d+ \(95% CI −\d\.\d+ to −0\.\d+; 114 rows\)", capsys.readouterr().out
-    )
+    shown = capsys.readouterr().out.replace("\N{MINUS SIGN}", "-")
+    assert re.search(r"test negative log-loss of -0\.\d+ \(95% CI -\d\.\d+ to -0\.\d+; 114 rows\)", shown)
     assert run(tmp_path, "neg_log_loss", PRUNED, "refine") == 0
     assert "metric='neg_log_loss'" in capsys.readouterr().out
 
