@@ -67,15 +67,16 @@ def set_result(analysis: Analysis, contrast: tuple[Arm, Arm]) -> SetResult:
     if comparison is None:
         return SetResult(study.name, study.dataset, verdict, left_out="its arms have no block in common")
     complete = analysis.complete(contrast)
-    values = comparison.expected[: complete or None]
+    counted = verdict.looks[-1].blocks if verdict.looks else complete
+    values = comparison.expected[: counted or None]
     result = SetResult(study.name, study.dataset, verdict, interval=mean_interval(values, within=DIFFERENCE))
     if validity.obstacles(analysis.table, analysis.pools, contrast):
         return replace(result, left_out="its verdict is withheld")
-    if complete < FEWEST_BLOCKS:
+    if counted < FEWEST_BLOCKS:
         return replace(result, left_out=f"it has fewer than {FEWEST_BLOCKS} whole blocks")
-    noise = max(float(values.std(ddof=1)) / math.sqrt(complete), least_noise(complete, analysis.rules.rows))
+    noise = max(float(values.std(ddof=1)) / math.sqrt(counted), least_noise(counted, analysis.rules.rows))
     look = analysis.next_look(complete) if verdict.rule == UNDECIDED else None
-    return replace(result, difference=SetDifference(float(values.mean()), noise**2, complete), next_look=look)
+    return replace(result, difference=SetDifference(float(values.mean()), noise**2, counted), next_look=look)
 
 
 def least_noise(blocks: int, rows: int) -> float:

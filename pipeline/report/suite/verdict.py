@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
@@ -108,10 +108,11 @@ class SuiteVerdict:
     mean: Probabilities | None = None
     next_set: Probabilities | None = None
     notes: tuple[str, ...] = ()
-    label: str = field(default="")
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "label", LABELS[self.rule])
+    @property
+    def label(self) -> str:
+        """The rule in at most four words."""
+        return "too few data sets" if self.rule == TOO_FEW else LABELS[self.rule]
 
     @property
     def places(self) -> dict[str, int]:
