@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pipeline.study.hparams import TrainConfig as TrainConfig
     from pipeline.study.space import Categorical as Categorical
     from pipeline.study.space import Float as Float
+    from pipeline.study.space import Int as Int
     from pipeline.study.space import SearchSpace as SearchSpace
     from pipeline.study.spec import Pruner as Pruner
     from pipeline.study.spec import Stage as Stage
@@ -36,6 +37,7 @@ PUBLIC = {
     "Finding": "diagnosis.trial_facts",
     "Float": "study.space",
     "HyperParams": "study.hparams",
+    "Int": "study.space",
     "Pruner": "study.spec",
     "SearchSpace": "study.space",
     "Stage": "study.spec",

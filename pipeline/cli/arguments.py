@@ -139,6 +139,18 @@ def _flag(name: str, verbs: str, text: str, metavar: str = "", **options: Any) -
 RECORDING = "run search train refine lecture"
 """The verbs that train and record."""
 FLAGS = (
+    *(  # few files have them, and the help fits a screen
+        _flag(
+            f"--{name}",
+            "run check search report",
+            argparse.SUPPRESS,
+            dest="budget",
+            action="store_const",
+            const=name,
+            default="",
+        )
+        for name in ("quick", "full")
+    ),
     _flag(
         "--seed", "run check search train lecture", "the seed of all random numbers (the study's)", "N", type=whole(0)
     ),

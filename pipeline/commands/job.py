@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from threadpoolctl import threadpool_limits
+
 from pipeline.commands import Context
 from pipeline.console.console import Console
 from pipeline.data import DataDescription, describe
@@ -24,6 +26,7 @@ from pipeline.storage.failures import opening
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.storage.stores import Stores, network_file_system
 from pipeline.storage.study_lock import study_lock
+from pipeline.study.metrics import check_classes
 from pipeline.study.single_trial import SINGLE_TRIAL, single_trial_name
 from pipeline.study.spec import Study
 from pipeline.tracking import Tracker
@@ -78,8 +81,13 @@ class Job:
 
     @cached_property
     def data(self) -> DataDescription:
-        """The facts of the study's data. The data is fetched here, before any worker starts."""
-        return describe(self.declared.source)
+        """The facts of the study's data. The data is fetched here, before any worker starts.
+
+        Raises :class:`UserError` if the metric is not defined for their number of classes.
+        """
+        described = describe(self.declared.source)
+        check_classes(self.declared.objective, described.classes)
+        return described
 
     @cached_property
     def basis(self) -> dict[str, Any]:
@@ -160,7 +168,8 @@ class Job:
         self._end_abandoned()
         run_id = None if self._is_single_trial else self.optuna_store.parent_run  # each single trial has its own run
         self.tracker.open(self.study, run_id, self.optuna_store.ensure_generation(), suite_run=self.suite_run)
-        with finished(self.tracker):
+        # One BLAS thread: on a busy machine, several wait for each other, up to 100 times as long.
+        with finished(self.tracker), threadpool_limits(1):
             if self.links:
                 self.tracker.set_tags({key: str(value) for key, value in self.links.items()})
             yield

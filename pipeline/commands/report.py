@@ -31,6 +31,7 @@ from pipeline.search.recording import arm_runs_of
 from pipeline.storage.addresses import is_url, redact, sqlite_address, sqlite_file, storage_file
 from pipeline.storage.dashboard import Shown
 from pipeline.study.loading import find_declared
+from pipeline.study.metrics import ACCURACY
 from pipeline.study.spec import Study
 from pipeline.tracking import ui_of
 
@@ -186,10 +187,9 @@ def _print_model(job: Job, model: RegisteredModel | None) -> None:
     if not model:
         job.console.say("model: none, since every trial diverged or was pruned")
         return
-    trial, accuracy = model.best.tags["trial"], model.best.val_accuracy
-    job.console.say(
-        f"model: {trial}, {accuracy:.3f} of validation rows right, is {model.version}; the page has its values"
-    )
+    trial, score, metric = model.best.tags["trial"], model.best.validation, model.best.metric
+    shown = f"{score:.3f} of validation rows right" if metric is ACCURACY else f"validation {metric.title} {score:.3f}"
+    job.console.say(f"model: {trial}, {shown}, is {model.version}; the page has its values")
     job.console.say(f"  {model.champion}")
 
 

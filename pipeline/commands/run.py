@@ -44,12 +44,12 @@ def run_claimed(job: Job, engine: Engine, *, keep_model: bool = True, checked: b
     ``keep_model`` registers the model of the best trial. Without ``checked`` no check is run, and the study's run gets
     the tag ``checks`` that says so.
     """
-    from pipeline.commands.report import report  # figures and scikit-learn take a second to import
-
     checks = check(job.study, job.console) if checked else ()
     with opened(job, checks):
         if not checked:
             job.console.say("check: skipped")
             job.tracker.set_tags({"checks": "skipped"})
         search_until_decided(job, engine)
+        from pipeline.commands.report import report  # figures and scikit-learn take a second to import
+
         return report(job, keep_model=keep_model)

@@ -28,7 +28,6 @@ from pipeline.search.worker_memory import check_affordable
 from pipeline.storage.attributes import COLUMNS
 from pipeline.study.loading import find_declared
 from pipeline.study.spec import Study
-from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 if TYPE_CHECKING:
     from pipeline.report.verdict import Verdict
@@ -180,7 +179,7 @@ def search(job: Job, engine: Engine) -> None:
         console.detail(f"  recorded in MLflow {job.tracker.writer_description}")
         console.detail(f"  {_groups(job, engine)}")
     before = [
-        (arm, trial.user_attrs[BEST_VAL_ACCURACY], trial.user_attrs["diverged"])
+        (arm, trial.user_attrs[study.objective.best_val], trial.user_attrs["diverged"])
         for (arm, *_), trial in pending_trials.done.items()
     ]
     with Progress(study, before, console.display) as progress:

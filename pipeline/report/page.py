@@ -18,6 +18,7 @@ from pipeline.report.sections import Section
 from pipeline.report.sentences import sentences
 from pipeline.report.trials_table import RUN_ADDRESS
 from pipeline.report.validity import binding_declaration
+from pipeline.study.metrics import ACCURACY
 
 FILES = ("verdict.json", "report.md", "figures/", "tables/")
 """The files next to every page."""
@@ -50,7 +51,7 @@ def pages(analysis: Analysis, sections: list[Section], winner: Section | None = 
         "winner": winner,
         "sections": sections,
         "mlflow_run": mlflow_run(analysis),
-        "display": lambda name, frame: display(name, frame, labels),
+        "display": lambda name, frame: display(name, frame, labels, analysis.study.objective),
         "files": ("trials.csv", "trials.parquet", *FILES),
         "run_name": "the study's run",
     }
@@ -81,6 +82,7 @@ def facts(analysis: Analysis) -> list[str]:
         count(frame["block"].nunique(), "block"),
         f"{count(study.trials, 'trial')} {'for each arm' if study.compared else 'in each block'}",
         f"data set {study.dataset}",
+        *([] if study.objective is ACCURACY else [f"judged by {study.objective.title}"]),
         f"{count(len(frame), 'trial')} in all{f', {pruned:,} of them pruned' if pruned else ''}",
         f"{duration(float(frame['seconds'].sum()))} of training",
         *([f"declared on {terms['at'][:10]}"] if terms and terms["at"] else []),

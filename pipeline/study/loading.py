@@ -23,7 +23,7 @@ from pipeline.errors import UserError
 from pipeline.study.catalogue import LONGEST_PATH, named_file, study_names
 from pipeline.study.experiment import DEMONSTRATIONS, Experiment
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.study.spec import Arm, Float, Pruner, Stage, Study
+from pipeline.study.spec import Arm, Float, Int, Pruner, Stage, Study
 from pipeline.study.suite import Suite
 from pipeline.validation import did_you_mean
 
@@ -33,8 +33,11 @@ PREFIX = "lecture_"
 LONGEST = 2**20
 """The most bytes of a study's file."""
 
+BUDGETS = ("quick", "full")
+"""The further budgets that a file may declare, as QUICK = ... and FULL = ...; ``NAME:full`` is one of them."""
+
 DECLARATIONS = {
-    kind.__name__: kind for kind in (Study, Suite, Arm, Float, Pruner, Stage, HyperParams, TrainConfig, Experiment)
+    kind.__name__: kind for kind in (Study, Suite, Arm, Float, Int, Pruner, Stage, HyperParams, TrainConfig, Experiment)
 }
 """The classes that a study file uses, by name."""
 
@@ -110,15 +113,32 @@ def is_suite(name: str) -> bool:
 def _parts(name: str) -> tuple[str, str] | None:
     """Return the suite's name or path and the study's name of ``SUITE/STUDY``; None for any other name."""
     owner, slash, inner = name.rpartition("/")
-    if not slash or name.endswith(".py") or len(name) > LONGEST_PATH or named_file(name):
+    whole, _ = _split_budget(name)
+    if not slash or whole.endswith(".py") or len(name) > LONGEST_PATH or named_file(whole):
         return None
-    known = Path(owner).is_file() if owner.endswith(".py") else named_file(owner)
+    file, _ = _split_budget(owner)
+    known = Path(file).is_file() if file.endswith(".py") else named_file(file)
     return (owner, inner) if known else None
 
 
+def _split_budget(name: str) -> tuple[str, str]:
+    """Split ``NAME:full`` into the name or path of a file and the budget, which is empty if none is named."""
+    file, _, budget = name.rpartition(":")
+    return (file, budget) if file and budget in BUDGETS else (name, "")
+
+
 def _declared(name: str) -> Any:
-    """Return what the file of that name or path assigns to ``STUDY`` or ``SUITE``; None if it assigns nothing."""
+    """Return what the file of that name or path assigns to ``STUDY`` or ``SUITE``; None if it assigns nothing.
+
+    With a budget, it is what the file assigns to that name. Raises :class:`UserError` if it is not a study or a suite.
+    """
+    name, budget = _split_budget(name)
     module = _load(_path(name))
+    if budget:
+        declared = getattr(module, budget.upper(), None)
+        if not isinstance(declared, Study | Suite):
+            raise UserError(f"{_path(name)}: has no {budget.upper()} = Study(...) or Suite(...). Leave out {budget}")
+        return declared
     study, suite = (getattr(module, variable, None) for variable in ("STUDY", "SUITE"))
     if study is not None and suite is not None:
         raise UserError(f"{_path(name)}: has STUDY and SUITE; expected one of them. Move one to another file")

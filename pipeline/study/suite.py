@@ -26,8 +26,8 @@ class Suite:
     question
         The question, as a sentence for the page.
     studies
-        The studies, each on another data set or in another space. They have the same arms, contrasts and ``delta``, and
-        different names. Each is recorded and reported as a study of its own.
+        The studies, each on another data set or in another space. They have the same arms, contrasts, metric and ``delta``,
+        and different names. Each is recorded and reported as a study of its own.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Suite:
         self._check_shared("arms", lambda study: [arm.name for arm in study.arms], lambda study: study.arms)
         self._check_shared("contrasts", lambda study: study.terms["contrasts"])
         self._check_shared("delta", lambda study: study.delta)
+        self._check_shared("metric", lambda study: study.objective.name)
         if not self.compared:
             raise UserError(
                 f"arms: got {self.studies[0].arms[0].name!r} alone; a suite compares arms. Give at least two"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from pipeline.study.spec import Float, SearchSpace, Study
+from pipeline.study.spec import Range, SearchSpace, Study
 from pipeline.trials.trial import FinishedTrial
 
 NOTE = "mlflow.note.content"
@@ -89,7 +89,7 @@ def trial_params(study: Study, trial: FinishedTrial) -> dict[str, Any]:
 
 def log10_twins(space: SearchSpace, point: Mapping[str, Any]) -> dict[str, float]:
     """Return ``log10_<name>`` of each hyperparameter on a log scale, for charts with linear axes."""
-    logs = [name for name, dimension in space.items() if isinstance(dimension, Float) and dimension.log]
+    logs = [name for name, dimension in space.items() if isinstance(dimension, Range) and dimension.log]
     return {f"log10_{name}": math.log10(point[name]) for name in logs}
 
 

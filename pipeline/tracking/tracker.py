@@ -20,6 +20,7 @@ from mlflow.tracking import MlflowClient
 from pipeline.errors import UserError
 from pipeline.storage.addresses import redact
 from pipeline.storage.attributes import STUDY_GENERATION
+from pipeline.study.metrics import ACCURACY, find_metric
 from pipeline.study.spec import Study
 from pipeline.tracking import runs, views
 from pipeline.tracking.client_writer import choose_writer
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 # MLflow logs that it creates a new database. Its errors are raised, too.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 logger = logging.getLogger(__name__)
+METRIC = "metric"
+"""The tag of a study's run with the metric that the study is judged by, unless that is accuracy."""
 STUDY_TAGS = ("study", "study_hash")
 """The tags of a study's run, besides its kind."""
 SUITE_KIND = "suite"
@@ -73,12 +76,15 @@ class Tracker:
         How trials are recorded, as a clause.
     study, generation
         The tags of the study's trials. No run without them is changed.
+    score
+        The key of the trials' best validation value.
 
     """
 
     parent: Run
     pointer_run: str | None = None
     study = generation = ""
+    score = ACCURACY.best_val
 
     def __init__(self, uri: str) -> None:
         """Open the store. This one process creates a new database, before any worker starts."""
@@ -152,10 +158,13 @@ class Tracker:
         tags = {"kind": kind, "study": study.name, "study_hash": study.hash, NOTE: f"**{study.question}**"}
         if kind == runs.EXPERIMENT_KIND:
             tags |= {runs.HOST: socket.gethostname(), runs.PROCESS: str(os.getpid())}
+        if isinstance(study, Study) and study.objective is not ACCURACY:
+            tags[METRIC] = study.objective.name
         self.set_tags(tags | marks)
         if run_id is None:
             self.client.log_dict(self.run_id, study.to_json(), "study.json")
         if isinstance(study, Study):  # a suite and an experiment have no arms or trials of their own to show in the UI
+            self.score = study.objective.best_val
             self._set_up_ui(study)
         if unused and unused.info.run_id != self.run_id:
             self.pointer_run = str(unused.info.run_id)
@@ -199,9 +208,9 @@ class Tracker:
             self.client.update_run(self.run_id, name=study.name)
         self.save_views(study)
 
-    def save_views(self, study: Study, accuracies: tuple[float, float] | None = None) -> None:
-        """Save the UI's views of the study; ``accuracies`` is the range of its arms' curves."""
-        views.save(self.client, self.parent, study, self._children_query("trial"), accuracies)
+    def save_views(self, study: Study, limits: tuple[float, float] | None = None) -> None:
+        """Save the UI's views of the study; ``limits`` are the range of its arms' curves."""
+        views.save(self.client, self.parent, study, self._children_query("trial"), limits)
 
     def add_dataset(self, name: str, sha256: str) -> None:
         """Record the dataset as an input of the study's run: its name, and 36 digits of its hash."""
@@ -282,7 +291,7 @@ class Tracker:
 
     def links(self, server: str = "") -> Links:
         """Return the pages of the study in the UI at a server."""
-        return Links(self.experiment_id, self.run_id, server)
+        return Links(self.experiment_id, self.run_id, server, self.score)
 
     def suite_links(self, server: str = "") -> Links | None:
         """Return the pages of the suite that the study belongs to; None if it belongs to none."""
@@ -300,6 +309,7 @@ class Tracker:
         if not latest:
             return None
         self.parent = latest[0]
+        self.score = find_metric(self.parent.data.tags.get(METRIC, ACCURACY.name)).best_val
         return self.run_id
 
     def register(self, name: str, model: SavedModel) -> tuple[str, str]:

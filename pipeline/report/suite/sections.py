@@ -13,6 +13,7 @@ from pipeline.report.intervals import Interval
 from pipeline.report.key_numbers import KeyNumber
 from pipeline.report.page import mlflow_run
 from pipeline.report.sections import NamedTable, Section
+from pipeline.report.suite import experiments
 from pipeline.report.suite.analysis import FEWEST_BLOCKS, SuiteAnalysis
 from pipeline.report.suite.random_effects import DRAWS, FEWEST_SETS
 from pipeline.report.suite.verdict import SetResult, SuiteVerdict
@@ -20,7 +21,16 @@ from pipeline.report.suite.verdict import SetResult, SuiteVerdict
 
 def make_sections(analysis: SuiteAnalysis) -> list[Section]:
     """Return the sections that these studies can fill, in the order of the page. Figures of a suite are added here."""
-    writers = (_forest, _contrasts, _sets, _profiles, _methods, _limits)
+    writers = (
+        _forest,
+        _contrasts,
+        _sets,
+        _profiles,
+        experiments.experiments,
+        experiments.relevance,
+        _methods,
+        _limits,
+    )
     return [section for writer in writers for section in writer(analysis)]
 
 
