@@ -15,7 +15,8 @@ from pipeline.report.intervals import Interval
 from pipeline.report.page import FILES, render, web_address
 from pipeline.report.suite.analysis import SuiteAnalysis
 from pipeline.report.suite.sections import facts, key_numbers, make_sections
-from pipeline.report.suite.verdict import SetResult, SuiteVerdict
+from pipeline.report.suite.set_results import SetResult
+from pipeline.report.suite.verdict import SuiteVerdict
 from pipeline.report.writer import write_pages, write_sections
 from pipeline.study.suite import Suite
 
@@ -61,7 +62,7 @@ def write_suite_report(
         "winner": None,
         "sections": sections,
         "mlflow_run": web_address(mlflow_run),
-        "display": lambda name, frame: display(name, frame, labels),
+        "display": lambda name, frame: display(name, frame, labels, suite.objective),
         "files": FILES,
         "run_name": "the suite's run",
     }
