@@ -23,15 +23,15 @@ from pipeline.search.pruning_history import PruningHistory
 from pipeline.seeds import derive_seed
 from pipeline.storage.attributes import Key
 from pipeline.storage.optuna_store import OptunaStore
+from pipeline.study.metrics import Metric
 from pipeline.study.spec import Study
 from pipeline.tracking import Tracker
-from pipeline.training.metrics import BEST_VAL_ACCURACY
 from pipeline.trials.selection import choice_probabilities, repetitions_of
 from pipeline.trials.task import Task
 from pipeline.trials.trial import FinishedTrial, PlannedTrial
 
 KIND = "confirmation"
-LEFT_OUT = ("val_correct", "test_correct", "diagnosis")
+LEFT_OUT = ("val_correct", "test_correct", "val_scores", "test_scores", "diagnosis")
 """The attributes of a trial that are not kept of its repetitions: they are long, and nothing reads them."""
 
 
@@ -46,7 +46,7 @@ def repetitions(study: Study, recorded: Mapping[Key, FrozenTrial]) -> list[Plann
         by_place.setdefault(key[:2], []).append(key)
     arms = {arm.name: arm for arm in study.arms}
     chosen = {  # block by block: the arms of a block share random draws
-        place: _chosen([recorded[key] for key in by_place[place]], place[1], study.confirm)
+        place: _chosen([recorded[key] for key in by_place[place]], place[1], study.confirm, study.objective)
         for place in sorted(by_place, key=lambda place: place[1])
     }
     planned = []
@@ -58,19 +58,19 @@ def repetitions(study: Study, recorded: Mapping[Key, FrozenTrial]) -> list[Plann
     return planned
 
 
-def _chosen(trials: Sequence[FrozenTrial], block: int, number: int) -> list[int]:
+def _chosen(trials: Sequence[FrozenTrial], block: int, number: int, metric: Metric) -> list[int]:
     """Return one index for each repetition. The chosen trial comes first; of equals it is the earliest.
 
-    A pruned trial is chosen only where all were pruned, since it was not trained to the end. Where it is not recorded
-    which rows a trial classifies correctly, all repetitions are of the chosen one.
+    A pruned trial is chosen only where all were pruned, since it was not trained to the end. Where the row scores of a
+    trial are not recorded, all repetitions are of the chosen one.
     """
     facts = [trial.user_attrs for trial in trials]
-    validation = np.array([fact[BEST_VAL_ACCURACY] for fact in facts])
+    validation = np.array([fact[metric.best_val] for fact in facts])
     whole = np.array([trial.state != TrialState.PRUNED for trial in trials])
     winner = int(np.lexsort((-np.arange(len(trials)), validation, whole))[-1])
     eligible = whole & ~np.array([bool(fact.get("diverged")) for fact in facts])
-    bits, n_val = [fact.get("val_correct", "") for fact in facts], facts[winner].get("n_val", 0)
-    probabilities = choice_probabilities(validation, bits, eligible, n_val, block)
+    texts, n_val = [fact.get(metric.row_scores[0], "") for fact in facts], facts[winner].get("n_val", 0)
+    probabilities = choice_probabilities(validation, texts, eligible, n_val, block)
     return [winner] * number if probabilities is None else repetitions_of(probabilities, winner, number)
 
 

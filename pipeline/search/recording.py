@@ -130,7 +130,10 @@ def train_adaptive(pending_trials: PendingTrials, engine: Engine) -> Iterator[Se
             pending_trials.pruning_history.add(finished)
             for trial in finished:
                 trajectory, _ = asked[trial.plan.key]
-                trajectory.tell(value_of(trial), trial.result.epochs if trial.result.pruned else None)
+                trajectory.tell(
+                    value_of(trial, pending_trials.study.objective),
+                    trial.result.epochs if trial.result.pruned else None,
+                )
             yield finished
 
 

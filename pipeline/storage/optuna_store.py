@@ -46,7 +46,6 @@ from pipeline.storage.declarations import (
 from pipeline.storage.journal import at_once, open_storage
 from pipeline.storage.trial_record import frozen_trial, row_of
 from pipeline.study.spec import Arm, Study
-from pipeline.training.metrics import BEST_VAL_ACCURACY
 from pipeline.trials.trial import FinishedTrial
 
 
@@ -121,7 +120,7 @@ class OptunaStore:
                 study.set_user_attr(key, value)
         if "study" not in recorded:
             with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
-                study.set_metric_names([BEST_VAL_ACCURACY])
+                study.set_metric_names([self.study.objective.best_val])
             save_note(self.storage, self.storage.get_study_id_from_name(name), note_of(self.study, attributes))
         self._studies[arm.name, block] = study
 
@@ -204,7 +203,7 @@ class OptunaStore:
             arm, block = attributes["arm"], attributes["block"]
             for trial in self._finished(name):
                 if (
-                    is_recorded_trial(trial, self.study.name, arm, block)
+                    is_recorded_trial(trial, self.study, arm, block)
                     and (key := (arm, block, trial.user_attrs["trial"])) not in recorded
                 ):
                     recorded[key] = trial

@@ -12,8 +12,9 @@ from pipeline.seeds import identity_hash
 from pipeline.study.arms import Arm
 from pipeline.study.data_source import RULES, SETTINGS, DataSource, check_data_settings
 from pipeline.study.hparams import HyperParams, TrainConfig, plain_fields
+from pipeline.study.metrics import Metric
 from pipeline.study.search_rules import TRIALS_LIMIT, Pruner, Stage, checked_looks
-from pipeline.study.space import GRID_LIMIT, Categorical, Dimension, Float, Point, SearchSpace
+from pipeline.study.space import GRID_LIMIT, Categorical, Dimension, Float, Int, Point, Range, SearchSpace
 from pipeline.validation import (
     check_integer,
     check_kind,
@@ -30,8 +31,10 @@ __all__ = [
     "Categorical",
     "Dimension",
     "Float",
+    "Int",
     "Point",
     "Pruner",
+    "Range",
     "SearchSpace",
     "Stage",
     "Study",
@@ -77,7 +80,7 @@ class Study:
     trials
         The budget: the trials of each arm in each block. Default: the size of the grid.
     delta
-        The smallest difference of held-out accuracy that matters, from 0 to below 1. It is declared before the first
+        The smallest difference of the metric on test rows that matters, from 0 to below 1. It is declared before the first
         trial. Default 0.005.
     seed
         The seed of all random numbers, below 2⁶⁴. Default 0.
@@ -99,6 +102,8 @@ class Study:
         The column that orders the rows, such as a date: the last rows are the test split. Default none.
     split
         The column that names each row's split (train, validation, test), or a file with the test split. Default none.
+    metric
+        What the study is judged by, a name in ``METRICS``; it sets ``config.metric``. Default: that of ``config``.
     """
 
     name: str
@@ -122,14 +127,17 @@ class Study:
     groups: str = ""
     order: str = ""
     split: str = ""
+    metric: InitVar[str | None] = None
 
-    def __post_init__(self, max_blocks: int | None) -> None:
+    def __post_init__(self, max_blocks: int | None, metric: str | None) -> None:
         self._check_kinds()
         self._check_grid_size()
         check_name("study", self.name)
         check_text("question", self.question, LONGEST_QUESTION)
         check_text("dataset", self.dataset, LONGEST_DATASET)
         check_data_settings(self.columns, {name: getattr(self, name) for name in RULES})
+        if metric is not None:
+            object.__setattr__(self, "config", replace(self.config, metric=metric))
         if self.stages:
             object.__setattr__(self, "config", replace(self.config, epochs=self.stages[0].epochs))
         if self.trials is None:
@@ -205,6 +213,11 @@ class Study:
     def source(self) -> DataSource:
         """The data set, with the uses of its columns."""
         return DataSource(self.dataset, tuple(self.columns.items()), self.groups, self.order, self.split)
+
+    @property
+    def objective(self) -> Metric:
+        """The metric that the study is judged by."""
+        return self.config.objective
 
     @property
     def total_trials(self) -> int:

@@ -32,8 +32,8 @@ class PruningWatch(Protocol):
 
     pruned: list[bool]
 
-    def __call__(self, members: np.ndarray, epoch: int, accuracy: np.ndarray) -> np.ndarray:
-        """Return a mask (n,) of the members (n,) that continue after an epoch, given their accuracies (n,)."""
+    def __call__(self, members: np.ndarray, epoch: int, values: np.ndarray) -> np.ndarray:
+        """Return a mask (n,) of the members (n,) that continue after an epoch, given their validation values (n,)."""
 
     def rungs(self, place: int) -> Mapping[str, Any]:
         """Return what the pruner has stored about a trial."""
