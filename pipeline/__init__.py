@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from pipeline.study.hparams import TrainConfig as TrainConfig
     from pipeline.study.space import Categorical as Categorical
     from pipeline.study.space import Float as Float
+    from pipeline.study.space import Int as Int
     from pipeline.study.space import SearchSpace as SearchSpace
     from pipeline.study.spec import Pruner as Pruner
     from pipeline.study.spec import Stage as Stage
     from pipeline.study.spec import Study as Study
+    from pipeline.study.suite import Suite as Suite
 
 __version__ = "0.1.0"
 
@@ -35,10 +37,12 @@ PUBLIC = {
     "Finding": "diagnosis.trial_facts",
     "Float": "study.space",
     "HyperParams": "study.hparams",
+    "Int": "study.space",
     "Pruner": "study.spec",
     "SearchSpace": "study.space",
     "Stage": "study.spec",
     "Study": "study.spec",
+    "Suite": "study.suite",
     "TrainConfig": "study.hparams",
 }
 """The module of each public name."""

@@ -15,7 +15,7 @@ from pipeline.cli.arguments import VERBS, parser
 from pipeline.diagnosis.diagnose import RULES
 from pipeline.diagnosis.trial_facts import RULE_FAILED
 from pipeline.nn.activations import ACTIVATIONS
-from pipeline.nn.initializers import INITIALIZERS
+from pipeline.nn.initializers import DISTRIBUTIONS, INITIALIZERS
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import SCHEDULES
 from pipeline.report.verdict import LABELS
@@ -98,6 +98,7 @@ def test_every_word_of_a_study_is_listed_with_its_default(kind, heading):
         ("optimizer", OPTIMIZERS),
         ("schedule", SCHEDULES),
         ("class_weight", CLASS_WEIGHTS),
+        ("init_distribution", DISTRIBUTIONS),
         ("preprocessing", PREPROCESSING_NAMES),
         ("demonstration", DEMONSTRATIONS),
         ("sampler", (*GRIDS, *PLANNED, *ADAPTIVE)),

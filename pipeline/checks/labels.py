@@ -223,5 +223,6 @@ def _brief(config: TrainConfig, rows: int, attempt: int = 1) -> TrainConfig:
 
 def _accuracies(fixed: HyperParams, config: TrainConfig, data: Dataset, rows: Split) -> Array:
     """The final validation accuracy of each learning rate, trained on ``rows``; a trial that diverged scores as a guess."""
-    history = train([replace(fixed, learning_rate=rate, l2=0.0) for rate in RATES], replace(data, train=rows), config)
+    trials = [replace(fixed, learning_rate=rate, l2=0.0, batch_size=0) for rate in RATES]
+    history = train(trials, replace(data, train=rows), config)
     return np.asarray(np.where(history.diverged, data.chance, history.curves[VAL_ACCURACY][:, -1]))

@@ -208,7 +208,7 @@ def examples_apart(rows: Split) -> Split:
 def _overfitting_rates(study: Study, few: Dataset, epochs: int) -> list[float]:
     """The learning rates that reach accuracy 1 and a loss below 0.05 on these rows, with full batches."""
     config = replace(study.config, metric=ACCURACY.name, epochs=epochs, batch_size=len(few.train))
-    trials = [replace(study.fixed, learning_rate=rate, l2=0.0) for rate in LEARNING_RATES]
+    trials = [replace(study.fixed, learning_rate=rate, l2=0.0, batch_size=0) for rate in LEARNING_RATES]
     curves = train(trials, few, config).curves
     learned = (curves[VAL_ACCURACY] == 1) & (curves[VAL_LOSS] < 0.05)
     return [rate for rate, ok in zip(LEARNING_RATES, learned.any(axis=1), strict=True) if ok]

@@ -10,15 +10,17 @@ from pipeline.commands import Context, given
 from pipeline.commands.columns import print_columns
 from pipeline.console.console import Console
 from pipeline.errors import Failed
-from pipeline.study.loading import find_study
+from pipeline.study.loading import find_declared
 from pipeline.study.spec import Study
+from pipeline.study.suite import Suite
 
 
 def command(args: argparse.Namespace, context: Context) -> None:
-    """Check the study. Raises :class:`Failed` if a check is not passed."""
-    study = find_study(args.study, given(args, "seed"))
-    print_columns(study, context.console)
-    require(check(study, context.console))
+    """Check the study, or each of a suite. Raises :class:`Failed` if a check is not passed."""
+    declared = find_declared(args.study, given(args, "seed"))
+    for study in declared.studies if isinstance(declared, Suite) else (declared,):
+        print_columns(study, context.console)
+        require(check(study, context.console))
 
 
 def check(study: Study, console: Console) -> list[CheckResult]:

@@ -20,7 +20,7 @@ from pipeline.storage.stores import Stores
 from pipeline.study.data_source import SETTINGS
 from pipeline.study.hparams import source_text
 from pipeline.study.loading import find_study
-from pipeline.study.spec import Arm, Categorical, Dimension, Float, Stage, Study
+from pipeline.study.spec import Arm, Categorical, Dimension, Float, Int, Stage, Study
 
 
 def command(args: argparse.Namespace, context: Context) -> None:
@@ -132,7 +132,7 @@ def declaration(study: Study) -> str:
     rest |= {name: repr(getattr(study, name)) for name in ("blocks", "looks", "trials", "delta", "seed", "confirm")}
     rest |= {name: repr(value) for name in SETTINGS if (value := getattr(study, name))}
     return (
-        "from pipeline import Arm, Categorical, Float, HyperParams, Pruner, SearchSpace, Study, TrainConfig\n\n"
+        "from pipeline import Arm, Categorical, Float, HyperParams, Int, Pruner, SearchSpace, Study, TrainConfig\n\n"
         f"STUDY = Study(\n    name={study.name!r},\n    question={study.question!r},\n    dataset={study.dataset!r},\n"
         f"    space=SearchSpace(\n{space}    ),\n"
         + "".join(f"    {name}={value},\n" for name, value in rest.items())
@@ -145,7 +145,8 @@ def _dimension(dimension: Dimension) -> str:
         return f"Categorical({', '.join(map(repr, dimension.choices))})"
     scale = f", log={dimension.log}" if dimension.log else ""
     levels = f", levels={dimension.levels}" if dimension.levels != Float(0, 1).levels else ""
-    return f"Float({dimension.low!r}, {dimension.high!r}{scale}{levels})"
+    step = f", step={dimension.step}" if isinstance(dimension, Int) and dimension.step > 1 else ""
+    return f"{type(dimension).__name__}({dimension.low!r}, {dimension.high!r}{scale}{levels}{step})"
 
 
 def _arm(arm: Arm) -> str:

@@ -8,9 +8,8 @@ from pipeline.commands import Context, given
 from pipeline.commands.job import Job
 from pipeline.data import Dataset, load_block
 from pipeline.search.plan import make_task, planned_trial
-from pipeline.study.hparams import as_choice
 from pipeline.study.loading import find_study
-from pipeline.study.single_trial import SINGLE_TRIAL, single_trial_study
+from pipeline.study.single_trial import SINGLE_TRIAL, single_trial_study, value_in
 from pipeline.training import TrainingRecord
 from pipeline.trials.task import run_single_trial
 from pipeline.trials.trial import FinishedTrial
@@ -31,7 +30,7 @@ def command(args: argparse.Namespace, context: Context) -> None:
 def train(job: Job) -> None:
     """Train the configuration on the first block's data, and record it as the next trial of its arm."""
     study = job.study
-    point = {name: as_choice(getattr(study.fixed, name)) for name in study.space}
+    point = {name: value_in(dimension, getattr(study.fixed, name)) for name, dimension in study.space.items()}
     job.optuna_store.open(job.tracker.run_id, job.basis)
     number = 1 + max((number for *_, number in job.optuna_store.recorded()), default=-1)
     task = make_task(study, [planned_trial(study, SINGLE_TRIAL, 0, number, point)])

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.diagnosis.diagnose import GOOD
 from pipeline.diagnosis.trial_facts import RULE_FAILED
-from pipeline.study.spec import Dimension, Float, SearchSpace
+from pipeline.study.spec import Categorical, Dimension, Int, SearchSpace
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ PHRASES = {
 def tallies(trials: Sequence[Mapping[str, Any]], space: SearchSpace) -> list[Tally]:
     """Count the trials of each health at each value of each hyperparameter, and at each pair of values.
 
-    A trial maps the searched names to its values, and ``health`` to a code. Real hyperparameters are counted by decade on
+    A trial maps the searched names to its values, and ``health`` to a code. Numbers are counted by decade on
     a log scale, and by quarter of the range on a linear scale.
     """
     cells: Counter[tuple[tuple[str, str], ...]] = Counter()
@@ -96,8 +96,10 @@ def summary(trials: Sequence[Mapping[str, Any]], space: SearchSpace, *, least: i
 
 
 def _bin(dimension: Dimension, value: Any) -> str:
-    """The value; for a real one, its interval."""
-    if not isinstance(dimension, Float):
+    """The value; for a real one, and one of many whole numbers, its interval."""
+    if isinstance(dimension, Categorical):
+        return str(value)
+    if isinstance(dimension, Int) and len(range(dimension.low, dimension.high + 1, dimension.step)) <= 8:
         return str(value)
     if dimension.log:
         decade = min(math.floor(math.log10(value) + 1e-9), math.ceil(math.log10(dimension.high) - 1e-9) - 1)

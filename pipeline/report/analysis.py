@@ -35,6 +35,20 @@ from pipeline.study.spec import Arm, Study
 
 
 @dataclass(frozen=True)
+class NextLook:
+    """The next look at a study: the blocks after which it comes, its trainings, and their seconds at the recorded rate."""
+
+    blocks: int
+    trainings: int
+    seconds: float
+
+    @property
+    def cost(self) -> str:
+        """The trainings and their time, as a clause."""
+        return f"{count(self.trainings, 'training')}, about {duration(self.seconds)} of one worker"
+
+
+@dataclass(frozen=True)
 class Analysis:
     """A table and what follows from it; each part is computed when it is first read."""
 
@@ -127,20 +141,26 @@ class Analysis:
         obstacles = validity.obstacles(self.table, self.pools, contrast)
         if comparison is None:
             return withheld(obstacles or ["the arms have no block in common"], contrast)
-        complete = validity.complete_blocks(self.table, self.pools, contrast)
-        return decide(comparison, self.rules, complete, obstacles, self._next_look(complete))
+        complete = self.complete(contrast)
+        return decide(comparison, self.rules, complete, obstacles, self._after(self.next_look(complete)))
 
-    def _next_look(self, complete: int) -> str:
-        """Return what the next look costs: blocks, trials, and the time of training at the rate of the recorded ones."""
+    def complete(self, contrast: Contrast) -> int:
+        """The number of whole blocks of a contrast, counted from the first."""
+        return validity.complete_blocks(self.table, self.pools, contrast)
+
+    def next_look(self, complete: int) -> NextLook | None:
+        """What the look after that number of whole blocks costs; None after the last look."""
         study = self.study
         if not (later := [look for look in self.rules.looks if look > complete]):
-            return "That was the last look; a study under a new name, with more max_blocks, can tell more."
+            return None
         trainings = (later[0] - complete) * (study.trials + study.confirm) * len(study.arms)
-        seconds = float(self.table.frame["seconds"].mean()) * trainings
-        return (
-            f"The next look, after {later[0]} blocks, costs {count(trainings, 'training')}, about {duration(seconds)} of one "
-            "worker."
-        )
+        return NextLook(later[0], trainings, float(self.table.frame["seconds"].mean()) * trainings)
+
+    def _after(self, look: NextLook | None) -> str:
+        """Return what the next look costs, as a sentence."""
+        if not look:
+            return "That was the last look; a study under a new name, with more max_blocks, can tell more."
+        return f"The next look, after {look.blocks} blocks, costs {look.cost}."
 
     @property
     def verdict(self) -> Verdict:
@@ -191,10 +211,16 @@ class Analysis:
     def choices(self) -> dict[str, list[Choice]]:
         """Each arm's choice in each block, by the arm's name."""
         again, spread = trained_again(self.table), self.spread_of_weights
-        return {
-            name: [choice(pool, again.get((name, pool.block)), spread) for pool in pools]
-            for name, pools in self.pools.items()
-        }
+        chosen: dict[str, list[Choice]] = {name: [] for name in self.pools}
+        for name, pool in self._by_block:
+            chosen[name].append(choice(pool, again.get((name, pool.block)), spread))
+        return chosen
+
+    @property
+    def _by_block(self) -> list[tuple[str, Pool]]:
+        """The name of each pool's arm, and the pool, block by block: the arms of a block share random draws."""
+        named = [(name, pool) for name, pools in self.pools.items() for pool in pools]
+        return sorted(named, key=lambda item: item[1].block)
 
     @cached_property
     def confirmations(self) -> dict[str, Confirmation]:

@@ -18,7 +18,22 @@ from pipeline.report.optuna_study import thinned
 from pipeline.study.metrics import ACCURACY, METRICS, Metric
 
 SHOWN_ROWS = 40  # of a longer table; its CSV file has every row
-Kind = Literal["arm", "text", "count", "number", "value", "difference", "%", "points", "plain", "s", "probability", "p"]
+Kind = Literal[
+    "arm",
+    "text",
+    "study",
+    "run",
+    "count",
+    "number",
+    "value",
+    "difference",
+    "%",
+    "points",
+    "plain",
+    "s",
+    "probability",
+    "p",
+]
 UNITS = ("%", "points", "s")
 OF_SHARES: dict[Kind, Kind] = {"value": "%", "difference": "points"}
 """The kinds that a value of the metric, and a difference of values, have if it is a share; otherwise they are plain."""
@@ -50,6 +65,14 @@ class Column:
 
 
 COLUMNS = {
+    "study": Column("study", "study"),
+    "dataset": Column("data set", "text"),
+    "run": Column("in MLflow", "run"),
+    "sets": Column("data sets", "count"),
+    "next_set": Column("next data set", "points", "95% prediction interval"),
+    **{f"mean_{word}": Column(f"mean {word}", "probability") for word in ("better", "equal", "worse")},
+    **{f"next_{word}": Column(f"next data set {word}", "probability") for word in ("better", "equal", "worse")},
+    "sd_over_sets": Column("SD over data sets", "points"),
     "arm": Column("arm", "arm"),
     "first": Column("first arm", "arm"),
     "second": Column("second arm", "arm"),

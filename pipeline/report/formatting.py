@@ -125,9 +125,9 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def count(n: int, noun: str) -> str:
+def count(n: int, noun: str, plural: str = "") -> str:
     """Write a number with its noun: ``1 block``, ``10 blocks``, ``3,240 trials``."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+    return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
 
 
 def markdown_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

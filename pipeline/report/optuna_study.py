@@ -8,7 +8,7 @@ import pandas as pd
 from optuna.distributions import BaseDistribution, FloatDistribution
 
 from pipeline.console.log_records import quiet_loggers
-from pipeline.study.spec import Dimension, Float, SearchSpace
+from pipeline.study.spec import Dimension, Range, SearchSpace
 
 
 def optuna_study(frame: pd.DataFrame, space: SearchSpace, score: str) -> optuna.Study:
@@ -34,13 +34,13 @@ def optuna_study(frame: pd.DataFrame, space: SearchSpace, score: str) -> optuna.
 
 
 def _distribution(dimension: Dimension) -> BaseDistribution:
-    if isinstance(dimension, Float) and dimension.log:
+    if isinstance(dimension, Range) and dimension.log:
         return FloatDistribution(float(np.log10(dimension.low)), float(np.log10(dimension.high)))
     return dimension.distribution
 
 
 def _values(column: pd.Series, dimension: Dimension) -> list[object]:
-    if isinstance(dimension, Float) and dimension.log:
+    if isinstance(dimension, Range) and dimension.log:
         column = np.log10(column).clip(np.log10(dimension.low), np.log10(dimension.high))
     values: list[object] = column.tolist()
     return values

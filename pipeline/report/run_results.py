@@ -13,13 +13,13 @@ from pipeline.report.comparison import Difference
 def arm_curves(analysis: Analysis) -> dict[tuple[str, int], dict[str, dict[int, float]]]:
     """Return the curves of each arm in each block, by metric key and step."""
     metric = analysis.study.objective
+    choices = [(name, choice) for name, choices in analysis.choices.items() for choice in choices]
     return {
         (name, choice.pool.block): {
             metric.expected: choice.expected_by_budget,
             metric.spread: dict(enumerate(np.percentile(choice.pool.validation, range(101)).tolist())),
         }
-        for name, choices in analysis.choices.items()
-        for choice in choices
+        for name, choice in sorted(choices, key=lambda item: item[1].pool.block)  # a block's arms share random draws
     }
 
 

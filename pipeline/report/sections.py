@@ -24,7 +24,7 @@ from pipeline.report.style import Plot
 from pipeline.report.targets import FULL_GRID
 from pipeline.report.trials_table import COSTS
 from pipeline.study.metrics import ACCURACY
-from pipeline.study.spec import Float
+from pipeline.study.spec import Range
 
 PROJECTIONS = 3  # arms at most, side by side
 
@@ -180,7 +180,7 @@ def _explanation(analysis: Analysis) -> Iterator[Section]:
 def _projection(analysis: Analysis) -> Iterator[Plot]:
     """Yield the trials of the compared arms in the first common block, by the two most important numeric hyperparameters."""
     space, importance = analysis.study.space, analysis.importance
-    numeric = [name for name, dimension in space.items() if isinstance(dimension, Float)]
+    numeric = [name for name, dimension in space.items() if isinstance(dimension, Range)]
     if importance:
         numeric.sort(key=lambda name: -importance.separates[importance.names.index(name)])
     blocks = set.intersection(*({pool.block for pool in pools} for pools in analysis.pools.values()))

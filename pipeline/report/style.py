@@ -6,13 +6,15 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
@@ -57,6 +59,7 @@ STYLE: dict[Any, Any] = {
     "ytick.color": MUTED,
     "ytick.labelsize": 10,
 }
+PNG_DPI = 160
 LEVEL_NAMES = 4  # side by side; more would overlap
 styled = mpl.rc_context(STYLE)
 """Decorates a function that draws, so that Matplotlib has the report's style inside it."""
@@ -89,10 +92,17 @@ def canvas(width: float = 5.6, height: float = 3.6, panels: int = 1, **options: 
 def finish(figure: Figure, name: str, *, title: str, aid: str, alt: str, table: pd.DataFrame) -> Plot:
     """Render a figure as SVG and PNG, without a date, so that equal figures have equal bytes."""
     svg, png = io.StringIO(), io.BytesIO()
-    figure.draw_without_rendering()  # computes the layout once for both files
-    figure.set_layout_engine("none")
-    figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    figure.savefig(png, format="png", dpi=160, facecolor="white", metadata={"Software": None})
+    if layout := figure.get_layout_engine():
+        layout.execute(figure)  # computes the layout once for both files
+        figure.set_layout_engine("none")
+    # Not by savefig, which draws the figure twice for each file, the first time only for its size.
+    for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+        patch.set(facecolor="none", edgecolor="none")
+    vector, pixels = cast("Any", FigureCanvasSVG(figure)), cast("Any", FigureCanvasAgg(figure))  # they have no types
+    vector.print_svg(svg, metadata={"Date": None, "Creator": None})
+    figure.patch.set_facecolor("white")
+    figure.set_dpi(PNG_DPI)
+    pixels.print_png(png, metadata={"Software": None})
     return Plot(name, title, aid, alt, table, _inline(svg.getvalue(), name, alt), png.getvalue())
 
 

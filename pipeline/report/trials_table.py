@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
-from pipeline.study.spec import Categorical, Float, Study
+from pipeline.study.spec import Categorical, Float, Int, Range, Study
 from pipeline.training.metrics import (
     BEST_EPOCH,
     BEST_VAL_ACCURACY,
@@ -203,6 +203,7 @@ def _typed(frame: pd.DataFrame, study: Study, *also: str) -> pd.DataFrame:
     kinds = dict.fromkeys((*TEXTS, *texts), "str") | dict.fromkeys((*INTEGERS, *also), "int64")
     kinds |= dict.fromkeys((*NUMBERS, *numbers), "float64")
     kinds |= {name: "float64" for name, d in study.space.items() if isinstance(d, Float)}
+    kinds |= {name: "int64" for name, d in study.space.items() if isinstance(d, Int)}
     kinds |= dict.fromkeys(_mixed(study), "object") | {"diverged": "bool"}
     names = [*IDENTITY, *study.space, *(name for name in (*COLUMNS, *texts, *numbers, *also) if name not in IDENTITY)]
     frame = frame.reindex(columns=names).infer_objects()
@@ -239,7 +240,7 @@ def _check_rows(frame: pd.DataFrame, study: Study, identity: Sequence[str]) -> N
     for name, dimension in study.space.items():
         inside = (
             frame[name].between(dimension.low, dimension.high)
-            if isinstance(dimension, Float)
+            if isinstance(dimension, Range)
             else frame[name].isin(dimension.choices)
         )
         _refuse(frame, ~inside, f"{name} is outside of the search space", name)

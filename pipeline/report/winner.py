@@ -14,7 +14,7 @@ from pipeline.report.intervals import Interval, row_score_interval, share_interv
 from pipeline.search.plan import planned_trial
 from pipeline.search.refine import best_tenth
 from pipeline.study.metrics import ACCURACY, Metric
-from pipeline.study.spec import Categorical, Dimension, Float, Study
+from pipeline.study.spec import Categorical, Dimension, Range, Study
 from pipeline.training.metrics import BEST_EPOCH
 from pipeline.trials.row_scores import unpack
 from pipeline.trials.trial import PlannedTrial
@@ -116,7 +116,7 @@ def good_ranges(winner: Winner, study: Study, trials: pd.DataFrame) -> pd.DataFr
 
 def _good(dimension: Dimension, values: pd.Series) -> str:
     """Write the range that holds nine in ten of the good values, or each choice with its share of them."""
-    if isinstance(dimension, Float):
+    if isinstance(dimension, Range):
         low, high = (values.quantile(at, how) for at, how in zip(MIDDLE, ("lower", "higher"), strict=True))
         return f"{_value(low)} to {_value(high)}"
     shares = ((choice, sum(value == choice for value in values) / len(values)) for choice in dimension.choices)

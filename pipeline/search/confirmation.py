@@ -45,10 +45,13 @@ def repetitions(study: Study, recorded: Mapping[Key, FrozenTrial]) -> list[Plann
     for key in sorted(key for key in recorded if study.includes(*key)):
         by_place.setdefault(key[:2], []).append(key)
     arms = {arm.name: arm for arm in study.arms}
+    chosen = {  # block by block: the arms of a block share random draws
+        place: _chosen([recorded[key] for key in by_place[place]], place[1], study.confirm, study.objective)
+        for place in sorted(by_place, key=lambda place: place[1])
+    }
     planned = []
     for (name, block), keys in by_place.items():
-        chosen = _chosen([recorded[key] for key in keys], block, study.confirm, study.objective)
-        for repetition, index in enumerate(chosen, start=1):
+        for repetition, index in enumerate(chosen[name, block], start=1):
             key, trial = keys[index], recorded[keys[index]]
             hparams = study.hyperparams(trial.params, seed=derive_seed(study.seed, KIND, block, repetition))
             planned.append(PlannedTrial(name, arms[name].sampler, block, key[2], trial.params, hparams, repetition))
@@ -91,32 +94,40 @@ def confirm(
 ) -> None:
     """Train pending repetitions, and record those of a choice together, when the last of them has finished.
 
-    ``on_record`` is called with the number of repetitions that were recorded.
+    The choices that a task completes are recorded at once. ``on_record`` is called with the number of repetitions that
+    were recorded.
     """
     study, recorded = optuna_store.study, optuna_store.confirmations()
     with closing(train_repetitions(study, pending, engine)) as confirmations:
-        for key, trials in confirmations:
+        for choices in confirmations:
+            trials = [trial for repeated in choices.values() for trial in repeated]
             with interrupts.deferred():
                 optuna_store.check_lock()
-                run_ids = tracker.record(study, trials)
+                run_ids = dict(zip((trial.plan.name for trial in trials), tracker.record(study, trials), strict=True))
                 optuna_store.note_blas(trials)
-                records = [record_of(study, trial, run_id) for trial, run_id in zip(trials, run_ids, strict=True)]
-                optuna_store.confirm(key, [*recorded.get(key, ()), *records])
+                new = {
+                    key: [record_of(study, trial, run_ids[trial.plan.name]) for trial in repeated]
+                    for key, repeated in choices.items()
+                }
+                optuna_store.confirm_all({key: [*recorded.get(key, ()), *records] for key, records in new.items()})
             on_record(len(trials))
 
 
 def train_repetitions(
     study: Study, pending: Sequence[PlannedTrial], engine: Engine
-) -> Generator[tuple[Key, list[FinishedTrial]]]:
-    """Yield each choice with its finished repetitions in order, when all that are pending have finished."""
+) -> Generator[dict[Key, list[FinishedTrial]]]:
+    """Yield the choices that a task has completed, with their finished repetitions in order.
+
+    A choice is complete when all of its repetitions that are pending have finished.
+    """
     awaited = Counter(trial.key for trial in pending)
     finished: dict[Key, list[FinishedTrial]] = {key: [] for key in awaited}
     for batch in engine.run(tasks_of(study, pending, engine.limit_bytes)):
         for trial in batch:
-            key = trial.plan.key
-            finished[key].append(trial)
-            if len(finished[key]) == awaited[key]:
-                yield key, sorted(finished.pop(key), key=lambda trial: trial.plan.repetition)
+            finished[trial.plan.key].append(trial)
+        complete = [key for key in {trial.plan.key: None for trial in batch} if len(finished[key]) == awaited[key]]
+        if complete:
+            yield {key: sorted(finished.pop(key), key=lambda trial: trial.plan.repetition) for key in complete}
 
 
 def tasks_of(study: Study, trials: Sequence[PlannedTrial], limit_bytes: int) -> list[Task]:

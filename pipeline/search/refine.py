@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any, Literal
 
 from pipeline.errors import UserError
-from pipeline.study.spec import Categorical, Dimension, Float, SearchSpace, Study
+from pipeline.study.spec import Categorical, Dimension, Float, Int, Range, SearchSpace, Study
 
 Side = Literal["low", "high"]
 BORDER, OUTER, TOP = 0.1, 0.25, 5
@@ -61,7 +61,7 @@ def _next(study: Study, name: str, ranked: Sequence[Any], scores: Sequence[float
     if side is None or _worse_beyond(positions, scores, side):
         return _narrowed(dimension, positions[:best])
     near_border = sum(p < 0.25 if side == "low" else p > 0.75 for p in positions[:TOP])
-    reason = f"the best is {values[0]:.3g}, and {near_border} of the best {TOP} lie in the {side}est quarter of {_range(dimension)}"
+    reason = f"the best is {_text(values[0])}, and {near_border} of the best {TOP} lie in the {side}est quarter of {_range(dimension)}"
     moved = _shifted(study, name, dimension, -0.5 if side == "low" else 0.5)
     if moved == dimension:
         return dimension, f"{reason}; it cannot go further"
@@ -105,7 +105,7 @@ def _kept(dimension: Categorical, values: Sequence[Any]) -> tuple[Dimension, str
     return Categorical(*kept), f"of the best {len(values)} trials: {shares}; none with {', '.join(dropped)}"
 
 
-def _narrowed(dimension: Float, positions: Sequence[float]) -> tuple[Dimension, str]:
+def _narrowed(dimension: Range, positions: Sequence[float]) -> tuple[Dimension, str]:
     """Return the range of the best trials with a margin, at least a quarter of the present range."""
     low, high = min(positions) - MARGIN, max(positions) + MARGIN
     if (short := NARROWEST - (high - low)) > 0:
@@ -117,18 +117,29 @@ def _narrowed(dimension: Float, positions: Sequence[float]) -> tuple[Dimension, 
         dimension.low if low == 0 else _value(dimension, low),
         dimension.high if high == 1 else _value(dimension, high),
     )
-    narrow = replace(dimension, low=ends[0], high=ends[1])
+    narrow = _with_ends(dimension, max(dimension.low, ends[0]), min(dimension.high, ends[1]))
     return narrow, f"the best {len(positions)} trials lie inside {_range(narrow)}, {high - low:.0%} of the range"
 
 
-def _shifted(study: Study, name: str, dimension: Float, by: float) -> Float:
+def _shifted(study: Study, name: str, dimension: Range, by: float) -> Range:
     """Return the range shifted by a part of its width, as far as the hyperparameter allows."""
-    moved = replace(dimension, low=_value(dimension, by), high=_value(dimension, 1 + by))
-    cut = replace(moved, low=max(moved.low, 0.0)) if moved.high > 0 else dimension
-    return next((shifted for shifted in (moved, cut) if _allowed(study, name, shifted)), dimension)
+    low, high = _value(dimension, by), _value(dimension, 1 + by)
+    lows = (low, max(low, 0), *([max(low, 1)] if isinstance(dimension, Int) else []))
+    candidates = [_with_ends(dimension, least, high) for least in lows if high > max(least, 0) or least == low]
+    return next((shifted for shifted in candidates if _allowed(study, name, shifted)), dimension)
 
 
-def _allowed(study: Study, name: str, dimension: Float) -> bool:
+def _with_ends(dimension: Range, low: float, high: float) -> Range:
+    """Return the range with other ends; those of whole numbers are rounded outwards, on their steps."""
+    if isinstance(dimension, Float):
+        return replace(dimension, low=low, high=high)
+    start, step = dimension.low, dimension.step
+    first = start + step * math.floor((low - start) / step)
+    last = start + step * math.ceil((high - start) / step)
+    return replace(dimension, low=max(first, 1) if dimension.log else first, high=max(last, first + step))
+
+
+def _allowed(study: Study, name: str, dimension: Range) -> bool:
     try:
         for value in (dimension.low, dimension.high):
             study.hyperparams({name: value})
@@ -137,7 +148,7 @@ def _allowed(study: Study, name: str, dimension: Float) -> bool:
     return True
 
 
-def _value(dimension: Float, unit: float) -> float:
+def _value(dimension: Range, unit: float) -> float:
     """Return the value at a position, perhaps outside 0 to 1, to three digits; more in a narrow range."""
     width = (dimension.high - dimension.low) / max(abs(dimension.low), abs(dimension.high))
     digits = 3 + max(0, math.ceil(-math.log10(width)))
@@ -148,15 +159,19 @@ def _value(dimension: Float, unit: float) -> float:
     return float(f"{math.exp(value) if dimension.log else value:.{digits}g}")
 
 
-def position(dimension: Float, value: float) -> float:
+def position(dimension: Range, value: float) -> float:
     """Return the position of a value in its range, 0 to 1 on its scale: the inverse of :meth:`Float.at`."""
     if dimension.log:
         return math.log(value / dimension.low) / math.log(dimension.high / dimension.low)
     return (value - dimension.low) / (dimension.high - dimension.low)
 
 
-def _range(dimension: Float) -> str:
-    return f"{dimension.low:.3g} to {dimension.high:.3g}"
+def _range(dimension: Range) -> str:
+    return f"{_text(dimension.low)} to {_text(dimension.high)}"
+
+
+def _text(value: float) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _budget(study: Study, space: SearchSpace) -> int:

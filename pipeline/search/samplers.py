@@ -30,7 +30,7 @@ from pipeline.console.log_records import quiet_loggers
 from pipeline.errors import Failed, UserError
 from pipeline.seeds import derive_seed
 from pipeline.study.arms import GRIDS
-from pipeline.study.spec import Arm, Float, Point, Study
+from pipeline.study.spec import Arm, Float, Int, Point, Range, Study
 from pipeline.validation import did_you_mean, shortened
 
 HUB = "optunahub:"
@@ -116,7 +116,7 @@ def _shifts(arm: Arm, study: Study, block: int) -> dict[str, float]:
         return {}
     rng = np.random.default_rng(derive_seed(study.seed, "shift", arm.name, block))
     return {
-        name: float(rng.uniform()) for name, dimension in sorted(study.space.items()) if isinstance(dimension, Float)
+        name: float(rng.uniform()) for name, dimension in sorted(study.space.items()) if isinstance(dimension, Range)
     }
 
 
@@ -205,6 +205,11 @@ def _refuse_outside_space(sampler: BaseSampler, arm: Arm, study: Study, block: i
             if _is_number(value) and dimension.low <= value <= dimension.high:
                 return float(value)
             expected = f"{dimension.low!r} to {dimension.high!r}"
+        elif isinstance(dimension, Int):
+            if _is_number(value) and value in range(dimension.low, dimension.high + 1, dimension.step):
+                return int(value)
+            steps = f" in steps of {dimension.step}" if dimension.step > 1 else ""
+            expected = f"a whole number from {dimension.low} to {dimension.high}{steps}"
         else:
             equal = [choice for choice in dimension.choices if _same_choice(value, choice)]
             if equal:

@@ -35,9 +35,9 @@ def check_affordable(study: Study, planned: Collection[PlannedTrial]) -> None:
     """
     rows, config = load_rows(study.source), study.config
     train, *_ = split_indices(rows, config, 0)
-    check_batch(config, len(train))
     features, memory = rows.width, memory_bytes()
     for trial in {trial.hparams.structure: trial.hparams for trial in planned}.values():
+        check_batch(trial.configured(config), len(train))
         needed = bytes_per_trial(trial, features, rows.classes, config, rows.shape)
         if needed > memory:
             raise UserError(

@@ -250,14 +250,15 @@ class OptunaStore:
             if is_confirmation(name, records)
         }
 
-    def confirm(self, key: Key, records: Sequence[Mapping[str, Any]]) -> None:
-        """Record all repetitions of a trial in one write, as an attribute of its Optuna study.
+    def confirm_all(self, repetitions: Mapping[Key, Sequence[Mapping[str, Any]]]) -> None:
+        """Record all repetitions of these trials, as attributes of their Optuna studies; in one write if the storage can.
 
-        They are not trials of that study, so nothing counts, charts or samples them.
+        They are not trials of those studies, so nothing counts, charts or samples them.
         """
-        arm, block, number = key
-        with self._opened(arm, block) as study:
-            study.set_user_attr(f"{CONFIRMATION}{number:04d}", list(records))
+        with at_once(self.storage):
+            for (arm, block, number), records in repetitions.items():
+                with self._opened(arm, block) as study:
+                    study.set_user_attr(f"{CONFIRMATION}{number:04d}", list(records))
 
     @contextmanager
     def _opened(self, arm: str, block: int) -> Iterator[optuna.Study]:

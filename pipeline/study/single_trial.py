@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.initializers import INITIALIZERS
 from pipeline.study.hparams import as_choice
-from pipeline.study.spec import Arm, Categorical, Dimension, Float, SearchSpace, Study
+from pipeline.study.spec import Arm, Categorical, Dimension, Float, Int, SearchSpace, Study
 
 SINGLE_TRIAL = Arm("manual")
 """The arm of such trials; its name is recorded."""
@@ -20,6 +20,12 @@ def single_trial_name(study: str) -> str:
     return f"{study}-manual"
 
 
+def value_in(dimension: Dimension, value: Any) -> Any:
+    """Return a hyperparameter's value as one of a dimension: a single width of whole numbers is no text."""
+    choice = as_choice(value)
+    return int(choice) if isinstance(dimension, Int) and str(choice).isdecimal() else choice
+
+
 def single_trial_study(study: Study, chosen: Mapping[str, Any], epochs: int | None) -> Study:
     """Return the study that a single trial of ``study`` is recorded in: its values are fixed and its space holds them.
 
@@ -28,9 +34,12 @@ def single_trial_study(study: Study, chosen: Mapping[str, Any], epochs: int | No
     fixed = replace(study.fixed, **chosen)
 
     def widened(name: str, dimension: Dimension) -> Dimension:
-        value = as_choice(getattr(fixed, name))
+        value = value_in(dimension, getattr(fixed, name))
         if isinstance(dimension, Float):
             return Float(min(0.0, value), max(dimension.high, value))
+        if isinstance(dimension, Int):  # hidden layers of several widths are text, where the study searches one
+            inside = isinstance(value, int)
+            return Int(min(dimension.low, value), max(dimension.high, value)) if inside else Categorical(value)
         names: dict[str, Collection[str]] = {"activation": ACTIVATIONS, "init": INITIALIZERS}
         return Categorical(*dict.fromkeys([*names.get(name, dimension.choices), value]))
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from pipeline.errors import UserError
 from pipeline.study.hparams import HyperParams
@@ -20,6 +20,8 @@ Point = dict[str, Any]
 SEARCHABLE = tuple(f.name for f in fields(HyperParams) if f.name != "seed")
 LONGEST_CHOICE = 500
 """The most characters of a choice: no version of MLflow's client refuses a parameter of this length."""
+LARGEST_INT = 2**53
+"""Beyond it, a whole number is no longer exact as a real one, which stores and charts use."""
 GRID_LIMIT = 100_000
 """The most points of a grid."""
 
@@ -77,6 +79,67 @@ class Float:
 
 
 @dataclass(frozen=True)
+class Int:
+    """The range of a whole hyperparameter, such as the width of one hidden layer.
+
+    Parameters
+    ----------
+    low, high
+        The ends of the range; both are included.
+    log
+        True to sample and grid the logarithm, which needs ``low`` above 0 and a step of 1. Default False.
+    levels
+        The number of values on a grid; all values where there are fewer. Default 3.
+    step
+        The distance of two neighbours; ``high - low`` is a multiple of it. Default 1.
+    """
+
+    low: int
+    high: int
+    log: bool = False
+    levels: int = 3
+    step: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high"):
+            check_integer(name, getattr(self, name), low=-LARGEST_INT, high=LARGEST_INT)
+        check_flag("log", self.log)
+        check_integer("step", self.step, low=1)
+        if self.low >= self.high:
+            raise UserError(f"low must be below high: got low={self.low}, high={self.high}. Swap or widen them")
+        if self.log and self.low < 1:
+            raise UserError(f"a log scale needs low > 0: got low={self.low}. Raise it, or give log=False")
+        if self.log and self.step > 1:
+            raise UserError(f"step: got {self.step}; a log scale has steps of 1. Leave one of them out")
+        if rest := (self.high - self.low) % self.step:
+            raise UserError(
+                f"high - low: got {self.high - self.low}; expected a multiple of step={self.step}. "
+                f"Give high={self.high - rest}"
+            )
+        check_integer("levels", self.levels, low=1, high=GRID_LIMIT)
+        object.__setattr__(self, "levels", min(self.levels, (self.high - self.low) // self.step + 1))
+
+    @property
+    def distribution(self) -> BaseDistribution:
+        return IntDistribution(self.low, self.high, log=self.log, step=self.step)
+
+    def grid(self, shift: float | None = None) -> list[int]:
+        """Return different whole numbers on a grid: evenly from end to end, or at (i + shift) / levels.
+
+        ``shift`` is from 0 to below 1. A shifted grid reaches half a step beyond both ends before it is rounded, so that
+        over all shifts the ends are as frequent as their neighbours.
+        """
+        beyond = 0 if shift is None else self.step / 2
+        ends = Float(self.low - beyond, self.high + beyond, self.log, self.levels)
+        last = (self.high - self.low) // self.step
+        steps: list[int] = []
+        for i, value in enumerate(ends.grid(shift)):
+            least = steps[-1] + 1 if steps else 0
+            steps.append(min(max(round((value - self.low) / self.step), least), last - self.levels + 1 + i))
+        return [self.low + self.step * step for step in steps]
+
+
+@dataclass(frozen=True)
 class Categorical:
     """The choices of a hyperparameter, given one after the other: text, numbers, True or False."""
 
@@ -107,7 +170,8 @@ class Categorical:
         return list(self.choices)
 
 
-Dimension = Float | Categorical
+Range = Float | Int
+Dimension = Range | Categorical
 
 
 class SearchSpace(Mapping[str, Dimension]):
@@ -123,7 +187,9 @@ class SearchSpace(Mapping[str, Dimension]):
                     f"SearchSpace: unknown hyperparameter {name!r}; {hint}expected one of {', '.join(SEARCHABLE)}"
                 )
             if not isinstance(dimension, Dimension):
-                raise UserError(f"SearchSpace: {name}: got {dimension!r}; expected Float(...) or Categorical(...)")
+                raise UserError(
+                    f"SearchSpace: {name}: got {dimension!r}; expected Float(...), Int(...) or Categorical(...)"
+                )
         self._dimensions = dimensions
 
     def __getitem__(self, name: str) -> Dimension:
@@ -143,7 +209,7 @@ class SearchSpace(Mapping[str, Dimension]):
     @property
     def grid_size(self) -> int:
         """The number of points of the grid."""
-        return math.prod(d.levels if isinstance(d, Float) else len(d.choices) for d in self.values())
+        return math.prod(d.levels if isinstance(d, Range) else len(d.choices) for d in self.values())
 
     def grid(self, shifts: Mapping[str, float] | None = None) -> dict[str, list[Any]]:
         """Return the grid values of each hyperparameter, each shifted by its fraction of a step if ``shifts`` are given."""
@@ -157,6 +223,8 @@ class SearchSpace(Mapping[str, Dimension]):
     def from_json(cls, record: Mapping[str, Mapping[str, Any]]) -> SearchSpace:
         def dimension(entry: Mapping[str, Any]) -> Dimension:
             rest = {key: value for key, value in entry.items() if key != "type"}
-            return Categorical(*rest["choices"]) if entry["type"] == "Categorical" else Float(**rest)
+            if entry["type"] == "Categorical":
+                return Categorical(*rest["choices"])
+            return Int(**rest) if entry["type"] == "Int" else Float(**rest)
 
         return cls(**{name: dimension(entry) for name, entry in record.items()})

@@ -14,7 +14,7 @@ from pipeline.study.data_source import RULES, SETTINGS, DataSource, check_data_s
 from pipeline.study.hparams import HyperParams, TrainConfig, plain_fields
 from pipeline.study.metrics import ACCURACY, Metric
 from pipeline.study.search_rules import TRIALS_LIMIT, Pruner, Stage, checked_looks
-from pipeline.study.space import GRID_LIMIT, Categorical, Dimension, Float, Point, SearchSpace
+from pipeline.study.space import GRID_LIMIT, Categorical, Dimension, Float, Int, Point, Range, SearchSpace
 from pipeline.validation import (
     check_integer,
     check_kind,
@@ -31,8 +31,10 @@ __all__ = [
     "Categorical",
     "Dimension",
     "Float",
+    "Int",
     "Point",
     "Pruner",
+    "Range",
     "SearchSpace",
     "Stage",
     "Study",

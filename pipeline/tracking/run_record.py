@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from pipeline.study.spec import Float, SearchSpace, Study
+from pipeline.study.spec import Range, SearchSpace, Study
 from pipeline.trials.trial import FinishedTrial
 
 NOTE = "mlflow.note.content"
 """The tag that holds a run's description, as Markdown."""
+PARENT = "mlflow.parentRunId"
+"""The tag of a child run that holds the id of its parent."""
 TRIAL_GENERATION = "generation"
 """The tag of a trial's run that holds the generation of its study."""
 ARM = "arm"
@@ -87,7 +89,7 @@ def trial_params(study: Study, trial: FinishedTrial) -> dict[str, Any]:
 
 def log10_twins(space: SearchSpace, point: Mapping[str, Any]) -> dict[str, float]:
     """Return ``log10_<name>`` of each hyperparameter on a log scale, for charts with linear axes."""
-    logs = [name for name, dimension in space.items() if isinstance(dimension, Float) and dimension.log]
+    logs = [name for name, dimension in space.items() if isinstance(dimension, Range) and dimension.log]
     return {f"log10_{name}": math.log10(point[name]) for name in logs}
 
 
@@ -109,7 +111,7 @@ def trial_points(trial: FinishedTrial, timestamp: int) -> Iterator[MetricPoint]:
 def child_tags(parent: str, generation: str) -> dict[str, str]:
     """Return the tags of a child run: who recorded it, its parent, and the generation of its study if it has one."""
     mark = {TRIAL_GENERATION: generation} if generation else {}
-    return source_tags() | {"mlflow.parentRunId": parent} | mark
+    return source_tags() | {PARENT: parent} | mark
 
 
 def source_tags() -> dict[str, str]:

@@ -26,7 +26,7 @@ from pipeline.tracking import runs, views
 from pipeline.tracking.client_writer import choose_writer
 from pipeline.tracking.experiments import ensure_experiment, find_experiment
 from pipeline.tracking.links import Links
-from pipeline.tracking.run_record import NOTE, TRIAL_GENERATION, run_record, source_tags
+from pipeline.tracking.run_record import NOTE, PARENT, TRIAL_GENERATION, run_record, source_tags
 from pipeline.trials.trial import FinishedTrial
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ METRIC = "metric"
 """The tag of a study's run with the metric that the study is judged by, unless that is accuracy."""
 STUDY_TAGS = ("study", "study_hash")
 """The tags of a study's run, besides its kind."""
+SUITE_KIND = "suite"
+"""The kind of the run of a suite, whose children are the runs of its studies."""
 GENERATED_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
 """The names that MLflow makes up for runs."""
 DIGEST = 36
@@ -46,7 +48,7 @@ DIGEST = 36
 
 
 class Declared(Protocol):
-    """A declaration that gets an MLflow run: a study, or an experiment of the lecture."""
+    """A declaration that gets an MLflow run: a study, a suite, or an experiment of the lecture."""
 
     @property
     def name(self) -> str: ...
@@ -118,7 +120,9 @@ class Tracker:
         if not runs.environment_run(self.client, self.uri):
             find_experiment(self.client, self.uri)
 
-    def open(self, study: Declared, run_id: str | None = None, generation: str = "", kind: str = "study") -> None:
+    def open(
+        self, study: Declared, run_id: str | None = None, generation: str = "", kind: str = "study", suite_run: str = ""
+    ) -> None:
         """Resume the study's run or start it: in the run that ``mlflow run`` opened, or in a new one.
 
         A run of the same generation that is still RUNNING is resumed: a crash came before its id was recorded. A run that
@@ -134,12 +138,17 @@ class Tracker:
             The study's generation (:meth:`OptunaStore.ensure_generation`).
         kind
             The tag that says what the run is of.
+        suite_run
+            The id of the run of the suite that the study belongs to; the study's run becomes its child.
 
         """
         given = runs.environment_run(self.client, self.uri)
         unused = given if given and "kind" not in given.data.tags else None
         self.study, self.generation = study.name, generation
         marks = {STUDY_GENERATION: generation} if generation else {}
+        if suite_run:
+            given, unused = self.client.get_run(suite_run), None
+            marks |= {PARENT: suite_run}
         if run_id is None:
             self.parent = self._running() or unused or self._create_parent(study, marks, given)
         else:
@@ -154,7 +163,7 @@ class Tracker:
         self.set_tags(tags | marks)
         if run_id is None:
             self.client.log_dict(self.run_id, study.to_json(), "study.json")
-        if isinstance(study, Study):  # an experiment has no arms or trials to show in the UI
+        if isinstance(study, Study):  # a suite and an experiment have no arms or trials of their own to show in the UI
             self.score = study.objective.best_val
             self._set_up_ui(study)
         if unused and unused.info.run_id != self.run_id:
@@ -162,6 +171,12 @@ class Tracker:
             note = f"The study is recorded under run `{self.run_id}`; look there."
             pointer = {"kind": "visit", "study": study.name, "study_run": self.run_id, NOTE: note}
             self.set_tags(pointer, self.pointer_run)
+
+    def find_suite(self, name: str) -> str | None:
+        """Return the id of the run of the suite of that name that was started last; None if there is none."""
+        query = f"tags.kind = '{SUITE_KIND}' and tags.study = '{name}'"
+        found = runs.search_runs(self.client, runs.experiment_ids(self.client), query)
+        return max(found, key=lambda run: run.info.start_time).info.run_id if found else None
 
     def _running(self) -> Run | None:
         """Return a run of this generation that is still RUNNING."""
@@ -181,7 +196,7 @@ class Tracker:
     def _create_parent(self, study: Declared, marks: dict[str, str], given: Run | None) -> Run:
         tags = source_tags() | marks
         if given:
-            tags |= {"mlflow.parentRunId": str(given.info.run_id)}
+            tags |= {PARENT: str(given.info.run_id)}
             experiment_id = str(given.info.experiment_id)
         else:
             experiment_id = ensure_experiment(self.client, self.store or self.client, self.uri)
@@ -204,15 +219,14 @@ class Tracker:
             self.run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "train, val and test")])]
         )
 
-    def describe(self, study: Study, sentences: Sequence[str]) -> None:
-        """Set the description of the study's run that the UI shows: the question, links, and the verdict's sentences."""
-        pages = self.links()
-        links = " · ".join(
-            [
-                f"[The report]({pages.report})",
-                *(f"[{title}]({pages.view(name)})" for name, title in views.TITLES.items()),
-            ]
-        )
+    def describe(self, study: Declared, sentences: Sequence[str]) -> None:
+        """Set the description of the run that the UI shows: the question, links, and the verdict's sentences.
+
+        A suite has no views of its own.
+        """
+        pages, titles = self.links(), views.TITLES if isinstance(study, Study) else {}
+        shown = [f"[{title}]({pages.view(name)})" for name, title in titles.items()]
+        links = " · ".join([f"[The report]({pages.report})", *shown])
         verdict, *rest = sentences
         # The links come first, since the UI shows the first few lines and folds the rest.
         parts = [f"**{study.question}** {links}", verdict, "\n".join(f"- {sentence}" for sentence in rest)]

@@ -86,7 +86,7 @@ class Tile:
         numbers = {name: np.array([getattr(t, name) for t in trials]) for name in NUMERIC_HYPERPARAMETERS}
         network = init_network(
             architecture(first, features, classes, shape),
-            [t.init for t in trials],
+            [t.initializer for t in trials],
             [t.seed for t in trials],
             dtype,
             dropout=[t.dropout for t in trials],

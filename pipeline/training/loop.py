@@ -72,7 +72,8 @@ def train(
     """
     if not trials:
         raise UserError("trials: got none; expected at least one")
-    check_data(data, config)
+    for trial in {trial.batch_size: trial for trial in trials}.values():
+        check_data(data, trial.configured(config))
     ranked = sorted(range(len(trials)), key=lambda k: repr(trials[k].structure))
     groups = [list(members) for _, members in groupby(ranked, key=lambda k: trials[k].structure)]
     histories = []
@@ -93,6 +94,7 @@ def train_group(
     trials: Sequence[HyperParams], data: Dataset, config: TrainConfig, order_seed: int, watch: Watch = never_stop
 ) -> TrainingRecord:
     """Train K trials of one structure, and return their curves and networks; the parameters are those of :func:`train`."""
+    config = trials[0].configured(config)
     tiles = make_tiles(trials, data.features, data.classes, config, data.shape)
     return run_epochs(tiles, data, config, np.random.default_rng(order_seed), watch=watch)
 

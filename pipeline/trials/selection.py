@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,18 +103,23 @@ def _resampled(
     rows = unpack([texts[i] for i in contenders], n_val, validation[contenders])
     if rows is None:
         return None
-    rng = np.random.default_rng(block)
+    counts, after = _row_counts(block, n_val)
     kind = np.float32 if rows.dtype == np.uint8 else np.float64  # sums of zeros and ones are exact in either
-    scores: NDArray[np.floating] = _row_counts(rng, n_val).astype(kind, copy=False) @ rows.T.astype(kind)
+    scores: NDArray[np.floating] = counts.astype(kind, copy=False) @ rows.T.astype(kind)
     if spread:
-        scores += (n_val * spread * rng.standard_normal(scores.shape)).astype(kind)
+        scores += (n_val * spread * deepcopy(after).standard_normal(scores.shape)).astype(kind)
     return scores
 
 
-def _row_counts(rng: np.random.Generator, n: int) -> NDArray[np.float32]:
-    """Draw n rows with replacement, :data:`RESAMPLES` times, and count each row, (RESAMPLES, n)."""
+@lru_cache(maxsize=1)
+def _row_counts(block: int, n: int) -> tuple[NDArray[np.float32], np.random.Generator]:
+    """Draw n rows with replacement, :data:`RESAMPLES` times, and count each row, (RESAMPLES, n); return the generator too.
+
+    The arms of a block share its draws, so callers go block by block.
+    """
+    rng = np.random.default_rng(block)
     drawn = rng.integers(n, size=(RESAMPLES, n)) + n * np.arange(RESAMPLES)[:, None]
-    return np.bincount(drawn.ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n).astype(np.float32)
+    return np.bincount(drawn.ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n).astype(np.float32), rng
 
 
 def share_of_best(scores: NDArray[np.floating]) -> Array:

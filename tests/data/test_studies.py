@@ -11,10 +11,10 @@ from pipeline.data.cifar import ARCHIVES
 from pipeline.data.dataset import load_rows
 from pipeline.search.plan import plan, tasks
 from pipeline.search.pruning_history import PruningHistory
-from pipeline.study.loading import find_study, is_experiment, study_names
+from pipeline.study.loading import find_study, is_experiment, is_suite, study_names
 from pipeline.trials.task import run_task
 
-NAMES = [name for name in study_names() if not is_experiment(name)]
+NAMES = [name for name in study_names() if not is_experiment(name) and not is_suite(name)]
 CIFAR = [name for name in NAMES if name.startswith("cifar10")]
 
 

@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from pipeline.search.refine import border_check, position, propose
 from pipeline.study.hparams import HyperParams
-from pipeline.study.spec import Arm, Categorical, Float, SearchSpace, Study
+from pipeline.study.spec import Arm, Categorical, Float, Int, SearchSpace, Study
 
 # CS231n, lecture 6 (2017): the 22 printed rows of the fine search, validation accuracy, learning rate, regularisation.
 FINE_ROWS = [
@@ -214,3 +214,21 @@ def test_five_worse_trials_beyond_the_best_keep_a_range_from_moving():
     best, rest = (0.8,) * 5, (0.2,) * 10
     assert proposed(*best, *(0.95,) * 4, *rest) == pytest.approx((0.5, 1.5))
     assert proposed(*best, *(0.95,) * 5, *rest) == pytest.approx((0.675, 0.925))
+
+
+def _whole(dimension, best):
+    """Propose the next range of widths, where a width scores the less the farther it is from the best."""
+    study = Study(
+        name="widths", question="How wide?", space=SearchSpace(hidden=dimension), arms=(Arm("random"),), trials=9
+    )
+    values = dimension.grid() if dimension.levels > 20 else range(dimension.low, dimension.high + 1, dimension.step)
+    trials = [{"hidden": value, "best/val_accuracy": 1 / (1 + abs(value - best))} for value in values]
+    return propose(study, trials).study.space["hidden"]
+
+
+def test_ranges_of_whole_numbers_stay_whole():
+    """A narrowed range is rounded outwards, one that is moved stops at 1, and both keep their steps."""
+    assert _whole(Int(4, 256, log=True, levels=60), 32) == Int(18, 53, log=True, levels=36)
+    assert _whole(Int(10, 200, step=10), 100) == Int(70, 130, step=10)
+    assert _whole(Int(2, 40), 2) == Int(1, 21)
+    assert _whole(Int(1, 9), 1) == Int(1, 5)

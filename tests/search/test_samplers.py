@@ -14,7 +14,7 @@ from pipeline.cli.main import main
 from pipeline.errors import Failed, UserError
 from pipeline.search.plan import plan
 from pipeline.search.samplers import ADAPTIVE, PLANNED, Trajectory, points
-from pipeline.study.spec import Arm, Categorical, Float, SearchSpace, Study
+from pipeline.study.spec import Arm, Categorical, Float, Int, SearchSpace, Study
 
 SPACE = SearchSpace(
     learning_rate=Float(1e-4, 1, log=True, levels=4),
@@ -244,6 +244,37 @@ def test_numpy_scalars_become_plain_values(monkeypatch):
         "momentum": float,
         "activation": str,
     }
+
+
+WHOLE = SearchSpace(hidden=Int(4, 64, log=True), warmup=Int(0, 8, step=4))
+
+
+@pytest.mark.parametrize("name", [*PLANNED, *AVAILABLE, "grid", "shifted_grid"])
+def test_every_sampler_draws_whole_numbers(name):
+    """Points of a range of whole numbers are integers on its steps, different in each level of a grid."""
+    study = replace(STUDY, space=WHOLE, trials=9, arms=(Arm(name),))
+    if name in AVAILABLE:
+        trajectory, drawn = Trajectory(Arm(name), study, 0), []
+        for _ in range(9):
+            drawn.append(trajectory.ask())
+            trajectory.tell(1 / drawn[-1]["hidden"])
+    else:
+        drawn = points(Arm(name), study, 0)
+    assert all(type(value) is int for point in drawn for value in point.values())
+    assert {point["warmup"] for point in drawn} <= {0, 4, 8}
+    assert all(4 <= point["hidden"] <= 64 for point in drawn)
+    if name.endswith("grid"):
+        assert [len({point[axis] for point in drawn}) for axis in WHOLE] == [3, 3]
+
+
+def test_whole_numbers_of_another_sampler_are_checked(monkeypatch):
+    """A sampler may draw a whole number as a real one; a fraction, or one between the steps, is refused."""
+    monkeypatch.setattr(Scripted, "values", {"hidden": [np.float64(16), 16], "warmup": [np.int32(8), 3]})
+    trajectory = Trajectory(Arm("mine", f"{__name__}.Scripted"), replace(STUDY, space=WHOLE, trials=9), 0)
+    assert repr(trajectory.ask()) == "{'hidden': 16, 'warmup': 8}"
+    trajectory.tell(0.5)
+    with pytest.raises(UserError, match="warmup: got 3; expected a whole number from 0 to 8 in steps of 4"):
+        trajectory.ask()
 
 
 OVERSHOOT = f"""

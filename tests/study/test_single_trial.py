@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from pipeline.study.hparams import HyperParams
 from pipeline.study.single_trial import SINGLE_TRIAL, single_trial_study
-from pipeline.study.spec import Categorical, Pruner
+from pipeline.study.spec import Categorical, Int, Pruner
 from studies.random_vs_grid import STUDY
 
 
@@ -32,3 +32,10 @@ def test_sizes_are_written_as_a_choice():
     space = {**STUDY.space, "hidden": Categorical("10", "20x10")}
     study = replace(STUDY, space=type(STUDY.space)(**space), fixed=HyperParams(hidden=(5, 4)))
     assert single_trial_study(study, {}, None).space["hidden"].choices == ("10", "20x10", "5x4")
+
+
+def test_a_width_is_a_whole_number_where_the_study_searches_widths():
+    """One width widens the range; several are a choice of their own."""
+    study = replace(STUDY, space=type(STUDY.space)(hidden=Int(8, 32)), trials=1)
+    assert single_trial_study(study, {"hidden": (50,)}, None).space["hidden"] == Int(8, 50)
+    assert single_trial_study(study, {"hidden": (50, 20)}, None).space["hidden"] == Categorical("50x20")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.study.space import Categorical, Float, SearchSpace
+from pipeline.study.space import Categorical, Float, Int, SearchSpace
 
 
 def test_a_grid_runs_from_end_to_end():
@@ -34,6 +34,36 @@ def test_no_level_leaves_its_range(low, decades, log, levels, shift):
         assert grid[-1] <= dimension.high
 
 
+@given(
+    st.integers(-50, 50), st.integers(1, 300), st.integers(1, 9), st.integers(1, 12), st.floats(0, 0.999), st.booleans()
+)
+def test_levels_of_whole_numbers_are_whole_and_distinct(low, width, step, levels, shift, log):
+    """Shifted or not, a grid has its number of different whole numbers, on the steps of the range, in order."""
+    low, step = (abs(low) + 1, 1) if log else (low, step)
+    dimension = Int(low, low + width * step, log=log, levels=levels, step=step)
+    for grid in (dimension.grid(), dimension.grid(shift)):
+        assert len(grid) == dimension.levels == min(levels, width + 1)
+        assert set(grid) <= set(range(dimension.low, dimension.high + 1, step))
+        assert grid == sorted(set(grid))
+        assert all(type(value) is int for value in grid)
+
+
+def test_a_grid_of_whole_numbers_runs_from_end_to_end_on_its_scale():
+    """Levels are those of the real range, rounded; few values are all levels; shifts reach both ends alike."""
+    assert Int(4, 256, log=True, levels=4).grid() == [4, 16, 64, 256]
+    assert Int(10, 100, step=10, levels=4).grid() == [10, 40, 70, 100]
+    assert Int(1, 2).grid() == [1, 2]
+    firsts = [Int(1, 10, levels=1).grid((shift + 0.5) / 100)[0] for shift in range(100)]
+    assert {firsts.count(value) for value in range(1, 11)} == {10}
+
+
+def test_whole_numbers_come_back_from_a_record():
+    """A space with whole numbers is read as it was written."""
+    space = SearchSpace(hidden=Int(8, 64, log=True, levels=4), warmup=Int(0, 4, step=2), l2=Float(0, 1))
+    assert dict(SearchSpace.from_json(space.to_json())) == dict(space)
+    assert space.grid_size == 4 * 3 * 3
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
@@ -45,13 +75,19 @@ def test_no_level_leaves_its_range(low, decades, log, levels, shift):
         (lambda: Float(0, 1, levels=0), "levels: got 0"),
         (lambda: Float(0.1, 1, log="no"), "log: got 'no'; expected True or False"),
         (lambda: Float(0.1, 1, log=1), "log: got 1; expected True or False"),
+        (lambda: Int(1, 2.5), "high: got 2.5; expected a whole number"),
+        (lambda: Int(3, 3), "low must be below high"),
+        (lambda: Int(0, 3, log=True), "a log scale needs low > 0"),
+        (lambda: Int(1, 9, log=True, step=2), "a log scale has steps of 1"),
+        (lambda: Int(1, 10, step=2), "expected a multiple of step=2. Give high=9"),
+        (lambda: Int(1, 3, levels=0), "levels: got 0"),
         (Categorical, "at least one choice"),
         (lambda: Categorical(1, 1.0), "given twice"),
         (lambda: Categorical([64, 32]), "expected text, a number"),
         (SearchSpace, "nothing to search"),
         (lambda: SearchSpace(learning_rat=Float(0, 1)), "unknown hyperparameter 'learning_rat'"),
         (lambda: SearchSpace(seed=Float(0, 1)), "unknown hyperparameter 'seed'"),
-        (lambda: SearchSpace(l2=(0, 1)), r"expected Float\(...\) or Categorical\(...\)"),
+        (lambda: SearchSpace(l2=(0, 1)), r"expected Float\(...\), Int\(...\) or Categorical\(...\)"),
         (lambda: SearchSpace(l2=Float(0, 1, levels=10**6)), "levels: got 1000000; expected .* at most 100,000"),
     ],
 )

@@ -8,6 +8,7 @@ from sklearn.metrics import get_scorer
 from threadpoolctl import threadpool_limits
 
 from pipeline.data import Dataset, Split, load_block
+from pipeline.errors import UserError
 from pipeline.estimator import NumpyNetworkClassifier
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.optimizers import OPTIMIZERS
@@ -134,6 +135,8 @@ KINDS = {
     "deep": {"hidden": (20, 7, 13, 5), "batch_norm": True},
     "no hidden layer": {"hidden": ()},
     "balanced classes": {"class_weight": "balanced"},
+    "own batch size": {"batch_size": 7},
+    "uniform weights": {"init_distribution": "uniform", "init_scale": 0.5},
     "everything": {
         "batch_norm": True, "layer_norm": True, "dropout": 0.3, "l1": 1e-4, "l2": 1e-4, "max_norm": 2.0, "clip": 1.0,
         "label_smoothing": 0.1, "optimizer": "adamw", "schedule": "cosine", "warmup": 1, "activation": "silu",
@@ -166,6 +169,19 @@ def test_every_kind_of_trial_is_independent_of_its_group(kind, size, few, monkey
     for k in (0, 1, 3, 4):
         assert_same(group, train([trials[k]], few, config), [k])
     assert_same(group, train(trials, few, config), range(5))
+
+
+def test_a_trial_with_its_own_batch_size_is_that_of_a_study_with_it(few):
+    """Batch sizes are searched: each trial has the bits of a study of its size, whatever the other trials have."""
+    trials = [HyperParams(seed=k, batch_size=size) for k, size in enumerate((0, 7, 20, 7))]
+    together = train(trials, few, CONFIG)
+    for k, trial in enumerate(trials):
+        alone = train(
+            [replace(trial, batch_size=0)], few, replace(CONFIG, batch_size=trial.batch_size or CONFIG.batch_size)
+        )
+        assert_same(together, alone, [k])
+    with pytest.raises(UserError, match="batch_size: got 100000; the training split has"):
+        train([HyperParams(batch_size=100_000)], few, CONFIG)
 
 
 @pytest.mark.parametrize("name", ["dropout", "label_smoothing", "l1", "max_norm", "clip", "momentum", "l2"])

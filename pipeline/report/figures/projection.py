@@ -17,7 +17,7 @@ from pipeline.report.curves import Pool
 from pipeline.report.formatting import capital, count, listed, value
 from pipeline.report.style import MUTED, Plot, canvas, finish, styled
 from pipeline.study.metrics import ACCURACY
-from pipeline.study.spec import Float, SearchSpace
+from pipeline.study.spec import Range, SearchSpace
 
 SHADES = "cividis"  # its ends vanish on white or on black paper, so each dot has an outline in the page's grey
 PITCH = 4.8  # points from dot to dot of the trials of one cell
@@ -62,7 +62,7 @@ def _panel(
 ) -> PathCollection:
     for name, axis in zip(names, (ax.xaxis, ax.yaxis), strict=True):
         dimension = space[name]
-        if isinstance(dimension, Float) and dimension.log:
+        if isinstance(dimension, Range) and dimension.log:
             (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)("log")
             axis.set_major_locator(LogLocator(numticks=4))
     ax.margins(0.18, 0.1)
