@@ -97,6 +97,8 @@ def test_what_another_look_brings_is_told_of_undecided_studies():
     assert again.startswith(
         "s3 is undecided. Its next look, after 20 blocks, costs 340 trainings, about 5.0 min of one worker"
     )
-    then, now = map(float, re.fullmatch(r".* would be ([\d.]+) points wide instead of ([\d.]+) points\.", again).groups())
+    then, now = map(
+        float, re.fullmatch(r".* would be ([\d.]+) points wide instead of ([\d.]+) points\.", again).groups()
+    )
     assert then < now == pytest.approx(100 * (verdict.interval.high - verdict.interval.low), abs=0.1)
     assert more.startswith("One more data set like these would make it about ")
