@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pipeline.study.spec import Pruner as Pruner
     from pipeline.study.spec import Stage as Stage
     from pipeline.study.spec import Study as Study
+    from pipeline.study.suite import Suite as Suite
 
 __version__ = "0.1.0"
 
@@ -41,6 +42,7 @@ PUBLIC = {
     "SearchSpace": "study.space",
     "Stage": "study.spec",
     "Study": "study.spec",
+    "Suite": "study.suite",
     "TrainConfig": "study.hparams",
 }
 """The module of each public name."""

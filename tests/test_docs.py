@@ -15,7 +15,7 @@ from pipeline.cli.arguments import VERBS, parser
 from pipeline.diagnosis.diagnose import RULES
 from pipeline.diagnosis.trial_facts import RULE_FAILED
 from pipeline.nn.activations import ACTIVATIONS
-from pipeline.nn.initializers import INITIALIZERS
+from pipeline.nn.initializers import DISTRIBUTIONS, INITIALIZERS
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import SCHEDULES
 from pipeline.report.verdict import LABELS
@@ -26,6 +26,7 @@ from pipeline.study.experiment import DEMONSTRATIONS, Experiment
 from pipeline.study.hparams import CLASS_WEIGHTS, PREPROCESSING_NAMES, HyperParams, TrainConfig
 from pipeline.study.loading import find_study
 from pipeline.study.spec import Arm, Categorical, Float, Pruner, Stage, Study
+from pipeline.study.suite import Suite
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -71,6 +72,7 @@ def commands(text):
         (Stage, "\n## Stage\n"),
         (HyperParams, "\n## HyperParams\n"),
         (TrainConfig, "\n## TrainConfig\n"),
+        (Suite, "\n## Suite\n"),
         (Experiment, "\n## Experiment\n"),
     ],
 )
@@ -98,6 +100,7 @@ def test_every_word_of_a_study_is_listed_with_its_default(kind, heading):
         ("optimizer", OPTIMIZERS),
         ("schedule", SCHEDULES),
         ("class_weight", CLASS_WEIGHTS),
+        ("init_distribution", DISTRIBUTIONS),
         ("preprocessing", PREPROCESSING_NAMES),
         ("demonstration", DEMONSTRATIONS),
         ("sampler", (*GRIDS, *PLANNED, *ADAPTIVE)),

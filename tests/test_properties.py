@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.data import Dataset, Split
 from pipeline.nn.activations import ACTIVATIONS
-from pipeline.nn.initializers import INITIALIZERS
+from pipeline.nn.initializers import DISTRIBUTIONS, INITIALIZERS
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import SCHEDULES
 from pipeline.report.curves import Pool
@@ -41,6 +41,8 @@ HPARAMS = st.builds(
     schedule=st.sampled_from(sorted(SCHEDULES)),
     warmup=st.integers(0, 3),
     class_weight=st.sampled_from(CLASS_WEIGHTS),
+    init_scale=st.floats(0, 2),
+    init_distribution=st.sampled_from(DISTRIBUTIONS),
 )
 QUICK, LONG = settings(max_examples=30, deadline=None), settings(max_examples=3000, deadline=None)
 

@@ -14,6 +14,7 @@ from pipeline.data import Dataset, Split
 from pipeline.nn.layers import Array, Workspace
 from pipeline.nn.network import forward
 from pipeline.study.hparams import HyperParams, TrainConfig
+from pipeline.study.metrics import ACCURACY
 from pipeline.study.spec import Study
 from pipeline.training import run_epochs, train
 from pipeline.training.lockstep import make_tiles
@@ -215,10 +216,13 @@ def _sample(rows: Split, rng: np.random.Generator) -> Split:
 def _brief(config: TrainConfig, rows: int, attempt: int = 1) -> TrainConfig:
     """The settings for a short training on ``rows`` rows that is long enough to learn something."""
     size = min(config.batch_size, rows)
-    return replace(config, epochs=attempt * max(EPOCHS, -(-STEPS * size // rows)), batch_size=size)
+    return replace(
+        config, metric=ACCURACY.name, epochs=attempt * max(EPOCHS, -(-STEPS * size // rows)), batch_size=size
+    )
 
 
 def _accuracies(fixed: HyperParams, config: TrainConfig, data: Dataset, rows: Split) -> Array:
     """The final validation accuracy of each learning rate, trained on ``rows``; a trial that diverged scores as a guess."""
-    history = train([replace(fixed, learning_rate=rate, l2=0.0) for rate in RATES], replace(data, train=rows), config)
+    trials = [replace(fixed, learning_rate=rate, l2=0.0, batch_size=0) for rate in RATES]
+    history = train(trials, replace(data, train=rows), config)
     return np.asarray(np.where(history.diverged, data.chance, history.curves[VAL_ACCURACY][:, -1]))

@@ -21,6 +21,7 @@ from pipeline.nn.optimizers import SGD
 from pipeline.nn.regularisers import l2_penalty
 from pipeline.seeds import derive_seed
 from pipeline.study.hparams import HyperParams
+from pipeline.study.metrics import ACCURACY
 from pipeline.study.spec import Float, SearchSpace, Study
 from pipeline.training import evaluate, train
 from pipeline.training.metrics import VAL_ACCURACY, VAL_LOSS
@@ -137,7 +138,7 @@ def _allowance(init: Init, trial: HyperParams) -> float:
     """
     if _is_small(init):
         return 0.1
-    if not isinstance(init, str) or init == "large":
+    if not isinstance(init, str) or init == "large" or trial.init_scale > 1:
         return math.inf
     return 6.0 if any(parse_conv_layer(block).pooled for block in trial.conv) else 1.4
 
@@ -218,8 +219,8 @@ def examples_apart(rows: Split) -> Split:
 
 def _overfitting_rates(study: Study, few: Dataset, epochs: int) -> list[float]:
     """The learning rates that reach accuracy 1 and a loss below 0.05 on these rows, with full batches."""
-    config = replace(study.config, epochs=epochs, batch_size=len(few.train))
-    trials = [replace(study.fixed, learning_rate=rate, l2=0.0) for rate in LEARNING_RATES]
+    config = replace(study.config, metric=ACCURACY.name, epochs=epochs, batch_size=len(few.train))
+    trials = [replace(study.fixed, learning_rate=rate, l2=0.0, batch_size=0) for rate in LEARNING_RATES]
     curves = train(trials, few, config).curves
     learned = (curves[VAL_ACCURACY] == 1) & (curves[VAL_LOSS] < 0.05)
     return [rate for rate, ok in zip(LEARNING_RATES, learned.any(axis=1), strict=True) if ok]

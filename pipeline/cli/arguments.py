@@ -61,7 +61,9 @@ class TopParser(Parser):
         width = max(map(len, known), default=0)
         lines = "".join(f"  {name:{width}}  {question}\n" for name, question in known.items())
         text = super().format_help()
-        return text.replace(EXIT_CODES, f"studies (or give a file):\n{lines}\n{EXIT_CODES}") if lines else text
+        return (
+            text.replace(EXIT_CODES, f"studies and suites (or give a file):\n{lines}\n{EXIT_CODES}") if lines else text
+        )
 
 
 LONGEST_NUMBER = 20
@@ -137,6 +139,18 @@ def _flag(name: str, verbs: str, text: str, metavar: str = "", **options: Any) -
 RECORDING = "run search train refine lecture"
 """The verbs that train and record."""
 FLAGS = (
+    *(  # few files have them, and the help fits a screen
+        _flag(
+            f"--{name}",
+            "run check search report",
+            argparse.SUPPRESS,
+            dest="budget",
+            action="store_const",
+            const=name,
+            default="",
+        )
+        for name in ("quick", "full")
+    ),
     _flag(
         "--seed", "run check search train lecture", "the seed of all random numbers (the study's)", "N", type=whole(0)
     ),

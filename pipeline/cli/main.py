@@ -101,6 +101,8 @@ def dispatch(args: argparse.Namespace, interrupts: Interrupts) -> int:
         os.environ[FOLDER_VARIABLE] = args.data_dir  # in the environment, so that worker processes have it too
     if args.verb in DIAGNOSING_VERBS:
         load_rules()  # early, so that a broken rule is an error before anything is written
+    if getattr(args, "budget", ""):
+        args.study += f":{args.budget}"
     given = {name: getattr(args, name, "") for name in ("tracking_uri", "storage", "study")}
     try:
         module = import_module(f"pipeline.commands.{args.verb}")

@@ -11,17 +11,18 @@ from pipeline.commands.columns import print_columns
 from pipeline.console.console import Console
 from pipeline.errors import Failed
 from pipeline.search.plan import first_trial, make_task
-from pipeline.study.loading import find_study
+from pipeline.study.loading import find_declared
 from pipeline.study.spec import Study
-from pipeline.training.metrics import BEST_VAL_ACCURACY
+from pipeline.study.suite import Suite
 from pipeline.trials.task import run_task
 
 
 def command(args: argparse.Namespace, context: Context) -> None:
-    """Check the study. Raises :class:`Failed` if a check is not passed."""
-    study = find_study(args.study, given(args, "seed"))
-    print_columns(study, context.console)
-    require(check(study, context.console))
+    """Check the study, or each of a suite. Raises :class:`Failed` if a check is not passed."""
+    declared = find_declared(args.study, given(args, "seed"))
+    for study in declared.studies if isinstance(declared, Suite) else (declared,):
+        print_columns(study, context.console)
+        require(check(study, context.console))
 
 
 def check(study: Study, console: Console) -> list[CheckResult]:
@@ -53,11 +54,11 @@ def _checks(study: Study) -> Iterator[CheckResult]:
                 name, False, f"{trial.point}: it {result.failure.sentence}\n{result.failure.trace}".rstrip()
             )
             return
-        accuracy = result.scores[BEST_VAL_ACCURACY]
+        score = f"validation {study.objective.title} {result.scores[study.objective.best_val]:.3f}"
         yield CheckResult(
             name,
             True,
-            f"{accuracy:.3f} of validation rows right, in {result.seconds:.2g} s",
+            f"{score}, in {result.seconds:.2g} s",
             "the network's own checks are left out",
         )
 

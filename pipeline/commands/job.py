@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from threadpoolctl import threadpool_limits
+
 from pipeline.commands import Context
 from pipeline.console.console import Console
 from pipeline.data import DataDescription, describe
@@ -24,6 +26,7 @@ from pipeline.storage.failures import opening
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.storage.stores import Stores, network_file_system
 from pipeline.storage.study_lock import study_lock
+from pipeline.study.metrics import check_classes
 from pipeline.study.single_trial import SINGLE_TRIAL, single_trial_name
 from pipeline.study.spec import Study
 from pipeline.tracking import Tracker
@@ -46,7 +49,8 @@ class Job:
 
     ``declared`` is the study as its file and the flags declare it, up to the blocks that are trained now. With ``new`` it
     starts again under the next free name, ``NAME-2`` and so on. ``links`` are tags and attributes that name the stage
-    before it. ``looks`` are the numbers of blocks that are searched up to, one after the other.
+    before it. ``looks`` are the numbers of blocks that are searched up to, one after the other. ``suite_run`` is the id of
+    the run of the suite that the study belongs to.
     """
 
     declared: Study
@@ -54,6 +58,7 @@ class Job:
     new: bool = False
     links: Mapping[str, str | int] = field(default_factory=dict)
     looks: Sequence[int] = ()
+    suite_run: str = ""
     _blas_reported: Sequence[str] = ()
 
     @property
@@ -76,8 +81,13 @@ class Job:
 
     @cached_property
     def data(self) -> DataDescription:
-        """The facts of the study's data. The data is fetched here, before any worker starts."""
-        return describe(self.declared.source)
+        """The facts of the study's data. The data is fetched here, before any worker starts.
+
+        Raises :class:`UserError` if the metric is not defined for their number of classes.
+        """
+        described = describe(self.declared.source)
+        check_classes(self.declared.objective, described.classes)
+        return described
 
     @cached_property
     def basis(self) -> dict[str, Any]:
@@ -157,16 +167,12 @@ class Job:
         """Open the study's MLflow run during the body; the run's status tells how the body ended."""
         self._end_abandoned()
         run_id = None if self._is_single_trial else self.optuna_store.parent_run  # each single trial has its own run
-        self.tracker.open(self.study, run_id, self.optuna_store.ensure_generation())
-        if self.links:
-            self.tracker.set_tags({key: str(value) for key, value in self.links.items()})
-        try:
+        self.tracker.open(self.study, run_id, self.optuna_store.ensure_generation(), suite_run=self.suite_run)
+        # One BLAS thread: on a busy machine, several wait for each other, up to 100 times as long.
+        with finished(self.tracker), threadpool_limits(1):
+            if self.links:
+                self.tracker.set_tags({key: str(value) for key, value in self.links.items()})
             yield
-        except BaseException as error:
-            with contextlib.suppress(Exception):  # the store itself may have failed; the first error is the one to show
-                self.tracker.finish("KILLED" if isinstance(error, (Stopped, BrokenPipeError)) else "FAILED")
-            raise
-        self.tracker.finish("FINISHED")
 
     @property
     def _is_single_trial(self) -> bool:
@@ -196,6 +202,18 @@ class Job:
             self.console.say(
                 f"warning: trained on {len(blas)} BLAS set-ups, whose last digits may differ: {'; '.join(blas)}"
             )
+
+
+@contextlib.contextmanager
+def finished(tracker: Tracker) -> Iterator[None]:
+    """End the tracker's run after the body; its status tells how the body ended."""
+    try:
+        yield
+    except BaseException as error:
+        with contextlib.suppress(Exception):  # the store itself may have failed; the first error is the one to show
+            tracker.finish("KILLED" if isinstance(error, (Stopped, BrokenPipeError)) else "FAILED")
+        raise
+    tracker.finish("FINISHED")
 
 
 def recorded_study(study: Study, storage: str) -> Study:

@@ -6,6 +6,7 @@ import argparse
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ import pipeline
 from pipeline import __version__
 from pipeline.commands import Context
 from pipeline.commands.job import Job, recorded_study
+from pipeline.commands.suite import SuiteRun
 from pipeline.commands.train import HYPERPARAMETERS
 from pipeline.console.console import Console
 from pipeline.diagnosis.diagnose import GOOD
@@ -24,11 +26,12 @@ from pipeline.model.best import BestModel, saved_model, train_again
 from pipeline.report.figures.network import save_figures
 from pipeline.report.trials_table import RUN_ADDRESS, TrialsTable
 from pipeline.report.winner import Winner, find_winner
-from pipeline.report.writer import write_report
+from pipeline.report.writer import Report, write_report
 from pipeline.search.recording import arm_runs_of
 from pipeline.storage.addresses import is_url, redact, sqlite_address, sqlite_file, storage_file
 from pipeline.storage.dashboard import Shown
-from pipeline.study.loading import find_study
+from pipeline.study.loading import find_declared
+from pipeline.study.metrics import ACCURACY
 from pipeline.study.spec import Study
 from pipeline.tracking import ui_of
 
@@ -40,15 +43,32 @@ Record = Mapping[str, Any]
 
 
 def command(args: argparse.Namespace, context: Context) -> None:
-    """Report the study as it was declared when it last ran."""
-    study = recorded_study(find_study(args.study, {}), context.stores.storage)
-    job = Job(study, context)
-    with job.owned(), job.study_run():
-        report(job, keep_model=not args.no_model)
+    """Report the study, or those of a suite that are recorded, as they were declared when they last ran."""
+    declared = find_declared(args.study, {})
+    if isinstance(declared, Study):
+        job = Job(recorded_study(declared, context.stores.storage), context)
+        with job.owned():
+            _report_owned(job, args)
+        return
+    suite_run = SuiteRun(declared, context)
+    jobs = suite_run.recorded_jobs()
+    with suite_run.owned(), ExitStack() as stack:
+        for job in jobs:
+            stack.enter_context(job.owned())
+        with suite_run.opened(jobs):
+            for job in jobs:
+                suite_run.add(job, _report_owned(job, args))
+            suite_run.report()
+
+
+def _report_owned(job: Job, args: argparse.Namespace) -> Report:
+    with job.study_run():
+        result = report(job, keep_model=not args.no_model)
         job.report_foreign()
+    return result
 
 
-def report(job: Job, *, keep_model: bool = True) -> None:
+def report(job: Job, *, keep_model: bool = True) -> Report:
     """Write the report, log it to the study's run, register the best model, and print where to look."""
     store = job.optuna_store
     if store.blocks > job.study.blocks:  # a later run asked for fewer blocks; what is decided stays decided
@@ -76,11 +96,12 @@ def report(job: Job, *, keep_model: bool = True) -> None:
         except Exception:  # such as a lost registry; the page needs none
             write_report(job.table(trials, facts), folder_of(job))
             raise
-        _write(job, job.table(trials, facts))
+        result = _write(job, job.table(trials, facts))
         job.tracker.log_metrics({f"health/{word}": count for word, count in diagnosis["health"].items()})
         if keep_model:
             _print_model(job, model)
         _print_where(job)
+    return result
 
 
 def folder_of(job: Job) -> Path:
@@ -88,7 +109,7 @@ def folder_of(job: Job) -> Path:
     return job.stores.folder / "reports" / job.study.name
 
 
-def _write(job: Job, table: TrialsTable) -> None:
+def _write(job: Job, table: TrialsTable) -> Report:
     folder = folder_of(job)
     result = write_report(table, folder)
     job.tracker.log_metrics(result.metrics)
@@ -105,6 +126,7 @@ def _write(job: Job, table: TrialsTable) -> None:
     job.console.result(f"page: {result.page}")
     if job.console.verbose:
         job.console.detail(f"  {sum(path.is_file() for path in folder.rglob('*'))} files in {folder}")
+    return result
 
 
 def diagnose(trials: Sequence[Record], study: Study, console: Console) -> dict[str, Any]:
@@ -166,10 +188,9 @@ def _print_model(job: Job, model: RegisteredModel | None) -> None:
     if not model:
         job.console.say("model: none, since every trial diverged or was pruned")
         return
-    trial, accuracy = model.best.tags["trial"], model.best.val_accuracy
-    job.console.say(
-        f"model: {trial}, {accuracy:.3f} of validation rows right, is {model.version}; the page has its values"
-    )
+    trial, score, metric = model.best.tags["trial"], model.best.validation, model.best.metric
+    shown = f"{score:.3f} of validation rows right" if metric is ACCURACY else f"validation {metric.title} {score:.3f}"
+    job.console.say(f"model: {trial}, {shown}, is {model.version}; the page has its values")
     job.console.say(f"  {model.champion}")
 
 

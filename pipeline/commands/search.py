@@ -6,7 +6,7 @@ import argparse
 import json
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,35 +15,66 @@ from pipeline.commands import Context, given, workers_of
 from pipeline.commands.check import require
 from pipeline.commands.columns import print_columns, record, treatments
 from pipeline.commands.job import Job
+from pipeline.commands.suite import SuiteRun, smallest_first
 from pipeline.console.progress import Progress
 from pipeline.diagnosis.diagnose import RULES
 from pipeline.diagnosis.plugins import load_rules
+from pipeline.errors import UserError
 from pipeline.report.formatting import count, markdown_table
 from pipeline.search import confirmation
 from pipeline.search.engine import Engine
 from pipeline.search.recording import arm_runs_of, reconcile, train_and_record
 from pipeline.search.worker_memory import check_affordable
 from pipeline.storage.attributes import COLUMNS
-from pipeline.study.loading import find_study
-from pipeline.training.metrics import BEST_VAL_ACCURACY
+from pipeline.study.loading import find_declared
+from pipeline.study.spec import Study
 
 if TYPE_CHECKING:
     from pipeline.report.verdict import Verdict
 
 
 def command(args: argparse.Namespace, context: Context) -> None:
-    """Search the study."""
-    job = searching_job(args, context)
-    with workers_of(args) as engine, claimed(job), opened(job):
-        for verdict in search_until_decided(job, engine):
-            job.console.say(f"look: {verdict.sentence}")
-        words = ["babysit", "report", args.study, *job.stores.flags]
-        job.console.say(f"now write the report: {shlex.join(words)}")
+    """Search the study, or those of a suite."""
+    with workers_of(args) as engine, claimed_jobs(args, context) as (jobs, _):
+        for job in jobs:
+            with opened(job):
+                for verdict in search_until_decided(job, engine):
+                    job.console.say(f"look: {verdict.sentence}")
+        words = ["babysit", "report", args.study, *context.stores.flags]
+        context.console.say(f"now write the report: {shlex.join(words)}")
 
 
-def searching_job(args: argparse.Namespace, context: Context) -> Job:
-    """Return the job of the study that the command line names, up to its first look, or to the blocks of the flag."""
-    study = find_study(args.study, given(args, "seed", "trials"))
+@contextmanager
+def claimed_jobs(args: argparse.Namespace, context: Context) -> Iterator[tuple[list[Job], SuiteRun | None]]:
+    """Give the body the jobs of the studies that the command line names, each claimed, and the run of their suite, if any.
+
+    Those of a suite come smallest first, so that its first result comes early. All are claimed before anything is written.
+    """
+    declared = find_declared(args.study, given(args, "seed", "trials"))
+    with ExitStack() as stack:
+        if isinstance(declared, Study):
+            jobs, suite_run = [searching_job(declared, args, context)], None
+            stack.enter_context(claimed(jobs[0]))
+        else:
+            if args.new:
+                raise UserError(
+                    f"--new: {args.study} is a suite. Start its studies again under other names in its file"
+                )
+            suite_run = SuiteRun(declared, context)
+            studies = declared.studies
+            jobs = smallest_first([searching_job(study, args, suite_run.context_of(study)) for study in studies])
+            for job in jobs:
+                check_ready(job)
+            _ = jobs[0].optuna_store  # makes the storage, which the lock needs
+            stack.enter_context(suite_run.owned())
+            for job in jobs:
+                stack.enter_context(claimed(job))
+            stack.enter_context(suite_run.opened(jobs))
+        yield jobs, suite_run
+
+
+def searching_job(study: Study, args: argparse.Namespace, context: Context) -> Job:
+    """Return the job of a study, up to its first look, or to the blocks of the flag."""
     looks = (args.blocks,) if args.blocks else study.looks
     return Job(replace(study, blocks=looks[0]), context, new=args.new, looks=looks)
 
@@ -54,13 +85,18 @@ def claimed(job: Job) -> Iterator[None]:
 
     A study that cannot be planned up to its last look, trained or continued is refused before anything is written.
     """
-    check_affordable(job.declared, job.planned)
-    _ = job.basis  # loads the data now, so that an error comes before the lock
+    check_ready(job)
     with job.owned():
         print_columns(job.declared, job.console)
         # compares the plan with the records now, so that an error comes before anything is written
         _ = job.pending_trials
         yield
+
+
+def check_ready(job: Job) -> None:
+    """Raise :class:`UserError` for a study that cannot be planned up to its last look or trained; nothing is written."""
+    check_affordable(job.declared, job.planned)
+    _ = job.basis  # loads the data
 
 
 @contextmanager
@@ -143,7 +179,7 @@ def search(job: Job, engine: Engine) -> None:
         console.detail(f"  recorded in MLflow {job.tracker.writer_description}")
         console.detail(f"  {_groups(job, engine)}")
     before = [
-        (arm, trial.user_attrs[BEST_VAL_ACCURACY], trial.user_attrs["diverged"])
+        (arm, trial.user_attrs[study.objective.best_val], trial.user_attrs["diverged"])
         for (arm, *_), trial in pending_trials.done.items()
     ]
     with Progress(study, before, console.display) as progress:

@@ -22,6 +22,7 @@ def command(args: argparse.Namespace, context: Context) -> None:
     """Train one trial of the study."""
     study = find_study(args.study, given(args, "seed"))
     job = Job(single_trial_study(study, given(args, *HYPERPARAMETERS), args.epochs), context)
+    _ = job.basis  # loads the data now, so that an error comes before anything is written
     with job.owned(), job.study_run():
         train(job)
 

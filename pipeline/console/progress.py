@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Column
 
 from pipeline.study.spec import Study
-from pipeline.training.metrics import BEST_VAL_ACCURACY
 from pipeline.trials.trial import FinishedTrial
 
 PLAIN_LINES = 10
@@ -29,7 +28,7 @@ class Progress:
     """
 
     def __init__(self, study: Study, before: Iterable[tuple[str, float, bool]], console: Console) -> None:
-        self._console = console
+        self._console, self._metric = console, study.objective
         self._bars = bars.Progress(
             *_columns(console.width), console=console, transient=True, speed_estimate_period=SPEED_SECONDS
         )
@@ -40,7 +39,7 @@ class Progress:
                 arm,
                 total=study.total_trials if arm == ALL_ARMS else study.blocks * study.trials,
                 completed=len(scores),
-                best=max(scores, default=0.0),
+                best=max(scores, default=min(self._metric.low, 0.0)),
                 diverged=sum(diverged for name, _, diverged in earlier if arm in (name, ALL_ARMS)),
             )
             self._bars.advance(task, 0)  # the speed is measured from here
@@ -62,7 +61,7 @@ class Progress:
 
     def count(self, trial: FinishedTrial) -> None:
         """Count a trial that has just been recorded."""
-        score, diverged = trial.result.scores[BEST_VAL_ACCURACY], trial.result.diverged
+        score, diverged = trial.result.scores[self._metric.best_val], trial.result.diverged
         self._pruned += trial.result.pruned
         for task in self._bars.tasks:
             if task.description in (trial.plan.arm, ALL_ARMS):
@@ -91,7 +90,7 @@ class Progress:
         )
         left = "starting" if every.time_remaining is None else f"about {_duration(every.time_remaining)} left"
         return (
-            f"{every.completed:.0f}/{every.total:.0f} trials; best val accuracy: {best}; {every.fields['diverged']} {self._lost}; "
+            f"{every.completed:.0f}/{every.total:.0f} trials; best val {self._metric.title}: {best}; {every.fields['diverged']} {self._lost}; "
             + (f"{_duration(every.elapsed)} in all" if every.finished else left)
         )
 

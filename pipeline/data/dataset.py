@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.data.cifar import load_cifar
+from pipeline.data.digit_variants import load_digits28, noise
 from pipeline.data.folder import say
+from pipeline.data.generated import load_convex, load_rectangles, load_rectangles_images, patches
 from pipeline.data.images import is_images, load_images
 from pipeline.data.prepared import prepared
 from pipeline.data.preprocessing import learn
@@ -24,6 +26,7 @@ from pipeline.data.transform import Transform
 from pipeline.errors import UserError
 from pipeline.study.data_source import DataSource
 from pipeline.study.hparams import TrainConfig
+from pipeline.study.metrics import check_classes
 from pipeline.validation import check_choice
 
 if TYPE_CHECKING:
@@ -101,6 +104,14 @@ DATASETS: dict[str, Loader] = {
     "mnist": load_mnist,
     "fashion_mnist": load_fashion_mnist,
     **{name: partial(load_own, name) for name in ("iris", "wine", "breast_cancer")},
+    "rectangles": load_rectangles,
+    "rectangles_images": load_rectangles_images,
+    "convex": load_convex,
+    "digits28": partial(load_digits28, "digits28"),
+    "digits28_rotated": partial(load_digits28, "digits28_rotated", rotated=True),
+    "digits28_random": partial(load_digits28, "digits28_random", noise),
+    "digits28_images": partial(load_digits28, "digits28_images", patches),
+    "digits28_rotated_images": partial(load_digits28, "digits28_rotated_images", patches, rotated=True),
 }
 """Every data set by its name in studies. ``NAME-5000`` is 5,000 of its rows, always the same."""
 
@@ -154,11 +165,13 @@ _blocks: dict[tuple[str | DataSource, TrainConfig, int], Dataset] = {}
 def load_block(data: str | DataSource, config: TrainConfig, seed: int) -> Dataset:
     """A data set in the stratified splits of one block, preprocessed, in the precision of the network.
 
-    Raises :class:`UserError` as :func:`load_rows` does. Callers share the result; its arrays are read-only.
+    Raises :class:`UserError` as :func:`load_rows` does, and if the metric is not defined for the number of classes. Callers
+    share the result; its arrays are read-only.
     """
     key = (data, config, seed)
     if key not in _blocks:
         rows = load_rows(data)
+        check_classes(config.objective, rows.classes)
         nbytes = _block_bytes(rows, config)
         _drop_blocks(nbytes)
         _blocks[key] = (_mapped_block if nbytes > BLOCKS_BYTES else _block_in_memory)(rows, config, seed)

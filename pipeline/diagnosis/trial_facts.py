@@ -92,7 +92,7 @@ class Facts:
 
         ``curves`` and ``scores`` have the recorded keys, including those of measurements.
         """
-        steps = len(training_cuts(train_rows, config.batch_size))
+        steps = len(training_cuts(train_rows, hparams.configured(config).batch_size))
         facts = cls(classes, hparams, config.epochs, steps, val_rows, diverged)
         return replace(facts, **_measured(curves or {}, scores or {}))
 

@@ -42,7 +42,7 @@ LEAST_SHARE = 1e-6
 class NumpyNetworkClassifier(Predictor):
     """A neural network, trained by minibatches on the softmax cross-entropy.
 
-    The parameters up to ``class_weight`` are those of :class:`pipeline.study.hparams.HyperParams`. They have the names that
+    The parameters up to ``init_distribution`` are those of :class:`pipeline.study.hparams.HyperParams`. They have the names that
     studies and records use, so the best point of a search can be passed on unchanged.
 
     - ``max_iter`` is the number of epochs of :meth:`fit`, and of the learning rate schedule.
@@ -84,6 +84,7 @@ class NumpyNetworkClassifier(Predictor):
         ``hparams``, ``data`` (from :func:`pipeline.data.load_block`) and ``config`` are what it was trained with.
         """
         settings = {name: getattr(hparams, name) for name in HYPERPARAMETERS}
+        config = hparams.configured(config)
         settings |= {name: getattr(config, name) for name in ("batch_size", "preprocessing", "dtype")}
         estimator = cls(**settings, max_iter=config.epochs, image_shape=data.shape, random_state=hparams.seed)
         estimator.classes_ = labels_of(data.class_names or [str(label) for label in range(data.classes)])

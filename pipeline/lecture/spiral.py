@@ -30,7 +30,7 @@ def demonstrate(seed: int, *, linear_epochs: int = 200, hidden_epochs: int = 100
         config = TrainConfig(epochs=epochs, batch_size=len(rows))
         first = float(train([trial], data, TrainConfig(epochs=1, batch_size=len(rows))).first_loss[0])
         network = fit_network(trial, data, config)
-        loss, right = evaluate(network, rows)
+        loss, right, *_ = evaluate(network, rows)
         row: Row = {"network": name, "first_loss": first, "data_loss": float(loss[0]), "accuracy": float(right.mean())}
         table.append(row)
         planes_of[f"{name}: {right.mean():.0%}"] = _plane(network)

@@ -26,9 +26,9 @@ from pipeline.report.figures.network import network_figures
 from pipeline.report.style import Plot
 from pipeline.report.winner import Winner
 from pipeline.search.plan import make_task
+from pipeline.study.metrics import ACCURACY, Metric
 from pipeline.study.spec import Study
 from pipeline.tracking.registry import SavedModel
-from pipeline.training.metrics import BEST_VAL_ACCURACY, TEST_ACCURACY
 
 REQUIREMENTS = ("numpy", "pandas", "scipy")
 """The packages that a served model imports, apart from MLflow."""
@@ -45,31 +45,32 @@ class BestModel:
     figures: Sequence[Plot] = ()
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     encoding: Encoding | None = None
+    metric: Metric = ACCURACY
 
     @property
-    def val_accuracy(self) -> float:
-        """The validation accuracy that it was chosen by."""
-        return float(self.tags["val_accuracy"])
+    def validation(self) -> float:
+        """The validation value of the metric that it was chosen by."""
+        return float(self.tags[f"val_{self.metric.name}"])
 
 
 def train_again(study: Study, winner: Winner, basis: Mapping[str, Any]) -> BestModel:
     """Return the model of the best trial. ``basis`` has the network's version and the data's hash, and becomes tags."""
-    trial, record = winner.plan, winner.record
+    trial, record, metric = winner.plan, winner.record, study.objective
     task = make_task(study, [trial])
     data = load_block(task.dataset, task.config, task.split_seed)
     trained = retrain_trial(trial.hparams, data, task.config, task.order_seed)
     classifier = NumpyNetworkClassifier.of_record(trained, trial.hparams, data, task.config)
-    val_accuracy = max(classifier.validation_scores_ or [0.0])
+    score = float(trained.best[0])
     tags = {
         "study": study.name,
         "study_hash": study.hash,
         "dataset": study.dataset,
         "trial": trial.name,
         "trial_run": record["run_id"],
-        "val_accuracy": repr(float(val_accuracy)),
+        f"val_{metric.name}": repr(score),
         "val_rows": len(data.val),
-        "test_accuracy": repr(float(record[TEST_ACCURACY])),
-        "same_as_recorded": bool(val_accuracy == record[BEST_VAL_ACCURACY]),
+        f"test_{metric.name}": repr(float(record[metric.test])),
+        "same_as_recorded": bool(score == record[metric.best_val]),
         **basis,
     }
     example = np.asarray(load_rows(study.source).inputs[:EXAMPLE_ROWS], "float64")
@@ -80,6 +81,7 @@ def train_again(study: Study, winner: Winner, basis: Mapping[str, Any]) -> BestM
         network_figures(trained, data),
         curves_of(trained),
         data.encoding,
+        metric,
     )
 
 
@@ -104,6 +106,7 @@ def saved_model(best: BestModel) -> Iterator[SavedModel]:
             probabilities=ServedModel(files).predict(best.example).to_numpy(),
             classes=[str(name) for name in best.classifier.classes_],
             requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+            metric=best.metric,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,22 +19,42 @@ INITIALIZERS: dict[str, Callable[[int, int], float]] = {
 }
 """The standard deviation of a layer's weights from its fan-in and fan-out, by the initializer's name in studies.
 
-The weights are normal, except for ``orthogonal``: its rows, or its columns if those are fewer, are orthonormal.
+The weights are normal or uniform, except for ``orthogonal``: its rows, or its columns if those are fewer, are orthonormal.
 """
+DISTRIBUTIONS = ("normal", "uniform")
+"""The distributions of the weights; they have the same standard deviation."""
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """How a trial's weights are drawn: an initializer's name or a standard deviation, a factor, and the distribution."""
+
+    init: str | float
+    scale: float = 1.0
+    distribution: str = "normal"
+
+
+Init = str | float | Initializer
 
 
 def draw_weights(
-    rng: np.random.Generator, init: str | float, fan_in: int, fan_out: int, receptive_field: int = 1
+    rng: np.random.Generator, init: Init, fan_in: int, fan_out: int, receptive_field: int = 1
 ) -> np.ndarray:
-    """Draw one trial's weights (fan_in, fan_out) in float64; ``init`` is a name or the standard deviation.
+    """Draw one trial's weights (fan_in, fan_out) in float64; ``init`` alone is a name or the standard deviation.
 
     ``receptive_field`` is the number of output positions that one input contributes to: 9 for a 3x3 filter.
     """
-    normal = rng.standard_normal((fan_in, fan_out))
-    if init == "orthogonal":
-        return orthonormal(normal)
-    scale = INITIALIZERS[init](fan_in, receptive_field * fan_out) if isinstance(init, str) else init
-    return scale * normal
+    rule = init if isinstance(init, Initializer) else Initializer(init)
+    if rule.init == "orthogonal":
+        return rule.scale * orthonormal(rng.standard_normal((fan_in, fan_out)))
+    uniform, name = rule.distribution == "uniform", rule.init
+    values = (
+        rng.uniform(-math.sqrt(3), math.sqrt(3), (fan_in, fan_out))
+        if uniform
+        else rng.standard_normal((fan_in, fan_out))
+    )
+    deviation = INITIALIZERS[name](fan_in, receptive_field * fan_out) if isinstance(name, str) else name
+    return rule.scale * deviation * values
 
 
 def orthonormal(normal: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.errors import UserError
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.conv_text import image_of, parse_conv_layer
-from pipeline.nn.initializers import draw_weights
+from pipeline.nn.initializers import Init, draw_weights
 from pipeline.nn.layers import (
     Array,
     BatchNorm,
@@ -148,14 +148,14 @@ def make_network(architecture: Architecture, trials: int, dtype: str = "float32"
 
 def init_network(
     architecture: Architecture,
-    inits: Sequence[str | float],
+    inits: Sequence[Init],
     seeds: Sequence[int],
     dtype: str = "float32",
     dropout: Sequence[float] = (),
 ) -> Network:
     """Draw the weights of K networks, so that no network depends on the others.
 
-    Each has its own initializer, a name or a standard deviation, its own seed, and its own share of units to drop.
+    Each has its own initializer (or its name, or a standard deviation), its own seed, and its own share of units to drop.
     ``dropout`` may be left out if the architecture has none.
     """
     network = make_network(architecture, len(seeds), dtype)

@@ -19,10 +19,10 @@ from pipeline.report.confirmation import (
 )
 from pipeline.report.cost_curves import CostCurve, cost_curves
 from pipeline.report.curves import Curve, Pool, pools_by_arm, tuning_curves
-from pipeline.report.formatting import count, duration
+from pipeline.report.formatting import count, duration, indefinite
 from pipeline.report.importance import Importance, importance
 from pipeline.report.improvement import Improvement
-from pipeline.report.intervals import DIFFERENCE, SHARE, Array, Range, is_cut
+from pipeline.report.intervals import Array, Range, is_cut
 from pipeline.report.matching import Matching, matching
 from pipeline.report.selection import Choice, choice
 from pipeline.report.style import ArmStyles, arm_styles
@@ -32,7 +32,20 @@ from pipeline.report.validity import Contrast
 from pipeline.report.verdict import Rules, Verdict, decide, one_arm, withheld
 from pipeline.report.winner import Winner, find_winner
 from pipeline.study.spec import Arm, Study
-from pipeline.training.metrics import BEST_VAL_ACCURACY
+
+
+@dataclass(frozen=True)
+class NextLook:
+    """The next look at a study: the blocks after which it comes, its trainings, and their seconds at the recorded rate."""
+
+    blocks: int
+    trainings: int
+    seconds: float
+
+    @property
+    def cost(self) -> str:
+        """The trainings and their time, as a clause."""
+        return f"{count(self.trainings, 'training')}, about {duration(self.seconds)} of one worker"
 
 
 @dataclass(frozen=True)
@@ -65,12 +78,12 @@ class Analysis:
 
     @cached_property
     def expected(self) -> dict[str, dict[int, float]]:
-        """The expected accuracy of each arm's choice in each block, by the arm's name and the block."""
+        """The expected test value of each arm's choice in each block, by the arm's name and the block."""
         return {name: {c.pool.block: c.expected for c in choices} for name, choices in self.choices.items()}
 
     @cached_property
     def winner(self) -> Winner | None:
-        """The trial with the best validation accuracy; None if all diverged or were pruned."""
+        """The trial with the best validation value; None if all diverged or were pruned."""
         return find_winner(self.study, self.table.frame)
 
     @cached_property
@@ -99,12 +112,14 @@ class Analysis:
 
     def _cut(self) -> Iterator[str]:
         """A note if an interval on the page was cut to the range of possible means, because blocks are few."""
-        shown: list[tuple[Array, Range]] = [(curve.test[:, -1], SHARE) for curve in self.curves.values()]
+        metric = self.study.objective
+        shown: list[tuple[Array, Range]] = [(curve.test[:, -1], metric.range) for curve in self.curves.values()]
         if self.comparison:
-            shown.append((np.array(self.comparison.difference.by_block), DIFFERENCE))
+            shown.append((np.array(self.comparison.difference.by_block), metric.differences))
+        possible = f"0 to 100% for {indefinite(metric.title)}" if metric.is_share else "no loss below 0"
         if blocks := [len(values) for values, within in shown if is_cut(values, within)]:
             yield (
-                f"An interval over {count(min(blocks), 'block')} reached beyond what is possible, 0 to 100% for an accuracy. It is "
+                f"An interval over {count(min(blocks), 'block')} reached beyond what is possible, {possible}. It is "
                 "cut there, which does not lower its coverage; it shows that so few blocks tell little."
             )
 
@@ -112,7 +127,8 @@ class Analysis:
     def rules(self) -> Rules:
         """The declared values that decide."""
         terms, rows = validity.binding_declaration(self.table), int(self.table.frame["n_test"].median())
-        return Rules(tuple(terms["looks"]), max(len(terms["contrasts"]), 1), self.study.delta, rows)
+        within = self.study.objective.differences
+        return Rules(tuple(terms["looks"]), max(len(terms["contrasts"]), 1), self.study.delta, rows, within)
 
     @cached_property
     def verdicts(self) -> list[Verdict]:
@@ -125,20 +141,26 @@ class Analysis:
         obstacles = validity.obstacles(self.table, self.pools, contrast)
         if comparison is None:
             return withheld(obstacles or ["the arms have no block in common"], contrast)
-        complete = validity.complete_blocks(self.table, self.pools, contrast)
-        return decide(comparison, self.rules, complete, obstacles, self._next_look(complete))
+        complete = self.complete(contrast)
+        return decide(comparison, self.rules, complete, obstacles, self._after(self.next_look(complete)))
 
-    def _next_look(self, complete: int) -> str:
-        """Return what the next look costs: blocks, trials, and the time of training at the rate of the recorded ones."""
+    def complete(self, contrast: Contrast) -> int:
+        """The number of whole blocks of a contrast, counted from the first."""
+        return validity.complete_blocks(self.table, self.pools, contrast)
+
+    def next_look(self, complete: int) -> NextLook | None:
+        """What the look after that number of whole blocks costs; None after the last look."""
         study = self.study
         if not (later := [look for look in self.rules.looks if look > complete]):
-            return "That was the last look; a study under a new name, with more max_blocks, can tell more."
+            return None
         trainings = (later[0] - complete) * (study.trials + study.confirm) * len(study.arms)
-        seconds = float(self.table.frame["seconds"].mean()) * trainings
-        return (
-            f"The next look, after {later[0]} blocks, costs {count(trainings, 'training')}, about {duration(seconds)} of one "
-            "worker."
-        )
+        return NextLook(later[0], trainings, float(self.table.frame["seconds"].mean()) * trainings)
+
+    def _after(self, look: NextLook | None) -> str:
+        """Return what the next look costs, as a sentence."""
+        if not look:
+            return "That was the last look; a study under a new name, with more max_blocks, can tell more."
+        return f"The next look, after {look.blocks} blocks, costs {look.cost}."
 
     @property
     def verdict(self) -> Verdict:
@@ -147,10 +169,10 @@ class Analysis:
 
     @cached_property
     def chance(self) -> float | None:
-        """The accuracy of a guess: 1/C if the number of classes is known, else the median of diverged trials."""
+        """The value of a guess if the number of classes is known, else the median of diverged trials."""
         classes = self.table.provenance.get("classes")
-        diverged = self.table.frame.loc[self.table.frame["diverged"], BEST_VAL_ACCURACY]
-        return 1 / classes if classes else float(diverged.median()) if len(diverged) else None
+        diverged = self.table.frame.loc[self.table.frame["diverged"], self.study.objective.best_val]
+        return self.study.objective.guess(classes) if classes else float(diverged.median()) if len(diverged) else None
 
     @cached_property
     def targets(self) -> list[Target]:
@@ -182,17 +204,23 @@ class Analysis:
 
     @cached_property
     def spread_of_weights(self) -> float:
-        """The standard deviation of a validation accuracy over weights, from the blocks of the first look."""
+        """The standard deviation of a validation value over weights, from the blocks of the first look."""
         return spread_of_weights(self.table, validity.first_look(validity.binding_declaration(self.table)))
 
     @cached_property
     def choices(self) -> dict[str, list[Choice]]:
         """Each arm's choice in each block, by the arm's name."""
         again, spread = trained_again(self.table), self.spread_of_weights
-        return {
-            name: [choice(pool, again.get((name, pool.block)), spread) for pool in pools]
-            for name, pools in self.pools.items()
-        }
+        chosen: dict[str, list[Choice]] = {name: [] for name in self.pools}
+        for name, pool in self._by_block:
+            chosen[name].append(choice(pool, again.get((name, pool.block)), spread))
+        return chosen
+
+    @property
+    def _by_block(self) -> list[tuple[str, Pool]]:
+        """The name of each pool's arm, and the pool, block by block: the arms of a block share random draws."""
+        named = [(name, pool) for name, pools in self.pools.items() for pool in pools]
+        return sorted(named, key=lambda item: item[1].block)
 
     @cached_property
     def confirmations(self) -> dict[str, Confirmation]:

@@ -18,22 +18,28 @@ from pipeline.report.intervals import (
     MINIMUM_BLOCKS,
     Array,
     Interval,
+    Range,
     mean_interval,
     sign_flip_p,
 )
+from pipeline.study.metrics import ACCURACY, Metric
 from pipeline.study.spec import Arm
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The differences of two arms in K blocks: their mean, its 95 % interval and its p."""
+    """The differences of two arms in K blocks: their mean, its 95 % interval and its p.
+
+    ``within`` is the range of possible means.
+    """
 
     by_block: tuple[float, ...]
+    within: Range = DIFFERENCE
 
     @cached_property
     def interval(self) -> Interval:
         """The mean and its 95 % interval."""
-        return mean_interval(np.array(self.by_block), within=DIFFERENCE)
+        return mean_interval(np.array(self.by_block), within=self.within)
 
     @cached_property
     def p(self) -> float:
@@ -45,8 +51,8 @@ class Difference:
 class Comparison:
     """First arm minus second on the K blocks that both have.
 
-    ``test`` and ``validation`` are the differences of accuracy of the very model that was chosen after n trials,
-    (K, budgets). ``expected`` is that of the expected accuracy of the choice after all trials
+    ``test`` and ``validation`` are the differences of the values of the very model that was chosen after n trials,
+    (K, budgets). ``expected`` is that of the expected value of the choice after all trials
     (:attr:`pipeline.report.selection.Choice.expected`), (K,).
     """
 
@@ -57,6 +63,7 @@ class Comparison:
     test: Array
     validation: Array
     expected: Array
+    metric: Metric = ACCURACY
 
     @property
     def trials(self) -> int:
@@ -65,22 +72,25 @@ class Comparison:
 
     @cached_property
     def difference(self) -> Difference:
-        """The difference of test accuracy of the very models that were chosen after N* trials."""
-        return Difference(tuple(self.test[:, -1].tolist()))
+        """The difference of the test values of the very models that were chosen after N* trials."""
+        return self._difference(self.test[:, -1])
 
     @cached_property
     def validation_difference(self) -> Difference:
-        """The difference of validation accuracy at N*."""
-        return Difference(tuple(self.validation[:, -1].tolist()))
+        """The difference of their validation values."""
+        return self._difference(self.validation[:, -1])
 
     @cached_property
     def expected_difference(self) -> Difference:
-        """The difference of the expected accuracy of the choice, which the verdict is about."""
-        return Difference(tuple(self.expected.tolist()))
+        """The difference of the expected value of the choice, which the verdict is about."""
+        return self._difference(self.expected)
+
+    def _difference(self, by_block: Array) -> Difference:
+        return Difference(tuple(by_block.tolist()), self.metric.differences)
 
 
 Expected = Mapping[str, Mapping[int, float]]
-"""The expected accuracy of the choice in each block, by the arm's name."""
+"""The expected test value of the choice in each block, by the arm's name."""
 
 
 def compare(first: Curve, second: Curve, expected: Expected) -> Comparison | None:
@@ -92,7 +102,7 @@ def compare(first: Curve, second: Curve, expected: Expected) -> Comparison | Non
     test, validation = a.test[:, :n] - b.test[:, :n], a.validation[:, :n] - b.validation[:, :n]
     one, other = expected[first.arm.name], expected[second.arm.name]
     gains = np.array([one[block] - other[block] for block in blocks]).round(12)  # weights sum to 1 only up to rounding
-    return Comparison(first.arm, second.arm, blocks, first.budgets[:n], test, validation, gains)
+    return Comparison(first.arm, second.arm, blocks, first.budgets[:n], test, validation, gains, first.metric)
 
 
 def improvement_of(comparison: Comparison, pools: Mapping[str, Sequence[Pool]]) -> Improvement:

@@ -1,4 +1,4 @@
-"""The accuracy of the chosen model against the cost paid so far, in epochs or seconds."""
+"""The test value of the chosen model against the cost paid so far, in epochs or seconds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from pipeline.report.curves import Pool, incumbents
 from pipeline.report.intervals import Array
+from pipeline.study.metrics import ACCURACY, Metric
 from pipeline.study.spec import Arm
 
 ORDERS = 2_000
@@ -19,18 +20,19 @@ POINTS = 120
 
 @dataclass(frozen=True)
 class CostCurve:
-    """Test accuracy of the chosen model at each cost, (K, costs); for an exchangeable arm the mean over orders."""
+    """Test values of the chosen model at each cost, (K, costs); for an exchangeable arm the mean over orders."""
 
     arm: Arm
     costs: Array
     test: Array
+    metric: Metric = ACCURACY
 
 
 def cost_curves(pools: Sequence[Pool], columns: Sequence[str]) -> list[CostCurve]:
     """Compute one arm's curve for each column of costs, from the cost at which every order has finished a trial."""
     axes = [_axis([pool.frame[column] for pool in pools]) for column in columns]
-    accuracies = np.swapaxes([_accuracies(pool, columns, axes) for pool in pools], 0, 1)
-    return [CostCurve(pools[0].arm, axis, test) for axis, test in zip(axes, accuracies, strict=True)]
+    values = np.swapaxes([_values(pool, columns, axes) for pool in pools], 0, 1)
+    return [CostCurve(pools[0].arm, axis, test, pools[0].metric) for axis, test in zip(axes, values, strict=True)]
 
 
 def _axis(costs: Sequence[pd.Series]) -> Array:
@@ -39,8 +41,8 @@ def _axis(costs: Sequence[pd.Series]) -> Array:
     return np.geomspace(first, max(first, last), POINTS) if first > 0 else np.zeros(POINTS)
 
 
-def _accuracies(pool: Pool, columns: Sequence[str], axes: Sequence[Array]) -> Array:
-    """The incumbent's test accuracy at each cost, a step function averaged over orders, (columns, costs)."""
+def _values(pool: Pool, columns: Sequence[str], axes: Sequence[Array]) -> Array:
+    """The incumbent's test value at each cost, a step function averaged over orders, (columns, costs)."""
     M, orders = len(pool), max(min(ORDERS, CELLS // len(pool)), 1)
     visits = np.arange(M)[None]
     if pool.arm.exchangeable:
@@ -51,7 +53,7 @@ def _accuracies(pool: Pool, columns: Sequence[str], axes: Sequence[Array]) -> Ar
 
 
 def _at_costs(best: Array, cost: Array, axis: Array) -> Array:
-    """The mean over orders of the incumbent's accuracy, (orders, M), at the costs of the axis.
+    """The mean over orders of the incumbent's value, (orders, M), at the costs of the axis.
 
     One sorted search serves all orders: the running sum of each, as a share of its total, is shifted by its number.
     """

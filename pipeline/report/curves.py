@@ -1,4 +1,4 @@
-"""Tuning curves: the accuracy of the chosen model after n trials.
+"""Tuning curves: the value of the chosen model, such as its accuracy, after n trials.
 
 For an exchangeable arm, whose order of trials carries no information, the curve is the exact mean over all orders.
 """
@@ -16,15 +16,15 @@ from scipy import stats
 
 from pipeline.report.intervals import Array
 from pipeline.report.trials_table import TrialsTable
+from pipeline.study.metrics import ACCURACY, Metric
 from pipeline.study.spec import Arm
-from pipeline.training.metrics import BEST_VAL_ACCURACY, TEST_ACCURACY
 
 ALL_BUDGETS = 256  # up to this budget a curve has a point at every n; beyond, at about 200 of them
 
 
 @dataclass(frozen=True)
 class Pool:
-    """The M trials of one arm in one block, in the order visited: validation and test accuracy, (M,)."""
+    """The M trials of one arm in one block, in the order visited: validation and test values, (M,)."""
 
     arm: Arm
     block: int
@@ -34,6 +34,7 @@ class Pool:
     searched: tuple[str, ...]
     whole: bool = True
     """True if there are at least as many trials as the grid of the space has points."""
+    metric: Metric = ACCURACY
 
     @cached_property
     def tried(self) -> list[tuple[str, ...]]:
@@ -51,13 +52,14 @@ class Pool:
 
 @dataclass(frozen=True)
 class Curve:
-    """One arm's tuning curve in each of its K blocks: accuracy of the chosen model after n trials, (K, budgets)."""
+    """One arm's tuning curve in each of its K blocks: the value of the chosen model after n trials, (K, budgets)."""
 
     arm: Arm
     blocks: tuple[int, ...]
     budgets: NDArray[np.int64]
     validation: Array
     test: Array
+    metric: Metric = ACCURACY
 
     def on(self, blocks: Sequence[int]) -> Curve:
         """Return the curve in these blocks alone, in their order."""
@@ -67,11 +69,11 @@ class Curve:
 
 def pools_by_arm(table: TrialsTable) -> dict[str, list[Pool]]:
     """Split a table into the pools of each arm that has trials; arms are in the order declared."""
-    arms, space = {arm.name: arm for arm in table.study.arms}, table.study.space
+    arms, space, metric = {arm.name: arm for arm in table.study.arms}, table.study.space, table.study.objective
     pools: dict[str, list[Pool]] = {}
     for (name, block), rows in table.frame.groupby(["arm", "block"], sort=False):
-        validation, test = (rows[column].to_numpy(float) for column in (BEST_VAL_ACCURACY, TEST_ACCURACY))
-        pool = Pool(arms[name], int(block), validation, test, rows, tuple(space), len(rows) >= space.grid_size)
+        validation, test = (rows[column].to_numpy(float) for column in (metric.best_val, metric.test))
+        pool = Pool(arms[name], int(block), validation, test, rows, tuple(space), len(rows) >= space.grid_size, metric)
         pools.setdefault(name, []).append(pool)
     return pools
 
@@ -116,6 +118,6 @@ def budget_ladder(ends: list[int]) -> NDArray[np.int64]:
 
 
 def _curve(pools: Sequence[Pool], budgets: NDArray[np.int64]) -> Curve:
-    accuracies = [np.stack([pool.validation, pool.test]) @ pool.choice(budgets) for pool in pools]
-    validation, test = np.swapaxes(accuracies, 0, 1)
-    return Curve(pools[0].arm, tuple(pool.block for pool in pools), budgets, validation, test)
+    values = [np.stack([pool.validation, pool.test]) @ pool.choice(budgets) for pool in pools]
+    validation, test = np.swapaxes(values, 0, 1)
+    return Curve(pools[0].arm, tuple(pool.block for pool in pools), budgets, validation, test, pools[0].metric)

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from pipeline.study.metrics import ACCURACY, Metric
+
 if TYPE_CHECKING:  # intervals loads SciPy's statistics, which a job without a report does not need
     from pipeline.report.intervals import Interval
 
@@ -13,6 +15,11 @@ if TYPE_CHECKING:  # intervals loads SciPy's statistics, which a job without a r
 def capital(text: str) -> str:
     """Return the text with its first letter in upper case."""
     return text[:1].upper() + text[1:]
+
+
+def indefinite(noun: str) -> str:
+    """Return a noun after ``a`` or ``an``."""
+    return f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"
 
 
 def decimals(width: float) -> int:
@@ -31,19 +38,21 @@ def number(x: float, places: int) -> str:
     return text.replace("-", "" if float(text) == 0 else "\u2212")
 
 
-def points(interval: Interval) -> tuple[str, str, str]:
-    """Write the estimate and ends of an interval of accuracies in points, at two digits of its width.
+def points(interval: Interval, metric: Metric = ACCURACY) -> tuple[str, str, str]:
+    """Write the estimate and ends of an interval at two digits of its width, of a share in points.
 
     There is at least one decimal: a difference of 0.4 points is not shown as 0 where few blocks leave a wide interval.
     """
-    values = [100 * x for x in (interval.estimate, interval.low, interval.high)]
-    places = max(decimals(values[2] - values[1]), 1)
-    estimate, low, high = (number(x, places) for x in values)
+    places = max(decimals(100 * (interval.high - interval.low)), 1)
+    scale, more = (100, 0) if metric.is_share else (1, 2)
+    estimate, low, high = (number(scale * x, places + more) for x in (interval.estimate, interval.low, interval.high))
     return estimate, low, high
 
 
-def point(x: float) -> str:
-    """Write a difference of accuracies in points, at two significant digits: 0.5, 1.2, 12."""
+def point(x: float, metric: Metric = ACCURACY) -> str:
+    """Write a difference at two significant digits, of shares in points: 0.5, 1.2, 12."""
+    if not metric.is_share:
+        return f"{x:.2g}"
     x = 100 * x
     return number(x, decimals(x)) if not math.isclose(x, round(x, 1)) else f"{x:.1f}".removesuffix(".0")
 
@@ -56,6 +65,26 @@ def whole_number(n: float) -> str:
 def percent(x: float, places: int = 1) -> str:
     """Write a share as a percentage."""
     return f"{number(100 * x, places)}%"
+
+
+def value(x: float, metric: Metric, places: int = 1) -> str:
+    """Write a value of a metric: a share as a percentage, others with two decimals more."""
+    return percent(x, places) if metric.is_share else number(x, places + 2)
+
+
+def unit(metric: Metric) -> str:
+    """Return the sign that follows a value: ``%`` for a share, nothing for others."""
+    return "%" if metric.is_share else ""
+
+
+def amount(size: str, metric: Metric) -> str:
+    """Write a difference with its unit: ``0.5 points`` for shares, ``0.021`` for others."""
+    return f"{size} points" if metric.is_share else size
+
+
+def on_test(metric: Metric) -> str:
+    """Return the words that follow a result on the test rows."""
+    return "on test data" if metric is ACCURACY else f"in test {metric.title}"
 
 
 def probability(interval: Interval) -> str:
@@ -72,9 +101,9 @@ def ends(low: str, high: str, blocks: int) -> str:
     return f"the same in all {blocks} blocks: no interval" if low == high else f"95% CI {low} to {high}"
 
 
-def size_and_ends(interval: Interval, blocks: int) -> tuple[str, str]:
-    """Write an estimate in points, and its interval in brackets after a space; a single block has no interval."""
-    size, low, high = points(interval)
+def size_and_ends(interval: Interval, blocks: int, metric: Metric) -> tuple[str, str]:
+    """Write an estimate, and its interval in brackets after a space; a single block has no interval."""
+    size, low, high = points(interval, metric)
     return size, f" ({ends(low, high, blocks)})" if blocks > 1 else ""
 
 
@@ -96,9 +125,9 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def count(n: int, noun: str) -> str:
+def count(n: int, noun: str, plural: str = "") -> str:
     """Write a number with its noun: ``1 block``, ``10 blocks``, ``3,240 trials``."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+    return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
 
 
 def markdown_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

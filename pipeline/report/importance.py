@@ -16,7 +16,6 @@ from pipeline.report.curves import Pool
 from pipeline.report.intervals import SHARE, Array, Interval, mean_band, mean_interval
 from pipeline.report.optuna_study import optuna_study, thinned
 from pipeline.study.spec import SearchSpace
-from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 SHUFFLES = 59
 POOLED_TRIALS = 1_000  # of all blocks together, for PED-ANOVA and its shuffles
@@ -30,7 +29,7 @@ class Importance:
     """The importances of P hyperparameters and the level of noise.
 
     ``separates`` (P,) is PED-ANOVA's importance for being among the best tenth, and ``band`` (P,) the height that no bar of
-    pure noise exceeds in 95 % of shuffles. ``variance`` (K, P) is fANOVA's share of the variance of accuracy in each block,
+    pure noise exceeds in 95 % of shuffles. ``variance`` (K, P) is fANOVA's share of the variance of the scores in each block,
     and ``noise`` (P,) the median share over blocks when the scores are shuffled.
     """
 
@@ -71,11 +70,11 @@ def effective_number(shares: Array) -> float:
 def importance(pools: Sequence[Pool], space: SearchSpace) -> Importance | None:
     """Compute the importances from the random pools of all blocks; None for few trials or equal scores."""
     frames = [thinned(pool.frame, max(POOLED_TRIALS // len(pools), 1)) for pool in pools]
-    scores = [frame[BEST_VAL_ACCURACY].to_numpy(float) for frame in frames]
+    scores = [frame[pools[0].metric.best_val].to_numpy(float) for frame in frames]
     if sum(map(len, scores)) < FEWEST or np.ptp(np.concatenate(scores)) == 0:
         return None
-    separates, null = _separation(pd.concat(frames), scores, space)
-    shares = [_variance_shares(thinned(pool.frame, BLOCK_TRIALS), space, pool.block) for pool in pools]
+    separates, null = _separation(pd.concat(frames), scores, space, pools[0].metric.best_val)
+    shares = [_variance_shares(thinned(pool.frame, BLOCK_TRIALS), space, pool) for pool in pools]
     variance, noise = np.swapaxes(shares, 0, 1)
     return Importance(tuple(space), separates, noise_band(null), variance, np.median(noise, axis=0))
 
@@ -91,10 +90,10 @@ def noise_band(null: Array) -> Array:
     return np.asarray(scale * highest[min(rank, len(null)) - 1])
 
 
-def _separation(frame: pd.DataFrame, scores: list[Array], space: SearchSpace) -> tuple[Array, Array]:
+def _separation(frame: pd.DataFrame, scores: list[Array], space: SearchSpace, column: str) -> tuple[Array, Array]:
     """PED-ANOVA of the scores, (P,), and of scores that are shuffled within their blocks, (R, P)."""
     rng = np.random.default_rng(0)
-    study, evaluator = optuna_study(frame, space), PedAnovaImportanceEvaluator()
+    study, evaluator = optuna_study(frame, space, column), PedAnovaImportanceEvaluator()
     shuffles = [np.concatenate([rng.permutation(x) for x in scores]) for _ in range(SHUFFLES)]
     with warnings.catch_warnings():
         warnings.simplefilter(
@@ -104,12 +103,15 @@ def _separation(frame: pd.DataFrame, scores: list[Array], space: SearchSpace) ->
     return separates, np.array(null)
 
 
-def _variance_shares(frame: pd.DataFrame, space: SearchSpace, block: int) -> Array:
+def _variance_shares(frame: pd.DataFrame, space: SearchSpace, pool: Pool) -> Array:
     """fANOVA's shares of the variance of one block's scores, and of the same scores shuffled, (2, P)."""
-    scores = frame[BEST_VAL_ACCURACY].to_numpy(float)
+    scores = frame[pool.metric.best_val].to_numpy(float)
     if np.ptp(scores) == 0:
         return np.zeros((2, len(space)))
-    study, noise = optuna_study(frame, space), np.random.default_rng(block).permutation(scores)
+    study, noise = (
+        optuna_study(frame, space, pool.metric.best_val),
+        np.random.default_rng(pool.block).permutation(scores),
+    )
     evaluator = FanovaImportanceEvaluator(n_trees=TREES, max_depth=DEPTH, seed=0)
     return np.stack([_evaluate(evaluator, study, values, space) for values in (scores, noise)])
 

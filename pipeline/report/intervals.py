@@ -73,6 +73,20 @@ def share_interval(right: int, rows: int) -> Interval:
     return Interval(right / rows, float(low), float(high))
 
 
+def row_score_interval(mean: float, scores: Array, within: Range) -> Interval:
+    """Compute the 95 % interval of a metric from the scores of its N rows, whose mean it is.
+
+    That of a share is symmetric on the logit scale, as is usual for an AUC. A share of 0 or 1 has the rule of three.
+    """
+    error = 1.96 * float(scores.std(ddof=1)) / np.sqrt(len(scores)) if len(scores) > 1 else np.nan
+    if within != SHARE:
+        return Interval(mean, max(mean - error, within[0]), min(mean + error, within[1]))
+    if not 0 < mean < 1:
+        return Interval(mean, max(mean - 3 / len(scores), 0.0), min(mean + 3 / len(scores), 1.0))
+    ends = special.expit(special.logit(mean) + np.array([-1, 1]) * error / (mean * (1 - mean)))
+    return Interval(mean, *ends.tolist())
+
+
 def is_cut(x: Array, within: Range) -> bool:
     """Return True if the t-interval of the mean of K values reaches beyond the range of possible means."""
     whole, cut = mean_interval(x), mean_interval(x, within=within)

@@ -10,8 +10,8 @@ from pipeline.report.analysis import Analysis
 from pipeline.report.arm_titles import label, title
 from pipeline.report.comparison import Comparison
 from pipeline.report.curves import Curve
-from pipeline.report.formatting import count, ends, listed, percent, points, whole_number
-from pipeline.report.intervals import DIFFERENCE, SHARE, mean_interval
+from pipeline.report.formatting import count, ends, listed, points, unit, value, whole_number
+from pipeline.report.intervals import mean_interval
 from pipeline.report.matching import Matching
 from pipeline.report.sentences import matched_interval, needed_by_headline
 from pipeline.report.targets import TrialsNeeded
@@ -33,22 +33,23 @@ def key_numbers(analysis: Analysis) -> list[KeyNumber]:
         price = _price(analysis.curves[analysis.comparison.first.name])
         difference = _difference(analysis.comparison, analysis.verdict)
         return [difference, _matching(analysis.matchings[0]), price, *_winner(analysis)]
-    return [_accuracy(analysis), _trials_needed(analysis)]
+    return [_score(analysis), _trials_needed(analysis)]
 
 
 def _winner(analysis: Analysis) -> Iterator[KeyNumber]:
     if winner := analysis.winner:
         size, _, interval = winner.test.text.partition(" ")
-        validation = percent(winner.validation.share)
-        caption = f"test accuracy of the best network, {winner.name}, with {validation} validation accuracy"
+        metric, validation = winner.metric.title, value(winner.validation.value, winner.metric)
+        caption = f"test {metric} of the best network, {winner.name}, with {validation} validation {metric}"
         yield KeyNumber(size, caption, interval.strip("()"))
 
 
 def _difference(comparison: Comparison, verdict: Verdict) -> KeyNumber:
     blocks = verdict.looks[-1].blocks if verdict.looks else len(comparison.blocks)
-    size, low, high = points(verdict.interval or comparison.expected_difference.interval)
+    metric = comparison.metric
+    size, low, high = points(verdict.interval or comparison.expected_difference.interval, metric)
     sign = "" if size.startswith("\u2212") or not float(size) else "+"
-    caption = f"points of expected test accuracy: {label(comparison.first)} minus {label(comparison.second)}"
+    caption = f"{'points of ' if metric.is_share else ''}expected test {metric.title}: {label(comparison.first)} minus {label(comparison.second)}"
     return KeyNumber(f"{sign}{size}", caption, f"{ends(low, high, blocks)}; after {count(comparison.trials, 'trial')}")
 
 
@@ -61,22 +62,25 @@ def _matching(found: Matching) -> KeyNumber:
 
 
 def _price(curve: Curve) -> KeyNumber:
-    size, low, high = points(mean_interval((curve.validation - curve.test)[:, -1], within=DIFFERENCE))
-    caption = f"points by which validation overstates what {title(curve.arm)} chose"
+    metric = curve.metric
+    size, low, high = points(mean_interval((curve.validation - curve.test)[:, -1], within=metric.differences), metric)
+    caption = (
+        f"{'points' if metric.is_share else metric.title} by which validation overstates what {title(curve.arm)} chose"
+    )
     return KeyNumber(size, caption, ends(low, high, len(curve.blocks)))
 
 
-def _accuracy(analysis: Analysis) -> KeyNumber:
-    curve = next(iter(analysis.curves.values()))
-    size, low, high = points(mean_interval(curve.test[:, -1], within=SHARE))
-    caption = f"test accuracy of what {title(curve.arm)} chooses in a block"
+def _score(analysis: Analysis) -> KeyNumber:
+    curve, metric = next(iter(analysis.curves.values())), analysis.study.objective
+    size, low, high = points(mean_interval(curve.test[:, -1], within=metric.range), metric)
+    caption = f"test {metric.title} of what {title(curve.arm)} chooses in a block"
     over = f", the mean over {len(curve.blocks)} blocks" if len(curve.blocks) > 1 else ""
-    return KeyNumber(f"{size}%", f"{caption}{over}", ends(low, high, len(curve.blocks)))
+    return KeyNumber(f"{size}{unit(metric)}", f"{caption}{over}", ends(low, high, len(curve.blocks)))
 
 
 def _trials_needed(analysis: Analysis) -> KeyNumber:
-    all_needed = needed_by_headline(analysis)
-    caption = f"trials for an even chance of {percent(analysis.quoted_target.value)} validation accuracy"
+    all_needed, metric = needed_by_headline(analysis), analysis.study.objective
+    caption = f"trials for an even chance of {value(analysis.quoted_target.value, metric)} validation {metric.title}"
     return KeyNumber(
         " vs ".join(whole_number(needed.median) for needed in all_needed),
         f"{caption}: {' vs '.join(label(needed.arm) for needed in all_needed)}",

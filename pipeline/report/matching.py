@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.report.curves import Curve
-from pipeline.report.intervals import DIFFERENCE, mean_band
+from pipeline.report.intervals import mean_band
 from pipeline.study.spec import Arm
 
 NOISE = 1e-12
-"""Differences of accuracy below this are those of rounding."""
+"""Differences below this are those of rounding."""
 
 
 @dataclass(frozen=True)
 class Matching:
-    """How many trials ``arm`` needs to do as well as all trials of ``other``, by the test accuracy of the choice.
+    """How many trials ``arm`` needs to do as well as all trials of ``other``, by the test value of the choice.
 
     ``low`` and ``high`` end the 95 % interval. A number is infinite if all trials of the arm are not enough, and the ends
     are NaN for a single block. ``budget`` and ``other_budget`` are the numbers of all trials of each.
@@ -43,7 +43,7 @@ def matching(first: Curve, second: Curve) -> Matching | None:
     if not blocks:
         return None
     arm, other = (second, first) if first.arm.is_grid and not second.arm.is_grid else (first, second)
-    mean, low, high = mean_band(arm.on(blocks).test - other.on(blocks).test[:, -1:], within=DIFFERENCE)
+    mean, low, high = mean_band(arm.on(blocks).test - other.on(blocks).test[:, -1:], within=arm.metric.differences)
     ends = (_first(arm, high >= -NOISE), _first(arm, low > NOISE)) if len(blocks) > 1 else (np.nan, np.nan)
     budgets = int(arm.budgets[-1]), int(other.budgets[-1])
     return Matching(arm.arm, other.arm, *budgets, _first(arm, mean >= -NOISE), *ends)

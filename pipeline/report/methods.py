@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from pipeline.report.analysis import Analysis
 from pipeline.report.arm_titles import title
-from pipeline.report.formatting import count, listed, point
+from pipeline.report.formatting import amount, count, listed, point
 from pipeline.report.importance import SHUFFLES
 from pipeline.report.selection import RESAMPLES
 from pipeline.report.trials_table import RUN_ADDRESS
-from pipeline.study.spec import Categorical
+from pipeline.study.metrics import ACCURACY, METRICS, Metric
+from pipeline.study.spec import Categorical, Study
 
 OTHER_FACTS = ("declarations", "classes", "columns", "diagnosis", "blas", "winner", RUN_ADDRESS)
 """The entries of a provenance that are not versions."""
@@ -18,26 +19,29 @@ OTHER_FACTS = ("declarations", "classes", "columns", "diagnosis", "blas", "winne
 
 def methods(analysis: Analysis) -> Iterator[str]:
     """Yield the formulae, the declaration and the versions."""
-    study = analysis.study
+    study, metric = analysis.study, analysis.study.objective
+    values = "accuracies" if metric is ACCURACY else f"values of {metric.title}"
     of_first_look, of_arms = ("of the first look's blocks ", "for each arm ") if study.compared else ("", "")
     yield (
         "Best after n: for trials whose order is free (random search, a grid in shuffled order), P(the i-th smallest of the "
-        "M validation accuracies of a block is the best of n) = [C(cᵢ, n) - C(cᵢ₋₁, n)] / C(M, n), with cᵢ the number of "
-        "trials at or below it; the curve is the mean test accuracy under these weights, which equal trials share. For random search "
+        f"M validation {values} of a block is the best of n) = [C(cᵢ, n) - C(cᵢ₋₁, n)] / C(M, n), with cᵢ the number of "
+        f"trials at or below it; the curve is the mean test {metric.title} under these weights, which equal trials share. For random search "
         "it is an unbiased estimate, for a whole grid a census of its orders. An adaptive arm's curve is the path it took."
     )
     yield (
-        "Expected accuracy of the choice: Σ w m over the trials of an arm in a block, the test accuracy of what a search of all "
+        f"Expected {metric.title} of the choice: Σ w m over the trials of an arm in a block, the test {metric.title} of what a search of all "
         "its trials chooses, over new validation rows and new weights. w is the probability that a trial has the best "
-        f"validation accuracy, by {RESAMPLES:,} draws of the validation rows, multinomial and the same for all trials, and of "
-        f"new weights, which move a trial's accuracy by a normal amount ({point(analysis.spread_of_weights)} points, "
-        f"from the trials {of_first_look}that were trained again twice); m is its mean test accuracy over its own training and "
+        f"validation {metric.title}, by {RESAMPLES:,} draws of the validation rows, multinomial and the same for all trials, and of "
+        f"new weights, which move a trial's {metric.title} by a normal amount ({amount(point(analysis.spread_of_weights, metric), metric)}, "
+        f"from the trials {of_first_look}that were trained again twice); m is its mean test {metric.title} over its own training and "
         "those from new weights. A diverged trial is never chosen."
     )
+    if metric is not ACCURACY:
+        yield _of_rows(metric)
     if study.compared:
         yield from _of_comparisons(analysis)
     else:
-        yield "Intervals of means are t-intervals over blocks; that of the best network's accuracy is Wilson's, over rows."
+        yield f"Intervals of means are t-intervals over blocks; {_of_best(metric)}."
     yield (
         "Trials needed: for random search ⌈ln(1 - q) / ln(1 - p)⌉ with the exact (Clopper-Pearson) interval of the share p "
         "of its trials that reach the target, over all blocks together unless a chi-square test finds that they differ; for "
@@ -51,19 +55,41 @@ def methods(analysis: Analysis) -> Iterator[str]:
         f"after noise is taken off. Near-ties: {RESAMPLES:,} draws of the validation examples."
     )
     contrasts = listed([" against ".join(map(title, pair)) for pair in study.compared])
-    terms = f", contrasts {contrasts}, difference that matters {100 * study.delta:g} points" if contrasts else ""
+    terms = f", contrasts {contrasts}, difference that matters {_delta(study)}" if contrasts else ""
     yield (
         f"Declared: study {study.name}, hash {study.hash}, data set {study.dataset}{terms}, {count(study.trials, 'trial')} "
         f"{of_arms}in each block, seed {study.seed}."
     )
     if analysis.confirmations:
         yield (
-            "Trained again: in each block the trial of the best validation accuracy, the first of equals, and those that would "
+            f"Trained again: in each block the trial of the best validation {metric.title}, the first of equals, and those that would "
             "most probably be chosen if the validation rows alone are drawn again, in proportion to that probability. The seeds "
             "of the new weights derive from the block and the repetition, and the arms share them; the split, the order of the "
             "minibatches and the hyperparameters are those of the trial."
         )
     yield from _provenance(analysis)
+
+
+def _of_rows(metric: Metric) -> str:
+    """Return how the rows of a metric other than accuracy are drawn again."""
+    return (
+        f"Rows drawn again: {metric.title} is the mean of one score for each row, rounded to 256 steps. A draw takes the mean of "
+        + (
+            "the scores of its rows, which are the logarithms of the probabilities of their labels."
+            if metric is METRICS["neg_log_loss"]
+            else f"the scores of its rows: the {metric.title} plus each row's influence on it (the delta method; for an AUC the "
+            "components of DeLong et al. 1988)."
+        )
+    )
+
+
+def _of_best(metric: Metric) -> str:
+    kind = "Wilson's" if metric is ACCURACY else "normal, on the logit scale" if metric.is_share else "normal"
+    return f"that of the best network's {metric.title} is {kind}, over rows"
+
+
+def _delta(study: Study) -> str:
+    return f"{100 * study.delta:g} points" if study.objective.is_share else f"{study.delta:g}"
 
 
 def _of_comparisons(analysis: Analysis) -> Iterator[str]:
@@ -77,7 +103,7 @@ def _of_comparisons(analysis: Analysis) -> Iterator[str]:
         "-ln(p) / (blocks · test rows) on each side. What one look decides stays decided."
     )
     yield (
-        "Other intervals of means are t-intervals over blocks, that of the best network's accuracy is Wilson's, over rows; p is by "
+        f"Other intervals of means are t-intervals over blocks, {_of_best(analysis.study.objective)}; p is by "
         "sign flips, exact up to 16 blocks, over 99,999 random ones beyond."
     )
     yield (
@@ -103,6 +129,7 @@ def _provenance(analysis: Analysis) -> Iterator[str]:
 def limits(analysis: Analysis) -> Iterator[str]:
     """Yield what a reader must not conclude from this report."""
     study = analysis.study
+    by = ", by about 0.05 points in simulations" if study.objective is ACCURACY else ""
     yield f"One data set ({study.dataset}): another data set may give another answer."
     if study.order or study.split:
         yield (
@@ -117,7 +144,7 @@ def limits(analysis: Analysis) -> Iterator[str]:
     if analysis.comparison:
         yield (
             "The validation rows are drawn again from those of the block, so their luck counts twice. That draws differences "
-            "towards 0, by about 0.05 points in simulations."
+            f"towards 0{by}."
         )
         yield (
             "A rare failure: if an arm fails badly in one block of twenty, ten blocks often hold no such block, and then neither "

@@ -9,11 +9,10 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 
 from pipeline.console.log_records import quiet_loggers
 from pipeline.study.spec import Dimension, Range, SearchSpace
-from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 
-def optuna_study(frame: pd.DataFrame, space: SearchSpace) -> optuna.Study:
-    """Build a study in memory with one trial for each row of a trials table.
+def optuna_study(frame: pd.DataFrame, space: SearchSpace, score: str) -> optuna.Study:
+    """Build a study in memory with one trial for each row of a trials table, with the value of the column ``score``.
 
     It stores the logarithm of a hyperparameter that has a log scale, because Optuna's importances split the range of a
     parameter as it is stored.
@@ -26,7 +25,7 @@ def optuna_study(frame: pd.DataFrame, space: SearchSpace) -> optuna.Study:
     study.add_trials(
         [
             optuna.create_trial(params=point, distributions=distributions, value=float(score))
-            for point, score in zip(points, frame[BEST_VAL_ACCURACY], strict=True)
+            for point, score in zip(points, frame[score], strict=True)
         ]
     )
     for trial in study.get_trials(deepcopy=False):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
@@ -16,6 +18,10 @@ from pipeline.report.sections import Section
 from pipeline.report.sentences import sentences
 from pipeline.report.trials_table import RUN_ADDRESS
 from pipeline.report.validity import binding_declaration
+from pipeline.study.metrics import ACCURACY
+
+FILES = ("verdict.json", "report.md", "figures/", "tables/")
+"""The files next to every page."""
 
 
 @cache
@@ -45,14 +51,25 @@ def pages(analysis: Analysis, sections: list[Section], winner: Section | None = 
         "winner": winner,
         "sections": sections,
         "mlflow_run": mlflow_run(analysis),
-        "display": lambda name, frame: display(name, frame, labels),
+        "display": lambda name, frame: display(name, frame, labels, analysis.study.objective),
+        "files": ("trials.csv", "trials.parquet", *FILES),
+        "run_name": "the study's run",
     }
+    return render(context)
+
+
+def render(context: Mapping[str, Any]) -> dict[str, str]:
+    """Return both pages of a study, or of a suite, from what the templates show."""
     return {f"report.{kind}": _template(f"page.{kind}.j2").render(report=context) for kind in ("html", "md")}
 
 
 def mlflow_run(analysis: Analysis) -> str:
     """Return the address of the study's run in MLflow UI; empty if the table does not have a web address of it."""
-    address = str(analysis.table.provenance.get(RUN_ADDRESS, ""))
+    return web_address(str(analysis.table.provenance.get(RUN_ADDRESS, "")))
+
+
+def web_address(address: str) -> str:
+    """Return an address that a browser can open; empty for any other."""
     return address if address.startswith(("http://", "https://")) else ""
 
 
@@ -65,6 +82,7 @@ def facts(analysis: Analysis) -> list[str]:
         count(frame["block"].nunique(), "block"),
         f"{count(study.trials, 'trial')} {'for each arm' if study.compared else 'in each block'}",
         f"data set {study.dataset}",
+        *([] if study.objective is ACCURACY else [f"judged by {study.objective.title}"]),
         f"{count(len(frame), 'trial')} in all{f', {pruned:,} of them pruned' if pruned else ''}",
         f"{duration(float(frame['seconds'].sum()))} of training",
         *([f"declared on {terms['at'][:10]}"] if terms and terms["at"] else []),

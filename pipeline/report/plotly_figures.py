@@ -1,4 +1,4 @@
-"""The report's first figure for other interfaces, as Plotly's JSON: the accuracy of the chosen model after n trials."""
+"""The report's first figure for other interfaces, as Plotly's JSON: the score of the chosen model after n trials."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pipeline.report.arm_titles import label
 from pipeline.report.curves import Curve
 from pipeline.report.figures.tuning import late_values
 from pipeline.report.formatting import capital, count
-from pipeline.report.intervals import SHARE, mean_band
+from pipeline.report.intervals import mean_band
 from pipeline.report.style import ArmStyles, Dash, y_limits
 
-DIGITS = 4  # decimals of an accuracy; no figure shows more
+DIGITS = 4  # decimals of a value; no figure shows more
 
 
 def figures(analysis: Analysis) -> dict[str, str]:
@@ -25,23 +25,24 @@ def figures(analysis: Analysis) -> dict[str, str]:
 
 
 def best_after_n(analysis: Analysis) -> dict[str, Any]:
-    """Return the test accuracy of the choice after n trials: line and band by arm, validation accuracy dotted."""
+    """Return the test value of the choice after n trials: line and band by arm, validation value dotted."""
     curves = [analysis.curves[arm.name] for arm in analysis.arms]
     lines = [(curve, values.mean(axis=0)) for curve in curves for values in (curve.test, curve.validation)]
-    limits = y_limits(late_values(lines))  # the lines', since the band of two blocks may be wider than all accuracies
+    limits = y_limits(late_values(lines))  # the lines', since the band of two blocks may be wider than all values
+    metric = analysis.study.objective
     blocks = count(max(len(curve.blocks) for curve in curves), "block")
     return {
         "data": [trace for curve in curves for trace in _traces(curve, analysis.styles)],
         "layout": {
             "title": {
-                "text": f"Your best model after n trials: test accuracy, mean over {blocks}",
+                "text": f"Your best model after n trials: test {metric.title}, mean over {blocks}",
                 "font": {"size": 12},  # the dashboard's panel is half a page wide
             },
             "legend": {"orientation": "h", "y": -0.25},
             "xaxis": {"title": {"text": "trials"}, "type": "log", "dtick": float(np.log10(2))},
             "yaxis": {
-                "title": {"text": "accuracy of the chosen model"},
-                "tickformat": "~%",
+                "title": {"text": f"{metric.title} of the chosen model"},
+                **({"tickformat": "~%"} if metric.is_share else {}),
                 "range": _rounded(np.array(limits)),
             },
         },
@@ -49,9 +50,9 @@ def best_after_n(analysis: Analysis) -> dict[str, Any]:
 
 
 def _traces(curve: Curve, styles: ArmStyles) -> Iterator[dict[str, Any]]:
-    """Yield the band of two or more blocks, the line, and validation accuracy dotted; one click hides all three."""
+    """Yield the band of two or more blocks, the line, and the validation value dotted; one click hides all three."""
     colour, dash = styles[curve.arm.name]
-    mean, low, high = mean_band(curve.test, within=SHARE)
+    mean, low, high = mean_band(curve.test, within=curve.metric.range)
     name = capital(label(curve.arm))
     shared = {"x": curve.budgets.tolist(), "mode": "lines", "legendgroup": curve.arm.name}
     unlisted = shared | {"showlegend": False, "hoverinfo": "skip"}

@@ -8,18 +8,18 @@ import numpy as np
 
 from pipeline.report.analysis import Analysis
 from pipeline.report.comparison import Difference
-from pipeline.training.metrics import EXPECTED, SPREAD
 
 
 def arm_curves(analysis: Analysis) -> dict[tuple[str, int], dict[str, dict[int, float]]]:
     """Return the curves of each arm in each block, by metric key and step."""
+    metric = analysis.study.objective
+    choices = [(name, choice) for name, choices in analysis.choices.items() for choice in choices]
     return {
         (name, choice.pool.block): {
-            EXPECTED: choice.expected_by_budget,
-            SPREAD: dict(enumerate(np.percentile(choice.pool.validation, range(101)).tolist())),
+            metric.expected: choice.expected_by_budget,
+            metric.spread: dict(enumerate(np.percentile(choice.pool.validation, range(101)).tolist())),
         }
-        for name, choices in analysis.choices.items()
-        for choice in choices
+        for name, choice in sorted(choices, key=lambda item: item[1].pool.block)  # a block's arms share random draws
     }
 
 
@@ -55,9 +55,10 @@ def _comparison(analysis: Analysis) -> dict[str, float]:
 
 def _arms(analysis: Analysis) -> dict[str, float]:
     values: dict[str, float] = {}
+    metric = analysis.study.objective.name
     for name, curve in analysis.curves.items():
-        values[f"{name}/test_accuracy"] = curve.test[:, -1].mean()
-        values[f"{name}/val_accuracy"] = curve.validation[:, -1].mean()
+        values[f"{name}/test_{metric}"] = curve.test[:, -1].mean()
+        values[f"{name}/val_{metric}"] = curve.validation[:, -1].mean()
         values[f"{name}/optimism"] = (curve.validation - curve.test)[:, -1].mean()
         values[f"{name}/diverged"] = analysis.table.frame.query("arm == @name")["diverged"].mean()
     for needed in analysis.needed[analysis.quoted_target.name]:
@@ -78,7 +79,7 @@ def _confirmed(analysis: Analysis) -> dict[str, float]:
     """Return the numbers of the choices that were trained again: accuracy, luck of the weights, the comparison."""
     values: dict[str, float] = {}
     for name, confirmation in analysis.confirmations.items():
-        values |= confirmation.confirmed.named(f"{name}/confirmed_test_accuracy")
+        values |= confirmation.confirmed.named(f"{name}/confirmed_test_{analysis.study.objective.name}")
         values |= confirmation.luck.named(f"{name}/luck_of_weights")
     if difference := analysis.confirmed_difference:
         values |= difference.interval.named("confirmed_difference")

@@ -23,6 +23,7 @@ from pipeline.report.methods import limits, methods
 from pipeline.report.style import Plot
 from pipeline.report.targets import FULL_GRID
 from pipeline.report.trials_table import COSTS
+from pipeline.study.metrics import ACCURACY
 from pipeline.study.spec import Range
 
 PROJECTIONS = 3  # arms at most, side by side
@@ -109,13 +110,14 @@ def _adaptive_arms(analysis: Analysis) -> Iterator[str]:
 
 def _difference(analysis: Analysis) -> Iterator[Section]:
     if comparison := analysis.comparison:
+        metric = comparison.metric.title
         plot = difference_figure(
             comparison, analysis.study.delta, analysis.verdict.interval or comparison.expected_difference.interval
         )
         prose = [
             (
-                "The figure shows the very models that validation chose. The verdict is about the expected accuracy of the "
-                "choice: the test accuracy of what a search finds, over new validation rows and new weights. It has less noise."
+                f"The figure shows the very models that validation chose. The verdict is about the expected {metric} of the "
+                f"choice: the test {metric} of what a search finds, over new validation rows and new weights. It has less noise."
             )
         ]
         if len(comparison.blocks) > 1 and len(set(comparison.expected)) == 1:
@@ -138,11 +140,12 @@ def _win_probability(analysis: Analysis) -> Iterator[Section]:
 
 def _targets(analysis: Analysis) -> Iterator[Section]:
     plot = targets_figure(analysis.pools, analysis.targets, analysis.styles)
-    unknown = "" if analysis.chance is not None else " The accuracy of a guess is not known here and taken as 0."
+    metric = analysis.study.objective.title
+    unknown = "" if analysis.chance is not None else f" The {metric} of a guess is not known here and taken as 0."
     one_rule, any_arm = ("set by one rule for all arms: ", "any arm") if analysis.study.compared else ("", "any trial")
     rule = (
-        f"The targets are {one_rule}the accuracy of a guess plus 90, 95, 98 and 99 percent of the way from "
-        f"there to the best validation accuracy that {any_arm} has seen.{unknown}"
+        f"The targets are {one_rule}the {metric} of a guess plus 90, 95, 98 and 99 percent of the way from "
+        f"there to the best validation {metric} that {any_arm} has seen.{unknown}"
     )
     prose = [rule]
     if analysis.targets[-1].name == FULL_GRID:
@@ -192,7 +195,7 @@ def _price_of_choosing(analysis: Analysis) -> Iterator[Section]:
     confirmations = analysis.confirmations
     prose = [
         *tables.selection_notes(analysis),
-        _test_accuracies(analysis),
+        _test_values(analysis),
         *confirmation_sentence(confirmations, analysis.study.headline),
         *confirmation_note(confirmations),
     ]
@@ -208,12 +211,14 @@ def _price_of_choosing(analysis: Analysis) -> Iterator[Section]:
     yield Section("honesty", "What did choosing cost?", tuple(prose), tables=tuple(named))
 
 
-def _test_accuracies(analysis: Analysis) -> str:
-    """Return why one page has several test accuracies of one arm."""
+def _test_values(analysis: Analysis) -> str:
+    """Return why one page has several test values of one arm."""
+    metric = analysis.study.objective
+    values = "test accuracies" if metric is ACCURACY else f"values of test {metric.title}"
     verdict = " The verdict is about the expected one." if analysis.study.compared else ""
     again = " A choice that was trained again is the first of equal trials." if analysis.confirmations else ""
     return (
-        "An arm has several test accuracies. The first in the table is of the model that was chosen, and is the last value of "
+        f"An arm has several {values}. The first in the table is of the model that was chosen, and is the last value of "
         "the curve. The tie-aware and the expected ones are averages over the trials that might as well have been chosen."
         f"{verdict}{again}"
     )

@@ -9,17 +9,18 @@ from pipeline.report.analysis import Analysis
 from pipeline.report.arm_titles import title
 from pipeline.report.confirmation import confirmation_sentence
 from pipeline.report.formatting import (
+    amount,
     capital,
     count,
     decimals,
     listed,
     number,
-    percent,
     probability,
     size_and_ends,
+    value,
     whole_number,
 )
-from pipeline.report.intervals import DIFFERENCE, mean_interval
+from pipeline.report.intervals import mean_interval
 from pipeline.report.matching import Matching
 from pipeline.report.targets import CENSUS, TrialsNeeded
 
@@ -67,10 +68,10 @@ def needed_by_headline(analysis: Analysis) -> list[TrialsNeeded]:
 
 
 def _trials_needed(analysis: Analysis) -> Iterator[str]:
-    all_needed = needed_by_headline(analysis)
+    all_needed, metric = needed_by_headline(analysis), analysis.study.objective
     explained = next((needed for needed in all_needed if math.isfinite(needed.median)), None)
     clauses = "; ".join(needed_clause(needed, explain=needed is explained) for needed in all_needed)
-    yield f"To reach {percent(analysis.quoted_target.value)} validation accuracy, {clauses}{_ratio(all_needed)}."
+    yield f"To reach {value(analysis.quoted_target.value, metric)} validation {metric.title}, {clauses}{_ratio(all_needed)}."
 
 
 def needed_clause(needed: TrialsNeeded, *, explain: bool = False) -> str:
@@ -109,12 +110,14 @@ def _win_probability(analysis: Analysis) -> Iterator[str]:
 
 
 def _optimism(analysis: Analysis) -> Iterator[str]:
-    gaps = []
+    gaps, metric = [], analysis.study.objective
     for arm in analysis.study.headline:
         if arm.name in analysis.curves:
             curve = analysis.curves[arm.name]
             gaps_by_block = (curve.validation - curve.test)[:, -1]
-            gap, interval = size_and_ends(mean_interval(gaps_by_block, within=DIFFERENCE), len(curve.blocks))
-            gaps.append(f"by {gap} points with {title(arm)}{interval}")
+            gap, interval = size_and_ends(
+                mean_interval(gaps_by_block, within=metric.differences), len(curve.blocks), metric
+            )
+            gaps.append(f"by {amount(gap, metric)} with {title(arm)}{interval}")
     if gaps:
-        yield f"The winner's validation accuracy exceeded its test accuracy {listed(gaps)}."
+        yield f"The winner's validation {metric.title} exceeded its test {metric.title} {listed(gaps)}."

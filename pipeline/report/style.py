@@ -6,17 +6,21 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
 from pipeline.report.arm_titles import label
+from pipeline.study.metrics import ACCURACY, Metric
 from pipeline.study.spec import Arm
 
 INK, MUTED, RULE, PAPER = "#1b1b1b", "#666667", "#d9d9da", "#fffffe"
@@ -55,6 +59,7 @@ STYLE: dict[Any, Any] = {
     "ytick.color": MUTED,
     "ytick.labelsize": 10,
 }
+PNG_DPI = 160
 LEVEL_NAMES = 4  # side by side; more would overlap
 styled = mpl.rc_context(STYLE)
 """Decorates a function that draws, so that Matplotlib has the report's style inside it."""
@@ -87,10 +92,17 @@ def canvas(width: float = 5.6, height: float = 3.6, panels: int = 1, **options: 
 def finish(figure: Figure, name: str, *, title: str, aid: str, alt: str, table: pd.DataFrame) -> Plot:
     """Render a figure as SVG and PNG, without a date, so that equal figures have equal bytes."""
     svg, png = io.StringIO(), io.BytesIO()
-    figure.draw_without_rendering()  # computes the layout once for both files
-    figure.set_layout_engine("none")
-    figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    figure.savefig(png, format="png", dpi=160, facecolor="white", metadata={"Software": None})
+    if layout := figure.get_layout_engine():
+        layout.execute(figure)  # computes the layout once for both files
+        figure.set_layout_engine("none")
+    # Not by savefig, which draws the figure twice for each file, the first time only for its size.
+    for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+        patch.set(facecolor="none", edgecolor="none")
+    vector, pixels = cast("Any", FigureCanvasSVG(figure)), cast("Any", FigureCanvasAgg(figure))  # they have no types
+    vector.print_svg(svg, metadata={"Date": None, "Creator": None})
+    figure.patch.set_facecolor("white")
+    figure.set_dpi(PNG_DPI)
+    pixels.print_png(png, metadata={"Software": None})
     return Plot(name, title, aid, alt, table, _inline(svg.getvalue(), name, alt), png.getvalue())
 
 
@@ -128,11 +140,17 @@ def trial_axis(ax: Axes, last: int) -> None:
     ax.set_xlabel("trials")
 
 
-def accuracy_axis(ax: Axes, name: str) -> None:
-    """Set up a vertical axis of accuracies in per cent, with grid lines."""
-    ax.yaxis.set_major_formatter(FuncFormatter(per_cent))
+def value_axis(ax: Axes, name: str, metric: Metric = ACCURACY) -> None:
+    """Set up a vertical axis of a metric's values, shares in per cent, with grid lines."""
+    in_per_cent(ax.yaxis, metric)
     ax.set_ylabel(name)
     ax.grid(axis="y", color=RULE, linewidth=0.6)
+
+
+def in_per_cent(axis: Axis, metric: Metric = ACCURACY) -> None:
+    """Label the ticks of an axis in per cent if the metric is a share."""
+    if metric.is_share:
+        axis.set_major_formatter(FuncFormatter(per_cent))
 
 
 def limit_y(ax: Axes, shown: Sequence[NDArray[np.float64]], bands: Sequence[NDArray[np.float64]] = ()) -> None:

@@ -11,10 +11,11 @@ import pandas as pd
 from pipeline.report.analysis import Analysis
 from pipeline.report.arm_titles import title
 from pipeline.report.confirmation import confirmed_difference
-from pipeline.report.formatting import capital, percent, point
+from pipeline.report.formatting import amount, capital, indefinite, point, value
 from pipeline.report.selection import Choice
 from pipeline.report.validity import COMPARED_TRIALS
-from pipeline.training.metrics import BEST_VAL_ACCURACY
+from pipeline.study.metrics import ACCURACY
+from pipeline.trials.row_scores import unpack
 
 
 def estimates(analysis: Analysis) -> pd.DataFrame:
@@ -24,9 +25,9 @@ def estimates(analysis: Analysis) -> pd.DataFrame:
         if comparison is None:
             continue
         named = {
-            "expected accuracy of the choice": comparison.expected_difference,
+            f"expected {comparison.metric.title} of the choice": comparison.expected_difference,
             "the very model that was chosen": comparison.difference,
-            "its validation accuracy, which is flattered": comparison.validation_difference,
+            f"its validation {comparison.metric.title}, which is flattered": comparison.validation_difference,
         }
         again = [analysis.confirmations[arm.name] for arm in contrast if arm.name in analysis.confirmations]
         if len(again) == 2 and (confirmed := confirmed_difference(*again)):
@@ -65,7 +66,7 @@ def trials_needed(analysis: Analysis) -> pd.DataFrame:
         for n in needed:
             trials = {"trials": n.median, "low": n.low, "high": n.high, "trials_95": n.n95}
             ratio = n.median / needed[0].median if np.isfinite(needed[0].median) else np.nan
-            place = {"target": target.name, "val_accuracy": target.value, "arm": n.arm.name}
+            place = {"target": target.name, f"val_{analysis.study.objective.name}": target.value, "arm": n.arm.name}
             rows.append({**place, **trials, "ratio": ratio, "hits": n.hits, "of": n.trials, "method": n.method})
     return pd.DataFrame(rows)
 
@@ -80,7 +81,7 @@ def values_tried(analysis: Analysis) -> pd.DataFrame:
 
 
 def selection(analysis: Analysis) -> pd.DataFrame:
-    """Return means over blocks for each arm: the winner's accuracies, their gap, overtuning and tied trials."""
+    """Return means over blocks for each arm: the winner's scores, their gap, overtuning and tied trials."""
     rows = []
     for name, choices in analysis.choices.items():
         by_block = [_scores(choice) for choice in choices]
@@ -91,8 +92,8 @@ def selection(analysis: Analysis) -> pd.DataFrame:
 
 def _scores(choice: Choice) -> dict[str, float]:
     return {
-        "val_accuracy": float(choice.pool.validation[choice.winner]),
-        "test_accuracy": choice.test,
+        f"val_{choice.pool.metric.name}": float(choice.pool.validation[choice.winner]),
+        f"test_{choice.pool.metric.name}": choice.test,
         "gap": choice.gap,
         "overtuning": choice.overtuning,
         "below_median_incumbent": choice.below_median,
@@ -109,37 +110,46 @@ def near_ties(analysis: Analysis) -> pd.DataFrame:
         scores = _scores(choice)
         row = {"arm": choice.pool.arm.name, "block": choice.pool.block}
         row |= {"winner": int(choice.pool.frame["trial"].iloc[choice.winner])}
-        row |= {
-            column: scores[column]
-            for column in ("val_accuracy", "test_accuracy", "tied_trials", "tie_aware_test", "expected_test")
-        }
+        metric = choice.pool.metric.name
+        columns = (f"val_{metric}", f"test_{metric}", "tied_trials", "tie_aware_test", "expected_test")
+        row |= {column: scores[column] for column in columns}
         rows.append(row | {"p_best": choice.probabilities.max(), "p_best_if_independent": choice.independent_top})
     return pd.DataFrame(rows)
 
 
 def selection_notes(analysis: Analysis) -> Iterator[str]:
-    """Yield how to read the tables of the selection, with the standard errors of this study's accuracies."""
-    frame = analysis.table.frame
-    n_val, n_test = (int(frame[column].median()) for column in ("n_val", "n_test"))
-    best = frame[BEST_VAL_ACCURACY].max()
+    """Yield how to read the tables of the selection, with the standard errors of this study's scores."""
+    metric = analysis.study.objective
+    named = metric.title
     yield (
-        "The winner is the trial with the best validation accuracy, so that accuracy is flattered; the gap to its test "
-        "accuracy is the price of choosing. Trials with equal accuracy share the choice, as in the curves; the winner that "
-        "is named is the first of them. Overtuning is how far the winner's test accuracy lies below that of the best "
+        f"The winner is the trial with the best validation {named}, so that {named} is flattered; the gap to its test "
+        f"{named} is the price of choosing. Trials with equal {named} share the choice, as in the curves; the winner that "
+        f"is named is the first of them. Overtuning is how far the winner's test {named} lies below that of the best "
         "model that was in the lead before it."
     )
-    if n_val and n_test:
-        errors = [np.sqrt(best * (1 - best) / n) for n in (n_val, n_test)]
-        yield (
-            f"A reminder of scale: an accuracy of {percent(best)} on {n_val:,} validation examples has a standard error of "
-            f"{point(errors[0])} points, on {n_test:,} test examples {point(errors[1])}."
-        )
+    yield from _errors(analysis)
     yield (
         "Tied trials are counted by drawing validation examples and weights again, the examples for all trials at once: "
-        "1 / Σ w², with w the probability that a trial is the best; the tie-aware test accuracy is Σ w · test, and the "
+        f"1 / Σ w², with w the probability that a trial is the best; the tie-aware test {named} is Σ w · test, and the "
         "expected one Σ w · m, with m the mean over trainings from new weights. Diverged trials can not be the best. Where "
         "the table has no record of single examples, trials are taken as independent."
     )
+
+
+def _errors(analysis: Analysis) -> Iterator[str]:
+    """Yield the standard errors of the best validation value on the rows of a validation and of a test split."""
+    frame, metric = analysis.table.frame, analysis.study.objective
+    n_val, n_test = (int(frame[column].median()) for column in ("n_val", "n_test"))
+    first = frame.loc[frame[metric.best_val].idxmax()]
+    best = float(first[metric.best_val])
+    rows = None if metric is ACCURACY else unpack([first[metric.row_scores[0]]], int(first["n_val"]), np.array([best]))
+    if n_val and n_test and (metric is ACCURACY or rows is not None):
+        variance = best * (1 - best) if rows is None else rows.var()
+        errors = [point(float(np.sqrt(variance / n)), metric) for n in (n_val, n_test)]
+        yield (
+            f"A reminder of scale: {indefinite(metric.title)} of {value(best, metric)} on {n_val:,} validation examples has a standard "
+            f"error of {amount(errors[0], metric)}, on {n_test:,} test examples {errors[1]}."
+        )
 
 
 def arm_totals(analysis: Analysis) -> pd.DataFrame:

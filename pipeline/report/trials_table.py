@@ -53,8 +53,8 @@ class TrialsTable:
     Attributes
     ----------
     frame
-        One row for each trial: :data:`COLUMNS` and a column for each searched hyperparameter, in the order of arm, block
-        and trial.
+        One row for each trial: :data:`COLUMNS`, those of the study's metric unless that is accuracy, and a column for each
+        searched hyperparameter, in the order of arm, block and trial.
     study
         The declaration that the trials belong to.
     provenance
@@ -114,7 +114,7 @@ class TrialsTable:
 def write_table(table: TrialsTable, folder: Path | str) -> tuple[Path, Path]:
     """Write ``trials.parquet``, with the declaration and the provenance, and ``trials.csv`` for people and spreadsheets.
 
-    The CSV has no packed bits.
+    The CSV has no row scores.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,7 @@ def write_table(table: TrialsTable, folder: Path | str) -> tuple[Path, Path]:
     arrow = pa.Table.from_pandas(frame.assign(**mixed), preserve_index=False)
     metadata = {KEY: json.dumps(facts).encode()}  # unsorted, because the order of a search space is part of it
     pq.write_table(arrow.replace_schema_metadata(metadata), folder / "trials.parquet")
-    write_csv(frame.drop(columns=list(BITS)), folder / "trials.csv")
+    write_csv(frame.drop(columns=list({*BITS, *table.study.objective.row_scores})), folder / "trials.csv")
     return folder / "trials.parquet", folder / "trials.csv"
 
 
@@ -176,7 +176,8 @@ def _checked(frame: pd.DataFrame, study: Study, *also: str) -> pd.DataFrame:
 
 
 def _check_columns(frame: pd.DataFrame, study: Study, *also: str) -> None:
-    missing = [name for name in (*COLUMNS, *study.space, *also) if name not in frame.columns and name not in OPTIONAL]
+    wanted = (*COLUMNS, *_texts_of(study), *_numbers_of(study), *study.space, *also)
+    missing = [name for name in wanted if name not in frame.columns and name not in OPTIONAL]
     if missing:
         raise UserError(
             f"table of trials: there is no column {missing[0]!r}. Take trials.parquet as a report writes it"
@@ -185,13 +186,26 @@ def _check_columns(frame: pd.DataFrame, study: Study, *also: str) -> None:
         raise UserError(f"table of trials: study {study.name!r} has no finished trial yet. Run the search first")
 
 
+def _numbers_of(study: Study) -> tuple[str, ...]:
+    """The columns of the values of a metric other than accuracy."""
+    metric = study.objective
+    return tuple(name for name in (metric.best_val, metric.test) if name not in COLUMNS)
+
+
+def _texts_of(study: Study) -> tuple[str, ...]:
+    """The columns of the row scores of a metric other than accuracy."""
+    return tuple(name for name in study.objective.row_scores if name not in COLUMNS)
+
+
 def _typed(frame: pd.DataFrame, study: Study, *also: str) -> pd.DataFrame:
     """The frame with one type for each column, the one that a file gives back."""
-    kinds = dict.fromkeys(TEXTS, "str") | dict.fromkeys((*INTEGERS, *also), "int64") | dict.fromkeys(NUMBERS, "float64")
+    texts, numbers = _texts_of(study), _numbers_of(study)
+    kinds = dict.fromkeys((*TEXTS, *texts), "str") | dict.fromkeys((*INTEGERS, *also), "int64")
+    kinds |= dict.fromkeys((*NUMBERS, *numbers), "float64")
     kinds |= {name: "float64" for name, d in study.space.items() if isinstance(d, Float)}
     kinds |= {name: "int64" for name, d in study.space.items() if isinstance(d, Int)}
     kinds |= dict.fromkeys(_mixed(study), "object") | {"diverged": "bool"}
-    names = [*IDENTITY, *study.space, *(name for name in (*COLUMNS, *also) if name not in IDENTITY)]
+    names = [*IDENTITY, *study.space, *(name for name in (*COLUMNS, *texts, *numbers, *also) if name not in IDENTITY)]
     frame = frame.reindex(columns=names).infer_objects()
     for name, kind in kinds.items():
         try:
@@ -217,9 +231,12 @@ def _check_rows(frame: pd.DataFrame, study: Study, identity: Sequence[str]) -> N
             raise UserError(
                 f"table of trials: holds trials of study {name!r}; expected {study.name!r} alone. Leave them out"
             )
-    for name in ACCURACIES:
+    limits = dict.fromkeys(ACCURACIES, (0, 1)) | dict.fromkeys(_numbers_of(study), study.objective.range)
+    for name, (low, high) in limits.items():
         known = frame[name].notna() | (name not in OPTIONAL)
-        _refuse(frame, known & ~frame[name].between(0, 1), f"{name} must be a number from 0 to 1", name)
+        _refuse(
+            frame, known & ~frame[name].between(low, high), f"{name} must be a number from {low:g} to {high:g}", name
+        )
     for name in COSTS:
         _refuse(frame, ~frame[name].between(0, np.finfo(float).max), f"{name} must be a number of at least 0", name)
     _refuse(frame, frame.duplicated(list(identity)), "this trial is in the table twice", "trial")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.report.arm_titles import title
 from pipeline.report.curves import Pool
-from pipeline.report.formatting import capital, count, listed, percent
+from pipeline.report.formatting import amount, capital, count, listed, percent, value
 from pipeline.report.trials_table import TrialsTable
 from pipeline.report.verdict import fewest_blocks, usable_looks
 from pipeline.storage.declarations import declared_terms
@@ -111,8 +111,9 @@ def _breaches(table: TrialsTable, contrast: Contrast) -> Iterator[str]:
     if terms["trials"] != study.trials:
         yield f"the budget was changed from {terms['trials']} to {count(study.trials, 'trial')} after the declaration"
     if terms["delta"] != study.delta:
-        then, now = (f"{100 * delta:g}" for delta in (terms["delta"], study.delta))
-        yield f"the difference that matters was changed from {then} to {now} points after the declaration"
+        scale = 100 if study.objective.is_share else 1
+        then, now = (f"{scale * delta:g}" for delta in (terms["delta"], study.delta))
+        yield f"the difference that matters was changed from {then} to {amount(now, study.objective)} after the declaration"
     if terms.get("confirm", study.confirm) != study.confirm:
         yield f"confirm was changed from {terms['confirm']} to {study.confirm} after the declaration"
     if {arm.name for arm in contrast} not in map(set, terms["contrasts"]):
@@ -133,7 +134,7 @@ def _deviations(table: TrialsTable) -> Iterator[str]:
     if is_old(table):
         yield (
             f"This study was recorded by a version with other rules. It is judged by today's: one look after "
-            f"{count(terms['blocks'], 'block')}, and the expected accuracy of the choice."
+            f"{count(terms['blocks'], 'block')}, and the expected {table.study.objective.title} of the choice."
         )
     elif terms["looks"] != list(study.looks):
         then, now = (listed([str(look) for look in looks]) for looks in (terms["looks"], study.looks))
@@ -212,7 +213,7 @@ def _nothing_to_compare(arms: list[Sequence[Pool]]) -> Iterator[str]:
         yield "both arms tried identical configurations, so there is nothing to compare"
     scores = np.concatenate([pool.validation for pools in arms for pool in pools])
     if len(scores) > 2 and np.all(scores == scores[0]):
-        yield f"every trial scored the same ({percent(scores[0])})"
+        yield f"every trial scored the same ({value(scores[0], arms[0][0].metric)})"
 
 
 def _identical(first: Sequence[Pool], second: Sequence[Pool]) -> bool:

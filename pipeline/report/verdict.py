@@ -17,9 +17,10 @@ import numpy as np
 from pipeline.report.arm_titles import title
 from pipeline.report.boundaries import boundary_levels
 from pipeline.report.comparison import Comparison
-from pipeline.report.formatting import capital, count, ends, percent, point, points
-from pipeline.report.intervals import DIFFERENCE, Array, Interval, mean_interval, sign_flip_p
+from pipeline.report.formatting import amount, capital, count, ends, on_test, point, points, value
+from pipeline.report.intervals import DIFFERENCE, Array, Interval, Range, mean_interval, sign_flip_p
 from pipeline.report.winner import Winner
+from pipeline.study.metrics import Metric
 from pipeline.study.spec import Arm
 
 LABELS = ("too few repeats", "withheld", "ahead", "equal enough", "undecided")
@@ -39,15 +40,18 @@ class Rules:
     contrasts
         The number of contrasts that share the error rate.
     delta
-        The smallest difference of accuracy that matters.
+        The smallest difference of the metric that matters.
     rows
         The number of test rows of a block.
+    within
+        The range of possible differences.
     """
 
     looks: tuple[int, ...]
     contrasts: int
     delta: float
     rows: int
+    within: Range = DIFFERENCE
 
 
 def usable_looks(looks: Sequence[int], contrasts: int) -> tuple[int, ...]:
@@ -93,22 +97,22 @@ class Look:
 
 def judge_look(differences: Array, lead_level: float, equal_level: float, rules: Rules) -> Look:
     """Judge the differences of the first blocks, (blocks,), by the one-sided levels of this look."""
-    interval, equality = (_interval(differences, level, rules.rows) for level in (lead_level, equal_level))
+    interval, equality = (_interval(differences, level, rules) for level in (lead_level, equal_level))
     ahead = not interval.low <= 0 <= interval.high and sign_flip_p(differences) <= 2 * lead_level
     equal = -rules.delta < equality.low and equality.high < rules.delta
     return Look(len(differences), interval, equality, ahead, equal)
 
 
-def _interval(differences: Array, level: float, rows: int) -> Interval:
+def _interval(differences: Array, level: float, rules: Rules) -> Interval:
     """The t-interval at a one-sided level, not narrower than the grain of the test rows allows.
 
     Blocks that agree exactly have an interval of no width, but n rows without any difference are compatible with a
     difference of -ln(level) / n (the rule of three).
     """
-    found = mean_interval(differences, 1 - 2 * level, DIFFERENCE)
-    least = -math.log(level) / (len(differences) * rows) if rows else 0.0
+    found = mean_interval(differences, 1 - 2 * level, rules.within)
+    least = -math.log(level) / (len(differences) * rules.rows) if rules.rows else 0.0
     low, high = min(found.low, found.estimate - least), max(found.high, found.estimate + least)
-    return Interval(found.estimate, max(low, -1.0), min(high, 1.0))
+    return Interval(found.estimate, max(low, rules.within[0]), min(high, rules.within[1]))
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ class Verdict:
 def decide(
     comparison: Comparison, rules: Rules, complete: int, obstacles: Sequence[str] = (), next_look: str = ""
 ) -> Verdict:
-    """Decide by the expected accuracy of the choice. A contrast that one look decides stays decided.
+    """Decide by the expected test value of the choice. A contrast that one look decides stays decided.
 
     Parameters
     ----------
@@ -189,10 +193,19 @@ def decide(
         leader = comparison.first if decisive.interval.estimate > 0 else comparison.second
         stands = towards(looks[-1].interval, first=leader is comparison.first).low > 0
         sentence = _ahead(comparison, looks[-1] if stands else decisive, leader, rules.delta)
-        return Verdict(AHEAD, sentence + _later(looks[-1], stands), leader.name, contrast, looks, decisive.blocks)
+        return Verdict(
+            AHEAD,
+            sentence + _later(looks[-1], stands, comparison.metric),
+            leader.name,
+            contrast,
+            looks,
+            decisive.blocks,
+        )
     stands = max(-looks[-1].equality_interval.low, looks[-1].equality_interval.high) < rules.delta
     sentence = _equal(comparison, looks[-1] if stands else decisive, rules.delta)
-    return Verdict(EQUAL, sentence + _later(looks[-1], stands), None, contrast, looks, decisive.blocks)
+    return Verdict(
+        EQUAL, sentence + _later(looks[-1], stands, comparison.metric), None, contrast, looks, decisive.blocks
+    )
 
 
 def withheld(obstacles: Sequence[str], contrast: tuple[Arm, ...] = ()) -> Verdict:
@@ -203,19 +216,20 @@ def withheld(obstacles: Sequence[str], contrast: tuple[Arm, ...] = ()) -> Verdic
 def one_arm(arm: Arm, winner: Winner | None) -> Verdict:
     """Return the verdict of a study with one arm, which compares nothing: its best trial."""
     sentence = (
-        f"The best of {count(winner.trials, 'trial')} of {title(arm)}, {winner.name}, has a test accuracy of "
-        f"{winner.test.text}. It was chosen by its validation accuracy, {percent(winner.validation.share)}."
+        f"The best of {count(winner.trials, 'trial')} of {title(arm)}, {winner.name}, has a test "
+        f"{winner.metric.title} of {winner.test.text}. It was chosen by its validation {winner.metric.title}, "
+        f"{value(winner.validation.value, winner.metric)}."
         if winner
         else f"No trial of {title(arm)} was trained to the end: each diverged or was pruned."
     )
     return Verdict(WITHHELD, sentence, contrast=(arm,), label="nothing to compare")
 
 
-def _later(look: Look, stands: bool) -> str:
+def _later(look: Look, stands: bool, metric: Metric) -> str:
     """Return the numbers of the last look where they alone would not decide as an earlier look did; else nothing."""
     if stands:
         return ""
-    size, low, high = points(look.interval)
+    size, low, high = points(look.interval, metric)
     return (
         f" That was decided earlier; after {look.blocks} blocks the first minus the second is {size} ({low} to {high})."
     )
@@ -224,36 +238,42 @@ def _later(look: Look, stands: bool) -> str:
 def _ahead(comparison: Comparison, look: Look, leader: Arm, delta: float) -> str:
     other = comparison.second if leader is comparison.first else comparison.first
     lead = towards(look.interval, first=leader is comparison.first)
-    size, low, high = points(lead)
-    declared = f"the {point(delta)} points declared to matter"
-    if not delta:
-        matters = ""
-    elif lead.low >= delta:
-        matters = f" That is at least {declared}."
-    elif lead.high < delta:
-        matters = f" That is less than {declared}."
-    else:
-        matters = f" Whether it is at least {declared} is open."
+    metric = comparison.metric
+    size, low, high = points(lead, metric)
     return (
         f"{capital(title(leader))} is ahead of {title(other)}: what a search of {count(comparison.trials, 'trial')} finds "
-        f"scores {size} points higher on test data ({ends(low, high, look.blocks)}; {look.blocks} blocks).{matters}"
+        f"scores {amount(size, metric)} higher {on_test(metric)} ({ends(low, high, look.blocks)}; {look.blocks} blocks).{matters(lead, delta, metric)}"
     )
 
 
+def matters(lead: Interval, delta: float, metric: Metric) -> str:
+    """Return whether a lead is at least ``delta``, as a sentence after a space; empty if none is declared."""
+    if not delta:
+        return ""
+    declared = f"the {amount(point(delta, metric), metric)} declared to matter"
+    if lead.low >= delta:
+        return f" That is at least {declared}."
+    if lead.high < delta:
+        return f" That is less than {declared}."
+    return f" Whether it is at least {declared} is open."
+
+
 def _equal(comparison: Comparison, look: Look, delta: float) -> str:
-    _, low, high = points(look.equality_interval)
+    metric = comparison.metric
+    _, low, high = points(look.equality_interval, metric)
     return (
         f"{capital(title(comparison.first))} and {title(comparison.second)} are equal enough: by what a search of "
-        f"{count(comparison.trials, 'trial')} finds, the first minus the second is {low} to {high} points on test data (90% "
-        f"CI; {look.blocks} blocks), within the \u00b1{point(delta)} points that do not matter."
+        f"{count(comparison.trials, 'trial')} finds, the first minus the second is {low} to {amount(high, metric)} {on_test(metric)} (90% "
+        f"CI; {look.blocks} blocks), within the \u00b1{amount(point(delta, metric), metric)} that do not matter."
     )
 
 
 def _undecided(comparison: Comparison, look: Look, next_look: str) -> str:
-    size, low, high = points(look.interval)
+    metric = comparison.metric
+    size, low, high = points(look.interval, metric)
     return (
         f"Undecided after {look.blocks} blocks: by what a search of {count(comparison.trials, 'trial')} finds, "
-        f"{title(comparison.first)} minus {title(comparison.second)} is {size} points on test data "
+        f"{title(comparison.first)} minus {title(comparison.second)} is {amount(size, metric)} {on_test(metric)} "
         f"({ends(low, high, look.blocks)}). {next_look}"
     ).strip()
 
@@ -262,9 +282,10 @@ def _too_few(comparison: Comparison, looks: tuple[int, ...], contrasts: int) -> 
     estimate = float(np.mean(comparison.expected))
     leader = comparison.first if estimate >= 0 else comparison.second
     other = comparison.second if leader is comparison.first else comparison.first
-    size = points(comparison.expected_difference.interval)[0].removeprefix("\u2212")  # with the key number's digits
+    metric = comparison.metric
+    size = points(comparison.expected_difference.interval, metric)[0].removeprefix("\u2212")  # as the key number
     so_far = (
-        f"{title(leader)} is {size} points ahead of {title(other)}"
+        f"{title(leader)} is {amount(size, metric)} ahead of {title(other)}"
         if float(size)
         else f"{title(leader)} and {title(other)} score {'about ' if estimate else ''}the same"
     )

@@ -8,10 +8,12 @@ from typing import Any
 
 from pipeline.report.analysis import Analysis
 from pipeline.report.confirmation import confirmation_table
-from pipeline.report.intervals import SHARE, Array, mean_interval
+from pipeline.report.curves import Curve
+from pipeline.report.intervals import mean_interval
 from pipeline.report.run_results import metrics
 from pipeline.report.sentences import sentences
 from pipeline.report.verdict import Verdict
+from pipeline.study.metrics import ACCURACY
 
 
 def summary(analysis: Analysis) -> dict[str, Any]:
@@ -30,8 +32,9 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "sentences": list(sentences(analysis)),
         "notes": analysis.notes,
         "delta": study.delta,
+        **({} if study.objective is ACCURACY else {"metric": study.objective.name}),
         "metrics": metrics(analysis),
-        "ends": {name: _last(curve.test[:, -1]) for name, curve in analysis.curves.items()},
+        "ends": {name: _last(curve) for name, curve in analysis.curves.items()},
         "confirmation": _confirmations(analysis),
     }
 
@@ -56,17 +59,19 @@ def _contrast(verdict: Verdict) -> dict[str, Any]:
 
 
 def _confirmations(analysis: Analysis) -> dict[str, dict[str, float | None]]:
-    """Return the accuracies of each arm's choices, as they were chosen and trained again; empty without confirmation."""
+    """Return the scores of each arm's choices, as they were chosen and trained again; empty without confirmation."""
     if not analysis.confirmations:
         return {}
     frame = confirmation_table(analysis.confirmations).drop(columns="promise").set_index("arm")
     return {str(name): _null_if_unknown(row) for name, row in frame.to_dict("index").items()}
 
 
-def _last(accuracies: Array) -> dict[str, float | None]:
-    """Return the mean test accuracy at the last trial and its interval, which a single block does not have."""
-    interval = mean_interval(accuracies, within=SHARE)
-    return _null_if_unknown({"test_accuracy": interval.estimate, "low": interval.low, "high": interval.high})
+def _last(curve: Curve) -> dict[str, float | None]:
+    """Return the mean test value at the last trial and its interval, which a single block does not have."""
+    interval = mean_interval(curve.test[:, -1], within=curve.metric.range)
+    return _null_if_unknown(
+        {f"test_{curve.metric.name}": interval.estimate, "low": interval.low, "high": interval.high}
+    )
 
 
 def _null_if_unknown(values: Mapping[Any, float]) -> dict[str, float | None]:

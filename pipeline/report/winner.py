@@ -1,4 +1,4 @@
-"""The winner: the trial of a study with the best validation accuracy, its accuracies, and the values that do well."""
+"""The winner: the trial of a study with the best validation value, its scores, and the hyperparameters that do well."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from pipeline.report.formatting import percent, points
-from pipeline.report.intervals import Interval, share_interval
+from pipeline.report.formatting import percent, points, unit, value
+from pipeline.report.intervals import Interval, row_score_interval, share_interval
 from pipeline.search.plan import planned_trial
 from pipeline.search.refine import best_tenth
+from pipeline.study.metrics import ACCURACY, Metric
 from pipeline.study.spec import Categorical, Dimension, Range, Study
-from pipeline.training.metrics import BEST_EPOCH, BEST_VAL_ACCURACY, TEST_ACCURACY
+from pipeline.training.metrics import BEST_EPOCH
+from pipeline.trials.row_scores import unpack
 from pipeline.trials.trial import PlannedTrial
 
 MIDDLE = 0.05, 0.95
@@ -21,33 +24,42 @@ MIDDLE = 0.05, 0.95
 
 
 @dataclass(frozen=True)
-class Accuracy:
-    """The share of a number of rows that a network classifies correctly; 0 rows if the number is unknown."""
+class Score:
+    """What a network scores on a number of rows; 0 rows if the number is unknown.
 
-    share: float
+    ``row_scores`` is the text of the rows' scores, which the interval of a metric other than accuracy needs.
+    """
+
+    value: float
     rows: int
+    metric: Metric = ACCURACY
+    row_scores: str = ""
 
     @property
-    def interval(self) -> Interval:
-        """The share and its 95 % interval."""
-        return share_interval(round(self.share * self.rows), self.rows)
+    def interval(self) -> Interval | None:
+        """The value and its 95 % interval; None if it is unknown."""
+        if self.metric is ACCURACY:
+            return share_interval(round(self.value * self.rows), self.rows) if self.rows else None
+        scores = unpack([self.row_scores], self.rows, np.array([self.value]))
+        return None if scores is None else row_score_interval(self.value, scores[0], self.metric.range)
 
     @property
     def text(self) -> str:
-        """The accuracy with its interval, as in ``97.8% (95% CI 95.7 to 98.9; 359 rows)``."""
-        if not self.rows:
-            return percent(self.share)
-        size, low, high = points(self.interval)
-        return f"{size}% (95% CI {low} to {high}; {self.rows:,} rows)"
+        """The value with its interval, as in ``97.8% (95% CI 95.7 to 98.9; 359 rows)``."""
+        if not (interval := self.interval):
+            return value(self.value, self.metric)
+        size, low, high = points(interval, self.metric)
+        return f"{size}{unit(self.metric)} (95% CI {low} to {high}; {self.rows:,} rows)"
 
 
 @dataclass(frozen=True)
 class Winner:
-    """The trial with the best validation accuracy: its place in the plan, its row of the table, and the number of trials."""
+    """The trial with the best validation value: its place in the plan, its row of the table, and the number of trials."""
 
     plan: PlannedTrial
     record: Mapping[str, Any]
     trials: int
+    metric: Metric = ACCURACY
 
     @property
     def name(self) -> str:
@@ -59,32 +71,36 @@ class Winner:
         return int(self.record[BEST_EPOCH])
 
     @property
-    def validation(self) -> Accuracy:
-        return Accuracy(float(self.record[BEST_VAL_ACCURACY]), int(self.record["n_val"]))
+    def validation(self) -> Score:
+        texts = self.metric.row_scores[0]
+        return Score(
+            float(self.record[self.metric.best_val]), int(self.record["n_val"]), self.metric, self.record[texts]
+        )
 
     @property
-    def test(self) -> Accuracy:
-        return Accuracy(float(self.record[TEST_ACCURACY]), int(self.record["n_test"]))
+    def test(self) -> Score:
+        texts = self.metric.row_scores[1]
+        return Score(float(self.record[self.metric.test]), int(self.record["n_test"]), self.metric, self.record[texts])
 
 
 def find_winner(study: Study, trials: pd.DataFrame) -> Winner | None:
-    """Return the trial with the highest validation accuracy, the first of equals; None if all diverged or were pruned.
+    """Return the trial with the highest validation value, the first of equals; None if all diverged or were pruned.
 
     Pruned trials are left out, since they were not trained to the end. The test split is not used.
     """
     whole = trials[~trials["diverged"].astype(bool) & (trials["epochs"] >= study.config.epochs)]
     if whole.empty:
         return None
-    (record,) = whole.loc[[whole[BEST_VAL_ACCURACY].idxmax()]].to_dict("records")
+    (record,) = whole.loc[[whole[study.objective.best_val].idxmax()]].to_dict("records")
     (arm,) = (arm for arm in study.arms if arm.name == record["arm"])
     point = {name: record[name] for name in study.space}
     plan = planned_trial(study, arm, int(record["block"]), int(record["trial"]), point)
-    return Winner(plan, {str(key): value for key, value in record.items()}, len(trials))
+    return Winner(plan, {str(key): cell for key, cell in record.items()}, len(trials), study.objective)
 
 
 def good_ranges(winner: Winner, study: Study, trials: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each hyperparameter: the winner's value, the values of the best tenth, and the searched ones."""
-    ranked = trials.sort_values(BEST_VAL_ACCURACY, ascending=False, kind="stable")
+    ranked = trials.sort_values(study.objective.best_val, ascending=False, kind="stable")
     best = ranked.head(best_tenth(len(ranked)))
     rows = [
         {
@@ -113,5 +129,5 @@ def _searched(dimension: Dimension) -> str:
     return f"{_value(dimension.low)} to {_value(dimension.high)}{', log scale' if dimension.log else ''}"
 
 
-def _value(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+def _value(setting: Any) -> str:
+    return f"{setting:.3g}" if isinstance(setting, float) else str(setting)

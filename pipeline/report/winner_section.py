@@ -1,4 +1,4 @@
-"""The winner's section: its accuracies, its configuration to paste, its curves, the good ranges, and lines to use it."""
+"""The winner's section: its scores, its configuration to paste, its curves, the good ranges, and lines to use it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pipeline.report.sections import Code, NamedTable, Section
 from pipeline.report.winner import Winner, good_ranges
 from pipeline.search.refine import best_tenth
 from pipeline.study.hparams import HyperParams, source_text
+from pipeline.study.metrics import ACCURACY
 from pipeline.study.spec import Study
 
 INDENT = "    "
@@ -31,8 +32,8 @@ def winner_section(analysis: Analysis) -> Iterator[Section]:
     yield Section(
         "winner",
         f"The best {'model' if study.model else 'network'}: {winner.name}",
-        prose=tuple(_accuracies(winner, len(frame))),
-        plots=(winner_figure(winner.name, curves, winner.best_epoch),) if curves else (),
+        prose=tuple(_scores(winner, len(frame))),
+        plots=(winner_figure(winner.name, curves, winner.best_epoch, winner.metric),) if curves else (),
         tables=(
             NamedTable(
                 "good_ranges",
@@ -44,10 +45,11 @@ def winner_section(analysis: Analysis) -> Iterator[Section]:
     )
 
 
-def _accuracies(winner: Winner, trials: int) -> Iterator[str]:
-    yield f"Validation accuracy {winner.validation.text}, the best of {count(trials, 'trial')}."
-    yield f"Test accuracy {winner.test.text}."
-    yield "The best validation accuracy of many trials overstates, since it is partly luck. The test rows chose nothing."
+def _scores(winner: Winner, trials: int) -> Iterator[str]:
+    metric = winner.metric.title
+    yield f"Validation {metric} {winner.validation.text}, the best of {count(trials, 'trial')}."
+    yield f"Test {metric} {winner.test.text}."
+    yield f"The best validation {metric} of many trials overstates, since it is partly luck. The test rows chose nothing."
 
 
 def _codes(hparams: Any, study: Study, facts: Mapping[str, Any], *, encoded: bool) -> Iterator[Code]:
@@ -79,7 +81,7 @@ def classifier_text(hparams: HyperParams, study: Study, image_shape: tuple[int, 
     from pipeline.estimator import NumpyNetworkClassifier  # scikit-learn takes a second to import
     from pipeline.estimator.settings import HYPERPARAMETERS
 
-    config, needs_shape = study.config, bool(hparams.conv) or study.config.preprocessing == IMAGES
+    config, needs_shape = hparams.configured(study.config), bool(hparams.conv) or study.config.preprocessing == IMAGES
     if needs_shape and not image_shape:
         return ""
     settings = {name: getattr(hparams, name) for name in HYPERPARAMETERS}
@@ -104,9 +106,10 @@ def _near(study: Study) -> str:
     )
     changed = study.config.augmentation
     plain = f" It does not change training images, as the trial did ({changed})." if changed != "none" else ""
+    plain += "" if study.objective is ACCURACY else " It keeps the weights of the best accuracy."
     return (
         f"Train it again on all rows, in Python. The classifier starts from the trial's first weights, {share}takes the others in "
-        f"an order of its own: its accuracy is near the trial's, not equal.{plain}"
+        f"an order of its own: its {study.objective.title} is near the trial's, not equal.{plain}"
     )
 
 

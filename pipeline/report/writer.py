@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -13,7 +14,7 @@ from pipeline.report.analysis import Analysis
 from pipeline.report.page import pages
 from pipeline.report.plotly_figures import figures
 from pipeline.report.run_results import arm_curves, metrics, tags
-from pipeline.report.sections import make_sections
+from pipeline.report.sections import Section, make_sections
 from pipeline.report.sentences import sentences
 from pipeline.report.style import Plot
 from pipeline.report.trials_table import TrialsTable, write_csv, write_table
@@ -28,7 +29,7 @@ class Report:
     ``verdicts`` are the sentences of the verdicts, the headline first, and ``sentences`` those and the ones after them.
     ``metrics`` and ``tags`` are for the study's run, so that studies can be compared; ``arm_curves`` are for its arms' runs.
     ``paths`` are all files, ``page`` is the one to open first. ``figures`` are Plotly's JSON of those that other interfaces
-    show, by name.
+    show, by name. ``analysis`` is what all of them were made from.
     """
 
     verdicts: tuple[str, ...]
@@ -39,6 +40,7 @@ class Report:
     page: Path
     paths: tuple[Path, ...]
     figures: dict[str, str]
+    analysis: Analysis
 
 
 def write_report(table: TrialsTable, folder: Path) -> Report:
@@ -47,13 +49,8 @@ def write_report(table: TrialsTable, folder: Path) -> Report:
     analysis = Analysis(table)
     sections, winner = make_sections(analysis), next(winner_section(analysis), None)
     written = [winner, *sections] if winner else sections
-    plots = [plot for section in written for plot in section.plots]
-    named = {table.name: table.frame for section in written for table in section.tables}
-    paths += [*_write_plots(plots, folder), *_write_tables(named, folder)]
-    numbers = json.dumps(summary(analysis), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    for name, text in {**pages(analysis, sections, winner), "verdict.json": numbers}.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
-        paths.append(folder / name)
+    paths += write_sections(written, folder)
+    paths += write_pages(folder, pages(analysis, sections, winner), summary(analysis))
     return Report(
         verdicts=tuple(verdict.sentence for verdict in analysis.verdicts),
         sentences=sentences(analysis),
@@ -63,7 +60,23 @@ def write_report(table: TrialsTable, folder: Path) -> Report:
         page=folder / "report.html",
         paths=tuple(paths),
         figures=figures(analysis),
+        analysis=analysis,
     )
+
+
+def write_sections(sections: Sequence[Section], folder: Path) -> list[Path]:
+    """Write the figures and tables of sections; return their files."""
+    plots = [plot for section in sections for plot in section.plots]
+    named = {table.name: table.frame for section in sections for table in section.tables}
+    return [*_write_plots(plots, folder), *_write_tables(named, folder)]
+
+
+def write_pages(folder: Path, texts: Mapping[str, str], numbers: Mapping[str, Any]) -> list[Path]:
+    """Write the pages, and the numbers as ``verdict.json``; return their files."""
+    verdict = json.dumps(numbers, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    for name, text in {**texts, "verdict.json": verdict}.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    return [folder / name for name in (*texts, "verdict.json")]
 
 
 def _write_plots(plots: Sequence[Plot], folder: Path) -> Iterator[Path]:

@@ -23,15 +23,15 @@ from pipeline.search.pruning_history import PruningHistory
 from pipeline.seeds import derive_seed
 from pipeline.storage.attributes import Key
 from pipeline.storage.optuna_store import OptunaStore
+from pipeline.study.metrics import Metric
 from pipeline.study.spec import Study
 from pipeline.tracking import Tracker
-from pipeline.training.metrics import BEST_VAL_ACCURACY
 from pipeline.trials.selection import choice_probabilities, repetitions_of
 from pipeline.trials.task import Task
 from pipeline.trials.trial import FinishedTrial, PlannedTrial
 
 KIND = "confirmation"
-LEFT_OUT = ("val_correct", "test_correct", "diagnosis")
+LEFT_OUT = ("val_correct", "test_correct", "val_scores", "test_scores", "diagnosis")
 """The attributes of a trial that are not kept of its repetitions: they are long, and nothing reads them."""
 
 
@@ -45,29 +45,32 @@ def repetitions(study: Study, recorded: Mapping[Key, FrozenTrial]) -> list[Plann
     for key in sorted(key for key in recorded if study.includes(*key)):
         by_place.setdefault(key[:2], []).append(key)
     arms = {arm.name: arm for arm in study.arms}
+    chosen = {  # block by block: the arms of a block share random draws
+        place: _chosen([recorded[key] for key in by_place[place]], place[1], study.confirm, study.objective)
+        for place in sorted(by_place, key=lambda place: place[1])
+    }
     planned = []
     for (name, block), keys in by_place.items():
-        chosen = _chosen([recorded[key] for key in keys], block, study.confirm)
-        for repetition, index in enumerate(chosen, start=1):
+        for repetition, index in enumerate(chosen[name, block], start=1):
             key, trial = keys[index], recorded[keys[index]]
             hparams = study.hyperparams(trial.params, seed=derive_seed(study.seed, KIND, block, repetition))
             planned.append(PlannedTrial(name, arms[name].sampler, block, key[2], trial.params, hparams, repetition))
     return planned
 
 
-def _chosen(trials: Sequence[FrozenTrial], block: int, number: int) -> list[int]:
+def _chosen(trials: Sequence[FrozenTrial], block: int, number: int, metric: Metric) -> list[int]:
     """Return one index for each repetition. The chosen trial comes first; of equals it is the earliest.
 
-    A pruned trial is chosen only where all were pruned, since it was not trained to the end. Where it is not recorded
-    which rows a trial classifies correctly, all repetitions are of the chosen one.
+    A pruned trial is chosen only where all were pruned, since it was not trained to the end. Where the row scores of a
+    trial are not recorded, all repetitions are of the chosen one.
     """
     facts = [trial.user_attrs for trial in trials]
-    validation = np.array([fact[BEST_VAL_ACCURACY] for fact in facts])
+    validation = np.array([fact[metric.best_val] for fact in facts])
     whole = np.array([trial.state != TrialState.PRUNED for trial in trials])
     winner = int(np.lexsort((-np.arange(len(trials)), validation, whole))[-1])
     eligible = whole & ~np.array([bool(fact.get("diverged")) for fact in facts])
-    bits, n_val = [fact.get("val_correct", "") for fact in facts], facts[winner].get("n_val", 0)
-    probabilities = choice_probabilities(validation, bits, eligible, n_val, block)
+    texts, n_val = [fact.get(metric.row_scores[0], "") for fact in facts], facts[winner].get("n_val", 0)
+    probabilities = choice_probabilities(validation, texts, eligible, n_val, block)
     return [winner] * number if probabilities is None else repetitions_of(probabilities, winner, number)
 
 
@@ -91,32 +94,40 @@ def confirm(
 ) -> None:
     """Train pending repetitions, and record those of a choice together, when the last of them has finished.
 
-    ``on_record`` is called with the number of repetitions that were recorded.
+    The choices that a task completes are recorded at once. ``on_record`` is called with the number of repetitions that
+    were recorded.
     """
     study, recorded = optuna_store.study, optuna_store.confirmations()
     with closing(train_repetitions(study, pending, engine)) as confirmations:
-        for key, trials in confirmations:
+        for choices in confirmations:
+            trials = [trial for repeated in choices.values() for trial in repeated]
             with interrupts.deferred():
                 optuna_store.check_lock()
-                run_ids = tracker.record(study, trials)
+                run_ids = dict(zip((trial.plan.name for trial in trials), tracker.record(study, trials), strict=True))
                 optuna_store.note_blas(trials)
-                records = [record_of(study, trial, run_id) for trial, run_id in zip(trials, run_ids, strict=True)]
-                optuna_store.confirm(key, [*recorded.get(key, ()), *records])
+                new = {
+                    key: [record_of(study, trial, run_ids[trial.plan.name]) for trial in repeated]
+                    for key, repeated in choices.items()
+                }
+                optuna_store.confirm_all({key: [*recorded.get(key, ()), *records] for key, records in new.items()})
             on_record(len(trials))
 
 
 def train_repetitions(
     study: Study, pending: Sequence[PlannedTrial], engine: Engine
-) -> Generator[tuple[Key, list[FinishedTrial]]]:
-    """Yield each choice with its finished repetitions in order, when all that are pending have finished."""
+) -> Generator[dict[Key, list[FinishedTrial]]]:
+    """Yield the choices that a task has completed, with their finished repetitions in order.
+
+    A choice is complete when all of its repetitions that are pending have finished.
+    """
     awaited = Counter(trial.key for trial in pending)
     finished: dict[Key, list[FinishedTrial]] = {key: [] for key in awaited}
     for batch in engine.run(tasks_of(study, pending, engine.limit_bytes)):
         for trial in batch:
-            key = trial.plan.key
-            finished[key].append(trial)
-            if len(finished[key]) == awaited[key]:
-                yield key, sorted(finished.pop(key), key=lambda trial: trial.plan.repetition)
+            finished[trial.plan.key].append(trial)
+        complete = [key for key in {trial.plan.key: None for trial in batch} if len(finished[key]) == awaited[key]]
+        if complete:
+            yield {key: sorted(finished.pop(key), key=lambda trial: trial.plan.repetition) for key in complete}
 
 
 def tasks_of(study: Study, trials: Sequence[PlannedTrial], limit_bytes: int) -> list[Task]:

@@ -1,7 +1,7 @@
 """Pruning: Optuna's pruners stop trials that fall behind.
 
 A plan is cut into **waves** of ``wave`` trials for each arm and block. After each epoch but the last, the pruner
-compares a trial's validation accuracies with those of the trials of earlier waves, never with those of the same wave. So
+compares a trial's validation values of the metric with those of the trials of earlier waves, never with those of the same wave. So
 the plan alone decides which trials are pruned: not the number of workers, the groups, a crash or the size of the budget.
 The first wave has nothing to be compared with. In an adaptive arm, each trial is a wave.
 """
@@ -41,7 +41,7 @@ Rungs = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class PastTrial:
-    """A finished trial as a pruner sees it: its validation accuracies by epoch, from 1, and its rungs."""
+    """A finished trial as a pruner sees it: its validation values by epoch, from 1, and its rungs."""
 
     number: int
     curve: tuple[float, ...]
@@ -100,16 +100,16 @@ class PruningWatch:
         self._trials = trials
         self.pruned = [False] * len(trials)
 
-    def __call__(self, members: np.ndarray, epoch: int, accuracy: np.ndarray) -> np.ndarray:
+    def __call__(self, members: np.ndarray, epoch: int, values: np.ndarray) -> np.ndarray:
         """Report an epoch, from 1, of trials in training, and return which of them continue.
 
-        ``members`` (n,) are their places and ``accuracy`` (n,) their validation accuracies; the result is a mask (n,).
+        ``members`` (n,) are their places and ``values`` (n,) their validation values; the result is a mask (n,).
         """
-        return np.array([self._continues(k, epoch, float(value)) for k, value in zip(members, accuracy, strict=True)])
+        return np.array([self._continues(k, epoch, float(value)) for k, value in zip(members, values, strict=True)])
 
-    def _continues(self, place: int, epoch: int, accuracy: float) -> bool:
+    def _continues(self, place: int, epoch: int, value: float) -> bool:
         trial = self._trials[place]
-        trial.report(accuracy, epoch)
+        trial.report(value, epoch)
         self.pruned[place] = trial.should_prune()
         return not self.pruned[place]
 

@@ -13,7 +13,6 @@ from pipeline.search.pruners import PastTrial, Pruning
 from pipeline.search.samplers import is_planned
 from pipeline.storage.attributes import Key
 from pipeline.study.spec import Study
-from pipeline.training.metrics import VAL_ACCURACY
 from pipeline.trials.trial import FinishedTrial, PlannedTrial
 
 
@@ -34,7 +33,8 @@ class PruningHistory:
     def add(self, finished: Iterable[FinishedTrial]) -> None:
         """Add trials that have just finished."""
         if self._study.pruner:
-            self._past_trials |= {trial.plan.key: _past_finished(trial) for trial in finished}
+            key = self._study.objective.val
+            self._past_trials |= {trial.plan.key: _past_finished(trial, key) for trial in finished}
 
     def pruning(self, trials: Sequence[PlannedTrial]) -> Pruning | None:
         """Return how to prune these trials, all of one wave, arm and block; None if the study has no pruner."""
@@ -51,6 +51,6 @@ def _past_recorded(key: Key, trial: FrozenTrial) -> PastTrial:
     return PastTrial(key[-1], curve, trial.state == TrialState.PRUNED, trial.system_attrs)
 
 
-def _past_finished(trial: FinishedTrial) -> PastTrial:
+def _past_finished(trial: FinishedTrial, key: str) -> PastTrial:
     result = trial.result
-    return PastTrial(trial.plan.number, tuple(result.curves[VAL_ACCURACY]), result.pruned, result.rungs)
+    return PastTrial(trial.plan.number, tuple(result.curves[key]), result.pruned, result.rungs)

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from pipeline.errors import UserError
 from pipeline.study.spec import Categorical, Dimension, Float, Int, Range, SearchSpace, Study
-from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 Side = Literal["low", "high"]
 BORDER, OUTER, TOP = 0.1, 0.25, 5
@@ -32,14 +31,15 @@ def propose(study: Study, trials: Sequence[Trial]) -> Proposal:
     """Propose the next study from the best tenth of the trials, at least five.
 
     A trial, such as a row of a table, maps the names of the searched hyperparameters to its values and
-    ``best/val_accuracy`` to its score. Raises :class:`UserError` for fewer than five trials.
+    the key of the metric's best validation value to its score. Raises :class:`UserError` for fewer than five trials.
     """
     if len(trials) < TOP:
         raise UserError(
             f"trials: got {len(trials)}; expected {TOP} or more, to tell good ones from bad. Search with more --trials"
         )
-    ranked = sorted(trials, key=lambda trial: -trial[BEST_VAL_ACCURACY])
-    best, scores = best_tenth(len(ranked)), [trial[BEST_VAL_ACCURACY] for trial in ranked]
+    score = study.objective.best_val
+    ranked = sorted(trials, key=lambda trial: -trial[score])
+    best, scores = best_tenth(len(ranked)), [trial[score] for trial in ranked]
     proposed = {name: _next(study, name, [trial[name] for trial in ranked], scores, best) for name in study.space}
     space = SearchSpace(**{name: dimension for name, (dimension, _) in proposed.items()})
     fine = replace(study, space=space, trials=_budget(study, space))

@@ -34,12 +34,12 @@ def check_affordable(study: Study, planned: Collection[PlannedTrial]) -> None:
     Raises :class:`UserError` that names the value.
     """
     rows, config = load_rows(study.source), study.config
-    train, *_ = split_indices(rows, config, 0)
-    check_batch(config, len(train))
     if study.model:
         return  # its memory is not known
+    train, *_ = split_indices(rows, config, 0)
     features, memory = rows.width, memory_bytes()
     for trial in {trial.hparams.structure: trial.hparams for trial in planned}.values():
+        check_batch(trial.configured(config), len(train))
         needed = bytes_per_trial(trial, features, rows.classes, config, rows.shape)
         if needed > memory:
             raise UserError(

@@ -8,6 +8,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from pipeline.study.spec import Study
 from pipeline.training.metrics import BEST_EPOCH, BEST_VAL_ACCURACY, TEST_ACCURACY
 
 STUDY_GENERATION = "opening"
@@ -43,14 +44,15 @@ def is_recorded_study(name: str, attributes: Mapping[str, Any]) -> bool:
     )
 
 
-def is_recorded_trial(trial: FrozenTrial, study: str, arm: str, block: int) -> bool:
+def is_recorded_trial(trial: FrozenTrial, study: Study, arm: str, block: int) -> bool:
     """Return True if a trial has a finite value, the attributes of this program, and was recorded in this place."""
-    recorded = trial.user_attrs
+    recorded, metric = trial.user_attrs, study.objective
+    scores = dict.fromkeys((metric.best_val, metric.test), (float, int)) | dict.fromkeys(metric.row_scores, (str,))
     return (
         trial.value is not None
         and math.isfinite(trial.value)
-        and (recorded.get("study"), recorded.get("arm"), recorded.get("block")) == (study, arm, block)
-        and all(type(recorded.get(name)) in types for name, types in TRIAL_ATTRIBUTES.items())
+        and (recorded.get("study"), recorded.get("arm"), recorded.get("block")) == (study.name, arm, block)
+        and all(type(recorded.get(name)) in types for name, types in (TRIAL_ATTRIBUTES | scores).items())
         and recorded["trial"] >= 0
     )
 

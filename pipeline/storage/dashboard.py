@@ -100,7 +100,9 @@ def show_report(
         ]
         if pages and isinstance(storage, Journal):
             shared = {key: pages[0][1][key] for key in ("study", "arm", "sampler", "mlflow_run")}
-            if copies := pool(storage, pooled_name(study.name, arm.name), list(of_arm.values()), shared):
+            if copies := pool(
+                storage, pooled_name(study.name, arm.name), list(of_arm.values()), shared, study.objective
+            ):
                 pages.append((pooled_name(study.name, arm.name), shared, copies))
         with at_once(storage):
             for name, facts, of_page in pages:
@@ -141,7 +143,7 @@ def _links(study_id: int, notable: Mapping[int, str]) -> str:
 
 
 def best_of(trials: Iterable[FrozenTrial]) -> FrozenTrial | None:
-    """Return the trial with the highest validation accuracy, the first of equals; none that diverged or was pruned."""
+    """Return the trial with the highest value, the first of equals; none that diverged or was pruned."""
     whole = [t for t in trials if t.state == TrialState.COMPLETE and not t.user_attrs["diverged"]]
     return max(whole, key=lambda trial: float(trial.value or 0), default=None)
 
@@ -177,7 +179,7 @@ def note_of(study: Study, attributes: Mapping[str, Any], shown: Shown | None = N
             "- copies of the trials of all blocks, for charts; nothing is searched here. Curves: in each block's study"
         ]
     curves = "" if block is None else "; intermediate values: after each epoch"
-    lines += [f"- value: the best validation accuracy over {study.config.epochs} epochs{curves}"]
+    lines += [f"- value: the best validation {study.objective.title} over {study.config.epochs} epochs{curves}"]
     name = f"run `{run}`" if shown is None else f"[run `{run}`]({shown.link(run)})"
     lines += [f"- in MLflow: the children of {name}; each trial's own run is its `run_id`"]
     return "\n".join(lines) + "\n"

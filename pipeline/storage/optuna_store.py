@@ -46,7 +46,6 @@ from pipeline.storage.declarations import (
 from pipeline.storage.journal import at_once, open_storage
 from pipeline.storage.trial_record import frozen_trial, row_of
 from pipeline.study.spec import Arm, Study
-from pipeline.training.metrics import BEST_VAL_ACCURACY
 from pipeline.trials.trial import FinishedTrial
 
 
@@ -121,7 +120,7 @@ class OptunaStore:
                 study.set_user_attr(key, value)
         if "study" not in recorded:
             with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
-                study.set_metric_names([BEST_VAL_ACCURACY])
+                study.set_metric_names([self.study.objective.best_val])
             save_note(self.storage, self.storage.get_study_id_from_name(name), note_of(self.study, attributes))
         self._studies[arm.name, block] = study
 
@@ -204,7 +203,7 @@ class OptunaStore:
             arm, block = attributes["arm"], attributes["block"]
             for trial in self._finished(name):
                 if (
-                    is_recorded_trial(trial, self.study.name, arm, block)
+                    is_recorded_trial(trial, self.study, arm, block)
                     and (key := (arm, block, trial.user_attrs["trial"])) not in recorded
                 ):
                     recorded[key] = trial
@@ -251,14 +250,15 @@ class OptunaStore:
             if is_confirmation(name, records)
         }
 
-    def confirm(self, key: Key, records: Sequence[Mapping[str, Any]]) -> None:
-        """Record all repetitions of a trial in one write, as an attribute of its Optuna study.
+    def confirm_all(self, repetitions: Mapping[Key, Sequence[Mapping[str, Any]]]) -> None:
+        """Record all repetitions of these trials, as attributes of their Optuna studies; in one write if the storage can.
 
-        They are not trials of that study, so nothing counts, charts or samples them.
+        They are not trials of those studies, so nothing counts, charts or samples them.
         """
-        arm, block, number = key
-        with self._opened(arm, block) as study:
-            study.set_user_attr(f"{CONFIRMATION}{number:04d}", list(records))
+        with at_once(self.storage):
+            for (arm, block, number), records in repetitions.items():
+                with self._opened(arm, block) as study:
+                    study.set_user_attr(f"{CONFIRMATION}{number:04d}", list(records))
 
     @contextmanager
     def _opened(self, arm: str, block: int) -> Iterator[optuna.Study]:

@@ -16,12 +16,12 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from pipeline.storage.journal import at_once
-from pipeline.training.metrics import BEST_VAL_ACCURACY, TEST_ACCURACY
+from pipeline.study.metrics import Metric
 
 POOLED = "pooled"
 """The attribute, True, of a pooled study."""
-KEPT = ("block", "trial", "run_id", TEST_ACCURACY, "diverged", "health", "diagnosis")
-"""The attributes of a copied trial. It has no curve: that of a trial is shown in the study of its block."""
+KEPT = ("block", "trial", "run_id", "diverged", "health", "diagnosis")
+"""The attributes of a copied trial, with its test value. It has no curve: that of a trial is shown in the study of its block."""
 
 
 def pooled_name(study: str, arm: str) -> str:
@@ -35,7 +35,7 @@ def is_pooled(attributes: Mapping[str, Any]) -> bool:
 
 
 def pool(
-    storage: BaseStorage, name: str, trials: Sequence[FrozenTrial], attributes: Mapping[str, Any]
+    storage: BaseStorage, name: str, trials: Sequence[FrozenTrial], attributes: Mapping[str, Any], metric: Metric
 ) -> list[FrozenTrial]:
     """Copy the trials that are missing to the pooled study of that name. Return all copies; none if a user has that name.
 
@@ -54,9 +54,9 @@ def pool(
                 study.set_user_attr(key, value)
         if study.metric_names is None:
             with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
-                study.set_metric_names([BEST_VAL_ACCURACY])
+                study.set_metric_names([metric.best_val])
         copied = _copies(study)
-        study.add_trials([_copy(trial) for run_id, trial in wanted.items() if run_id not in copied])
+        study.add_trials([_copy(trial, metric.test) for run_id, trial in wanted.items() if run_id not in copied])
         return list(_copies(study).values())
 
 
@@ -75,13 +75,13 @@ def _copies(study: optuna.Study) -> dict[str, FrozenTrial]:
     return copies
 
 
-def _copy(trial: FrozenTrial) -> FrozenTrial:
+def _copy(trial: FrozenTrial, test: str) -> FrozenTrial:
     copied = optuna.trial.create_trial(
         state=trial.state,
         params=trial.params,
         distributions=trial.distributions,
         value=trial.value,
-        user_attrs={name: trial.user_attrs[name] for name in KEPT if name in trial.user_attrs},
+        user_attrs={name: trial.user_attrs[name] for name in (*KEPT[:3], test, *KEPT[3:]) if name in trial.user_attrs},
     )
     copied.datetime_start, copied.datetime_complete = trial.datetime_start, trial.datetime_complete
     return copied

@@ -19,7 +19,7 @@ from pipeline.storage.addresses import redact, storage_file
 
 @contextmanager
 def study_lock(storage: str, study: str) -> Iterator[Callable[[], None]]:
-    """Hold the lock on a study in a storage during the body. It ends with the process, however that ends.
+    """Hold the lock on a study, or on a suite, in a storage during the body. It ends with the process, however that ends.
 
     Yields
     ------

@@ -8,8 +8,8 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from pipeline.study.metrics import Metric
 from pipeline.study.spec import Study
-from pipeline.training.metrics import BEST_VAL_ACCURACY, VAL_ACCURACY
 from pipeline.trials.trial import FinishedTrial
 
 
@@ -19,8 +19,8 @@ def frozen_trial(study: Study, trial: FinishedTrial, run_id: str) -> FrozenTrial
         state=TrialState.PRUNED if trial.result.pruned else TrialState.COMPLETE,
         params=trial.plan.point,
         distributions=study.space.distributions,
-        value=value_of(trial),
-        intermediate_values=dict(enumerate(trial.result.curves.get(VAL_ACCURACY, ()), start=1)),
+        value=value_of(trial, study.objective),
+        intermediate_values=dict(enumerate(trial.result.curves.get(study.objective.val, ()), start=1)),
         user_attrs={"study": study.name, **trial.attributes, "run_id": run_id},
         system_attrs=dict(trial.result.rungs),
     )
@@ -31,13 +31,14 @@ def frozen_trial(study: Study, trial: FinishedTrial, run_id: str) -> FrozenTrial
     return frozen
 
 
-def value_of(trial: FinishedTrial) -> float:
-    """Return a trial's value in Optuna: its score or, for a pruned trial, its last validation accuracy."""
-    return trial.result.curves[VAL_ACCURACY][-1] if trial.result.pruned else trial.result.scores[BEST_VAL_ACCURACY]
+def value_of(trial: FinishedTrial, metric: Metric) -> float:
+    """Return a trial's value in Optuna: its best validation value or, for a pruned trial, the last."""
+    return trial.result.curves[metric.val][-1] if trial.result.pruned else trial.result.scores[metric.best_val]
 
 
 def row_of(study: Study, trial: FrozenTrial) -> dict[str, Any]:
     """Return a recorded trial's attributes, point and score, by column."""
-    attributes = {key: value for key, value in trial.user_attrs.items() if key != BEST_VAL_ACCURACY}
+    score = study.objective.best_val
+    attributes = {key: value for key, value in trial.user_attrs.items() if key != score}
     pruned = {"pruned": trial.state == TrialState.PRUNED} if study.pruner else {}
-    return {**attributes, **trial.params, BEST_VAL_ACCURACY: trial.user_attrs[BEST_VAL_ACCURACY], **pruned}
+    return {**attributes, **trial.params, score: trial.user_attrs[score], **pruned}

@@ -1,4 +1,4 @@
-"""The study files that have a name: where they are, and what they ask. It loads nothing else, so that ``--help`` is quick."""
+"""The files of studies and suites that have a name: where they are, and what they ask. It loads nothing else, so that ``--help`` is quick."""
 
 from __future__ import annotations
 
@@ -28,22 +28,25 @@ def study_names() -> list[str]:
 
 
 def questions() -> dict[str, str]:
-    """Return the question of each study in the ``studies`` folders, by its name. No file is run, and none is refused."""
+    """Return the question of each study and suite in the ``studies`` folders, by its name. No file is run, and none is refused."""
     found = {name: _question(file) for name in study_names() if (file := named_file(name))}
     return {name: question for name, question in found.items() if question}
 
 
 def _question(file: Path) -> str:
-    """Return the question of ``STUDY = Study(..., question="...")`` in a file; empty for any other file."""
+    """Return the question of a study or, marked, of a suite: ``STUDY = Study(..., question="...")``; empty for others."""
     try:
         statements = ast.parse(file.read_bytes()).body
     except (OSError, SyntaxError, ValueError):
         return ""
     for statement in statements:
         match statement:
-            case ast.Assign(targets=[ast.Name("STUDY")], value=ast.Call(func=ast.Name("Study"), keywords=keywords)):
+            case ast.Assign(
+                targets=[ast.Name("STUDY" | "SUITE")],
+                value=ast.Call(func=ast.Name("Study" | "Suite" as kind), keywords=keywords),
+            ):
                 for keyword in keywords:
                     match keyword:
                         case ast.keyword("question", ast.Constant(str(question))):
-                            return question
+                            return f"{question} (a suite)" if kind == "Suite" else question
     return ""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.conv_text import parse_conv
-from pipeline.nn.initializers import INITIALIZERS
+from pipeline.nn.initializers import DISTRIBUTIONS, INITIALIZERS, Initializer
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import SCHEDULES, Schedule
+from pipeline.study.metrics import ACCURACY, Metric, find_metric
 from pipeline.validation import check_choice, check_flag, check_integer, check_number
 
 PREPROCESSING_NAMES = ("none", "centre", "standardise", "min_max", "mean_image", "channel_mean", "pca", "whiten")
@@ -86,6 +87,12 @@ class HyperParams:
     class_weight
         ``"balanced"`` weights the rows in the training loss so that all classes weigh the same in total; validation and
         test scores have no weights. Default ``"none"``.
+    init_scale
+        A factor of the initial weights. Default 1.
+    init_distribution
+        ``"normal"`` or ``"uniform"``, of the same standard deviation. Default ``"normal"``.
+    batch_size
+        The rows of a minibatch. Default 0: the study's ``batch_size``.
     """
 
     learning_rate: float = 0.1
@@ -114,11 +121,14 @@ class HyperParams:
     decay_rate: float = 0.1
     conv: tuple[str, ...] = field(default=(), metadata=LATER)
     class_weight: str = field(default="none", metadata=LATER)
+    init_scale: float = field(default=1.0, metadata=LATER)
+    init_distribution: str = field(default="normal", metadata=LATER)
+    batch_size: int = field(default=0, metadata=LATER)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", parse_hidden(self.hidden))
         object.__setattr__(self, "conv", parse_conv(self.conv))
-        for name in ("learning_rate", "l2", "l1", "max_norm", "clip", "decay_rate"):
+        for name in ("learning_rate", "l2", "l1", "max_norm", "clip", "decay_rate", "init_scale"):
             check_number(name, getattr(self, name), low=0.0)
         for name in ("momentum", "dropout", "label_smoothing", "beta1", "beta2", "rho"):
             check_number(name, getattr(self, name), low=0.0, below=1.0)
@@ -127,13 +137,14 @@ class HyperParams:
         for name, choices in (("activation", ACTIVATIONS), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             check_choice(name, getattr(self, name), choices)
         check_choice("class_weight", self.class_weight, CLASS_WEIGHTS)
+        check_choice("init_distribution", self.init_distribution, DISTRIBUTIONS)
         if isinstance(self.init, str):
             check_choice("init", self.init, INITIALIZERS)
         else:
             check_number("init", self.init, low=0.0)
         for name in ("batch_norm", "layer_norm"):
             check_flag(name, getattr(self, name))
-        for name, low in (("seed", 0), ("warmup", 0), ("step_epochs", 1)):
+        for name, low in (("seed", 0), ("warmup", 0), ("step_epochs", 1), ("batch_size", 0)):
             check_integer(name, getattr(self, name), low=low)
 
     @property
@@ -142,7 +153,17 @@ class HyperParams:
         switches = ("momentum", "dropout", "l1", "max_norm", "label_smoothing", "clip")
         used = tuple(name for name in switches if getattr(self, name))
         common = (self.hidden, self.activation, self.batch_norm, self.layer_norm, self.optimizer, used)
-        return (*common, *(value for value in (self.conv, self.class_weight) if value not in ((), "none")))
+        later = (self.conv, self.class_weight, self.batch_size)
+        return (*common, *(value for value in later if value not in ((), "none", 0)))
+
+    @property
+    def initializer(self) -> Initializer:
+        """How the weights are drawn."""
+        return Initializer(self.init, self.init_scale, self.init_distribution)
+
+    def configured(self, config: TrainConfig) -> TrainConfig:
+        """Return a study's settings with those that this trial has of its own."""
+        return replace(config, batch_size=self.batch_size) if self.batch_size else config
 
     @property
     def optimizer_memories(self) -> int:
@@ -179,6 +200,8 @@ class TrainConfig:
     augmentation
         How training images are changed: ``"flip"`` mirrors them, ``"crop"`` moves them by up to 4 pixels, ``"flip_crop"``
         does both. Drawn again in each epoch, and alike for the trials of a block. Default ``"none"``.
+    metric
+        A name in ``METRICS``: what chooses a trial's checkpoint and the study is judged by. Default ``"accuracy"``.
     """
 
     epochs: int = 20
@@ -188,6 +211,7 @@ class TrainConfig:
     test: float = 0.2
     dtype: str = "float32"
     augmentation: str = field(default="none", metadata=LATER)
+    metric: str = field(default=ACCURACY.name, metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.batch_size == "auto":  # type: ignore[comparison-overlap]  # for users who know it from scikit-learn
@@ -201,6 +225,13 @@ class TrainConfig:
             check_number(name, getattr(self, name), low=0.0, below=1.0)
         if not 0 < self.validation + self.test < 1:
             raise UserError(f"validation + test: got {self.validation + self.test:g}; expected a share between 0 and 1")
+        if self.objective is not ACCURACY and not self.validation:
+            raise UserError(f"metric: got {self.metric!r} without validation rows; expected a share. Set validation")
+
+    @property
+    def objective(self) -> Metric:
+        """The metric of the name."""
+        return find_metric(self.metric)
 
 
 def plain_fields(values: HyperParams | TrainConfig) -> dict[str, Any]:

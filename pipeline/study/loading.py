@@ -1,4 +1,4 @@
-"""Load a study or an experiment, by its name in a ``studies`` folder or by the path of its file."""
+"""Load a study, a suite or an experiment, by its name in a ``studies`` folder or by the path of its file."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from pipeline.study.catalogue import LONGEST_PATH, named_file, study_names
 from pipeline.study.experiment import DEMONSTRATIONS, Experiment
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.study.spec import Arm, Float, Int, Pruner, Stage, Study
+from pipeline.study.suite import Suite
 from pipeline.validation import did_you_mean
 
 PREFIX = "lecture_"
@@ -33,8 +34,11 @@ PREFIX = "lecture_"
 LONGEST = 2**20
 """The most bytes of a study's file."""
 
+BUDGETS = ("quick", "full")
+"""The further budgets that a file may declare, as QUICK = ... and FULL = ...; ``NAME:full`` is one of them."""
+
 DECLARATIONS = {
-    kind.__name__: kind for kind in (Study, Arm, Float, Int, Pruner, Stage, HyperParams, TrainConfig, Experiment)
+    kind.__name__: kind for kind in (Study, Suite, Arm, Float, Int, Pruner, Stage, HyperParams, TrainConfig, Experiment)
 }
 """The classes that a study file uses, by name."""
 
@@ -65,26 +69,83 @@ def experiment_names() -> list[str]:
 
 def is_experiment(name: str) -> bool:
     """Return True if the name or path is that of an experiment."""
-    return isinstance(_declared(name), Experiment)
+    return not _parts(name) and isinstance(_declared(name), Experiment)
 
 
-def find_study(name: str, overrides: Mapping[str, Any]) -> Study:
-    """Return the study of that name or path, with these fields replaced. Raises :class:`UserError` for an unknown one."""
-    study = _declared(name)
-    if isinstance(study, Study) and study.model and (folder := str(_path(name).absolute().parent)) not in sys.path:
-        sys.path.append(folder)  # the model may be in a file next to the study's
-    if isinstance(study, Experiment):
+def find_declared(name: str, overrides: Mapping[str, Any]) -> Study | Suite:
+    """Return the study or the suite of that name or path, with these fields of each study replaced.
+
+    ``SUITE/STUDY`` is a study of a suite. Raises :class:`UserError` for an unknown one.
+    """
+    if parts := _parts(name):
+        owner, inner = parts
+        suite = _declared(owner)
+        if not isinstance(suite, Suite):
+            raise UserError(f"{name}: {owner} is no suite, and has no studies. Give it without /{inner}")
+        return replace(suite.study(inner), **overrides)
+    declared = _declared(name)
+    if isinstance(declared, Experiment):
         raise UserError(
             f"{_path(name)}: is an experiment, and there is nothing to search. Run it: {shlex.join(['babysit', 'lecture', name])}"
         )
-    if not isinstance(study, Study):
-        raise UserError(f"{_path(name)}: it must end in STUDY = Study(...); got {type(study).__name__}")
-    return replace(study, **overrides)
+    if isinstance(declared, Suite):
+        return declared.with_each(**overrides)
+    if not isinstance(declared, Study):
+        raise UserError(
+            f"{_path(name)}: it must end in STUDY = Study(...) or SUITE = Suite(...); got {type(declared).__name__}"
+        )
+    if declared.model and (folder := str(_path(name).absolute().parent)) not in sys.path:
+        sys.path.append(folder)  # the model may be in a file next to the study's
+    return replace(declared, **overrides)
+
+
+def find_study(name: str, overrides: Mapping[str, Any]) -> Study:
+    """Return the study of that name or path, with these fields replaced. Raises :class:`UserError` for any other."""
+    declared = find_declared(name, overrides)
+    if isinstance(declared, Suite):
+        names = ", ".join(f"{name}/{study.name}" for study in declared.studies)
+        raise UserError(f"{name}: is a suite; expected one study. Give one of {names}")
+    return declared
+
+
+def is_suite(name: str) -> bool:
+    """Return True if the name or path is that of a suite."""
+    return not _parts(name) and isinstance(_declared(name), Suite)
+
+
+def _parts(name: str) -> tuple[str, str] | None:
+    """Return the suite's name or path and the study's name of ``SUITE/STUDY``; None for any other name."""
+    owner, slash, inner = name.rpartition("/")
+    whole, _ = _split_budget(name)
+    if not slash or whole.endswith(".py") or len(name) > LONGEST_PATH or named_file(whole):
+        return None
+    file, _ = _split_budget(owner)
+    known = Path(file).is_file() if file.endswith(".py") else named_file(file)
+    return (owner, inner) if known else None
+
+
+def _split_budget(name: str) -> tuple[str, str]:
+    """Split ``NAME:full`` into the name or path of a file and the budget, which is empty if none is named."""
+    file, _, budget = name.rpartition(":")
+    return (file, budget) if file and budget in BUDGETS else (name, "")
 
 
 def _declared(name: str) -> Any:
-    """Return what the file of that name or path assigns to ``STUDY``; None if it assigns nothing."""
-    return getattr(_load(_path(name)), "STUDY", None)
+    """Return what the file of that name or path assigns to ``STUDY`` or ``SUITE``; None if it assigns nothing.
+
+    With a budget, it is what the file assigns to that name. Raises :class:`UserError` if it is not a study or a suite.
+    """
+    name, budget = _split_budget(name)
+    module = _load(_path(name))
+    if budget:
+        declared = getattr(module, budget.upper(), None)
+        if not isinstance(declared, Study | Suite):
+            raise UserError(f"{_path(name)}: has no {budget.upper()} = Study(...) or Suite(...). Leave out {budget}")
+        return declared
+    study, suite = (getattr(module, variable, None) for variable in ("STUDY", "SUITE"))
+    if study is not None and suite is not None:
+        raise UserError(f"{_path(name)}: has STUDY and SUITE; expected one of them. Move one to another file")
+    return suite if study is None else study
 
 
 def _path(name: str) -> Path:

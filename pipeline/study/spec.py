@@ -12,6 +12,7 @@ from pipeline.seeds import identity_hash
 from pipeline.study.arms import Arm
 from pipeline.study.data_source import RULES, SETTINGS, DataSource, check_data_settings
 from pipeline.study.hparams import HyperParams, TrainConfig, plain_fields
+from pipeline.study.metrics import ACCURACY, Metric
 from pipeline.study.models import ModelParams, check_model
 from pipeline.study.search_rules import TRIALS_LIMIT, Pruner, Stage, checked_looks
 from pipeline.study.space import GRID_LIMIT, Categorical, Dimension, Float, Int, Point, Range, SearchSpace
@@ -80,7 +81,7 @@ class Study:
     trials
         The budget: the trials of each arm in each block. Default: the size of the grid.
     delta
-        The smallest difference of held-out accuracy that matters, from 0 to below 1. It is declared before the first
+        The smallest difference of the metric on test rows that matters, from 0 to below 1. It is declared before the first
         trial. Default 0.005.
     seed
         The seed of all random numbers, below 2⁶⁴. Default 0.
@@ -107,6 +108,8 @@ class Study:
         the network. ``fixed`` is then a dict, and the space has the model's parameters. Default: the network.
     trial_timeout
         The most seconds of a trial of such a model; 0, the default, is any number.
+    metric
+        What the study is judged by, a name in ``METRICS``; it sets ``config.metric``. Default: that of ``config``.
     """
 
     name: str
@@ -132,8 +135,9 @@ class Study:
     split: str = ""
     model: str = ""
     trial_timeout: float = 0.0
+    metric: InitVar[str | None] = None
 
-    def __post_init__(self, max_blocks: int | None) -> None:
+    def __post_init__(self, max_blocks: int | None, metric: str | None) -> None:
         self._check_kinds()
         self._check_model()
         self._check_grid_size()
@@ -141,6 +145,8 @@ class Study:
         check_text("question", self.question, LONGEST_QUESTION)
         check_text("dataset", self.dataset, LONGEST_DATASET)
         check_data_settings(self.columns, {name: getattr(self, name) for name in RULES})
+        if metric is not None:
+            self._set_metric(metric)
         if self.stages:
             object.__setattr__(self, "config", replace(self.config, epochs=self.stages[0].epochs))
         if self.trials is None:
@@ -167,6 +173,11 @@ class Study:
             for value in dimension.grid():
                 self.hyperparams({name: value})
         self._check_grids_suffice()
+
+    def _set_metric(self, metric: str) -> None:
+        if self.config.metric not in (ACCURACY.name, metric):
+            raise UserError(f"metric: got {metric!r}, and config has {self.config.metric!r}. Give one of them")
+        object.__setattr__(self, "config", replace(self.config, metric=metric))
 
     def _check_contrasts(self) -> None:
         names, pairs = [arm.name for arm in self.arms], self.contrasts
@@ -235,6 +246,11 @@ class Study:
     def source(self) -> DataSource:
         """The data set, with the uses of its columns."""
         return DataSource(self.dataset, tuple(self.columns.items()), self.groups, self.order, self.split)
+
+    @property
+    def objective(self) -> Metric:
+        """The metric that the study is judged by."""
+        return self.config.objective
 
     @property
     def total_trials(self) -> int:

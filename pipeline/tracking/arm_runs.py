@@ -18,13 +18,9 @@ from pipeline.tracking import runs
 from pipeline.tracking.links import Links
 from pipeline.tracking.run_record import ARM, ARM_KIND, NOTE, MetricPoint, RunRecord, child_tags
 from pipeline.training.metrics import (
-    BEST_VAL_ACCURACY,
     DIVERGED,
     DIVERGED_SHARE,
-    TEST_ACCURACY,
-    TEST_SO_FAR,
     TRIALS,
-    VAL_SO_FAR,
 )
 from pipeline.trials.trial import trial_name
 
@@ -55,11 +51,13 @@ class ArmTrial(NamedTuple):
 class _ArmRun:
     """One arm in one block: its trials by number, its run, and the number of trials that the run has.
 
-    ``curves`` are the report's values that the run lacks.
+    ``keys`` are those of the best validation value so far, and of its trial's test value. ``curves`` are the report's values
+    that the run lacks.
     """
 
     arm: str
     block: int
+    keys: tuple[str, str]
     run: Run | None = None
     run_id: str = ""
     status: str = ""
@@ -88,7 +86,7 @@ class _ArmRun:
             MetricPoint(key, value, trial.ended, step)
             for step, (trial, best) in enumerate(steps, start=1)
             if step > self.written
-            for key, value in ((VAL_SO_FAR, best.validation), (TEST_SO_FAR, best.test))
+            for key, value in zip(self.keys, (best.validation, best.test), strict=True)
         ]
         diverged = sum(trial.diverged for trial in self.trials)
         totals = {DIVERGED: diverged, DIVERGED_SHARE: diverged / number, TRIALS: number}
@@ -101,8 +99,9 @@ class ArmRuns:
     def __init__(self, tracker: Tracker, study: Study) -> None:
         """Find the runs that are recorded. A server may have made one twice; the second is discarded."""
         self._tracker, self._study = tracker, study
+        self._keys = study.objective.val_so_far, study.objective.test_so_far
         places = [(arm.name, block) for arm in study.arms for block in range(study.blocks)]  # as the UI shall list them
-        self._places = {place: _ArmRun(*place) for place in places}
+        self._places = {place: _ArmRun(*place, self._keys) for place in places}
         for run in tracker.children(ARM_KIND):
             place = self._place(run.data.tags[ARM], int(run.data.tags["block"]))
             if place.run:
@@ -113,10 +112,9 @@ class ArmRuns:
 
     def add(self, attributes: Mapping[str, Any], run_id: str, ended: float) -> None:
         """Add a recorded trial by its attributes, the id of its run, and its end in seconds since 1970."""
-        a = attributes
-        trial = ArmTrial(
-            a["trial"], run_id, float(a[BEST_VAL_ACCURACY]), float(a[TEST_ACCURACY]), a["diverged"], int(ended * 1000)
-        )
+        a, metric = attributes, self._study.objective
+        scores = float(a[metric.best_val]), float(a[metric.test])
+        trial = ArmTrial(a["trial"], run_id, *scores, a["diverged"], int(ended * 1000))
         place = self._place(a["arm"], a["block"])
         if place.written and trial.number < place.trials[place.written - 1].number:
             self._discard(place)  # a trial that was lost is trained again; the later points change
@@ -129,7 +127,7 @@ class ArmRuns:
                 metrics = place.run.data.metrics
                 number = int(metrics.get(TRIALS, 0))
                 best = [*place.choices()][number - 1] if 0 < number <= len(place.trials) else None
-                if number and (not best or (best.validation, best.test) != (metrics[VAL_SO_FAR], metrics[TEST_SO_FAR])):
+                if number and (not best or (best.validation, best.test) != tuple(metrics[key] for key in self._keys)):
                     self._discard(place)
                 else:
                     place.written = number
@@ -173,20 +171,20 @@ class ArmRuns:
         for place in self._places.values():
             if place.status == "RUNNING":
                 self._end(place, "KILLED")
-        if accuracies := self._accuracies():
-            self._tracker.save_views(self._study, accuracies)
+        if limits := self._limits():
+            self._tracker.save_views(self._study, limits)
 
-    def _accuracies(self) -> tuple[float, float] | None:
+    def _limits(self) -> tuple[float, float] | None:
         """Return the range of the best so far in the later half of the trials, with a margin; None without trials."""
         halves = [[*place.choices()][len(place.trials) // 2 :] for place in self._places.values() if place.trials]
         values = [value for half in halves for trial in half for value in (trial.validation, trial.test)]
         if not values:
             return None
         margin = max(max(values) - min(values), 0.02) / 4
-        return round(min(values) - margin, 3), round(min(max(values) + margin, 1.0), 3)
+        return round(min(values) - margin, 3), round(min(max(values) + margin, self._study.objective.range[1]), 3)
 
     def _place(self, arm: str, block: int) -> _ArmRun:
-        return self._places.setdefault((arm, block), _ArmRun(arm, block))
+        return self._places.setdefault((arm, block), _ArmRun(arm, block, self._keys))
 
     def _lacks(self, place: _ArmRun) -> bool:
         unended = self._is_complete(place) and place.status != "FINISHED"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from pipeline.storage.addresses import redact
+from pipeline.study.metrics import ACCURACY
 from pipeline.tracking import views
-from pipeline.training.metrics import BEST_VAL_ACCURACY
 
 LOCAL_UI = "http://127.0.0.1:5000"
 
@@ -22,11 +22,15 @@ def ui_of(store: str) -> str:
 
 @dataclass(frozen=True)
 class Links:
-    """The pages of a study's run at a server; without a server, links as the UI itself writes them."""
+    """The pages of a study's run at a server; without a server, links as the UI itself writes them.
+
+    ``score`` is the key of the trials' best validation value.
+    """
 
     experiment_id: str
     run_id: str
     server: str = ""
+    score: str = ACCURACY.best_val
 
     @property
     def run(self) -> str:
@@ -48,7 +52,7 @@ class Links:
         terms = [f"tags.{key} = '{value}'" for key, value in {"kind": "trial", **tags}.items()]
         query = {
             "searchFilter": " and ".join([*terms, f"tags.`mlflow.parentRunId` = '{self.run_id}'"]),
-            "orderByKey": f"metrics.`{BEST_VAL_ACCURACY}`",
+            "orderByKey": f"metrics.`{self.score}`",
             "orderByAsc": "false",
             "compareRunsMode": "CHART",
         }

@@ -19,6 +19,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from pipeline.study.metrics import ACCURACY, Metric
 from pipeline.tracking.runs import all_pages
 
 CHAMPION = "champion"
@@ -42,6 +43,8 @@ class SavedModel:
         Rows (N, D) to try the model on, or raw rows of a table; its probabilities (N, C) of them, and the names of the C classes.
     requirements
         The packages it needs, with versions.
+    metric
+        What versions are compared by: the tag of its validation value is :attr:`score`.
 
     """
 
@@ -53,6 +56,12 @@ class SavedModel:
     probabilities: np.ndarray
     classes: Sequence[str]
     requirements: Sequence[str]
+    metric: Metric = ACCURACY
+
+    @property
+    def score(self) -> str:
+        """The name of the tag with the validation value that it was chosen by."""
+        return f"val_{self.metric.name}"
 
 
 def register(client: MlflowClient, experiment_id: str, run_id: str, name: str, model: SavedModel) -> tuple[str, str]:
@@ -64,7 +73,7 @@ def register(client: MlflowClient, experiment_id: str, run_id: str, name: str, m
 
     """
     version = _known(client, name, model.tags) or _new(client, experiment_id, run_id, name, model)
-    return str(version.version), _update_champion(client, name, version, float(model.tags["val_accuracy"]))
+    return str(version.version), _update_champion(client, name, version, model)
 
 
 def end_pending(client: MlflowClient, experiment_id: str, run_id: str) -> None:
@@ -140,7 +149,7 @@ def _signature(example: np.ndarray | pd.DataFrame, probabilities: pd.DataFrame) 
     return infer_signature(example, probabilities)
 
 
-def _update_champion(client: MlflowClient, name: str, version: ModelVersion, val_accuracy: float) -> str:
+def _update_champion(client: MlflowClient, name: str, version: ModelVersion, model: SavedModel) -> str:
     """Give the version the alias, unless the champion is as good or cannot be compared. Return the outcome as a clause.
 
     If MLflow does not answer, its error is raised and the alias stays.
@@ -149,11 +158,11 @@ def _update_champion(client: MlflowClient, name: str, version: ModelVersion, val
     if champion and champion.version == version.version:
         return "it is the champion"
     if champion:
-        champion_accuracy = _val_accuracy(champion)
-        if math.isnan(champion_accuracy):
-            return f"the champion stays version {champion.version}, which has no tag val_accuracy to compare"
-        if champion_accuracy >= val_accuracy:
-            return f"version {champion.version} stays the champion: its validation accuracy is as high or higher"
+        score = _score(champion, model.score)
+        if math.isnan(score):
+            return f"the champion stays version {champion.version}, which has no tag {model.score} to compare"
+        if score >= float(model.tags[model.score]):
+            return f"version {champion.version} stays the champion: its validation {model.metric.title} is as high or higher"
     client.set_registered_model_alias(name, CHAMPION, version.version)
     return "it is the champion"
 
@@ -171,9 +180,9 @@ def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
         return None
 
 
-def _val_accuracy(version: ModelVersion) -> float:
-    """Return a version's validation accuracy; NaN if its tag is missing, or has no number in it."""
+def _score(version: ModelVersion, tag: str) -> float:
+    """Return a version's validation value; NaN if its tag is missing, or has no number in it."""
     try:
-        return float(version.tags.get("val_accuracy", math.nan))
+        return float(version.tags.get(tag, math.nan))
     except ValueError:
         return math.nan

@@ -13,6 +13,8 @@ from pipeline.trials.trial import FinishedTrial
 
 NOTE = "mlflow.note.content"
 """The tag that holds a run's description, as Markdown."""
+PARENT = "mlflow.parentRunId"
+"""The tag of a child run that holds the id of its parent."""
 TRIAL_GENERATION = "generation"
 """The tag of a trial's run that holds the generation of its study."""
 ARM = "arm"
@@ -110,7 +112,7 @@ def trial_points(trial: FinishedTrial, timestamp: int) -> Iterator[MetricPoint]:
 def child_tags(parent: str, generation: str) -> dict[str, str]:
     """Return the tags of a child run: who recorded it, its parent, and the generation of its study if it has one."""
     mark = {TRIAL_GENERATION: generation} if generation else {}
-    return source_tags() | {"mlflow.parentRunId": parent} | mark
+    return source_tags() | {PARENT: parent} | mark
 
 
 def source_tags() -> dict[str, str]:

@@ -20,12 +20,13 @@ from mlflow.tracking import MlflowClient
 from pipeline.errors import UserError
 from pipeline.storage.addresses import redact
 from pipeline.storage.attributes import STUDY_GENERATION
+from pipeline.study.metrics import ACCURACY, find_metric
 from pipeline.study.spec import Study
 from pipeline.tracking import runs, views
 from pipeline.tracking.client_writer import choose_writer
 from pipeline.tracking.experiments import ensure_experiment, find_experiment
 from pipeline.tracking.links import Links
-from pipeline.tracking.run_record import NOTE, TRIAL_GENERATION, run_record, source_tags
+from pipeline.tracking.run_record import NOTE, PARENT, TRIAL_GENERATION, run_record, source_tags
 from pipeline.trials.trial import FinishedTrial
 
 if TYPE_CHECKING:
@@ -34,8 +35,12 @@ if TYPE_CHECKING:
 # MLflow logs that it creates a new database. Its errors are raised, too.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 logger = logging.getLogger(__name__)
+METRIC = "metric"
+"""The tag of a study's run with the metric that the study is judged by, unless that is accuracy."""
 STUDY_TAGS = ("study", "study_hash")
 """The tags of a study's run, besides its kind."""
+SUITE_KIND = "suite"
+"""The kind of the run of a suite, whose children are the runs of its studies."""
 GENERATED_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
 """The names that MLflow makes up for runs."""
 DIGEST = 36
@@ -43,7 +48,7 @@ DIGEST = 36
 
 
 class Declared(Protocol):
-    """A declaration that gets an MLflow run: a study, or an experiment of the lecture."""
+    """A declaration that gets an MLflow run: a study, a suite, or an experiment of the lecture."""
 
     @property
     def name(self) -> str: ...
@@ -71,12 +76,15 @@ class Tracker:
         How trials are recorded, as a clause.
     study, generation
         The tags of the study's trials. No run without them is changed.
+    score
+        The key of the trials' best validation value.
 
     """
 
     parent: Run
     pointer_run: str | None = None
     study = generation = ""
+    score = ACCURACY.best_val
 
     def __init__(self, uri: str) -> None:
         """Open the store. This one process creates a new database, before any worker starts."""
@@ -112,7 +120,9 @@ class Tracker:
         if not runs.environment_run(self.client, self.uri):
             find_experiment(self.client, self.uri)
 
-    def open(self, study: Declared, run_id: str | None = None, generation: str = "", kind: str = "study") -> None:
+    def open(
+        self, study: Declared, run_id: str | None = None, generation: str = "", kind: str = "study", suite_run: str = ""
+    ) -> None:
         """Resume the study's run or start it: in the run that ``mlflow run`` opened, or in a new one.
 
         A run of the same generation that is still RUNNING is resumed: a crash came before its id was recorded. A run that
@@ -128,12 +138,17 @@ class Tracker:
             The study's generation (:meth:`OptunaStore.ensure_generation`).
         kind
             The tag that says what the run is of.
+        suite_run
+            The id of the run of the suite that the study belongs to; the study's run becomes its child.
 
         """
         given = runs.environment_run(self.client, self.uri)
         unused = given if given and "kind" not in given.data.tags else None
         self.study, self.generation = study.name, generation
         marks = {STUDY_GENERATION: generation} if generation else {}
+        if suite_run:
+            given, unused = self.client.get_run(suite_run), None
+            marks |= {PARENT: suite_run}
         if run_id is None:
             self.parent = self._running() or unused or self._create_parent(study, marks, given)
         else:
@@ -143,16 +158,25 @@ class Tracker:
         tags = {"kind": kind, "study": study.name, "study_hash": study.hash, NOTE: f"**{study.question}**"}
         if kind == runs.EXPERIMENT_KIND:
             tags |= {runs.HOST: socket.gethostname(), runs.PROCESS: str(os.getpid())}
+        if isinstance(study, Study) and study.objective is not ACCURACY:
+            tags[METRIC] = study.objective.name
         self.set_tags(tags | marks)
         if run_id is None:
             self.client.log_dict(self.run_id, study.to_json(), "study.json")
-        if isinstance(study, Study):  # an experiment has no arms or trials to show in the UI
+        if isinstance(study, Study):  # a suite and an experiment have no arms or trials of their own to show in the UI
+            self.score = study.objective.best_val
             self._set_up_ui(study)
         if unused and unused.info.run_id != self.run_id:
             self.pointer_run = str(unused.info.run_id)
             note = f"The study is recorded under run `{self.run_id}`; look there."
             pointer = {"kind": "visit", "study": study.name, "study_run": self.run_id, NOTE: note}
             self.set_tags(pointer, self.pointer_run)
+
+    def find_suite(self, name: str) -> str | None:
+        """Return the id of the run of the suite of that name that was started last; None if there is none."""
+        query = f"tags.kind = '{SUITE_KIND}' and tags.study = '{name}'"
+        found = runs.search_runs(self.client, runs.experiment_ids(self.client), query)
+        return max(found, key=lambda run: run.info.start_time).info.run_id if found else None
 
     def _running(self) -> Run | None:
         """Return a run of this generation that is still RUNNING."""
@@ -172,7 +196,7 @@ class Tracker:
     def _create_parent(self, study: Declared, marks: dict[str, str], given: Run | None) -> Run:
         tags = source_tags() | marks
         if given:
-            tags |= {"mlflow.parentRunId": str(given.info.run_id)}
+            tags |= {PARENT: str(given.info.run_id)}
             experiment_id = str(given.info.experiment_id)
         else:
             experiment_id = ensure_experiment(self.client, self.store or self.client, self.uri)
@@ -184,9 +208,9 @@ class Tracker:
             self.client.update_run(self.run_id, name=study.name)
         self.save_views(study)
 
-    def save_views(self, study: Study, accuracies: tuple[float, float] | None = None) -> None:
-        """Save the UI's views of the study; ``accuracies`` is the range of its arms' curves."""
-        views.save(self.client, self.parent, study, self._children_query("trial"), accuracies)
+    def save_views(self, study: Study, limits: tuple[float, float] | None = None) -> None:
+        """Save the UI's views of the study; ``limits`` are the range of its arms' curves."""
+        views.save(self.client, self.parent, study, self._children_query("trial"), limits)
 
     def add_dataset(self, name: str, sha256: str) -> None:
         """Record the dataset as an input of the study's run: its name, and 36 digits of its hash."""
@@ -195,15 +219,14 @@ class Tracker:
             self.run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "train, val and test")])]
         )
 
-    def describe(self, study: Study, sentences: Sequence[str]) -> None:
-        """Set the description of the study's run that the UI shows: the question, links, and the verdict's sentences."""
-        pages = self.links()
-        links = " · ".join(
-            [
-                f"[The report]({pages.report})",
-                *(f"[{title}]({pages.view(name)})" for name, title in views.TITLES.items()),
-            ]
-        )
+    def describe(self, study: Declared, sentences: Sequence[str]) -> None:
+        """Set the description of the run that the UI shows: the question, links, and the verdict's sentences.
+
+        A suite has no views of its own.
+        """
+        pages, titles = self.links(), views.TITLES if isinstance(study, Study) else {}
+        shown = [f"[{title}]({pages.view(name)})" for name, title in titles.items()]
+        links = " · ".join([f"[The report]({pages.report})", *shown])
         verdict, *rest = sentences
         # The links come first, since the UI shows the first few lines and folds the rest.
         parts = [f"**{study.question}** {links}", verdict, "\n".join(f"- {sentence}" for sentence in rest)]
@@ -268,7 +291,15 @@ class Tracker:
 
     def links(self, server: str = "") -> Links:
         """Return the pages of the study in the UI at a server."""
-        return Links(self.experiment_id, self.run_id, server)
+        return Links(self.experiment_id, self.run_id, server, self.score)
+
+    def suite_links(self, server: str = "") -> Links | None:
+        """Return the pages of the suite that the study belongs to; None if it belongs to none."""
+        run_id = self.parent.data.tags.get(PARENT)
+        run = runs.active_run(self.client, run_id) if run_id else None
+        if run is None or run.data.tags.get("kind") != SUITE_KIND:
+            return None
+        return Links(str(run.info.experiment_id), str(run_id), server)
 
     def find_latest(self) -> str | None:
         """Make the study's run that was started last the parent. Return its id, or None if no study is recorded."""
@@ -278,6 +309,7 @@ class Tracker:
         if not latest:
             return None
         self.parent = latest[0]
+        self.score = find_metric(self.parent.data.tags.get(METRIC, ACCURACY.name)).best_val
         return self.run_id
 
     def register(self, name: str, model: SavedModel) -> tuple[str, str]:

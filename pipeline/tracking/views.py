@@ -19,24 +19,17 @@ from pipeline.study.spec import Categorical, Study
 from pipeline.tracking.run_record import ARM, ARM_KIND
 from pipeline.training.metrics import (
     BEST_EPOCH,
-    BEST_VAL_ACCURACY,
     DIVERGED,
     DIVERGED_SHARE,
-    EXPECTED,
     GAP,
-    SPREAD,
-    TEST_ACCURACY,
-    TEST_SO_FAR,
     TRAIN_ACCURACY,
     TRAIN_LOSS,
     TRIALS,
     VAL_ACCURACY,
     VAL_LOSS,
-    VAL_SO_FAR,
 )
 
 TAG = "mlflow.sharedViewState."
-SCORES = (BEST_VAL_ACCURACY, TEST_ACCURACY, GAP, BEST_EPOCH)
 LOSSES = (VAL_LOSS, TRAIN_LOSS)
 FOLDED = ("test", "initial", "update_ratio", "gradient_norm")
 """Other metrics of every trial. The UI draws each in a section named after the first word of the metric."""
@@ -48,31 +41,31 @@ State = dict[str, Any]
 
 
 def save(
-    client: MlflowClient, parent: Run, study: Study, trials: str, accuracies: tuple[float, float] | None = None
+    client: MlflowClient, parent: Run, study: Study, trials: str, limits: tuple[float, float] | None = None
 ) -> None:
     """Save the views of a study, whose run is ``parent``, with the experiment; ``trials`` is the query of its trials."""
     experiment_id, order = str(parent.info.experiment_id), ["attributes.start_time ASC"]
     first = client.search_runs([experiment_id], trials, max_results=1, order_by=order)
     axis = all(ARM in run.data.params for run in first)  # older versions wrote no such param
     now = int(parent.info.start_time)
-    for tag, value in views(study, parent.info.run_id, now, arm_axis=axis, accuracies=accuracies).items():
+    for tag, value in views(study, parent.info.run_id, now, arm_axis=axis, limits=limits).items():
         client.set_experiment_tag(experiment_id, tag, value)
 
 
 def views(
-    study: Study, run_id: str, now: int, *, arm_axis: bool = True, accuracies: tuple[float, float] | None = None
+    study: Study, run_id: str, now: int, *, arm_axis: bool = True, limits: tuple[float, float] | None = None
 ) -> dict[str, str]:
     """Return the experiment's tags that hold the views of a study, in the order of :data:`TITLES`.
 
-    The UI loads 100 runs at first. The best trials come by validation accuracy; in the last view, trials come by number, so
+    The UI loads 100 runs at first. The best trials come by validation value; in the last view, trials come by number, so
     that the runs are shared equally among arms and blocks. ``arm_axis`` is False where trials lack the param of their arm,
-    since the UI draws no parallel coordinates of such runs. ``accuracies`` is the range that the arms' curves are shown in,
+    since the UI draws no parallel coordinates of such runs. ``limits`` are the range that the arms' curves are shown in,
     by default all of theirs. ``now`` is the views' time in milliseconds since 1970.
     """
-    best = {"orderByKey": f"metrics.`{BEST_VAL_ACCURACY}`", "orderByAsc": False}
+    best = {"orderByKey": f"metrics.`{study.objective.best_val}`", "orderByAsc": False}
     by_number = {"orderByKey": "tags.`trial`", "orderByAsc": True}
     states = {
-        ARMS: _arms(study, run_id, accuracies),
+        ARMS: _arms(study, run_id, limits),
         BEST: _trials(study, run_id, arm_axis) | best,
         ALL: _trials(study, run_id, arm_axis) | by_number,
     }
@@ -86,16 +79,17 @@ def key(run_id: str, view: str) -> str:
     return f"{view}{run_id[:12]}"
 
 
-def _arms(study: Study, run_id: str, accuracies: tuple[float, float] | None) -> State:
+def _arms(study: Study, run_id: str, limits: tuple[float, float] | None) -> State:
     """The runs of arms, as a folded group for each arm: their curves by number of trials, and the last values."""
-    limits = dict(zip(("yMin", "yMax"), accuracies, strict=True)) if accuracies else {}
+    shown, metric = dict(zip(("yMin", "yMax"), limits, strict=True)) if limits else {}, study.objective
+    after_n = (metric.test_so_far, metric.expected, metric.val_so_far)
     charts = [
-        *(_lines(name, "after n trials") | {"range": limits} for name in (TEST_SO_FAR, EXPECTED, VAL_SO_FAR)),
-        _lines(SPREAD, "all trials"),
+        *(_lines(name, "after n trials") | {"range": shown} for name in after_n),
+        _lines(metric.spread, "all trials"),
         _bars(DIVERGED_SHARE, "all trials"),
         *(_bars(name, "numbers") for name in (DIVERGED, TRIALS)),
     ]
-    columns = [f"metrics.`{name}`" for name in (TEST_SO_FAR, EXPECTED, VAL_SO_FAR, DIVERGED_SHARE)]
+    columns = [f"metrics.`{name}`" for name in (*after_n, DIVERGED_SHARE)]
     return {
         **_state(run_id, ARM_KIND, charts, {"after n trials": True, "all trials": True, "numbers": False}),
         "selectedColumns": [*columns, "tags.`block`", "tags.`choice`", "tags.`budget`"],
@@ -109,14 +103,16 @@ def _arms(study: Study, run_id: str, accuracies: tuple[float, float] | None) -> 
 def _trials(study: Study, run_id: str, arm_axis: bool) -> State:
     """Single trials: their hyperparameters in parallel coordinates, curves and scores."""
     params = [name if isinstance(d, Categorical) or not d.log else f"log10_{name}" for name, d in study.space.items()]
+    metric = study.objective
+    scores, curves = (metric.best_val, metric.test, GAP, BEST_EPOCH), (metric.val, VAL_ACCURACY, TRAIN_ACCURACY)
     charts = [
-        _parallel([ARM, *params] if arm_axis else params),
-        *(_lines(name, "accuracies") for name in (VAL_ACCURACY, TRAIN_ACCURACY)),
+        _parallel([ARM, *params] if arm_axis else params, metric.best_val),
+        *(_lines(name, "accuracies") for name in dict.fromkeys(curves)),
         *(_lines(name, "losses", "log") for name in LOSSES),  # a diverged trial would flatten the others
-        *(_bars(name, "scores") for name in SCORES),
+        *(_bars(name, "scores") for name in scores),
     ]
     unfolded = dict.fromkeys(("hyperparameters", "accuracies", "losses", "scores"), True)
-    columns = [f"metrics.`{name}`" for name in SCORES[:2]] + [f"params.`{name}`" for name in study.space]
+    columns = [f"metrics.`{name}`" for name in scores[:2]] + [f"params.`{name}`" for name in study.space]
     return {
         **_state(run_id, "trial", charts, unfolded | dict.fromkeys(FOLDED, False)),
         "selectedColumns": [*columns, f"tags.`{ARM}`", "tags.`block`", "tags.`health`"],
@@ -163,12 +159,12 @@ def _lines(name: str, section: str, scale: str = "linear") -> State:
     return {**_chart("LINE", name, section), **keys, **axes, **rest, **shared}
 
 
-def _parallel(params: list[str]) -> State:
+def _parallel(params: list[str], score: str) -> State:
     return {
         **_chart("PARALLEL", "what the good ones have in common", "hyperparameters"),
         "runsCountToCompare": 100,
         "selectedParams": params,
-        "selectedMetrics": [BEST_VAL_ACCURACY],
+        "selectedMetrics": [score],
         "showAllRuns": True,
     }
 

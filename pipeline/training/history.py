@@ -11,7 +11,8 @@ import numpy as np
 from pipeline.data import Dataset
 from pipeline.nn.layers import Array
 from pipeline.nn.network import Network
-from pipeline.training.lockstep import Tile
+from pipeline.study.metrics import ACCURACY, Metric
+from pipeline.training.lockstep import Evaluation, Tile
 from pipeline.training.metrics import (
     BEST_EPOCH,
     BEST_VAL_ACCURACY,
@@ -20,13 +21,14 @@ from pipeline.training.metrics import (
     TEST_ACCURACY,
     TEST_LOSS,
     TRAIN_ACCURACY,
+    TRAIN_LOSS,
     VAL_ACCURACY,
     VAL_LOSS,
 )
 
 Watch = Callable[[Array, int, Array], Array]
 """Called after each epoch except the last with the places of the trials (n,), the epoch, counted from 1, and their
-validation accuracies (n,). Returns a mask (n,) of the trials that continue."""
+validation values of the metric (n,). Returns a mask (n,) of the trials that continue."""
 
 
 AfterEpoch = Callable[["TrainingRecord", int], bool]
@@ -40,17 +42,20 @@ def never_stop(members: Array, *_: Any) -> Array:
 
 @dataclass(frozen=True)
 class History:
-    """The results of K trials. A diverged trial has the accuracy of a guess, 1/C; its losses are NaN.
+    """The results of K trials. A diverged trial has the accuracy of a guess, 1/C, and its metric's; its losses are NaN.
 
     Attributes
     ----------
     curves
-        By metric, (K, epochs): the data loss and accuracy of each epoch, NaN from the epoch in which the trial
-        diverged. Those of training are running means over the minibatches; the loss has the weights of the rows.
+        By metric, (K, epochs): the data loss, the accuracy and the validation value of the metric of each epoch, NaN from
+        the epoch in which the trial diverged. Those of training are running means over the minibatches; the loss has the
+        weights of the rows.
     scores
-        By metric, (K,): the scores of the checkpoint, which is the first epoch of the best validation accuracy.
+        By metric, (K,): the scores of the checkpoint, which is the first epoch of the metric's best validation value.
     val_correct, test_correct
         Which rows the checkpoint classifies correctly, (K, N).
+    val_scores, test_scores
+        The metric's score of each row, whose mean is its value, (K, N).
     diverged
         Which trials diverged, (K,).
     epochs
@@ -72,6 +77,8 @@ class History:
     scores: dict[str, Array]
     val_correct: Array
     test_correct: Array
+    val_scores: Array
+    test_scores: Array
     diverged: Array
     epochs: Array
     seconds: Array
@@ -112,10 +119,16 @@ class TrainingRecord:
     """
 
     def __init__(
-        self, tiles: Sequence[Tile], data: Dataset, epochs: int, first_loss: Array, watch: Watch = never_stop
+        self,
+        tiles: Sequence[Tile],
+        data: Dataset,
+        epochs: int,
+        first_loss: Array,
+        watch: Watch = never_stop,
+        metric: Metric = ACCURACY,
     ) -> None:
         trials, first = sum(map(len, tiles)), tiles[0].network
-        self.chance, self.epochs, self.watch = data.chance, epochs, watch
+        self.classes, self.epochs, self.watch, self.metric = data.classes, epochs, watch, metric
         self.checkpoint = Network(
             first.layers,
             first.params.with_values(np.concatenate([tile.network.params.values for tile in tiles])),
@@ -125,30 +138,34 @@ class TrainingRecord:
         self.alive = np.arange(trials)
         self.layer_statistics: dict[str, Array] = {}
         self.diverged = np.zeros(trials, bool)
-        self.curves = {key: np.full((trials, epochs), np.nan) for key in CURVES}
+        self.curves = {key: np.full((trials, epochs), np.nan) for key in dict.fromkeys((*CURVES, metric.val))}
         self.val_correct = np.zeros((trials, len(data.val)), bool)
+        self.val_scores = self.val_correct if metric is ACCURACY else np.zeros((trials, len(data.val)))
         self.best_epoch = np.zeros(trials, int)
         self.best = np.full(trials, -np.inf)
 
-    def add(self, epoch: int, tiles: Sequence[Tile], values: Sequence[Array], val_correct: Array) -> Array:
+    def add(self, epoch: int, tiles: Sequence[Tile], training: tuple[Array, Array], val: Evaluation) -> Array:
         """Record an epoch, from 1, of the n trials in training; return a mask (n,) of those that continue.
 
-        ``values`` are those of :data:`CURVES`, (n,) each; ``val_correct`` (n, N) says which validation rows are
-        classified correctly. A trial continues if it is finite and the watch does not stop it.
+        ``training`` has the loss and the accuracy of the training rows, (n,) each, and ``val`` what the validation rows
+        score. Without any, the training scores take their place. A trial continues if it is finite and the watch does not
+        stop it.
         """
-        finite: Array = np.isfinite(values[0]) & np.isfinite(values[1])
-        for key, value in zip(CURVES, values, strict=True):
+        finite: Array = np.isfinite(training[0]) & np.isfinite(val.loss)
+        accuracy = val.correct.mean(axis=1) if val.correct.size else training[1]
+        values = {TRAIN_LOSS: training[0], VAL_LOSS: val.loss, TRAIN_ACCURACY: training[1], VAL_ACCURACY: accuracy}
+        for key, value in {**values, self.metric.val: val.values}.items():
             self.curves[key][self.alive[finite], epoch - 1] = value[finite]
         self._add_statistics(epoch, tiles, finite)
-        better = finite & (values[-1] > self.best[self.alive])
+        better = finite & (val.values > self.best[self.alive])
         members = self.alive[better]
-        self.best[members], self.best_epoch[members] = values[-1][better], epoch
-        self.val_correct[members] = val_correct[better]
+        self.best[members], self.best_epoch[members] = val.values[better], epoch
+        self.val_correct[members], self.val_scores[members] = val.correct[better], val.row_scores[better]
         self._save_checkpoints(tiles, better)
         self.diverged[self.alive[~finite]] = True
         stay = finite.copy()
         if epoch < self.epochs and finite.any():
-            stay[finite] = self.watch(self.alive[finite], epoch, values[-1][finite])
+            stay[finite] = self.watch(self.alive[finite], epoch, val.values[finite])
         self.alive = self.alive[stay]
         return stay
 
@@ -166,17 +183,20 @@ class TrainingRecord:
             self.checkpoint.params.values[place[chosen]] = tile.network.params.values[chosen]
             self.checkpoint.stats.values[place[chosen]] = tile.network.stats.values[chosen]
 
-    def history(self, test_loss: Array, test_correct: Array, batch_accuracy: Array, seconds: float) -> History:
+    def history(self, test: Evaluation, batch_accuracy: Array, seconds: float) -> History:
         """Return the history of the trials, given what was measured of their checkpoints, as in :class:`History`.
 
-        ``test_loss`` is (K,); ``seconds`` is the time that all trials took.
+        ``test`` is what the test rows score; ``seconds`` is the time that all trials took.
         """
-        trials = len(self.best)
+        trials, metric = len(self.best), self.metric
         scores = {key: self.curves[key][np.arange(trials), self.best_epoch - 1] for key in CURVES}
         scores[BEST_VAL_ACCURACY] = scores.pop(VAL_ACCURACY)
-        scores |= {TEST_ACCURACY: test_correct.mean(axis=1), TEST_LOSS: test_loss.astype(float)}
+        scores |= {TEST_ACCURACY: test.correct.mean(axis=1), TEST_LOSS: test.loss.astype(float)}
+        scores |= {} if metric is ACCURACY else {metric.best_val: self.best.copy(), metric.test: test.values.copy()}
+        guesses = dict.fromkeys((TRAIN_ACCURACY, BEST_VAL_ACCURACY, TEST_ACCURACY), ACCURACY.guess(self.classes))
+        guesses |= dict.fromkeys((metric.best_val, metric.test), metric.guess(self.classes))
         for key, value in scores.items():
-            value[self.diverged] = np.nan if key.endswith("loss") else self.chance
+            value[self.diverged] = guesses.get(key, np.nan)
         scores[GAP] = scores[TRAIN_ACCURACY] - scores[BEST_VAL_ACCURACY]
         scores[BEST_EPOCH] = np.where(self.diverged, 0, self.best_epoch)
         epochs = np.isfinite(self.curves[VAL_LOSS]).sum(axis=1)
@@ -185,7 +205,9 @@ class TrainingRecord:
             self.curves,
             scores,
             self.val_correct,
-            test_correct,
+            test.correct,
+            self.val_scores,
+            test.row_scores,
             self.diverged,
             epochs,
             shares,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from pipeline.nn.parameters import Parameters
 from pipeline.nn.regularisers import Regularisers
 from pipeline.nn.workspace import EVALUATION_ROWS
 from pipeline.study.hparams import HyperParams, TrainConfig
+from pipeline.study.metrics import ACCURACY, Metric, score_rows
 from pipeline.training.memory import architecture, even_slices, trials_per_tile
 from pipeline.training.minibatches import Minibatch, minibatches
 from pipeline.training.statistics import StepStatistics, UnitStatistics
@@ -84,7 +86,7 @@ class Tile:
         numbers = {name: np.array([getattr(t, name) for t in trials]) for name in NUMERIC_HYPERPARAMETERS}
         network = init_network(
             architecture(first, features, classes, shape),
-            [t.init for t in trials],
+            [t.initializer for t in trials],
             [t.seed for t in trials],
             dtype,
             dropout=[t.dropout for t in trials],
@@ -125,15 +127,13 @@ class Tile:
             if (i + 1) % FLUSH_STEPS == 0 or i + 1 == len(batches):
                 self.optimizer.flush(self.network.params)
                 flush(self.network.stats.values, squared=True)
-        return _by_trial(results)
+        losses, correct = _by_trial(results)
+        return losses, correct
 
-    def score(self, val: PreparedRows, *, measure: bool = False) -> tuple[Array, Array]:
-        """Return the mean validation losses (K,) and the rows that are classified correctly (K, N).
-
-        With ``measure``, the statistics of the hidden units are taken as well.
-        """
+    def score(self, val: PreparedRows, metric: Metric, *, measure: bool = False) -> Evaluation:
+        """Evaluate the networks on validation rows; with ``measure``, the statistics of the hidden units are taken as well."""
         units = UnitStatistics(self.network.layers, len(self))
-        scores = evaluate(self.network, val, units if measure else None)
+        scores = evaluate(self.network, val, units if measure else None, metric)
         self.statistics |= units.read(counted=measure)
         return scores
 
@@ -172,6 +172,19 @@ class PreparedRows:
     buffers: SharedBuffers = field(default_factory=SharedBuffers)
 
 
+class Evaluation(NamedTuple):
+    """What K networks score on N rows.
+
+    ``loss`` (K,) is the mean loss without penalties, and ``correct`` (K, N) tells which rows are classified correctly.
+    ``values`` (K,) and ``row_scores`` (K, N) are those of the metric, as :func:`pipeline.study.metrics.score_rows` has them.
+    """
+
+    loss: Array
+    correct: Array
+    values: Array
+    row_scores: Array
+
+
 @np.errstate(over="ignore")  # a number beyond float32 is infinite, and its trial diverges
 def make_tiles(
     trials: Sequence[HyperParams], features: int, classes: int, config: TrainConfig, shape: Sequence[int] = ()
@@ -203,21 +216,23 @@ def prepare(rows: Split, network: Network) -> PreparedRows:
     return PreparedRows(list(minibatches(rows, classes, chunks(len(rows), EVALUATION_ROWS), dtype)))
 
 
-def evaluate(network: Network, rows: Split | PreparedRows, units: UnitStatistics | None = None) -> tuple[Array, Array]:
-    """Evaluate K networks in test mode on N rows, which they share; ``units`` counts their dead and saturated units.
-
-    Returns the mean losses without penalties (K,), and which rows are classified correctly (K, N).
-    """
+def evaluate(
+    network: Network, rows: Split | PreparedRows, units: UnitStatistics | None = None, metric: Metric = ACCURACY
+) -> Evaluation:
+    """Evaluate K networks in test mode on N rows, which they share; ``units`` counts their dead and saturated units."""
     rows = prepare(rows, network) if isinstance(rows, Split) else rows
     length = trials_per_tile(network.layers, EVALUATION_ROWS, network.params.values.dtype.name)
     parts = [(part.start, network.select(part)) for part in even_slices(len(network), length)]
-    losses, correct = concatenate_pairs(
+    losses, correct, *outputs = concatenated(
         [
-            _by_trial([_evaluate_batch(part, batch, rows.buffers, start, units) for batch in rows.batches])
+            _by_trial([_evaluate_batch(part, batch, rows.buffers, start, units, metric) for batch in rows.batches])
             for start, part in parts
         ]
     )
-    return losses.mean(axis=1), correct
+    if not outputs:
+        return Evaluation(losses.mean(axis=1), correct, correct.mean(axis=1), correct)
+    labels = np.concatenate([batch.labels for batch in rows.batches])
+    return Evaluation(losses.mean(axis=1), correct, *score_rows(metric, labels, outputs[0]))
 
 
 def evaluate_in_batches(network: Network, rows: Split) -> Array:
@@ -239,23 +254,30 @@ def _correct_in_batch(network: Network, batch: Minibatch, buffers: SharedBuffers
     return softmax_cross_entropy(signal, batch.labels)[1]
 
 
-def concatenate_pairs(results: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """Concatenate the pairs of arrays (K, ...) of several tiles."""
-    first, second = (np.concatenate(arrays) for arrays in zip(*results, strict=True))
-    return first, second
+def concatenated(results: Sequence[Sequence[Array]]) -> list[Array]:
+    """Concatenate the arrays (K, ...) of several tiles."""
+    return [np.concatenate(arrays) for arrays in zip(*results, strict=True)]
 
 
 def _evaluate_batch(
-    network: Network, batch: Minibatch, buffers: SharedBuffers, start: int, units: UnitStatistics | None
-) -> tuple[Array, Array]:
+    network: Network,
+    batch: Minibatch,
+    buffers: SharedBuffers,
+    start: int,
+    units: UnitStatistics | None,
+    metric: Metric,
+) -> tuple[Array, ...]:
+    """Return losses and correctness (K, B); unless the metric is accuracy, also the outputs that it is computed from."""
     workspace = buffers.workspace(network, len(batch))
     logits = forward(network, batch.inputs, workspace, training=False)[-1]
     if units:
         units.count(start, workspace)
-    return softmax_cross_entropy(logits, batch.labels)[:2]
+    predicted = () if metric is ACCURACY or metric.needs_probabilities else (logits.argmax(axis=2),)
+    losses, correct, probabilities = softmax_cross_entropy(logits, batch.labels)
+    # a copy, since the next batch may overwrite the memory of the probabilities
+    return losses, correct, *((probabilities.copy(),) if metric.needs_probabilities else predicted)
 
 
-def _by_trial(results: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """Join results (K, B) of minibatches to (K, N), contiguous by trial, so that sums do not depend on K."""
-    losses, correct = (np.ascontiguousarray(np.concatenate(arrays, axis=1)) for arrays in zip(*results, strict=True))
-    return losses, correct
+def _by_trial(results: Sequence[Sequence[Array]]) -> list[Array]:
+    """Join results (K, B, ...) of minibatches to (K, N, ...), contiguous by trial, so that sums do not depend on K."""
+    return [np.ascontiguousarray(np.concatenate(arrays, axis=1)) for arrays in zip(*results, strict=True)]

@@ -22,8 +22,9 @@ from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training.history import AfterEpoch, History, TrainingRecord, Watch, never_stop, split_by_tile
 from pipeline.training.inputs import check_data
 from pipeline.training.lockstep import (
+    Evaluation,
     Tile,
-    concatenate_pairs,
+    concatenated,
     evaluate,
     evaluate_in_batches,
     make_tiles,
@@ -71,7 +72,8 @@ def train(
     """
     if not trials:
         raise UserError("trials: got none; expected at least one")
-    check_data(data, config)
+    for trial in {trial.batch_size: trial for trial in trials}.values():
+        check_data(data, trial.configured(config))
     ranked = sorted(range(len(trials)), key=lambda k: repr(trials[k].structure))
     groups = [list(members) for _, members in groupby(ranked, key=lambda k: trials[k].structure)]
     histories = []
@@ -92,6 +94,7 @@ def train_group(
     trials: Sequence[HyperParams], data: Dataset, config: TrainConfig, order_seed: int, watch: Watch = never_stop
 ) -> TrainingRecord:
     """Train K trials of one structure, and return their curves and networks; the parameters are those of :func:`train`."""
+    config = trials[0].configured(config)
     tiles = make_tiles(trials, data.features, data.classes, config, data.shape)
     return run_epochs(tiles, data, config, np.random.default_rng(order_seed), watch=watch)
 
@@ -105,9 +108,9 @@ def score_checkpoints(record: TrainingRecord, data: Dataset, start: float) -> Hi
     has_batch_norm = any(isinstance(layer, BatchNorm) for layer in network.layers)
     # A diverging trial overflows. Its losses show that; NumPy's warnings would not name it.
     with threadpool_limits(1), np.errstate(all="ignore"):
-        test = evaluate(network, data.test)
+        test = evaluate(network, data.test, None, record.metric)
         in_batches = evaluate_in_batches(network, data.val) if has_batch_norm else np.full(len(network), np.nan)
-        return record.history(*test, in_batches, seconds=time.perf_counter() - start)
+        return record.history(test, in_batches, seconds=time.perf_counter() - start)
 
 
 def run_epochs(
@@ -147,7 +150,7 @@ def run_epochs(
     with threadpool_limits(1), np.errstate(all="ignore"):
         first_rows = prepare(data.train.take(slice(FIRST_ROWS)), tiles[0].network)
         first_loss = np.concatenate([evaluate(tile.network, first_rows)[0] for tile in tiles])
-        record = TrainingRecord(tiles, data, epochs[-1], first_loss, watch)
+        record = TrainingRecord(tiles, data, epochs[-1], first_loss, watch, config.objective)
         val = prepare(data.val, tiles[0].network)
         train = weighted(data.train, tiles[0].trials[0].class_weight, data.classes)
         feed = Feed(train, data.classes, config, augmentation(config, data.shape, rng))
@@ -157,13 +160,12 @@ def run_epochs(
             order = rng.permutation(len(data.train))
             sums = train_epoch(tiles, feed.lists(order))
             train_loss, train_accuracy = (total / len(order) for total in sums)
-            val_loss, val_accuracy, val_correct = train_loss, train_accuracy, np.zeros((len(train_loss), 0), bool)
+            no_rows = np.zeros((len(train_loss), 0), bool)
+            scored = Evaluation(train_loss, no_rows, train_accuracy, no_rows)
             if len(data.val):
-                val_loss, val_correct = concatenate_pairs(
-                    [tile.score(val, measure=epoch == epochs[-1]) for tile in tiles]
-                )
-                val_accuracy = val_correct.mean(axis=1)
-            stay = record.add(epoch, tiles, (train_loss, val_loss, train_accuracy, val_accuracy), val_correct)
+                measure = epoch == epochs[-1]
+                scored = Evaluation(*concatenated([tile.score(val, record.metric, measure=measure) for tile in tiles]))
+            stay = record.add(epoch, tiles, (train_loss, train_accuracy), scored)
             if not stay.any() or (after and not after(record, epoch)):
                 break
             tiles = [

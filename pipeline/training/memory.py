@@ -62,6 +62,7 @@ def trials_per_group(
     data are not counted. The inputs are D features, or images of a shape, in C classes.
     """
     check_integer("limit_bytes", limit_bytes, low=1)
+    config = trial.configured(config)
     layers, size = architecture(trial, features, classes, shape).layers(), np.dtype(config.dtype).itemsize
     longest = trials_per_tile(layers, config.batch_size, config.dtype, trial.optimizer_memories)
     tiles = {rows: trials_per_tile(layers, rows, config.dtype) for rows in (config.batch_size, EVALUATION_ROWS)}
@@ -74,6 +75,7 @@ def bytes_per_trial(
     trial: HyperParams, features: int, classes: int, config: TrainConfig, shape: Sequence[int] = ()
 ) -> int:
     """Return the memory in bytes of training one trial alone, without the data."""
+    config = trial.configured(config)
     layers, size = architecture(trial, features, classes, shape).layers(), np.dtype(config.dtype).itemsize
     buffers = _buffer_bytes(layers, config.dtype, dict.fromkeys((config.batch_size, EVALUATION_ROWS), 1))
     return _kept_bytes(trial, layers, size) + size * _parameters(layers) + buffers

@@ -1,4 +1,7 @@
-"""The keys under which metrics are recorded: the same in curves, scores, MLflow, Optuna and the trials table."""
+"""The keys under which metrics are recorded: the same in curves, scores, MLflow, Optuna and the trials table.
+
+Those of the metric that a study is judged by are in :class:`pipeline.study.metrics.Metric`.
+"""
 
 TRAIN_LOSS, TRAIN_ACCURACY = "train/loss", "train/accuracy"
 VAL_LOSS, VAL_ACCURACY = "val/loss", "val/accuracy"
@@ -6,7 +9,7 @@ CURVES = (TRAIN_LOSS, VAL_LOSS, TRAIN_ACCURACY, VAL_ACCURACY)
 """The metrics of every epoch."""
 
 BEST_VAL_ACCURACY, BEST_EPOCH = "best/val_accuracy", "best/epoch"
-"""The highest validation accuracy of a trial, by which trials are compared, and the first epoch that reaches it."""
+"""The validation accuracy of a trial's checkpoint, and its epoch: the first of the metric's best validation value."""
 TEST_LOSS, TEST_ACCURACY = "test/loss", "test/accuracy"
 GAP = "gap"
 """Training minus validation accuracy at the best epoch."""
@@ -17,9 +20,5 @@ BATCH_MODE_ACCURACY = "batch_mode/accuracy"
 UPDATE_RATIO = "update_ratio/layer"
 """The norm of a step over the norm of the weights; the layer's number, from 1, follows."""
 
-VAL_SO_FAR, TEST_SO_FAR = "best_so_far/val_accuracy", "best_so_far/test_accuracy"
-"""The best validation accuracy of the first n trials, and the test accuracy of the trial that has it, by n."""
-EXPECTED, SPREAD = "expected/test_accuracy", "spread/val_accuracy"
-"""The expected test accuracy of the choice among the first n trials, by n; validation accuracies by percent of the trials."""
 TRIALS, DIVERGED, DIVERGED_SHARE = "trials", "diverged", "diverged_share"
 """The numbers of trials and of diverged ones so far, and the share of these."""

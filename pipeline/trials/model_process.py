@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pipeline.training.metrics import VAL_ACCURACY
 from pipeline.trials.own_models import Curves, ModelData, Outcome, find_model, fit_trial
 from pipeline.trials.trial import Failure
 
@@ -44,6 +45,7 @@ class ModelProcess:
         data: Callable[[], ModelData],
         timeout: float = 0.0,
         stop: Callable[[int, float], bool] | None = None,
+        watched: str = VAL_ACCURACY,
     ) -> Outcome | Failure:
         """Fit a trial. ``block`` identifies the data, which are sent once; ``timeout`` is in seconds, 0 for none."""
         late = threading.Event()
@@ -63,7 +65,7 @@ class ModelProcess:
                 self._block = (model, block)
             if timeout:
                 timer.start()
-            _send(process.stdin, (model, dict(params), seed, stop is not None))
+            _send(process.stdin, (model, dict(params), seed, watched if stop else ""))
             while not isinstance(reply := _receive(process.stdout), (Outcome, Failure)):
                 _send(process.stdin, bool(stop and stop(*reply)))
         except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -157,7 +159,7 @@ def _fit(request: Any, data: Any, requests: BinaryIO, answers: BinaryIO) -> Outc
         return bool(_receive(requests))
 
     try:
-        return fit_trial(model, params, seed, data, Curves(stop if watched else None))
+        return fit_trial(model, params, seed, data, Curves(stop if watched else None, watched))
     except EOFError:
         raise
     except BaseException as error:  # noqa: BLE001  a model may raise anything, and SystemExit too

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,17 +14,12 @@ import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.study.models import SEED
-from pipeline.training.metrics import TRAIN_ACCURACY, TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS
+from pipeline.training.metrics import VAL_ACCURACY
 from pipeline.validation import did_you_mean
 
 Array = np.ndarray
-REPORTED = {
-    "train_loss": TRAIN_LOSS,
-    "val_loss": VAL_LOSS,
-    "train_accuracy": TRAIN_ACCURACY,
-    "val_accuracy": VAL_ACCURACY,
-}
-"""The metrics that a function reports, and the keys under which they are recorded; others keep their names."""
+REPORTED = re.compile("(train|val)_")
+"""A metric that a function reports as ``val_accuracy`` is recorded as ``val/accuracy``; others keep their names."""
 SEEDS = 2**32
 """The number of seeds that NumPy's older generators take."""
 
@@ -60,10 +56,11 @@ class ModelData:
 class Curves:
     """The metrics that a model reports by epoch; calling it is the ``report`` of a function.
 
-    ``stop`` decides whether the trial is pruned, given an epoch and its validation accuracy.
+    ``stop`` decides whether the trial is pruned, given an epoch and the value of the metric with the key ``watched``.
     """
 
     stop: Callable[[int, float], bool] | None = None
+    watched: str = VAL_ACCURACY
     values: dict[str, list[float]] = field(default_factory=dict)
     epochs: int = 0
     stopped: bool = False
@@ -71,20 +68,20 @@ class Curves:
     def __call__(self, epoch: int, **metrics: float) -> bool:
         """Record the metrics of an epoch, counted from 1. Return True if the training should stop now: it is pruned.
 
-        Raises :class:`ValueError` for another epoch than the next one, and if a pruner gets no ``val_accuracy``.
+        Raises :class:`ValueError` for another epoch than the next one, and if a pruner gets no value of the study's metric.
         """
         if epoch != self.epochs + 1:
             raise ValueError(f"report: got epoch {epoch}; expected {self.epochs + 1}. Report every epoch, from 1")
         for name, value in metrics.items():
-            key = REPORTED.get(name, name)
+            key = REPORTED.sub(r"\1/", name, count=1) if REPORTED.match(name) else name
             self.values.setdefault(key, [float("nan")] * self.epochs).append(float(value))
         self.epochs = epoch
         for values in self.values.values():
             values.extend([float("nan")] * (epoch - len(values)))
         if self.stop and not self.stopped:
-            if VAL_ACCURACY not in self.values:
-                raise ValueError("report: a pruner needs val_accuracy in every epoch")
-            self.stopped = self.stop(epoch, self.values[VAL_ACCURACY][-1])
+            if self.watched not in self.values:
+                raise ValueError(f"report: a pruner needs {self.watched.replace('/', '_')} in every epoch")
+            self.stopped = self.stop(epoch, self.values[self.watched][-1])
         return self.stopped
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
+from copy import deepcopy
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.trials.row_scores import unpack
 
 Array = NDArray[np.float64]
 RESAMPLES = 2_000
@@ -17,7 +20,7 @@ LONGEST = 1_000
 
 
 def choice_probabilities(
-    validation: Array, bits: Sequence[str], eligible: NDArray[np.bool_], n_val: int, block: int, spread: float = 0.0
+    validation: Array, texts: Sequence[str], eligible: NDArray[np.bool_], n_val: int, block: int, spread: float = 0.0
 ) -> Array | None:
     """Estimate P(validation chooses each trial) over draws of the validation rows and of the weights, (M,).
 
@@ -27,9 +30,9 @@ def choice_probabilities(
     Parameters
     ----------
     validation
-        The validation accuracies of the M trials of an arm in a block, (M,).
-    bits
-        Which validation rows each trial classifies correctly, as :func:`pipeline.trials.trial.pack_bits` writes them.
+        The validation values of the M trials of an arm in a block, (M,).
+    texts
+        The row scores of each trial on the validation rows, as :mod:`pipeline.trials.row_scores` writes them.
     eligible
         False for a trial that cannot be chosen: it diverged or was pruned, (M,). If none is eligible, all are.
     n_val
@@ -37,15 +40,15 @@ def choice_probabilities(
     block
         The number of the block, which seeds the draws.
     spread
-        The standard deviation of a trial's validation accuracy over its initial weights; 0 draws rows alone.
+        The standard deviation of a trial's validation value over its initial weights; 0 draws rows alone.
 
     Returns
     -------
     numpy.ndarray or None
-        The probabilities; None if the bits of a trial that could be chosen are unknown.
+        The probabilities; None if the row scores of a trial that could be chosen are unknown.
     """
     contenders = _contenders(validation, eligible, CONTENDERS)
-    scores = _resampled(contenders, bits, n_val, block, spread)
+    scores = _resampled(contenders, validation, texts, n_val, block, spread)
     if scores is None:
         return None
     probabilities = np.zeros(len(validation))
@@ -55,30 +58,30 @@ def choice_probabilities(
 
 def expected_by_budget(
     validation: Array,
-    bits: Sequence[str],
+    texts: Sequence[str],
     eligible: NDArray[np.bool_],
     n_val: int,
     block: int,
     spread: float,
-    accuracies: Array,
+    test: Array,
 ) -> Array | None:
-    """Return the expected accuracy of the choice among the first n trials, for each n, (M,).
+    """Return the expected test value of the choice among the first n trials, for each n, (M,).
 
-    It is Σ w a, with a the accuracies of the M trials and w the probabilities of :func:`choice_probabilities` among the
+    It is Σ w t, with t the test values of the M trials and w the probabilities of :func:`choice_probabilities` among the
     first n trials, by the same draws. It is NaN before the first trial that can be chosen. Returns None where the
     probabilities are unknown, and for more than :data:`LONGEST` trials, which would take too much memory.
     """
     contenders = _contenders(validation, eligible, len(validation))
-    scores = _resampled(contenders, bits, n_val, block, spread) if len(validation) <= LONGEST else None
+    scores = _resampled(contenders, validation, texts, n_val, block, spread) if len(validation) <= LONGEST else None
     if scores is None:
         return None
     best, total, tied = np.full(RESAMPLES, -np.inf), np.zeros(RESAMPLES), np.zeros(RESAMPLES)
     means = np.full(len(validation), np.nan)
     for column in np.argsort(contenders):
-        score, accuracy = scores[:, column], accuracies[contenders[column]]
+        score, value = scores[:, column], test[contenders[column]]
         better, equal = score > best + 1e-9, np.abs(score - best) <= 1e-9
         best = np.where(better, score, best)
-        total = np.where(better, accuracy, total + equal * accuracy)
+        total = np.where(better, value, total + equal * value)
         tied = np.where(better, 1, tied + equal)
         means[contenders[column] :] = (total / tied).mean()
     return means
@@ -91,23 +94,32 @@ def _contenders(validation: Array, eligible: NDArray[np.bool_], limit: int) -> N
 
 
 def _resampled(
-    contenders: NDArray[np.intp], bits: Sequence[str], n_val: int, block: int, spread: float
-) -> NDArray[np.float32] | None:
-    """Return the contenders' scores in each draw of rows and weights, (RESAMPLES, contenders); None if bits are unknown."""
-    correct = correctness([bits[i] for i in contenders], n_val)
-    if correct is None:
+    contenders: NDArray[np.intp], validation: Array, texts: Sequence[str], n_val: int, block: int, spread: float
+) -> NDArray[np.floating] | None:
+    """Return the contenders' sums of row scores in each draw of rows and weights, (RESAMPLES, contenders).
+
+    Returns None if row scores are unknown.
+    """
+    rows = unpack([texts[i] for i in contenders], n_val, validation[contenders])
+    if rows is None:
         return None
-    rng = np.random.default_rng(block)
-    scores: NDArray[np.float32] = _row_counts(rng, n_val) @ correct.T.astype(np.float32)  # exact whole numbers
+    counts, after = _row_counts(block, n_val)
+    kind = np.float32 if rows.dtype == np.uint8 else np.float64  # sums of zeros and ones are exact in either
+    scores: NDArray[np.floating] = counts.astype(kind, copy=False) @ rows.T.astype(kind)
     if spread:
-        scores += (n_val * spread * rng.standard_normal(scores.shape)).astype(np.float32)
+        scores += (n_val * spread * deepcopy(after).standard_normal(scores.shape)).astype(kind)
     return scores
 
 
-def _row_counts(rng: np.random.Generator, n: int) -> NDArray[np.float32]:
-    """Draw n rows with replacement, :data:`RESAMPLES` times, and count each row, (RESAMPLES, n)."""
+@lru_cache(maxsize=1)
+def _row_counts(block: int, n: int) -> tuple[NDArray[np.float32], np.random.Generator]:
+    """Draw n rows with replacement, :data:`RESAMPLES` times, and count each row, (RESAMPLES, n); return the generator too.
+
+    The arms of a block share its draws, so callers go block by block.
+    """
+    rng = np.random.default_rng(block)
     drawn = rng.integers(n, size=(RESAMPLES, n)) + n * np.arange(RESAMPLES)[:, None]
-    return np.bincount(drawn.ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n).astype(np.float32)
+    return np.bincount(drawn.ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n).astype(np.float32), rng
 
 
 def share_of_best(scores: NDArray[np.floating]) -> Array:
@@ -115,16 +127,6 @@ def share_of_best(scores: NDArray[np.floating]) -> Array:
     best = scores >= scores.max(axis=1, keepdims=True) - 1e-9
     shares: Array = (best / best.sum(axis=1, keepdims=True)).mean(axis=0)
     return shares
-
-
-def correctness(texts: Sequence[str], n: int) -> NDArray[np.uint8] | None:
-    """Unpack each trial's base64 text of n bits into a row of zeros and ones; None if any is unknown."""
-    if n < 1 or not all(texts):
-        return None
-    packed = [np.frombuffer(base64.b64decode(text), dtype=np.uint8) for text in texts]
-    if any(len(row) != -(-n // 8) for row in packed):
-        return None
-    return np.unpackbits(np.stack(packed), axis=1, count=n)
 
 
 def repetitions_of(probabilities: Array, winner: int, number: int) -> list[int]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from pipeline.data import Dataset
 from pipeline.study.hparams import TrainConfig
+from pipeline.study.metrics import ACCURACY, find_metric, score_rows
 from pipeline.training import train
 from pipeline.training.metrics import (
     BEST_EPOCH,
@@ -27,7 +28,8 @@ from pipeline.training.metrics import (
 )
 from pipeline.trials.model_process import ModelProcess
 from pipeline.trials.own_models import ModelData, Outcome, accuracy, classes_of, log_loss
-from pipeline.trials.trial import Failure, PlannedTrial, TrialResult, pack_bits, results
+from pipeline.trials.row_scores import pack_bits, pack_scores
+from pipeline.trials.trial import Failure, PlannedTrial, TrialResult, results
 
 
 class PruningWatch(Protocol):
@@ -38,8 +40,8 @@ class PruningWatch(Protocol):
 
     pruned: list[bool]
 
-    def __call__(self, members: np.ndarray, epoch: int, accuracy: np.ndarray) -> np.ndarray:
-        """Return a mask (n,) of the members (n,) that continue after an epoch, given their accuracies (n,)."""
+    def __call__(self, members: np.ndarray, epoch: int, values: np.ndarray) -> np.ndarray:
+        """Return a mask (n,) of the members (n,) that continue after an epoch, given their validation values (n,)."""
 
     def rungs(self, place: int) -> Mapping[str, Any]:
         """Return what the pruner has stored about a trial."""
@@ -134,12 +136,19 @@ class OwnModel:
 
             start, params = time.perf_counter(), trial.hparams
             answer = process.fit(
-                self.path, params.values, params.seed, block, rows, self.timeout, stop if watch else None
+                self.path,
+                params.values,
+                params.seed,
+                block,
+                rows,
+                self.timeout,
+                stop if watch else None,
+                find_metric(config.metric).val,
             )
             seconds = time.perf_counter() - start
             if isinstance(answer, Failure):
-                return failed(answer, data, seconds)
-            return scored(answer, data, config.epochs, seconds)
+                return failed(answer, data, config, seconds)
+            return scored(answer, data, config, seconds)
 
         return [fit(place, trial) for place, trial in enumerate(trials)]
 
@@ -159,41 +168,54 @@ def _checksum(data: Dataset) -> int:
     return zlib.crc32(few.data, zlib.crc32(np.concatenate([data.train.labels, data.val.labels]).data))
 
 
-def scored(outcome: Outcome, data: Dataset, epochs: int, seconds: float) -> TrialResult:
+def scored(outcome: Outcome, data: Dataset, config: TrainConfig, seconds: float) -> TrialResult:
     """Return the result of a trial by its predictions.
 
     A trial that is not pruned counts as trained for at least the epochs of the study, whether or not it has curves.
     """
-    val, test = data.val.labels, data.test.labels
+    val, test, metric = data.val.labels, data.test.labels, find_metric(config.metric)
     scores = {
         BEST_VAL_ACCURACY: accuracy(outcome.val, val),
         TEST_ACCURACY: accuracy(outcome.test, test),
         BEST_EPOCH: float(outcome.epochs),
     }
+    of_metric: dict[str, str] = {}
+    if metric is not ACCURACY:
+        for rows, key, labels, outputs in (
+            ("val", metric.best_val, val, outcome.val),
+            ("test", metric.test, test, outcome.test),
+        ):
+            (value,), (of_rows,) = score_rows(metric, labels, outputs[None])
+            scores[key], of_metric[f"{rows}_scores"] = float(value), pack_scores(of_rows)
     if outcome.val.ndim == outcome.test.ndim == 2:
         scores |= {VAL_LOSS: log_loss(outcome.val, val), TEST_LOSS: log_loss(outcome.test, test)}
     if train_accuracy := outcome.curves.get(TRAIN_ACCURACY):
         scores |= {TRAIN_ACCURACY: train_accuracy[-1], GAP: train_accuracy[-1] - scores[BEST_VAL_ACCURACY]}
-    whole = max(outcome.epochs, epochs)
+    whole = max(outcome.epochs, config.epochs)
     return TrialResult(
         curves=outcome.curves,
         scores=scores,
         diverged=False,
-        epochs=min(outcome.epochs, epochs - 1) if outcome.stopped else whole,
+        epochs=min(outcome.epochs, config.epochs - 1) if outcome.stopped else whole,
         seconds=seconds,
         ended=time.time(),
         n_val=len(val),
         n_test=len(test),
         val_correct=pack_bits(classes_of(outcome.val) == val),
         test_correct=pack_bits(classes_of(outcome.test) == test),
+        val_scores=of_metric.get("val_scores"),
+        test_scores=of_metric.get("test_scores"),
     )
 
 
-def failed(failure: Failure, data: Dataset, seconds: float) -> TrialResult:
+def failed(failure: Failure, data: Dataset, config: TrainConfig, seconds: float) -> TrialResult:
     """Return the result of a trial that has none: the scores of a guess, and the failure."""
+    metric = find_metric(config.metric)
+    guesses = dict.fromkeys((metric.best_val, metric.test), metric.guess(data.classes))
+    unknown = None if metric is ACCURACY else ""
     return TrialResult(
         curves={},
-        scores={BEST_VAL_ACCURACY: data.chance, TEST_ACCURACY: data.chance, BEST_EPOCH: 0.0},
+        scores={BEST_VAL_ACCURACY: data.chance, TEST_ACCURACY: data.chance, **guesses, BEST_EPOCH: 0.0},
         diverged=True,
         epochs=0,
         seconds=seconds,
@@ -203,6 +225,8 @@ def failed(failure: Failure, data: Dataset, seconds: float) -> TrialResult:
         val_correct="",
         test_correct="",
         failure=failure,
+        val_scores=unknown,
+        test_scores=unknown,
     )
 
 

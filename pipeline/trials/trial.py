@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pipeline.diagnosis.diagnose import health
 from pipeline.diagnosis.trial_facts import Finding
 from pipeline.training import History
 from pipeline.training.metrics import BATCH_MODE_ACCURACY, INITIAL_LOSS, TEST_LOSS, TRAIN_LOSS, UPDATE_RATIO, VAL_LOSS
+from pipeline.trials.row_scores import pack_bits, pack_scores
 
 Plain = str | float | int | bool
 LOSSES = (TRAIN_LOSS, VAL_LOSS, TEST_LOSS)
@@ -72,8 +72,9 @@ class TrialResult:
     ``curves`` hold the values of each epoch, up to the last finite one, and ``scores`` those of the checkpoint, by metric
     key. ``epochs`` counts the epochs with finite losses. ``seconds`` is the trial's share of its group's training time,
     and ``ended`` is in seconds since 1970. ``val_correct`` and ``test_correct`` tell which of the ``n_val`` and ``n_test``
-    rows the checkpoint classifies correctly (:func:`pack_bits`). ``pruned`` trials were stopped early; ``rungs`` is what
-    the pruner has stored about them. ``failure`` tells why a trial of a study's own model has no result.
+    rows the checkpoint classifies correctly (:func:`pack_bits`). ``val_scores`` and ``test_scores`` are the metric's row
+    scores (:func:`pack_scores`), None if it is accuracy. ``pruned`` trials were stopped early; ``rungs`` is what the pruner
+    has stored about them. ``failure`` tells why a trial of a study's own model has no result.
     """
 
     curves: Mapping[str, Sequence[float]]
@@ -88,6 +89,8 @@ class TrialResult:
     test_correct: str
     pruned: bool = False
     rungs: Mapping[str, Any] = field(default_factory=dict)
+    val_scores: str | None = None
+    test_scores: str | None = None
     failure: Failure | None = None
 
 
@@ -152,6 +155,7 @@ class FinishedTrial:
             "not_finite": self.not_finite,
             "val_correct": r.val_correct,
             "test_correct": r.test_correct,
+            **{k: v for k, v in (("val_scores", r.val_scores), ("test_scores", r.test_scores)) if v is not None},
         }
 
 
@@ -174,6 +178,8 @@ def _result(history: History, k: int, ended: float) -> TrialResult:
         n_test=len(test),
         val_correct="" if history.diverged[k] else pack_bits(val),
         test_correct="" if history.diverged[k] else pack_bits(test),
+        val_scores=_row_scores(history, k, history.val_scores),
+        test_scores=_row_scores(history, k, history.test_scores),
     )
 
 
@@ -196,6 +202,8 @@ def _measured(history: History, k: int, epochs: int) -> dict[str, float]:
     return first | units | norms
 
 
-def pack_bits(correct: np.ndarray) -> str:
-    """Return booleans (N,) as text: eight to a byte, in base64."""
-    return base64.b64encode(np.packbits(correct).tobytes()).decode()
+def _row_scores(history: History, k: int, scores: np.ndarray) -> str | None:
+    """Return the row scores of a trial as text; None for accuracy, whose row scores are the bits."""
+    if scores.dtype == bool:
+        return None
+    return "" if history.diverged[k] else pack_scores(scores[k])

@@ -111,8 +111,8 @@ def test_one_database_for_both_stores_is_refused(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("", "must end in STUDY = Study(...)"),
-        ("STUDY = 3", "must end in STUDY = Study(...); got int"),
+        ("", "must end in STUDY = Study(...) or SUITE = Suite(...)"),
+        ("STUDY = 3", "must end in STUDY = Study(...) or SUITE = Suite(...); got int"),
         ("x = (", "study.py:1: '(' was never closed"),
         (
             "from pipeline.study.spec import *\n\nFloat(2, 1)",

@@ -171,3 +171,20 @@ def test_a_folder_without_images(tmp_path):
     """The refusal says what such a folder may have."""
     with pytest.raises(UserError, match="has no folders of pictures; expected one for each class, MNIST's idx files"):
         load_rows(str(tmp_path))
+
+
+def test_amat_files_have_the_test_split_next_to_them(tmp_path):
+    """A line is an image and its label; the rows of the test file are the test split, and a wrong line is refused."""
+    images = RNG.random((18, 4)).astype("float32").round(4)
+    for part, rows in (("train_valid", slice(12)), ("test", slice(12, 18))):
+        table = np.column_stack([images[rows], np.arange(18)[rows] % 3])
+        np.savetxt(tmp_path / f"mnist_rotation_{part}.amat", table, "%.4f", delimiter="   ")
+    path = tmp_path / "mnist_rotation_train_valid.amat"
+    rows = load_rows(str(path))
+    assert np.array_equal(rows.inputs, images)
+    assert (rows.shape, rows.test, rows.labels.tolist()) == ((2, 2), 6, [0, 1, 2] * 6)
+    for fault, expected in (("0.5 1\n", "is no table of numbers"), ("0.1 0.2 0.3 0.4 1.5\n", "a whole number")):
+        load_rows.cache_clear()
+        path.write_text("0.1 0.2 0.3 0.4 1\n" + fault)
+        with pytest.raises(UserError, match=rf"mnist_rotation_train_valid.amat: .*{expected}"):
+            load_rows(str(path))

@@ -255,8 +255,9 @@ def test_labels_of_any_kind(digits):
 
 
 def test_it_has_every_hyperparameter():
-    """It has every hyperparameter of studies, by the same name and with the same default; no class weights are None."""
-    defaults = {name: value for name, value in vars(HyperParams()).items() if name != "seed"} | {"class_weight": None}
+    """It has every hyperparameter of studies by name, with the same defaults, but for class weights and the batch size."""
+    other = {"class_weight": None, "batch_size": "auto"}
+    defaults = {name: value for name, value in vars(HyperParams()).items() if name != "seed"} | other
     assert defaults.items() <= NumpyNetworkClassifier().get_params().items()
 
 

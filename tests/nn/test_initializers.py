@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.nn.initializers import INITIALIZERS, draw_weights
+from pipeline.nn.initializers import INITIALIZERS, Initializer, draw_weights
 from pipeline.nn.layers import Nonlinearity, Workspace
 from pipeline.nn.network import Architecture, forward, init_network
 
@@ -25,6 +25,22 @@ def test_weights_have_the_scale_of_their_scheme(name):
     assert weights.std() == pytest.approx(SCALES[name], rel=0.01)
     assert INITIALIZERS[name](400, 600) == pytest.approx(SCALES[name])
     assert abs(weights.mean()) <= 0.01 * SCALES[name]
+
+
+@pytest.mark.parametrize("name", ["glorot", 0.1, "orthogonal"])
+def test_a_factor_and_a_distribution_keep_the_rule(name):
+    """Uniform weights have the rule's standard deviation and a sharp end; a factor multiplies the same draws."""
+    scale = SCALES.get(name, name)
+    plain, doubled, uniform = (
+        draw_weights(np.random.default_rng(0), Initializer(name, *settings), 400, 600)
+        for settings in ((), (2.0,), (1.0, "uniform"))
+    )
+    np.testing.assert_array_equal(doubled, 2 * plain)
+    assert uniform.std() == pytest.approx(scale, rel=0.01)
+    if name == "orthogonal":
+        np.testing.assert_array_equal(uniform, plain)
+    else:
+        assert 0.99 * 3**0.5 * scale < np.abs(uniform).max() <= 3**0.5 * scale < np.abs(plain).max()
 
 
 def test_a_number_is_the_standard_deviation():

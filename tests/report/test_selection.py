@@ -11,8 +11,8 @@ from synthetic import RANDOM
 
 from pipeline.report.curves import Pool
 from pipeline.report.selection import choice
-from pipeline.trials.selection import correctness, repetitions_of
-from pipeline.trials.trial import pack_bits
+from pipeline.trials.row_scores import pack_bits, unpack
+from pipeline.trials.selection import repetitions_of
 
 
 def pool(validation, test, correct=None, n=8, diverged=False, block=0):
@@ -192,7 +192,7 @@ def test_packed_bits_are_unpacked_or_unknown():
     """Bits are unpacked as they were packed; a text that is missing, too short or too long for n rows gives None."""
     rows = np.random.default_rng(0).integers(0, 2, (3, 9))
     texts = [pack_bits(row.astype(bool)) for row in rows]
-    np.testing.assert_array_equal(correctness(texts, 9), rows)
+    np.testing.assert_array_equal(unpack(texts, 9, np.zeros(9)), rows)
     for size in (0, 1, 3):
-        assert correctness([*texts, base64.b64encode(bytes(size)).decode()], 9) is None
-    assert correctness(texts, 0) is None
+        assert unpack([*texts, base64.b64encode(bytes(size)).decode()], 9, np.zeros(9)) is None
+    assert unpack(texts, 0, np.zeros(9)) is None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from synthetic import RANDOM, make_table
 
-from pipeline.report.winner import Accuracy, find_winner, good_ranges
+from pipeline.report.winner import Score, find_winner, good_ranges
 
 
 def scored(*changes):
@@ -39,8 +39,8 @@ def study_epochs():
 
 def test_an_accuracy_has_the_interval_of_its_rows():
     """The text has as many digits as its interval supports; an unknown number of rows has no interval."""
-    assert Accuracy(345 / 359, 359).text == "96.1% (95% CI 93.6 to 97.7; 359 rows)"
-    assert Accuracy(0.961, 0).text == "96.1%"
+    assert Score(345 / 359, 359).text == "96.1% (95% CI 93.6 to 97.7; 359 rows)"
+    assert Score(0.961, 0).text == "96.1%"
 
 
 def test_good_values_are_those_of_the_best_tenth():

@@ -157,10 +157,10 @@ def test_repetitions_come_together_and_in_order():
     batches = iter([done[:2], done[2:6], done[6:]])
     engine = Engine("one after another", lambda _: batches, 2**30)
     confirmations = confirmation.train_repetitions(STUDY, planned, engine)
-    assert [(choice, [trial.plan.repetition for trial in trials]) for choice, trials in confirmations] == [
-        (other, [1, 2, 3, 4, 5]),
-        (key, [1, 2, 3, 4, 5]),
-    ]
+    assert [
+        {choice: [trial.plan.repetition for trial in trials] for choice, trials in choices.items()}
+        for choices in confirmations
+    ] == [{other: [1, 2, 3, 4, 5]}, {key: [1, 2, 3, 4, 5]}]
 
 
 def test_the_report_gets_as_many_repetitions_as_the_study_asks_for(searched, tiny_study):

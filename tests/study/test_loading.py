@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
+from pipeline.errors import UserError
 from pipeline.study.experiment import DEMONSTRATIONS
-from pipeline.study.loading import experiment_names, find_experiment, find_study
+from pipeline.study.loading import experiment_names, find_declared, find_experiment, find_study, is_suite
 
 
 def test_a_study_is_read_again_each_time(tmp_path, monkeypatch):
@@ -93,3 +94,26 @@ def test_a_study_that_acts_does_not_change_the_process(tmp_path):
     command = [sys.executable, "-c", LOADER]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "busy True True\n", "")
+
+
+def test_a_file_may_declare_further_budgets(tmp_path):
+    """``NAME:full`` is the file's FULL, also before a study's name; a file without one is refused by its path."""
+    path = tmp_path / "sizes.py"
+    path.write_text(
+        "from dataclasses import replace\n"
+        "from pipeline import Float, SearchSpace, Study, Suite\n"
+        "def study(name, blocks, dataset='digits'):\n"
+        "    space = SearchSpace(l2=Float(0, 1))\n"
+        "    return Study(name=name, question='?', dataset=dataset, blocks=blocks, space=space)\n"
+        "STUDY, QUICK = study('small', 2), study('smaller', 1)\n"
+        "FULL = Suite(name='large', question='?', studies=(study('one', 9), study('two', 9, 'iris')))\n"
+    )
+    assert find_declared(str(path), {}).blocks == 2
+    assert find_declared(f"{path}:quick", {}).blocks == 1
+    assert [study.blocks for study in find_declared(f"{path}:full", {}).studies] == [9, 9]
+    assert find_declared(f"{path}:full/two", {}).dataset == "iris"
+    assert is_suite(f"{path}:full")
+    assert not is_suite(f"{path}:quick")
+    assert find_declared("quick", {}).name == "quick"  # a study whose name is that of a budget
+    with pytest.raises(UserError, match=r"quick\.py: has no FULL = Study\(\.\.\.\) or Suite\(\.\.\.\)"):
+        find_declared("quick:full", {})

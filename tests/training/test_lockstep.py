@@ -4,14 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.metrics import get_scorer
 from threadpoolctl import threadpool_limits
 
 from pipeline.data import Dataset, Split, load_block
+from pipeline.errors import UserError
+from pipeline.estimator import NumpyNetworkClassifier
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.nn.schedules import SCHEDULES
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.training import History, loop, memory, train
+from pipeline.training import CURVES, History, loop, memory, train, train_group
 from pipeline.training.blas import blas
 
 CONFIG = TrainConfig(epochs=3, batch_size=50)
@@ -37,6 +40,7 @@ def mixed_trials(count):
 def values(history: History):
     """Return all arrays of a history except the time."""
     arrays = {**history.curves, **history.scores, "val": history.val_correct, "test": history.test_correct}
+    arrays |= {"val scores": history.val_scores, "test scores": history.test_scores}
     measured = {**history.layer_statistics, "first loss": history.first_loss, "in batches": history.batch_accuracy}
     return {**arrays, **measured, "diverged": history.diverged, "epochs": history.epochs}
 
@@ -75,6 +79,26 @@ def test_a_group_equals_its_members_trained_alone(together, data):
         assert_same(history, train([trial], data, CONFIG), [k])
 
 
+@pytest.mark.parametrize("name", ["balanced_accuracy", "f1_macro", "neg_log_loss", "roc_auc_ovr"])
+def test_another_metric_chooses_the_checkpoints_alone(together, data, name):
+    """Its first best epoch is kept, its scores are scikit-learn's, training stays the same, and so do trials alone."""
+    trials, config = together[0][:6], replace(CONFIG, metric=name)
+    history = train(trials, data, config)
+    for key in CURVES:
+        np.testing.assert_array_equal(history.curves[key], together[1].curves[key][:6], err_msg=key)
+    values, fine = history.curves[f"val/{name}"], ~history.diverged
+    np.testing.assert_array_equal(history.scores["best/epoch"][fine], values[fine].argmax(axis=1) + 1)
+    np.testing.assert_array_equal(history.scores[f"best/val_{name}"][fine], values[fine].max(axis=1))
+    assert (history.scores[f"test/{name}"][~fine] == config.objective.guess(10)).all()
+    for k in range(6):
+        assert_same(history, train([trials[k]], data, config), [k])
+    best = NumpyNetworkClassifier.of_record(train_group(trials[:1], data, config, 0), trials[0], data, config)
+    raw = load_block("digits", replace(CONFIG, preprocessing="none"), 0).test
+    scored = get_scorer(name)(best, raw.inputs, raw.labels)
+    assert history.scores[f"test/{name}"][0] == pytest.approx(scored, abs=1e-6)
+    assert history.test_scores[0].mean() == pytest.approx(scored, abs=1e-6)
+
+
 def test_order_and_split_change_nothing(together, data):
     """In another order and in other groups, trials get the same bits."""
     trials, history = together
@@ -111,6 +135,8 @@ KINDS = {
     "deep": {"hidden": (20, 7, 13, 5), "batch_norm": True},
     "no hidden layer": {"hidden": ()},
     "balanced classes": {"class_weight": "balanced"},
+    "own batch size": {"batch_size": 7},
+    "uniform weights": {"init_distribution": "uniform", "init_scale": 0.5},
     "everything": {
         "batch_norm": True, "layer_norm": True, "dropout": 0.3, "l1": 1e-4, "l2": 1e-4, "max_norm": 2.0, "clip": 1.0,
         "label_smoothing": 0.1, "optimizer": "adamw", "schedule": "cosine", "warmup": 1, "activation": "silu",
@@ -143,6 +169,19 @@ def test_every_kind_of_trial_is_independent_of_its_group(kind, size, few, monkey
     for k in (0, 1, 3, 4):
         assert_same(group, train([trials[k]], few, config), [k])
     assert_same(group, train(trials, few, config), range(5))
+
+
+def test_a_trial_with_its_own_batch_size_is_that_of_a_study_with_it(few):
+    """Batch sizes are searched: each trial has the bits of a study of its size, whatever the other trials have."""
+    trials = [HyperParams(seed=k, batch_size=size) for k, size in enumerate((0, 7, 20, 7))]
+    together = train(trials, few, CONFIG)
+    for k, trial in enumerate(trials):
+        alone = train(
+            [replace(trial, batch_size=0)], few, replace(CONFIG, batch_size=trial.batch_size or CONFIG.batch_size)
+        )
+        assert_same(together, alone, [k])
+    with pytest.raises(UserError, match="batch_size: got 100000; the training split has"):
+        train([HyperParams(batch_size=100_000)], few, CONFIG)
 
 
 @pytest.mark.parametrize("name", ["dropout", "label_smoothing", "l1", "max_norm", "clip", "momentum", "l2"])

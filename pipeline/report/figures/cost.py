@@ -10,8 +10,8 @@ from matplotlib.ticker import LogFormatterSciNotation, LogLocator
 
 from pipeline.report.arm_titles import label
 from pipeline.report.cost_curves import CostCurve
-from pipeline.report.formatting import listed, number, percent
-from pipeline.report.style import RULE, ArmStyles, Plot, accuracy_axis, canvas, finish, label_ends, limit_y, styled
+from pipeline.report.formatting import listed, number, value
+from pipeline.report.style import RULE, ArmStyles, Plot, canvas, finish, label_ends, limit_y, styled, value_axis
 
 FIRST_SHARE = 12  # costs below the total / 12 do not count for the limits of y
 
@@ -26,13 +26,14 @@ def cost_figure(curves: Mapping[str, Sequence[CostCurve]], units: Sequence[str],
             ax.plot(curve.costs, curve.test.mean(axis=0), color=colour, linestyle=dash, drawstyle="steps-post")
         _cost_axis(ax, unit)
     last = [arm_curves[-1] for arm_curves in curves.values()]
-    accuracy_axis(axes[0], "accuracy of the chosen model")
+    metric = last[0].metric
+    value_axis(axes[0], f"{metric.title} of the chosen model", metric)
     axes[-1].grid(axis="y", color=RULE, linewidth=0.6)
     all_curves = [curve for arm_curves in curves.values() for curve in arm_curves]
     limit_y(axes[0], [c.test.mean(axis=0)[c.costs >= c.costs[-1] / FIRST_SHARE] for c in all_curves])
     label_ends(axes[-1], [(c.arm, float(c.costs[-1]), float(c.test.mean(axis=0)[-1])) for c in last], styles)
     totals = [
-        f"{label(c.arm)} {number(float(c.costs[-1]), 0)} {units[-1]} for {percent(c.test.mean(axis=0)[-1])}"
+        f"{label(c.arm)} {number(float(c.costs[-1]), 0)} {units[-1]} for {value(c.test.mean(axis=0)[-1], metric)}"
         for c in last
     ]
     return finish(
@@ -42,7 +43,7 @@ def cost_figure(curves: Mapping[str, Sequence[CostCurve]], units: Sequence[str],
         aid="The same curves against what was paid, up to the cost of the cheapest block, over drawn orders of the trials"
         f"{': an arm whose trials are cheaper reaches further for the same cost' if len(curves) > 1 else ''}. "
         "Seconds are a trial's share of its group's seconds, so they also depend on how many trials could train side by side.",
-        alt=f"Test accuracy of the choice against {listed(list(units))}. For the cost of the cheapest block: {listed(totals)}.",
+        alt=f"Test {metric.title} of the choice against {listed(list(units))}. For the cost of the cheapest block: {listed(totals)}.",
         table=_table(curves, units),
     )
 

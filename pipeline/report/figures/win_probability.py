@@ -19,7 +19,7 @@ from pipeline.study.spec import Arm
 
 @styled
 def win_probability_figure(comparison: Comparison, improvement: Improvement) -> Plot:
-    """P(first beats second) after n trials: the mean over blocks with its band; dotted, by validation accuracy."""
+    """P(first beats second) after n trials: the mean over blocks with its band; dotted, by validation value."""
     figure, (ax,) = canvas(height=3.2)
     mean, low, high = mean_band(improvement.test, within=SHARE)
     budgets, validation = improvement.budgets, improvement.validation.mean(axis=0)
@@ -41,8 +41,8 @@ def win_probability_figure(comparison: Comparison, improvement: Improvement) -> 
         "win_probability",
         title="Pick one search of each kind: which wins?",
         aid=f"The line is the probability that one {label(comparison.first)} has chosen a model with a higher test "
-        f"accuracy than one of {title(comparison.second)} after n trials, draws counting half; the band is its 95% "
-        "interval over blocks, the dotted line the same for validation accuracy, and at one half neither is better. "
+        f"{comparison.metric.title} than one of {title(comparison.second)} after n trials, draws counting half; the band is its 95% "
+        f"interval over blocks, the dotted line the same for validation {comparison.metric.title}, and at one half neither is better. "
         f"The whisker after {trials} is the interval that is quoted.",
         alt=f"After {trials} {title(comparison.first)} wins with probability {probability(last)}.",
         table=pd.DataFrame({"trials": budgets, "p": mean, "low": low, "high": high, "p_validation": validation}),

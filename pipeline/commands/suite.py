@@ -1,0 +1,104 @@
+"""A suite as a command: the lock on it, its run in MLflow, the order of its studies, and its page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pipeline.commands import Context
+from pipeline.commands.job import Job, finished, recorded_study
+from pipeline.errors import UserError
+from pipeline.report.formatting import count, listed
+from pipeline.storage.failures import opening
+from pipeline.storage.study_lock import study_lock
+from pipeline.study.spec import Study
+from pipeline.study.suite import Suite
+from pipeline.tracking import Tracker, ui_of
+from pipeline.tracking.tracker import SUITE_KIND
+
+if TYPE_CHECKING:
+    from pipeline.report.analysis import Analysis
+    from pipeline.report.writer import Report
+
+
+@dataclass
+class SuiteRun:
+    """A suite, its run in MLflow, and the analyses of its studies so far, by the names in its declaration."""
+
+    suite: Suite
+    context: Context
+    analyses: dict[str, Analysis] = field(default_factory=dict)
+
+    @cached_property
+    def tracker(self) -> Tracker:
+        with opening("--tracking-uri", self.context.stores.tracking):
+            return Tracker(self.context.stores.tracking)
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Hold the suite's lock during the body. The storage exists already."""
+        with study_lock(self.context.stores.storage, self.suite.name):
+            yield
+
+    @contextmanager
+    def opened(self, jobs: Sequence[Job]) -> Iterator[None]:
+        """Open the suite's MLflow run during the body; the runs of these jobs' studies become its children."""
+        names = listed([job.study.name for job in jobs])
+        self.context.console.say(f"suite: {self.suite.name}, {count(len(jobs), 'study', 'studies')}: {names}")
+        self.tracker.open(self.suite, self.tracker.find_suite(self.suite.name), kind=SUITE_KIND)
+        for job in jobs:
+            job.suite_run = self.tracker.run_id
+        with finished(self.tracker):
+            yield
+
+    def context_of(self, study: Study) -> Context:
+        """Return the context of one of its studies, which commands name as ``SUITE/STUDY``."""
+        return replace(self.context, study=f"{self.context.study}/{study.name}")
+
+    def recorded_jobs(self) -> list[Job]:
+        """Return the jobs of the studies that are recorded, as they were declared when they last ran.
+
+        Raises :class:`UserError` if none is recorded.
+        """
+        storage, jobs, missing = self.context.stores.storage, [], []
+        for study in self.suite.studies:
+            try:
+                jobs.append(Job(recorded_study(study, storage), self.context_of(study)))
+            except UserError:
+                missing.append(study.name)
+        if not jobs:
+            recorded_study(self.suite.studies[0], storage)  # raises the error
+        if missing:
+            self.context.console.say(f"suite: not recorded yet, and left out: {listed(missing)}")
+        return jobs
+
+    def add(self, job: Job, report: Report) -> None:
+        """Take the report of one of its studies."""
+        self.analyses[job.declared.name] = report.analysis
+
+    def report(self) -> None:
+        """Write the page over its studies, log it to the suite's run, and print its verdicts."""
+        from pipeline.report.suite.writer import write_suite_report
+
+        folder = self.context.stores.folder / "reports" / self.suite.name
+        result = write_suite_report(self.suite, self.analyses, folder, self.tracker.links(ui_of(self.tracker.uri)).run)
+        self.tracker.log_metrics(result.metrics)
+        self.tracker.set_tags(result.tags)
+        self.tracker.describe(self.suite, result.sentences)
+        self.tracker.log_files(folder, "report")
+        for sentence in result.verdicts:
+            self.context.console.result(f"suite: {sentence}")
+        self.context.console.result(f"page: {result.page}")
+
+
+def smallest_first(jobs: Sequence[Job]) -> list[Job]:
+    """Return the jobs in the order of the arithmetic up to their first look: trials x epochs x rows x inputs."""
+
+    def size(job: Job) -> int:
+        study = job.declared
+        return study.total_trials * study.config.epochs * job.data.rows * job.data.columns
+
+    return sorted(jobs, key=size)
