@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from pipeline.report.analysis import Analysis
     from pipeline.report.writer import Report
 
+DECLARED = "declared_studies"
+"""The tag of a suite's run that holds the names of the studies that it was first declared with."""
+
 
 @dataclass
 class SuiteRun:
@@ -49,6 +52,8 @@ class SuiteRun:
         names = listed([job.study.name for job in jobs])
         self.context.console.say(f"suite: {self.suite.name}, {count(len(jobs), 'study', 'studies')}: {names}")
         self.tracker.open(self.suite, self.tracker.find_suite(self.suite.name), kind=SUITE_KIND)
+        if DECLARED not in self.tracker.parent.data.tags:
+            self.tracker.set_tags({DECLARED: ", ".join(study.name for study in self.suite.studies)})
         for job in jobs:
             job.suite_run = self.tracker.run_id
         with finished(self.tracker):
@@ -81,10 +86,13 @@ class SuiteRun:
 
     def report(self) -> None:
         """Write the page over its studies, log it to the suite's run, and print its verdicts."""
-        from pipeline.report.suite.writer import write_suite_report
+        from pipeline.report.suite.writer import change_notes, write_suite_report
 
         folder = self.context.stores.folder / "reports" / self.suite.name
-        result = write_suite_report(self.suite, self.analyses, folder, self.tracker.links(ui_of(self.tracker.uri)).run)
+        first = self.tracker.parent.data.tags.get(DECLARED, "")
+        notes = change_notes(self.suite, first.split(", ")) if first else []
+        run = self.tracker.links(ui_of(self.tracker.uri)).run
+        result = write_suite_report(self.suite, self.analyses, folder, run, notes)
         self.tracker.log_metrics(result.metrics)
         self.tracker.set_tags(result.tags)
         self.tracker.describe(self.suite, result.sentences)

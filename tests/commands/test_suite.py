@@ -187,3 +187,6 @@ def test_a_suite_that_is_killed_anywhere_is_gone_on_with(suite_file, tmp_path, t
     page.unlink()
     assert main(["report", str(suite_file), "--no-model"]) == 0
     assert page.read_text() == written
+    suite_file.write_text(SOURCE.replace('"wine", ', ""))
+    assert main(["report", str(suite_file), "--no-model"]) == 0
+    assert "Since its first run the suite has lost on_wine." in page.read_text()
