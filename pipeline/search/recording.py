@@ -23,7 +23,7 @@ from pipeline.trials.trial import FinishedTrial, PlannedTrial
 
 BATCH_SIZE = 128
 """The most trials that are recorded in one transaction."""
-BATCH_SECONDS = 1
+BATCH_SECONDS = 0.5
 """Fewer trials than that wait for others, unless the last batch is this old: a transaction's wait for the disk is costly."""
 
 
