@@ -12,7 +12,7 @@ from pipeline.seeds import identity_hash
 from pipeline.study.arms import Arm
 from pipeline.study.data_source import RULES, SETTINGS, DataSource, check_data_settings
 from pipeline.study.hparams import HyperParams, TrainConfig, plain_fields
-from pipeline.study.metrics import Metric
+from pipeline.study.metrics import ACCURACY, Metric
 from pipeline.study.search_rules import TRIALS_LIMIT, Pruner, Stage, checked_looks
 from pipeline.study.space import GRID_LIMIT, Categorical, Dimension, Float, Int, Point, Range, SearchSpace
 from pipeline.validation import (
@@ -137,7 +137,7 @@ class Study:
         check_text("dataset", self.dataset, LONGEST_DATASET)
         check_data_settings(self.columns, {name: getattr(self, name) for name in RULES})
         if metric is not None:
-            object.__setattr__(self, "config", replace(self.config, metric=metric))
+            self._set_metric(metric)
         if self.stages:
             object.__setattr__(self, "config", replace(self.config, epochs=self.stages[0].epochs))
         if self.trials is None:
@@ -164,6 +164,11 @@ class Study:
             for value in dimension.grid():
                 self.hyperparams({name: value})
         self._check_grids_suffice()
+
+    def _set_metric(self, metric: str) -> None:
+        if self.config.metric not in (ACCURACY.name, metric):
+            raise UserError(f"metric: got {metric!r}, and config has {self.config.metric!r}. Give one of them")
+        object.__setattr__(self, "config", replace(self.config, metric=metric))
 
     def _check_contrasts(self) -> None:
         names, pairs = [arm.name for arm in self.arms], self.contrasts

@@ -79,10 +79,10 @@ class TrialResult:
     n_test: int
     val_correct: str
     test_correct: str
-    val_scores: str | None = None
-    test_scores: str | None = None
     pruned: bool = False
     rungs: Mapping[str, Any] = field(default_factory=dict)
+    val_scores: str | None = None
+    test_scores: str | None = None
 
 
 @dataclass(frozen=True)
