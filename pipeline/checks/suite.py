@@ -71,6 +71,16 @@ def baseline(study: Study) -> Study:
     )
 
 
+def check_and_split(study: Study) -> tuple[list[CheckResult], Dataset]:
+    """Return the results of the checks up to the first that is not passed, and the first block; a worker calls it."""
+    results = []
+    for result in check(study):
+        results.append(result)
+        if not result.passed:
+            break
+    return results, load_block(study.source, study.config, derive_seed(study.seed, "split", 0))
+
+
 def noise_of_whitening(data: Dataset) -> CheckResult:
     """Check for directions with nearly no variance: whitening divides by its root, which amplifies their noise.
 
