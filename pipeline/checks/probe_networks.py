@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 from pipeline.data import Dataset
+from pipeline.nn.initializers import Initializer
 from pipeline.nn.network import Architecture, Network, init_network
 from pipeline.study.hparams import HyperParams, as_choice
 from pipeline.study.spec import Categorical, Study
@@ -45,4 +46,5 @@ def networks(
     """Networks of a trial's structure, one for each of K initialisations, from the trial's seed or from K seeds."""
     sizes = (data.features, *trial.hidden, data.classes)
     architecture = Architecture(sizes, trial.activation, trial.batch_norm, conv=trial.conv, shape=data.shape)
-    return init_network(architecture, schemes, seeds or [trial.seed] * len(schemes), dtype)
+    rules = [Initializer(scheme, trial.init_scale, trial.init_distribution) for scheme in schemes]
+    return init_network(architecture, rules, seeds or [trial.seed] * len(schemes), dtype)

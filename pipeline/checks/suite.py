@@ -126,7 +126,7 @@ def _allowance(init: Init, trial: HyperParams) -> float:
     """
     if _is_small(init):
         return 0.1
-    if not isinstance(init, str) or init == "large":
+    if not isinstance(init, str) or init == "large" or trial.init_scale > 1:
         return math.inf
     return 6.0 if any(parse_conv_layer(block).pooled for block in trial.conv) else 1.4
 

@@ -20,16 +20,17 @@ from pipeline.tracking import Tracker, ui_of
 from pipeline.tracking.tracker import SUITE_KIND
 
 if TYPE_CHECKING:
+    from pipeline.report.analysis import Analysis
     from pipeline.report.writer import Report
 
 
 @dataclass
 class SuiteRun:
-    """A suite, its run in MLflow, and the reports of its studies so far, by the names in its declaration."""
+    """A suite, its run in MLflow, and the analyses of its studies so far, by the names in its declaration."""
 
     suite: Suite
     context: Context
-    reports: dict[str, Report] = field(default_factory=dict)
+    analyses: dict[str, Analysis] = field(default_factory=dict)
 
     @cached_property
     def tracker(self) -> Tracker:
@@ -76,15 +77,14 @@ class SuiteRun:
 
     def add(self, job: Job, report: Report) -> None:
         """Take the report of one of its studies."""
-        self.reports[job.declared.name] = report
+        self.analyses[job.declared.name] = report.analysis
 
     def report(self) -> None:
         """Write the page over its studies, log it to the suite's run, and print its verdicts."""
         from pipeline.report.suite.writer import write_suite_report
 
         folder = self.context.stores.folder / "reports" / self.suite.name
-        analyses = {name: report.analysis for name, report in self.reports.items()}
-        result = write_suite_report(self.suite, analyses, folder, self.tracker.links(ui_of(self.tracker.uri)).run)
+        result = write_suite_report(self.suite, self.analyses, folder, self.tracker.links(ui_of(self.tracker.uri)).run)
         self.tracker.log_metrics(result.metrics)
         self.tracker.set_tags(result.tags)
         self.tracker.describe(self.suite, result.sentences)

@@ -82,9 +82,10 @@ class Evidence:
 
     @cached_property
     def ordinary_init(self) -> bool:
-        """True if the initial weights are small or scaled by the fans: the first loss is near ln C."""
-        init = self.facts.hparams.init
-        return self.small_init or (isinstance(init, str) and init != "large")
+        """True if the initial weights are small or scaled by the fans, and not enlarged: the first loss is near ln C."""
+        hparams = self.facts.hparams
+        scaled = isinstance(hparams.init, str) and hparams.init != "large" and hparams.init_scale <= 1
+        return self.small_init or scaled
 
     @cached_property
     def start(self) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from os.path import commonprefix
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from pipeline.report.intervals import DIFFERENCE, Array, Interval, mean_interval
 from pipeline.study.spec import Arm
 from pipeline.trials.selection import share_of_best
 
+T = TypeVar("T")
 DRAWS = 1_000
 """Draws of validation accuracies, which tell how probably each trial is the best."""
 PAPERS_SIZE = 8
@@ -114,7 +116,7 @@ def experiments_sentences(by_study: Mapping[str, Efficiency], delta: float) -> l
     """Return on which data sets experiments of each quoted size match the grid, and what the paper says of it."""
     sentences = []
     for size in QUOTED_SIZES:
-        answers = {name: e.matches(size, delta) for name, e in by_study.items() if size in e.scores}
+        answers = {name: e.matches(size, delta) for name, e in shortened(by_study).items() if size in e.scores}
         if not answers:
             continue
         groups = {answer: [name for name, given in answers.items() if given == answer] for answer in (YES, NO, OPEN)}
@@ -124,3 +126,9 @@ def experiments_sentences(by_study: Mapping[str, Efficiency], delta: float) -> l
         )
     paper = f"In the paper, random searches of {PAPERS_SIZE} trials match or outperform grids of 100 trials on average (figure 5)."
     return [*sentences, paper] if sentences else []
+
+
+def shortened(by_study: Mapping[str, T]) -> dict[str, T]:
+    """Return the values by the names of their studies, without the words with which all of these begin: ``bb_``."""
+    start = commonprefix(list(by_study))  # noqa: RUF071  characters are to be compared
+    return {name[start.rfind("_") + 1 :]: value for name, value in by_study.items()}

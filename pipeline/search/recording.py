@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -20,8 +21,10 @@ from pipeline.tracking import Tracker
 from pipeline.tracking.arm_runs import ArmRuns
 from pipeline.trials.trial import FinishedTrial, PlannedTrial
 
-BATCH_SIZE = 32
+BATCH_SIZE = 128
 """The most trials that are recorded in one transaction."""
+BATCH_SECONDS = 1
+"""Fewer trials than that wait for others, unless the last batch is this old: a transaction's wait for the disk is costly."""
 
 
 def train_and_record(
@@ -104,13 +107,19 @@ def reconcile(pending_trials: PendingTrials, tracker: Tracker) -> str:
 def train_pending(pending_trials: PendingTrials, engine: Engine) -> Generator[Sequence[FinishedTrial]]:
     """Yield finished trials in batches to record: first those of planned arms, then those of adaptive arms."""
     for wave in pending_trials.waves():
-        plan_order = PlanOrder(wave)
+        plan_order, released, recorded_at = PlanOrder(wave), list[FinishedTrial](), time.monotonic()
         for finished in engine.run(pending_trials.tasks(wave, engine.limit_bytes)):
             pending_trials.pruning_history.add(finished)
-            released = plan_order.release(finished)
-            for start in range(0, len(released), BATCH_SIZE):
-                yield released[start : start + BATCH_SIZE]
+            released += plan_order.release(finished)
+            if len(released) >= BATCH_SIZE or time.monotonic() - recorded_at >= BATCH_SECONDS:
+                yield from _batches(released)
+                released, recorded_at = [], time.monotonic()
+        yield from _batches(released)
     yield from train_adaptive(pending_trials, engine)
+
+
+def _batches(trials: Sequence[FinishedTrial]) -> Iterator[Sequence[FinishedTrial]]:
+    return (trials[start : start + BATCH_SIZE] for start in range(0, len(trials), BATCH_SIZE))
 
 
 def train_adaptive(pending_trials: PendingTrials, engine: Engine) -> Iterator[Sequence[FinishedTrial]]:

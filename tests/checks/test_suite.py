@@ -1,5 +1,6 @@
 """The checks before a study: a sound network passes them, and each injected fault fails the right check."""
 
+import math
 import re
 from dataclasses import replace
 
@@ -8,8 +9,8 @@ import pytest
 from sklearn import datasets
 
 from pipeline.checks import suite as checks
-from pipeline.checks.suite import check
-from pipeline.data import Split
+from pipeline.checks.suite import check, initial_loss
+from pipeline.data import Split, load_block
 from pipeline.data.dataset import load_rows, split
 from pipeline.nn import optimizers
 from pipeline.nn.activations import ACTIVATIONS, Activation
@@ -50,6 +51,16 @@ def test_other_seeds_and_activations_pass(activation, seed):
     """No check fails by chance for another split."""
     fixed = replace(STUDY.fixed, activation=activation, batch_norm=seed == 2)
     assert failed(replace(STUDY, seed=seed, fixed=fixed)) == []
+
+
+def test_enlarged_weights_may_start_above_a_guess():
+    """The initial loss is that of the factor and the distribution of the weights; above a factor of 1 it has no limit."""
+    fixed = replace(STUDY.fixed, init="he", init_scale=3.0, init_distribution="uniform")
+    space = SearchSpace(l2=STUDY.space["l2"])
+    data = load_block("digits", STUDY.config, 0)
+    result = initial_loss(replace(STUDY, space=space, fixed=fixed, trials=3), data)
+    assert result.passed
+    assert result.metrics["check/initial_loss/he"] > math.log(10) + 1.4
 
 
 def table_study(name, seed, folder, *, shuffled=False):

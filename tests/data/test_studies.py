@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.main import main
+from pipeline.data import describe
 from pipeline.data.cifar import ARCHIVES
 from pipeline.data.dataset import load_rows
 from pipeline.search.plan import plan, tasks
 from pipeline.search.pruning_history import PruningHistory
-from pipeline.study.loading import find_study, is_experiment, is_suite, study_names
+from pipeline.study.loading import find_declared, find_study, is_experiment, is_suite, study_names
 from pipeline.trials.task import run_task
 
 NAMES = [name for name in study_names() if not is_experiment(name) and not is_suite(name)]
@@ -31,6 +32,21 @@ def test_every_study_is_planned(name):
     assert study.name == name
     assert len(trials) == study.blocks * study.trials * len(study.arms)
     assert all(trial.point.keys() == study.space.keys() for trial in trials)
+
+
+@pytest.mark.parametrize("budget", ["", ":quick", ":full"])
+def test_bergstra_and_bengios_suite_is_planned(budget):
+    """Every budget has the eight data sets of the paper's kind, a grid of 96 points, and names of its own."""
+    suite = find_declared(f"bergstra_bengio{budget}", {})
+    assert len(suite.studies) == 8
+    for study in suite.studies:
+        assert (study.space.grid_size, [arm.name for arm in study.arms]) == (96, ["random", "grid"])
+        assert len(plan(study)) == 2 * study.blocks * study.trials
+        assert describe(study.source).columns == 784
+    others = {
+        s.name for b in ("", ":quick", ":full") if b != budget for s in find_declared(f"bergstra_bengio{b}", {}).studies
+    }
+    assert not others & {study.name for study in suite.studies}
 
 
 @pytest.mark.parametrize("name", CIFAR)

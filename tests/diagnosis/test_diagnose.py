@@ -278,10 +278,13 @@ def test_measurements_are_used(code):
     assert code not in UNFIT or diagnose(curves(GOOD_LOSS), replace(healthy, **MEASURED[code])) == ()
 
 
-@pytest.mark.parametrize(("init", "first", "wrong"), [("he", 0.5, False), ("he", 0.2, True), ("small", 0.9, True)])
-def test_a_lucky_first_loss_is_not_wrong(init, first, wrong):
-    """With three classes, weights scaled by the fans may start low by chance; small weights may not."""
-    hparams = HyperParams(learning_rate=0.1, init=init)
+@pytest.mark.parametrize(
+    ("init", "scale", "first", "wrong"),
+    [("he", 1, 0.5, False), ("he", 1, 0.2, True), ("small", 1, 0.9, True), ("he", 1, 4, True), ("he", 2, 4, False)],
+)
+def test_a_lucky_first_loss_is_not_wrong(init, scale, first, wrong):
+    """With three classes, weights scaled by the fans may start low by chance, enlarged ones high; small ones may not."""
+    hparams = HyperParams(learning_rate=0.1, init=init, init_scale=scale)
     facts = Facts(**(vars(FACTS) | {"classes": 3, "hparams": hparams, "initial_loss": first}))
     assert ("wrong-first-loss" in codes(diagnose(curves(GOOD_LOSS / 3), facts))) == wrong
 

@@ -15,6 +15,7 @@ from pipeline.report.efficiency import (
     efficiency,
     experiments_sentences,
     experiments_table,
+    shortened,
     weighted_score,
 )
 from pipeline.report.figures.efficiency import efficiency_figure, relevance_figure
@@ -97,3 +98,16 @@ def test_tables_and_figures_say_the_same():
     shares = relevance.table.pivot_table(index="hyperparameter", columns="study", values="variance_share")
     assert (shares.idxmax() == "learning_rate").all()
     assert relevance.alt.startswith("On set 0, learning_rate explains most")
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        (("bb_convex", "bb_digits_a", "bb_digits_b"), ["convex", "digits_a", "digits_b"]),
+        (("convex", "corners"), ["convex", "corners"]),
+        (("bb_digits_a",), ["a"]),
+    ],
+)
+def test_names_are_shown_without_the_words_that_all_begin_with(names, short):
+    """Whole words are left out, as far as all names have them."""
+    assert list(shortened(dict.fromkeys(names))) == short

@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pipeline.report.arm_titles import label, title
-from pipeline.report.efficiency import Efficiency
+from pipeline.report.efficiency import Efficiency, shortened
 from pipeline.report.formatting import capital, count, percent
 from pipeline.report.importance import Importance
 from pipeline.report.intervals import SHARE, mean_band
 from pipeline.report.style import INK, MUTED, PAPER, RULE, STYLES, Plot, finish, per_cent, styled
 
-COLUMNS = 4
+COLUMNS = 3
 """Panels side by side."""
 DOTS = 12
 """Up to this number of experiments, each is a dot; more are a box."""
@@ -28,9 +28,9 @@ def efficiency_figure(by_study: Mapping[str, Efficiency]) -> Plot:
     """Draw a panel for each data set: the test accuracy of experiments of 1, 2, 4, ... random trials, and the grid's."""
     first = next(iter(by_study.values()))
     columns, rows = min(COLUMNS, len(by_study)), -(-len(by_study) // COLUMNS)
-    figure = Figure(figsize=(2.3 * columns + 0.4, 2.1 * rows + 0.5), layout="constrained")
+    figure = Figure(figsize=(2.15 * columns + 0.3, 1.75 * rows + 0.4), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for ax, (name, efficiency) in zip(axes, by_study.items(), strict=False):
+    for ax, (name, efficiency) in zip(axes, shortened(by_study).items(), strict=False):
         _panel(ax, efficiency)
         ax.set_title(name, fontsize=9)
     for ax in axes[len(by_study) :]:
@@ -44,7 +44,7 @@ def efficiency_figure(by_study: Mapping[str, Efficiency]) -> Plot:
         aid="Each box is the middle half of the experiments of a size, over all blocks, its line the median and its whiskers "
         f"the ends, which may lie below the panel; few experiments are dots. The dashed line is the mean of all trials of {title(first.grid)} over blocks. A "
         "trial counts by its probability of being the best on validation rows.",
-        alt=capital("; ".join(_words(name, efficiency) for name, efficiency in by_study.items())) + ".",
+        alt=capital("; ".join(_words(name, efficiency) for name, efficiency in shortened(by_study).items())) + ".",
         table=pd.concat([_rows(name, efficiency) for name, efficiency in by_study.items()], ignore_index=True),
     )
 
@@ -87,7 +87,7 @@ def _rows(name: str, efficiency: Efficiency) -> pd.DataFrame:
         scores = np.concatenate(list(blocks))
         quartiles = dict(
             zip(
-                ("low", "quarter", "median", "three_quarters", "high"),
+                ("least", "quarter", "median", "three_quarters", "greatest"),
                 np.quantile(scores, np.arange(5) / 4),
                 strict=True,
             )
@@ -131,7 +131,12 @@ def relevance_figure(by_study: Mapping[str, Importance]) -> Plot:
                 )
     ax.set_yticks(range(len(names)), labels=[names[i] for i in order])
     ax.set_xticks(
-        range(len(by_study)), labels=list(by_study), rotation=40, ha="right", rotation_mode="anchor", fontsize=8
+        range(len(by_study)),
+        labels=list(shortened(by_study)),
+        rotation=40,
+        ha="right",
+        rotation_mode="anchor",
+        fontsize=8,
     )
     ax.set_xlim(-0.6, len(by_study) - 0.4)
     ax.set_ylim(-0.6, len(names) - 0.2)
@@ -144,7 +149,7 @@ def relevance_figure(by_study: Mapping[str, Importance]) -> Plot:
         aid="The area of a dot is the share of the variance of validation accuracy that a hyperparameter explains alone (fANOVA, "
         "mean over blocks). Blue: above noise by fANOVA and by PED-ANOVA, grey: by one of them, empty: by none. Noise is the same "
         "computation on shuffled scores.",
-        alt=capital("; ".join(_leading(name, importance) for name, importance in by_study.items())) + ".",
+        alt=capital("; ".join(_leading(name, importance) for name, importance in shortened(by_study).items())) + ".",
         table=pd.concat(
             [_relevance_rows(name, importance) for name, importance in by_study.items()], ignore_index=True
         ),

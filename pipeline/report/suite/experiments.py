@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.report.efficiency import efficiency, experiments_sentences, experiments_table
+from pipeline.report.efficiency import efficiency, experiments_sentences, experiments_table, shortened
 from pipeline.report.figures.efficiency import efficiency_figure, relevance_figure
 from pipeline.report.figures.importance import above_noise
-from pipeline.report.formatting import capital
 from pipeline.report.sections import NamedTable, Section
 from pipeline.report.suite.analysis import SuiteAnalysis
 
@@ -30,5 +29,5 @@ def relevance(analysis: SuiteAnalysis) -> Iterator[Section]:
     if len(known) < 2 or len({frozenset(importance.names) for importance in known.values()}) > 1:
         return
     plot = relevance_figure(known)
-    prose = tuple(f"{capital(name)}: {above_noise(importance)}" for name, importance in known.items())
+    prose = tuple(f"{name}: {above_noise(importance)}" for name, importance in shortened(known).items())
     yield Section("relevance", plot.title, prose, (plot,))

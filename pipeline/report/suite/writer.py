@@ -15,7 +15,8 @@ from pipeline.report.intervals import Interval
 from pipeline.report.page import FILES, render, web_address
 from pipeline.report.suite.analysis import SuiteAnalysis
 from pipeline.report.suite.sections import facts, key_numbers, make_sections
-from pipeline.report.suite.verdict import SetResult, SuiteVerdict
+from pipeline.report.suite.set_results import SetResult
+from pipeline.report.suite.verdict import SuiteVerdict
 from pipeline.report.writer import write_pages, write_sections
 from pipeline.study.suite import Suite
 
@@ -61,7 +62,7 @@ def write_suite_report(
         "winner": None,
         "sections": sections,
         "mlflow_run": web_address(mlflow_run),
-        "display": lambda name, frame: display(name, frame, labels),
+        "display": lambda name, frame: display(name, frame, labels, suite.objective),
         "files": FILES,
         "run_name": "the suite's run",
     }
@@ -136,7 +137,8 @@ def metrics(analysis: SuiteAnalysis) -> dict[str, float]:
     for verdict in reversed(analysis.verdicts):
         numbers: dict[str, float] = {f"sets_{key.replace(' ', '_')}": n for key, n in verdict.places.items()}
         for name, interval in _intervals(verdict).items():
-            numbers |= interval.named(name) if interval else {}
+            if interval and name != "equality":
+                numbers |= interval.named(name)
         for name, chances in {"mean": verdict.mean, "next_set": verdict.next_set}.items():
             numbers |= {f"p_{name}_{key}": p for key, p in chances._asdict().items()} if chances else {}
         contrast = "-".join(arm.name for arm in verdict.contrast)
