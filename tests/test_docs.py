@@ -26,6 +26,7 @@ from pipeline.study.experiment import DEMONSTRATIONS, Experiment
 from pipeline.study.hparams import CLASS_WEIGHTS, PREPROCESSING_NAMES, HyperParams, TrainConfig
 from pipeline.study.loading import find_study
 from pipeline.study.spec import Arm, Categorical, Float, Pruner, Stage, Study
+from pipeline.study.suite import Suite
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -71,6 +72,7 @@ def commands(text):
         (Stage, "\n## Stage\n"),
         (HyperParams, "\n## HyperParams\n"),
         (TrainConfig, "\n## TrainConfig\n"),
+        (Suite, "\n## Suite\n"),
         (Experiment, "\n## Experiment\n"),
     ],
 )

@@ -113,6 +113,8 @@ def directions(stores: Stores, opened: Interfaces) -> Iterator[str]:
     tracker = Tracker(stores.tracking)
     if latest := tracker.find_latest():
         links = tracker.links(opened.mlflow)
+        if suite := tracker.suite_links(opened.mlflow):
+            yield f"the suite         {suite.run}"
         yield f"the verdict       {links.run}"
         yield f"arms compared     {links.view('arms')}"
         yield f"best trials       {links.view('best')}"

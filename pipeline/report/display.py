@@ -70,21 +70,21 @@ COLUMNS = {
     "dataset": Column("data set", "text"),
     "run": Column("in MLflow", "run"),
     "sets": Column("data sets", "count"),
-    "next_set": Column("next data set", "points", "95% prediction interval"),
+    "next_set": Column("next data set", "difference", "95% prediction interval"),
     **{f"mean_{word}": Column(f"mean {word}", "probability") for word in ("better", "equal", "worse")},
     **{f"next_{word}": Column(f"next data set {word}", "probability") for word in ("better", "equal", "worse")},
-    "sd_over_sets": Column("SD over data sets", "points"),
+    "sd_over_sets": Column("SD over data sets", "difference"),
     "grid_trials": Column("trials of the grid", "count"),
-    "grid_accuracy": Column("its test accuracy", "%"),
+    "grid_accuracy": Column("its test metric", "value"),
     "experiments": Column("experiments", "count"),
     **{
-        name: Column(name.replace("_", " "), "%")
+        name: Column(name.replace("_", " "), "value")
         for name in ("least", "quarter", "median", "three_quarters", "greatest")
     },
-    "efficiency.grid": Column("grid", "%"),
-    "efficiency.ahead": Column("mean minus the grid", "points"),
+    "efficiency.grid": Column("grid", "value"),
+    "efficiency.ahead": Column("mean minus the grid", "difference"),
     "at_least_as_good": Column("at least as good", "%"),
-    **{f"ahead_{n}": Column(f"{n} trials minus the grid", "points") for n in QUOTED_SIZES},
+    **{f"ahead_{n}": Column(f"{n} trials minus the grid", "difference") for n in QUOTED_SIZES},
     **{f"as_good_{n}": Column(f"experiments of {n} at least as good", "%") for n in QUOTED_SIZES},
     **{f"match_{n}": Column(f"{n} match it", "text") for n in QUOTED_SIZES},
     "arm": Column("arm", "arm"),

@@ -240,19 +240,22 @@ def _ahead(comparison: Comparison, look: Look, leader: Arm, delta: float) -> str
     lead = towards(look.interval, first=leader is comparison.first)
     metric = comparison.metric
     size, low, high = points(lead, metric)
-    declared = f"the {amount(point(delta, metric), metric)} declared to matter"
-    if not delta:
-        matters = ""
-    elif lead.low >= delta:
-        matters = f" That is at least {declared}."
-    elif lead.high < delta:
-        matters = f" That is less than {declared}."
-    else:
-        matters = f" Whether it is at least {declared} is open."
     return (
         f"{capital(title(leader))} is ahead of {title(other)}: what a search of {count(comparison.trials, 'trial')} finds "
-        f"scores {amount(size, metric)} higher {on_test(metric)} ({ends(low, high, look.blocks)}; {look.blocks} blocks).{matters}"
+        f"scores {amount(size, metric)} higher {on_test(metric)} ({ends(low, high, look.blocks)}; {look.blocks} blocks).{matters(lead, delta, metric)}"
     )
+
+
+def matters(lead: Interval, delta: float, metric: Metric) -> str:
+    """Return whether a lead is at least ``delta``, as a sentence after a space; empty if none is declared."""
+    if not delta:
+        return ""
+    declared = f"the {amount(point(delta, metric), metric)} declared to matter"
+    if lead.low >= delta:
+        return f" That is at least {declared}."
+    if lead.high < delta:
+        return f" That is less than {declared}."
+    return f" Whether it is at least {declared} is open."
 
 
 def _equal(comparison: Comparison, look: Look, delta: float) -> str:

@@ -31,10 +31,10 @@ def single_trial_study(study: Study, chosen: Mapping[str, Any], epochs: int | No
 
     ``chosen`` are the hyperparameters that the user chose, and ``epochs`` the epochs; the study decides the others.
     """
-    fixed = replace(study.fixed, **chosen)
+    fixed = {**study.fixed, **chosen} if study.model else replace(study.fixed, **chosen)
 
     def widened(name: str, dimension: Dimension) -> Dimension:
-        value = value_in(dimension, getattr(fixed, name))
+        value = value_in(dimension, fixed[name] if study.model else getattr(fixed, name))
         if isinstance(dimension, Float):
             return Float(min(0.0, value), max(dimension.high, value))
         if isinstance(dimension, Int):  # hidden layers of several widths are text, where the study searches one

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.errors import UserError
 from pipeline.seeds import identity_hash
 from pipeline.study.arms import Arm
+from pipeline.study.metrics import Metric
 from pipeline.study.spec import LONGEST_QUESTION, Study
 from pipeline.validation import check_kind, check_name, check_text, did_you_mean
 
@@ -108,6 +109,11 @@ class Suite:
     def delta(self) -> float:
         """The smallest difference of held-out accuracy that matters, which all studies share."""
         return self.studies[0].delta
+
+    @property
+    def objective(self) -> Metric:
+        """The metric, which all studies share."""
+        return self.studies[0].objective
 
     def to_json(self) -> dict[str, Any]:
         """Return the whole declaration as plain values."""

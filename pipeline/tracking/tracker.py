@@ -293,6 +293,14 @@ class Tracker:
         """Return the pages of the study in the UI at a server."""
         return Links(self.experiment_id, self.run_id, server, self.score)
 
+    def suite_links(self, server: str = "") -> Links | None:
+        """Return the pages of the suite that the study belongs to; None if it belongs to none."""
+        run_id = self.parent.data.tags.get(PARENT)
+        run = runs.active_run(self.client, run_id) if run_id else None
+        if run is None or run.data.tags.get("kind") != SUITE_KIND:
+            return None
+        return Links(str(run.info.experiment_id), str(run_id), server)
+
     def find_latest(self) -> str | None:
         """Make the study's run that was started last the parent. Return its id, or None if no study is recorded."""
         order = ["attributes.start_time DESC"]

@@ -54,7 +54,7 @@ called = getattr(owner, method)
 def stopped(self, *arguments):
     if method == "open" and self.study.blocks == block:
         called(self, *arguments)
-    at = {"add": lambda: arguments[0].plan.block, "confirm": lambda: arguments[0][1], "open": lambda: self.study.blocks}
+    at = {"add": lambda: arguments[0].plan.block, "confirm_all": lambda: next(iter(arguments[0]))[1], "open": lambda: self.study.blocks}
     if at.get(method, lambda: arguments[0])() == block:
         os.kill(os.getpid(), signum)
     return called(self, *arguments)
@@ -64,7 +64,7 @@ setattr(owner, method, stopped)
 sys.exit(main(["run", "looks.py", "--workers", "1", "--no-model"]))
 """
 """A run that gets a signal when it first calls a method for a block: before that is recorded, or once a look is opened."""
-PLACES = [("add", 3), ("confirm", 3), ("extend", 14), ("open", 14), ("add", 9), ("confirm", 12)]
+PLACES = [("add", 3), ("confirm_all", 3), ("extend", 14), ("open", 14), ("add", 9), ("confirm_all", 12)]
 """Inside of the first look, inside of its confirmation, between the looks, and the same in the second."""
 
 
@@ -257,7 +257,7 @@ def stopped(folder, method, block, signum):
     return subprocess.run(words, cwd=folder, capture_output=True, check=False, env=os.environ).returncode
 
 
-@pytest.mark.parametrize("place", [("extend", 14), ("confirm", 12)])
+@pytest.mark.parametrize("place", [("extend", 14), ("confirm_all", 12)])
 def test_a_stopped_search_ends_with_the_same_verdict(place, looks, whole):
     """A signal between the looks, or in the confirmation of the second, loses nothing that is recorded."""
     assert stopped(looks, *place, signal.SIGTERM) == 128 + signal.SIGTERM

@@ -102,6 +102,34 @@ def test_a_cluster_changes_nothing(cluster, tiny_study, tmp_path, capsys):
     assert table(tiny_study, tmp_path / "optuna.log").equals(by_one_worker(tiny_study, tmp_path))
 
 
+SUITE = """
+from pipeline import Arm, Float, SearchSpace, Study, Suite, TrainConfig
+
+SPACE = SearchSpace(learning_rate=Float(1e-2, 1, log=True, levels=2), l2=Float(1e-6, 1e-2, log=True, levels=2))
+CONFIG = TrainConfig(epochs=2, batch_size=32)
+SUITE = Suite(
+    name="tables",
+    question="Does a cluster change a suite?",
+    studies=tuple(
+        Study(name=f"on_{data}", question="?", dataset=data, space=SPACE, config=CONFIG, blocks=2, confirm=1)
+        for data in ("wine", "iris", "digits-200")
+    ),
+)
+"""
+
+
+@pytest.mark.slow
+def test_a_cluster_trains_all_studies_of_a_suite(cluster, tracking_uri, tmp_path, capsys):
+    """One connection to a cluster trains the studies of a suite; their trials equal those of one local worker."""
+    path = tmp_path / "tables.py"
+    path.write_text(SUITE)
+    assert main(["search", str(path), "--scheduler", cluster.address]) == 0
+    assert capsys.readouterr().out.count(f"2 workers of {cluster.address}") == 3
+    for name in ("on_wine", "on_iris", "on_digits-200"):
+        study = f"{path}/{name}"
+        assert table(study, tmp_path / "optuna.log").equals(by_one_worker(study, tmp_path))
+
+
 @pytest.mark.slow
 def test_a_cluster_without_the_users_rules_is_refused(cluster, tiny_study, tmp_path, monkeypatch, capsys):
     """A diagnosis rule that is installed here but not on the workers is named before anything is written."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.errors import UserError
 from pipeline.search.plan import plan
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.study.spec import Arm, Categorical, Float, SearchSpace, Stage, Study
@@ -227,3 +228,17 @@ def test_a_record_of_an_older_version_has_one_look_and_one_contrast():
     assert Study.from_json(json.loads(json.dumps(older.to_json()))) == older
     alone = Study.from_json({**record, "arms": record["arms"][:1], "blocks": 4})
     assert (alone.looks, alone.compared) == ((4,), ())
+
+
+def test_another_metric_is_part_of_the_identity_and_survives_json():
+    """``metric`` sets that of ``config``; accuracy keeps the hash of older studies, and two different ones are refused."""
+    judged = {name: replace(STUDY, metric=name) for name in ("accuracy", "roc_auc_ovr", "neg_log_loss")}
+    assert judged["accuracy"] == STUDY
+    assert judged["accuracy"].hash == STUDY.hash
+    assert len({study.hash for study in judged.values()}) == 3
+    again = Study.from_json(json.loads(json.dumps(judged["neg_log_loss"].to_json())))
+    assert (again, again.objective.title) == (judged["neg_log_loss"], "negative log-loss")
+    with pytest.raises(UserError, match="metric: got 'roc_auc', and config has 'f1_macro'"):
+        replace(STUDY, config=TrainConfig(metric="f1_macro"), metric="roc_auc")
+    with pytest.raises(UserError, match="metric: got 'f1_macro' without validation rows"):
+        TrainConfig(validation=0.0, metric="f1_macro")

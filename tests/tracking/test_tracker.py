@@ -16,7 +16,9 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.cli.main import main
 from pipeline.storage.failures import store_failure
+from pipeline.study.suite import Suite
 from pipeline.tracking import Tracker
+from pipeline.tracking.tracker import SUITE_KIND
 
 TRIALS = "tags.kind = 'trial'"
 
@@ -244,6 +246,26 @@ def test_the_latest_study_is_the_one_that_started_last(tracker, tracking_uri, st
     later.open(replace(study, name="later"))
     tracker.client.update_run(tracker.run_id, status="RUNNING")
     assert Tracker(tracking_uri).find_latest() == later.run_id
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_the_run_of_a_study_is_below_that_of_its_suite(given, tracking_uri, study, monkeypatch):
+    """The suite takes the run that ``mlflow run`` opened, and is found again by its name; its studies lead to it."""
+    if given:
+        opened = MlflowClient(tracking_uri=tracking_uri).create_run("0").info.run_id
+        monkeypatch.setenv("MLFLOW_RUN_ID", opened)
+    suite = Suite(name="both", question="?", studies=(study, replace(study, name="other", dataset="iris")))
+    above, below = Tracker(tracking_uri), Tracker(tracking_uri)
+    assert above.find_suite("both") is None
+    above.open(suite, kind=SUITE_KIND)
+    assert above.find_suite("both") == above.run_id == (opened if given else above.run_id)
+    below.open(study)
+    alone = below.run_id
+    assert given or below.suite_links() is None  # a run below the given one is below the suite already
+    for run_id in (None, alone):  # a new run, and one that was recorded before
+        below.open(study, run_id, suite_run=above.run_id)
+        assert below.find_latest() == below.run_id
+        assert below.suite_links("http://x") == above.links("http://x")
 
 
 def test_ids_of_a_batch_sort_as_its_trials(tracker, study, finish):

@@ -20,9 +20,9 @@ STUDY = Study(
 )
 
 
-def decoded(**options):
+def decoded(study=STUDY, **options):
     """Return the state of each view by its name, and the titles of the views."""
-    tags = {tag.removeprefix(TAG): json.loads(value) for tag, value in views(STUDY, RUN, 7, **options).items()}
+    tags = {tag.removeprefix(TAG): json.loads(value) for tag, value in views(study, RUN, 7, **options).items()}
     packed = {name.removesuffix(RUN[:12]): view["state"].removeprefix("deflate;") for name, view in tags.items()}
     assert set(tags) == {key(RUN, name) for name in packed}
     states = {name: json.loads(zlib.decompress(base64.b64decode(text))) for name, text in packed.items()}
@@ -50,7 +50,7 @@ def test_arms_are_folded_groups_of_their_runs(states):
 
 def test_the_curves_of_arms_are_shown_in_a_given_range():
     """The range is that of the curves by number of trials alone."""
-    states, _ = decoded(accuracies=(0.9, 1.0))
+    states, _ = decoded(limits=(0.9, 1.0))
     ranges = {c["metricKey"]: c.get("range") for c in states[ARMS]["compareRunCharts"] if c["type"] == "LINE"}
     assert ranges.pop("spread/val_accuracy") == {}
     assert list(ranges.values()) == [{"yMin": 0.9, "yMax": 1.0}] * 3
@@ -63,6 +63,18 @@ def test_trials_are_ordered_by_score_or_by_number(states):
     assert (every["orderByKey"], every["orderByAsc"], every["groupBy"]) == ("tags.`trial`", True, None)
     for state in (best, every):
         assert state["searchFilter"] == f"tags.kind = 'trial' and tags.`mlflow.parentRunId` = '{RUN}'"
+
+
+def test_a_study_of_another_metric_has_views_of_it():
+    """Orders, columns and charts are by the metric's keys; validation accuracy has its chart next to it."""
+    states, _ = decoded(replace(STUDY, metric="balanced_accuracy"))
+    text = json.dumps(states)
+    assert states[BEST]["orderByKey"] == "metrics.`best/val_balanced_accuracy`"
+    for prefix in ("best_so_far/test_", "expected/test_", "best_so_far/val_", "spread/val_", "best/val_", "test/"):
+        assert f'"{prefix}balanced_accuracy"' in text
+        assert f'"{prefix}accuracy"' not in text
+    assert '"val/balanced_accuracy"' in text
+    assert '"val/accuracy"' in text
 
 
 def test_charts_lie_in_sections_that_are_open_or_folded(states):
@@ -100,5 +112,10 @@ def test_a_view_fits_into_a_tag_of_an_experiment():
     space = SearchSpace(
         **{name: Float(1e-3, 0.9, log=True) for name in ("learning_rate", "l1", "l2", "max_norm", "rho")}
     )
-    study = replace(STUDY, space=space, arms=tuple(Arm(f"random_{i}", sampler="random") for i in range(20)))
-    assert max(map(len, views(study, RUN, 7, accuracies=(0.123, 0.456)).values())) < 5000
+    study = replace(
+        STUDY,
+        metric="balanced_accuracy",
+        space=space,
+        arms=tuple(Arm(f"random_{i}", sampler="random") for i in range(20)),
+    )
+    assert max(map(len, views(study, RUN, 7, limits=(0.123, 0.456)).values())) < 5000

@@ -5,7 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.special import expit
 
+from pipeline.study.metrics import METRICS, score_rows
+from pipeline.trials.row_scores import pack_bits, pack_scores
 from pipeline.trials.selection import (
     CONTENDERS,
     LONGEST,
@@ -13,8 +16,8 @@ from pipeline.trials.selection import (
     choice_probabilities,
     expected_by_budget,
     repetitions_of,
+    share_of_best,
 )
-from pipeline.trials.trial import pack_bits
 
 ROWS = 40
 
@@ -57,6 +60,21 @@ def test_the_probability_is_that_of_the_draws():
     draws = np.array([np.bincount(rows_drawn, minlength=ROWS) for rows_drawn in drawn])
     expected = np.mean((draws[:, 38] > draws[:, 39]) + (draws[:, 38] == draws[:, 39]) / 2)
     assert probabilities([first, second], block=3)[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["balanced_accuracy", "f1_macro", "neg_log_loss", "roc_auc"])
+def test_the_choice_by_row_scores_is_that_of_the_metric_on_the_drawn_rows(name):
+    """The probabilities, from a byte a row, are those of computing the metric again on each draw, to 4 points in 100."""
+    rng, trials = np.random.default_rng(5), 4
+    labels = (rng.random(200) < 0.15).astype(int)
+    logits = rng.normal(size=(1, 200)) + 0.5 * rng.normal(size=(trials, 200)) + 2.0 * labels - 1.5
+    outputs = np.stack([1 - expit(logits), expit(logits)], axis=2)
+    values, scores = score_rows(METRICS[name], labels, outputs)
+    found = choice_probabilities(values, [pack_scores(row) for row in scores], np.ones(trials, bool), 200, block=1)
+    draws = np.random.default_rng(1).integers(200, size=(RESAMPLES, 200))
+    again = np.array([score_rows(METRICS[name], labels[draw], outputs[:, draw])[0] for draw in draws])
+    np.testing.assert_allclose(found, share_of_best(again), atol=0.04)
+    assert found.max() < 0.95  # the choice is open, so that the test can fail
 
 
 def test_new_weights_make_the_choice_less_certain():

@@ -16,6 +16,7 @@ from pipeline.report.intervals import Interval
 from pipeline.report.style import INK, MUTED, PAPER, RULE, ArmStyles, Plot, canvas, finish, styled, trial_axis
 from pipeline.report.suite.verdict import SuiteVerdict
 from pipeline.report.targets import TrialsNeeded
+from pipeline.study.metrics import Metric
 from pipeline.study.spec import Arm
 
 ROW_INCHES = 0.26
@@ -26,42 +27,42 @@ SHARES = ("95% of the best", "98% of the best", "99% of the best")
 
 
 @styled
-def forest_figure(verdict: SuiteVerdict, styles: ArmStyles, delta: float) -> Plot:
+def forest_figure(verdict: SuiteVerdict, styles: ArmStyles, delta: float, metric: Metric) -> Plot:
     """Draw a line for each data set, the diamond of the mean and the prediction interval, with ±delta shaded."""
-    first, second = verdict.contrast
+    (first, second), scale = verdict.contrast, 100 if metric.is_share else 1
     shown = [result for result in verdict.results if result.interval]
     rows: list[tuple[str, Interval]] = [(r.study, r.interval) for r in shown if r.interval]
     figure, (ax,) = canvas(height=1.5 + ROW_INCHES * (len(rows) + 2))
-    ax.axvspan(-100 * delta, 100 * delta, color=RULE, alpha=0.4, linewidth=0)
+    ax.axvspan(-scale * delta, scale * delta, color=RULE, alpha=0.4, linewidth=0)
     ax.axvline(0, color=INK, linewidth=0.8)
     for y, (result, (_, interval)) in enumerate(zip(shown, rows, strict=True)):
         colour = {"ahead": styles[first.name][0], "behind": styles[second.name][0]}.get(result.place, MUTED)
         filled = result.place != "undecided" and not result.left_out
-        _line(ax, y, interval, colour)
+        _line(ax, y, interval, scale, colour)
         ax.plot(
-            100 * interval.estimate, y, "s", color=colour, markerfacecolor=colour if filled else PAPER, markersize=6
+            scale * interval.estimate, y, "s", color=colour, markerfacecolor=colour if filled else PAPER, markersize=6
         )
     names = [f"{r.study} *" if r.left_out else r.study for r in shown]
     if verdict.interval and verdict.prediction:
         ax.axhline(len(rows) - 0.5, color=RULE, linewidth=0.6)
-        _diamond(ax, len(rows), verdict.interval)
-        _line(ax, len(rows) + 1, verdict.prediction, INK, width=3.5)
+        _diamond(ax, len(rows), verdict.interval, scale)
+        _line(ax, len(rows) + 1, verdict.prediction, scale, INK, width=3.5)
         names += [MEAN, NEXT]
         rows += [(MEAN, verdict.interval), (NEXT, verdict.prediction)]
     ax.set_yticks(range(len(rows)), names, color=INK)
     ax.set_ylim(max(len(rows), 1) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
-    ax.set_xlabel(f"{label(first)} minus {label(second)}, points of test accuracy")
+    ax.set_xlabel(f"{label(first)} minus {label(second)}, {'points of ' if metric.is_share else ''}test {metric.title}")
     right = ax.secondary_yaxis("right")
-    right.set_yticks(range(len(rows)), [_numbers(*row) for row in rows])
+    right.set_yticks(range(len(rows)), [_numbers(*row, metric) for row in rows])
     right.tick_params(axis="y", length=0, labelcolor=INK)
     right.spines["right"].set_visible(False)
     columns = {"difference": "estimate", "difference_low": "low", "difference_high": "high"}
     table = pd.DataFrame(
         [{"row": name, **{key: getattr(interval, end) for key, end in columns.items()}} for name, interval in rows]
     )
-    text = "; ".join(f"{name}: {_numbers(name, interval)}" for name, interval in rows)
+    text = "; ".join(f"{name}: {_numbers(name, interval, metric)}" for name, interval in rows)
     return finish(
         figure,
         f"forest_{first.name}_{second.name}",
@@ -69,7 +70,7 @@ def forest_figure(verdict: SuiteVerdict, styles: ArmStyles, delta: float) -> Plo
         aid="A line is a study's difference with its 95% interval: coloured as the arm that is ahead, grey where they are equal "
         "enough, hollow where the study is undecided. The diamond is the mean over data sets with its interval; the thick "
         f"line is where the difference on the next data set is expected, with 95%. The shaded part does not matter.{_left_out(verdict)}",
-        alt=f"Forest plot of {title(first)} minus {title(second)} in points. {text}.",
+        alt=f"Forest plot of {title(first)} minus {title(second)}{' in points' if metric.is_share else ''}. {text}.",
         table=table,
     )
 
@@ -78,19 +79,21 @@ def _left_out(verdict: SuiteVerdict) -> str:
     return " * is left out of the mean." if any(r.left_out and r.interval for r in verdict.results) else ""
 
 
-def _line(ax: Axes, y: float, interval: Interval, colour: str, width: float = 1.6) -> None:
+def _line(ax: Axes, y: float, interval: Interval, scale: int, colour: str, width: float = 1.6) -> None:
     if math.isfinite(interval.low) and math.isfinite(interval.high):
-        ax.plot([100 * interval.low, 100 * interval.high], [y, y], color=colour, linewidth=width, solid_capstyle="butt")
+        ax.plot(
+            [scale * interval.low, scale * interval.high], [y, y], color=colour, linewidth=width, solid_capstyle="butt"
+        )
 
 
-def _diamond(ax: Axes, y: float, interval: Interval) -> None:
-    x = 100 * np.array([interval.low, interval.estimate, interval.high, interval.estimate])
+def _diamond(ax: Axes, y: float, interval: Interval, scale: int) -> None:
+    x = scale * np.array([interval.low, interval.estimate, interval.high, interval.estimate])
     ax.fill(x, y + np.array([0, -0.32, 0, 0.32]), color=INK, linewidth=0)
 
 
-def _numbers(row: str, interval: Interval) -> str:
-    """Write an estimate in points with its interval, which one block does not have; a prediction is an interval alone."""
-    size, low, high = points(interval)
+def _numbers(row: str, interval: Interval, metric: Metric) -> str:
+    """Write an estimate with its interval, which one block does not have; a prediction is an interval alone."""
+    size, low, high = points(interval, metric)
     if row == NEXT:
         return f"{low} to {high}"
     return f"{size} ({low} to {high})" if math.isfinite(interval.low) else size

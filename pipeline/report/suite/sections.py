@@ -8,15 +8,17 @@ import pandas as pd
 
 from pipeline.report.arm_titles import label, title
 from pipeline.report.figures.forest import forest_figure, profile_figure
-from pipeline.report.formatting import count, duration, listed, number, point, points
+from pipeline.report.formatting import amount, count, duration, listed, point, points
 from pipeline.report.intervals import Interval
 from pipeline.report.key_numbers import KeyNumber
 from pipeline.report.page import mlflow_run
 from pipeline.report.sections import NamedTable, Section
 from pipeline.report.suite import experiments
-from pipeline.report.suite.analysis import FEWEST_BLOCKS, SuiteAnalysis
+from pipeline.report.suite.analysis import SuiteAnalysis
 from pipeline.report.suite.random_effects import DRAWS, FEWEST_SETS
-from pipeline.report.suite.verdict import SetResult, SuiteVerdict
+from pipeline.report.suite.sentences import chance
+from pipeline.report.suite.set_results import FEWEST_BLOCKS, SetResult
+from pipeline.report.suite.verdict import SuiteVerdict
 
 
 def make_sections(analysis: SuiteAnalysis) -> list[Section]:
@@ -35,8 +37,9 @@ def make_sections(analysis: SuiteAnalysis) -> list[Section]:
 
 
 def _forest(analysis: SuiteAnalysis) -> Iterator[Section]:
-    plots = [forest_figure(verdict, analysis.styles, analysis.suite.delta) for verdict in analysis.verdicts]
-    yield Section("forest", plots[0].title, plots=tuple(plots))
+    for verdict in analysis.verdicts:
+        plot = forest_figure(verdict, analysis.styles, analysis.suite.delta, analysis.suite.objective)
+        yield Section(plot.name, plot.title, plots=(plot,))
 
 
 def _contrasts(analysis: SuiteAnalysis) -> Iterator[Section]:
@@ -115,11 +118,11 @@ def _profiles(analysis: SuiteAnalysis) -> Iterator[Section]:
 
 
 def _methods(analysis: SuiteAnalysis) -> Iterator[Section]:
-    suite = analysis.suite
+    suite, metric = analysis.suite, analysis.suite.objective
     declared = listed([f"{study.name} ({study.dataset}, hash {study.hash})" for study in suite.studies])
     prose = (
         (
-            "A study gives a contrast one number: the mean over its whole blocks of the difference of the expected accuracy of the "
+            "A study gives a contrast one number: the mean over its whole blocks of the difference of the expected value of the "
             "choice, as on its own page, with the variance of that mean. Data sets are a sample: each has a true difference of its "
             "own, normal around a common mean with variance tau²."
         ),
@@ -136,7 +139,7 @@ def _methods(analysis: SuiteAnalysis) -> Iterator[Section]:
             f"whose own verdict is withheld, or that has fewer than {FEWEST_BLOCKS} whole blocks, is left out. An undecided study "
             "counts as any other."
         ),
-        f"Declared: suite {suite.name}, hash {suite.hash}; studies {declared}; difference that matters {point(suite.delta)} points.",
+        f"Declared: suite {suite.name}, hash {suite.hash}; studies {declared}; difference that matters {amount(point(suite.delta, metric), metric)}.",
     )
     yield Section("methods", "How this is computed", prose, folded=True)
 
@@ -162,22 +165,24 @@ def _limits(_: SuiteAnalysis) -> Iterator[Section]:
 
 def key_numbers(analysis: SuiteAnalysis) -> list[KeyNumber]:
     """Return the numbers of the headline: the mean, the next data set, and the studies' own verdicts."""
-    verdict = analysis.verdict
+    verdict, metric = analysis.verdict, analysis.suite.objective
     first, second = verdict.contrast
     numbers = []
     if verdict.interval and verdict.prediction and verdict.next_set:
-        size, low, high = points(verdict.interval)
+        size, low, high = points(verdict.interval, metric)
         sign = "" if size.startswith("\u2212") or not float(size) else "+"
-        caption = f"points of expected test accuracy on average over data sets: {label(first)} minus {label(second)}"
+        of = "points of " if metric.is_share else ""
+        caption = f"{of}expected test {metric.title} on average over data sets: {label(first)} minus {label(second)}"
         numbers.append(KeyNumber(f"{sign}{size}", caption, f"95% CI {low} to {high}"))
-        _, low, high = points(verdict.prediction)
-        by = f" by more than {point(analysis.suite.delta)} points" if analysis.suite.delta else ""
+        _, low, high = points(verdict.prediction, metric)
+        delta = analysis.suite.delta
+        by = f" by more than {amount(point(delta, metric), metric)}" if delta else ""
         caption = f"probability that {title(first)} is better{by} on the next data set"
         detail = f"difference there {low} to {high} (95% prediction interval)"
-        numbers.append(KeyNumber(number(verdict.next_set.better, 2), caption, detail))
+        numbers.append(KeyNumber(chance(verdict.next_set.better), caption, detail))
     places = verdict.places
     detail = ", ".join(f"{place} on {n}" for place, n in places.items() if place != "ahead")
-    value = f"{places['ahead']} of {len(verdict.results)}"
+    value = f"{places['ahead']} of {sum(places.values())}"
     numbers.append(KeyNumber(value, f"data sets on which {title(first)} is ahead by the study's own verdict", detail))
     return numbers
 
