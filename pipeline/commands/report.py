@@ -98,7 +98,9 @@ def report(job: Job, *, keep_model: bool = True) -> Report:
             raise
         result = _write(job, job.table(trials, facts))
         job.tracker.log_metrics({f"health/{word}": count for word, count in diagnosis["health"].items()})
-        if keep_model:
+        if winner and study.model:
+            job.console.say(f"model: {winner.name}; its configuration alone is kept, and the page has it")
+        elif keep_model:
             _print_model(job, model)
         _print_where(job)
     return result
