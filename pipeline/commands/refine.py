@@ -122,7 +122,8 @@ def fine_study(study: Study, proposal: Proposal, number: int) -> Study:
 def declaration(study: Study) -> str:
     """Return the source of a file in ``studies/`` that declares the study."""
     space = "".join(f"        {name}={_dimension(dimension)},\n" for name, dimension in study.space.items())
-    settings = {"fixed": source_text(study.fixed), "config": source_text(study.config)}
+    fixed = repr(study.fixed) if study.model else source_text(study.fixed)
+    settings = {"fixed": fixed, "config": source_text(study.config)}
     rest = {name: value for name, value in settings.items() if not value.endswith("()")}
     rest["arms"] = f"({', '.join(map(_arm, study.arms))},)"
     if study.contrasts:
@@ -130,7 +131,7 @@ def declaration(study: Study) -> str:
     if study.pruner:
         rest["pruner"] = repr(study.pruner)
     rest |= {name: repr(getattr(study, name)) for name in ("blocks", "looks", "trials", "delta", "seed", "confirm")}
-    rest |= {name: repr(value) for name in SETTINGS if (value := getattr(study, name))}
+    rest |= {name: repr(value) for name in (*SETTINGS, "model", "trial_timeout") if (value := getattr(study, name))}
     return (
         "from pipeline import Arm, Categorical, Float, HyperParams, Int, Pruner, SearchSpace, Study, TrainConfig\n\n"
         f"STUDY = Study(\n    name={study.name!r},\n    question={study.question!r},\n    dataset={study.dataset!r},\n"

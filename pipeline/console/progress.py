@@ -46,6 +46,7 @@ class Progress:
         self._all_arms = self._bars.tasks[-1]
         self._earlier = int(self._all_arms.completed), int(self._all_arms.fields["diverged"])
         self._pruned = 0
+        self._lost = "failed" if study.model else "diverged"
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -76,7 +77,7 @@ class Progress:
         duration = _duration(self._all_arms.elapsed)
         pruned = f", {self._pruned} pruned" if self._pruned else ""
         trials = "1 trial" if self._trained == 1 else f"{self._trained:,} trials"
-        return f"{trials} trained and recorded, {diverged} diverged{pruned}, in {duration}"
+        return f"{trials} trained and recorded, {diverged} {self._lost}{pruned}, in {duration}"
 
     @property
     def _trained(self) -> int:
@@ -89,7 +90,7 @@ class Progress:
         )
         left = "starting" if every.time_remaining is None else f"about {_duration(every.time_remaining)} left"
         return (
-            f"{every.completed:.0f}/{every.total:.0f} trials; best val {self._metric.title}: {best}; {every.fields['diverged']} diverged; "
+            f"{every.completed:.0f}/{every.total:.0f} trials; best val {self._metric.title}: {best}; {every.fields['diverged']} {self._lost}; "
             + (f"{_duration(every.elapsed)} in all" if every.finished else left)
         )
 

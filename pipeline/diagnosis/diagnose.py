@@ -8,10 +8,14 @@ rules that are installed in addition to the built-in ones. P1 to P26 in the docs
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from pipeline.diagnosis import rules_fit, rules_high_rate, rules_slow_start
 from pipeline.diagnosis.evidence import Evidence
 from pipeline.diagnosis.trial_facts import RULE_FAILED, Facts, Finding
+from pipeline.training import CURVES
 
 GOOD = "good"
 Rule = Callable[[Evidence], Finding | None]
@@ -44,6 +48,11 @@ RULES: list[Rule] = [
 ]
 """Every rule, gravest first: a trial's health is the code of its first finding."""
 
+CURVE_RULES: list[Rule] = [rules_fit.val_at_chance, rules_fit.overfitting, rules_fit.val_above_train]
+"""The rules about the curves of any model; the others need the network's hyperparameters or insides."""
+CURVE_ADVICE = {"overfitting": "stronger regularisation, more data, or fewer epochs"}
+"""The advice for a model that is not the network, where the rule's speaks of the network."""
+
 
 def diagnose(
     curves: Mapping[str, Sequence[float]], facts: Facts, extra_rules: Sequence[Rule] = ()
@@ -63,6 +72,15 @@ def diagnose(
     evidence = Evidence.of(curves, facts)
     findings = [finding for rule in (*RULES, *extra_rules) if (finding := rule(evidence))]
     return tuple(sorted(findings, key=lambda finding: finding.code == RULE_FAILED))
+
+
+def diagnose_curves(curves: Mapping[str, Sequence[float]], facts: Facts) -> tuple[Finding, ...]:
+    """Return the findings of the rules that hold for any model; none without all four curves, up to their last epoch."""
+    if not all(len(values := curves.get(key, ())) and np.isfinite(values).all() for key in CURVES):
+        return ()
+    evidence = Evidence.of(curves, facts)
+    findings = [finding for rule in CURVE_RULES if (finding := rule(evidence))]
+    return tuple(replace(finding, advice=CURVE_ADVICE.get(finding.code, finding.advice)) for finding in findings)
 
 
 def health(findings: Sequence[Finding]) -> str:

@@ -56,6 +56,9 @@ PHRASES = {
     "updates-low": "take steps that are too short",
     "updates-high": "take steps that are too long",
     "wrong-first-loss": "start from a wrong loss",
+    "failed": "fail",
+    "timed-out": "take too long",
+    "killed": "are killed",
     RULE_FAILED: "have an installed rule that failed",
     GOOD: "are good",
 }

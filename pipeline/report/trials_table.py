@@ -33,10 +33,10 @@ KEY = b"babysit"
 IDENTITY = ("study", "arm", "block", "trial")
 TEXTS = ("study", "arm", "val_correct", "test_correct", "run_id")
 INTEGERS = ("block", "trial", "seed", BEST_EPOCH, "epochs", "n_val", "n_test")
-LOSSES = (VAL_LOSS, TEST_LOSS)
-"""A diverged trial has no loss. The column is missing if all trials diverged, since no store keeps NaN."""
+OPTIONAL = (VAL_LOSS, TEST_LOSS, TRAIN_ACCURACY, GAP)
+"""A diverged trial has no loss, and not every model has a training accuracy. No store keeps NaN: the column is missing then."""
 ACCURACIES = (BEST_VAL_ACCURACY, TRAIN_ACCURACY, TEST_ACCURACY)
-NUMBERS = (*ACCURACIES, GAP, *LOSSES, "seconds")
+NUMBERS = (*ACCURACIES, GAP, VAL_LOSS, TEST_LOSS, "seconds")
 COSTS = ("epochs", "seconds")
 COLUMNS = (*TEXTS, *INTEGERS, *NUMBERS, "diverged")
 BITS = ("val_correct", "test_correct")
@@ -177,7 +177,7 @@ def _checked(frame: pd.DataFrame, study: Study, *also: str) -> pd.DataFrame:
 
 def _check_columns(frame: pd.DataFrame, study: Study, *also: str) -> None:
     wanted = (*COLUMNS, *_texts_of(study), *_numbers_of(study), *study.space, *also)
-    missing = [name for name in wanted if name not in frame.columns and name not in LOSSES]
+    missing = [name for name in wanted if name not in frame.columns and name not in OPTIONAL]
     if missing:
         raise UserError(
             f"table of trials: there is no column {missing[0]!r}. Take trials.parquet as a report writes it"
@@ -233,7 +233,10 @@ def _check_rows(frame: pd.DataFrame, study: Study, identity: Sequence[str]) -> N
             )
     limits = dict.fromkeys(ACCURACIES, (0, 1)) | dict.fromkeys(_numbers_of(study), study.objective.range)
     for name, (low, high) in limits.items():
-        _refuse(frame, ~frame[name].between(low, high), f"{name} must be a number from {low:g} to {high:g}", name)
+        known = frame[name].notna() | (name not in OPTIONAL)
+        _refuse(
+            frame, known & ~frame[name].between(low, high), f"{name} must be a number from {low:g} to {high:g}", name
+        )
     for name in COSTS:
         _refuse(frame, ~frame[name].between(0, np.finfo(float).max), f"{name} must be a number of at least 0", name)
     _refuse(frame, frame.duplicated(list(identity)), "this trial is in the table twice", "trial")

@@ -31,7 +31,7 @@ def winner_section(analysis: Analysis) -> Iterator[Section]:
     curves = facts.get("curves")
     yield Section(
         "winner",
-        f"The best network: {winner.name}",
+        f"The best {'model' if study.model else 'network'}: {winner.name}",
         prose=tuple(_scores(winner, len(frame))),
         plots=(winner_figure(winner.name, curves, winner.best_epoch, winner.metric),) if curves else (),
         tables=(
@@ -52,11 +52,14 @@ def _scores(winner: Winner, trials: int) -> Iterator[str]:
     yield f"The best validation {metric} of many trials overstates, since it is partly luck. The test rows chose nothing."
 
 
-def _codes(hparams: HyperParams, study: Study, facts: Mapping[str, Any], *, encoded: bool) -> Iterator[Code]:
+def _codes(hparams: Any, study: Study, facts: Mapping[str, Any], *, encoded: bool) -> Iterator[Code]:
     """Yield the configuration, then the lines that train the network again, load it and serve it.
 
     The classifier takes numbers, so there are no lines that train it on the rows of a table that was ``encoded``.
     """
+    if study.model:
+        yield Code("Its parameters, and its seed", f"{study.model}\n{dict(hparams.values)!r}\nseed {hparams.seed}")
+        return
     yield Code("Its hyperparameters", source_text(hparams, indent=INDENT))
     if classifier := classifier_text(hparams, study, tuple(facts.get("image_shape", ()))):
         yield Code("The same as a scikit-learn classifier", classifier)

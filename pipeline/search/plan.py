@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from pipeline.data import describe
 from pipeline.errors import UserError
 from pipeline.search.pruners import Pruning, make_pruner
 from pipeline.search.pruning_history import PruningHistory
-from pipeline.search.samplers import check_sampler, is_planned, points
+from pipeline.search.samplers import Trajectory, check_sampler, is_planned, points
 from pipeline.seeds import derive_seed
 from pipeline.study.spec import Arm, Point, Study
 from pipeline.training import trials_per_group
 from pipeline.training.memory import even_slices
+from pipeline.trials.own_models import check_parameters
 from pipeline.trials.task import Task
+from pipeline.trials.trainers import Lockstep, OwnModel, Trainer
 from pipeline.trials.trial import PlannedTrial
 
 SAME_START = 5
@@ -32,6 +35,8 @@ def plan(study: Study) -> list[PlannedTrial]:
     """
     for arm in study.arms:
         check_sampler(arm, study)
+    if study.model:
+        check_parameters(study.model, [*study.fixed, *study.space])
     if study.pruner:
         make_pruner(study.pruner, study.config.epochs)
     drawn = {
@@ -47,6 +52,13 @@ def plan(study: Study) -> list[PlannedTrial]:
         for arm in study.arms
         for number, point in enumerate(drawn.get((arm.name, block), []))
     ]
+
+
+def first_trial(study: Study) -> PlannedTrial:
+    """Return the first trial of the first block and arm."""
+    arm = study.arms[0]
+    point = points(arm, replace(study, trials=1), 0)[0] if is_planned(arm) else Trajectory(arm, study, 0).ask()
+    return planned_trial(study, arm, 0, 0, point)
 
 
 def refuse_repeats(drawn: Mapping[tuple[str, int], list[Point]]) -> None:
@@ -97,6 +109,8 @@ def tasks(
 
 def group_limit(study: Study, trial: PlannedTrial, limit_bytes: int) -> int:
     """Return how many trials of this one's structure may train in one task."""
+    if study.model:
+        return 1
     data = describe(study.source)
     fits = trials_per_group(trial.hparams, data.columns, data.classes, study.config, limit_bytes, data.shape)
     return min(GROUP_SIZE, fits)
@@ -106,4 +120,5 @@ def make_task(study: Study, trials: Sequence[PlannedTrial], pruning: Pruning | N
     """Return the task that trains these trials of one block; with ``pruning``, some are stopped early."""
     block = trials[0].block
     split_seed, order_seed = (derive_seed(study.seed, purpose, block) for purpose in ("split", "order"))
-    return Task(tuple(trials), study.source, study.config, split_seed, order_seed, pruning)
+    trainer: Trainer = OwnModel.of(study.model, study.trial_timeout) if study.model else Lockstep()
+    return Task(tuple(trials), study.source, study.config, split_seed, order_seed, pruning, trainer)

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager, suppress
 
 from optuna.trial import FrozenTrial
 
-from pipeline.errors import UserError
+from pipeline.errors import Failed, UserError
 from pipeline.search.engine import Engine
 from pipeline.search.interrupts import Interrupts, Stopped
 from pipeline.search.pending import PendingTrials
@@ -19,11 +19,13 @@ from pipeline.storage.trial_record import value_of
 from pipeline.study.spec import Study
 from pipeline.tracking import Tracker
 from pipeline.tracking.arm_runs import ArmRuns
-from pipeline.trials.trial import FinishedTrial, PlannedTrial
+from pipeline.trials.trial import Failure, FinishedTrial, PlannedTrial
 
 BATCH_SIZE = 128
 """The most trials that are recorded in one transaction."""
-BATCH_SECONDS = 1
+FIRST = 5
+"""If this number of trials fail alike before any trial has a result, the search stops."""
+BATCH_SECONDS = 0.5
 """Fewer trials than that wait for others, unless the last batch is this old: a transaction's wait for the disk is costly."""
 
 
@@ -46,7 +48,8 @@ def train_and_record(
     """
     run_ids, arm_runs = pending_trials.run_ids, arm_runs_of(pending_trials.study, pending_trials.recorded, tracker)
     with closed(arm_runs, interrupts), closing(train_pending(pending_trials, engine)) as batches:
-        for batch in batches:
+        succeeded = any(not trial.user_attrs["diverged"] for trial in pending_trials.recorded.values())
+        for batch in batches if succeeded else unless_all_fail(batches):
             with interrupts.deferred():
                 optuna_store.check_lock()
                 recorded = dict(zip(tracker.record(pending_trials.study, batch), batch, strict=True))
@@ -58,6 +61,30 @@ def train_and_record(
                 arm_runs.write_if_due()
     if tracker.is_server:
         tracker.discard_unknown(run_ids)
+
+
+def unless_all_fail(batches: Iterable[Sequence[FinishedTrial]]) -> Iterator[Sequence[FinishedTrial]]:
+    """Yield the batches. The first ones are held until a trial has a result.
+
+    Raises :class:`Failed`, with the first traceback, if the first :data:`FIRST` trials fail alike: then nothing of them
+    is recorded, and more would fail too.
+    """
+    held: list[Sequence[FinishedTrial]] = []
+    for batch in (batches := iter(batches)):
+        held.append(batch)
+        failures = [trial.result.failure for trials in held for trial in trials]
+        alike = {failure.sentence.partition(":")[0] if failure else None for failure in failures}
+        if None in alike or len(alike) > 1:
+            break
+        if len(failures) >= FIRST:
+            raise Failed(_all_fail(failures))
+    yield from held
+    yield from batches
+
+
+def _all_fail(failures: Sequence[Failure | None]) -> str:
+    (first, *_) = (failure for failure in failures if failure)
+    return f"the first {len(failures)} trials all failed alike: the model {first.sentence}\n{first.trace}".rstrip()
 
 
 def arm_runs_of(study: Study, recorded: Mapping[Key, FrozenTrial], tracker: Tracker) -> ArmRuns:

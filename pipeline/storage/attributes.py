@@ -9,7 +9,7 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from pipeline.study.spec import Study
-from pipeline.training.metrics import BEST_EPOCH, BEST_VAL_ACCURACY, GAP, TEST_ACCURACY, TRAIN_ACCURACY
+from pipeline.training.metrics import BEST_EPOCH, BEST_VAL_ACCURACY, TEST_ACCURACY
 
 STUDY_GENERATION = "opening"
 """The attribute of a study, and the tag of its run, with its generation (:meth:`OptunaStore.ensure_generation`)."""
@@ -18,7 +18,7 @@ STUDY_ATTRIBUTES = {"study": str, "arm": str, "block": int, "declaration": str, 
 TRIAL_ATTRIBUTES = {
     **dict.fromkeys(("run_id", "val_correct", "test_correct"), (str,)),
     **dict.fromkeys(("trial", "seed", "epochs", "n_val", "n_test"), (int,)),
-    **dict.fromkeys((BEST_VAL_ACCURACY, BEST_EPOCH, GAP, TRAIN_ACCURACY, TEST_ACCURACY, "seconds"), (float, int)),
+    **dict.fromkeys((BEST_VAL_ACCURACY, BEST_EPOCH, TEST_ACCURACY, "seconds"), (float, int)),
     "diverged": (bool,),
 }
 """The attributes of every recorded trial, with their types."""

@@ -20,7 +20,7 @@ def frozen_trial(study: Study, trial: FinishedTrial, run_id: str) -> FrozenTrial
         params=trial.plan.point,
         distributions=study.space.distributions,
         value=value_of(trial, study.objective),
-        intermediate_values=dict(enumerate(trial.result.curves[study.objective.val], start=1)),
+        intermediate_values=dict(enumerate(trial.result.curves.get(study.objective.val, ()), start=1)),
         user_attrs={"study": study.name, **trial.attributes, "run_id": run_id},
         system_attrs=dict(trial.result.rungs),
     )

@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -93,6 +94,8 @@ def find_declared(name: str, overrides: Mapping[str, Any]) -> Study | Suite:
         raise UserError(
             f"{_path(name)}: it must end in STUDY = Study(...) or SUITE = Suite(...); got {type(declared).__name__}"
         )
+    if declared.model and (folder := str(_path(name).absolute().parent)) not in sys.path:
+        sys.path.append(folder)  # the model may be in a file next to the study's
     return replace(declared, **overrides)
 
 

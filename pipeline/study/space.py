@@ -175,17 +175,15 @@ Dimension = Range | Categorical
 
 
 class SearchSpace(Mapping[str, Dimension]):
-    """The dimensions that are searched, by the names of hyperparameters; samplers and grids derive from it."""
+    """The dimensions that are searched, by the names of hyperparameters; samplers and grids derive from it.
+
+    The study checks the names: those of the network's hyperparameters, or of its own model's parameters.
+    """
 
     def __init__(self, **dimensions: Dimension) -> None:
         if not dimensions:
             raise UserError("SearchSpace: nothing to search; give at least one hyperparameter")
         for name, dimension in dimensions.items():
-            if name not in SEARCHABLE:
-                hint = did_you_mean(name, SEARCHABLE)
-                raise UserError(
-                    f"SearchSpace: unknown hyperparameter {name!r}; {hint}expected one of {', '.join(SEARCHABLE)}"
-                )
             if not isinstance(dimension, Dimension):
                 raise UserError(
                     f"SearchSpace: {name}: got {dimension!r}; expected Float(...), Int(...) or Categorical(...)"
@@ -200,6 +198,15 @@ class SearchSpace(Mapping[str, Dimension]):
 
     def __len__(self) -> int:
         return len(self._dimensions)
+
+    def check_names(self) -> None:
+        """Raise :class:`UserError` unless all names are those of the network's hyperparameters."""
+        for name in self:
+            if name not in SEARCHABLE:
+                hint = did_you_mean(name, SEARCHABLE)
+                raise UserError(
+                    f"SearchSpace: unknown hyperparameter {name!r}; {hint}expected one of {', '.join(SEARCHABLE)}"
+                )
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:

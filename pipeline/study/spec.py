@@ -13,6 +13,7 @@ from pipeline.study.arms import Arm
 from pipeline.study.data_source import RULES, SETTINGS, DataSource, check_data_settings
 from pipeline.study.hparams import HyperParams, TrainConfig, plain_fields
 from pipeline.study.metrics import ACCURACY, Metric
+from pipeline.study.models import ModelParams, check_model
 from pipeline.study.search_rules import TRIALS_LIMIT, Pruner, Stage, checked_looks
 from pipeline.study.space import GRID_LIMIT, Categorical, Dimension, Float, Int, Point, Range, SearchSpace
 from pipeline.validation import (
@@ -42,7 +43,7 @@ __all__ = [
 
 LONGEST_QUESTION, LONGEST_DATASET = 1000, 255
 """The most characters of each."""
-IDENTITY = ("dataset", "space", "fixed", "config", "seed", "pruner", *SETTINGS)
+IDENTITY = ("dataset", "model", "space", "fixed", "config", "seed", "pruner", *SETTINGS)
 """The fields that decide a trial's numbers."""
 CONFIRM = 5
 """The number of times that trials of each arm in each block are trained again, by default."""
@@ -63,7 +64,7 @@ class Study:
     dataset
         The name of the data set. Default ``"digits"``.
     fixed
-        The hyperparameters that are not searched. Default ``HyperParams()``.
+        The hyperparameters that are not searched. Default ``HyperParams()``; of another model, a dict.
     config
         The settings that all trials share. Default ``TrainConfig()``.
     arms
@@ -102,6 +103,11 @@ class Study:
         The column that orders the rows, such as a date: the last rows are the test split. Default none.
     split
         The column that names each row's split (train, validation, test), or a file with the test split. Default none.
+    model
+        The import path of a scikit-learn classifier or of a function that fits, as in ``"sklearn.svm:SVC"``, in place of
+        the network. ``fixed`` is then a dict, and the space has the model's parameters. Default: the network.
+    trial_timeout
+        The most seconds of a trial of such a model; 0, the default, is any number.
     metric
         What the study is judged by, a name in ``METRICS``; it sets ``config.metric``. Default: that of ``config``.
     """
@@ -110,7 +116,7 @@ class Study:
     question: str
     space: SearchSpace
     dataset: str = "digits"
-    fixed: HyperParams = field(default_factory=HyperParams)
+    fixed: Any = field(default_factory=HyperParams)
     config: TrainConfig = field(default_factory=TrainConfig)
     arms: tuple[Arm, ...] = field(default_factory=lambda: (Arm("random"), Arm("grid")))
     contrasts: tuple[tuple[str, str], ...] = ()
@@ -127,10 +133,13 @@ class Study:
     groups: str = ""
     order: str = ""
     split: str = ""
+    model: str = ""
+    trial_timeout: float = 0.0
     metric: InitVar[str | None] = None
 
     def __post_init__(self, max_blocks: int | None, metric: str | None) -> None:
         self._check_kinds()
+        self._check_model()
         self._check_grid_size()
         check_name("study", self.name)
         check_text("question", self.question, LONGEST_QUESTION)
@@ -183,7 +192,7 @@ class Study:
             raise UserError(f"contrasts: got {shortened(pairs)}; expected each pair once")
 
     def _check_kinds(self) -> None:
-        kinds = {"question": str, "dataset": str, "space": SearchSpace, "fixed": HyperParams, "config": TrainConfig}
+        kinds = {"question": str, "dataset": str, "space": SearchSpace, "config": TrainConfig}
         for name, kind in kinds.items():
             check_kind(name, getattr(self, name), kind)
         for name, kind in (("arms", Arm), ("stages", Stage)):
@@ -192,6 +201,20 @@ class Study:
                 check_kind(name, item, kind)
         if self.pruner is not None:
             check_kind("pruner", self.pruner, Pruner)
+
+    def _check_model(self) -> None:
+        check_number("trial_timeout", self.trial_timeout, low=0.0)
+        if not self.model:
+            check_kind("fixed", self.fixed, HyperParams)
+            if self.trial_timeout:
+                raise UserError(
+                    f"trial_timeout: got {self.trial_timeout:g}; only a study's own model may hang. Leave it out"
+                )
+            self.space.check_names()
+            return
+        if self.fixed == HyperParams():
+            object.__setattr__(self, "fixed", {})
+        check_model(self.model, self.fixed, list(self.space))
 
     def _grids(self) -> list[str]:
         return [arm.name for arm in self.arms if arm.is_grid]
@@ -210,8 +233,13 @@ class Study:
                 f"trials: got {self.trials}; the grid of {grids[0]!r} has {size} points. Give more levels or fewer trials"
             )
 
-    def hyperparams(self, point: Mapping[str, Any], seed: int = 0) -> HyperParams:
-        """Return the hyperparameters at a point of the space, with the study's fixed ones."""
+    def hyperparams(self, point: Mapping[str, Any], seed: int = 0) -> Any:
+        """Return the hyperparameters at a point of the space, with the study's fixed ones.
+
+        They are :class:`HyperParams`, or :class:`~pipeline.study.models.ModelParams` of the study's own model.
+        """
+        if self.model:
+            return ModelParams({**self.fixed, **point}, seed)
         return replace(self.fixed, **point, seed=seed)
 
     @property
@@ -257,7 +285,7 @@ class Study:
         record = {f.name: getattr(self, f.name) for f in fields(self)}
         record |= {
             "space": self.space.to_json(),
-            "fixed": plain_fields(self.fixed),
+            "fixed": dict(self.fixed) if self.model else plain_fields(self.fixed),
             "config": plain_fields(self.config),
             "arms": [asdict(arm) for arm in self.arms],
             "pruner": asdict(self.pruner) if self.pruner else None,
@@ -265,6 +293,7 @@ class Study:
         }
         result: dict[str, Any] = json.loads(json.dumps(record))
         defaults: dict[str, Any] = {"pruner": None, "stages": [], "confirm": CONFIRM, "contrasts": [], "columns": {}}
+        defaults |= {"model": "", "trial_timeout": 0.0}
         for name, default in {**defaults, **dict.fromkeys(RULES, "")}.items():
             if result[name] == default:
                 del result[name]  # older versions can then read it
@@ -284,7 +313,7 @@ class Study:
             )
         parsed = {
             "space": SearchSpace.from_json(record["space"]),
-            "fixed": HyperParams(**record["fixed"]),
+            "fixed": record["fixed"] if record.get("model") else HyperParams(**record["fixed"]),
             "config": TrainConfig(**record["config"]),
             "arms": tuple(Arm(**arm) for arm in record["arms"]),
             "pruner": Pruner(**record["pruner"]) if "pruner" in record else None,

@@ -78,6 +78,7 @@ def trial_tags(study: Study, trial: FinishedTrial) -> dict[str, str]:
     }
     tags |= {"pruned": True} if trial.result.pruned else {}
     tags |= {"not_finite": trial.not_finite} if trial.not_finite else {}
+    tags |= {"traceback": trial.result.failure.trace} if trial.result.failure else {}
     tags |= {f"finding/{finding.code}": finding.sentence for finding in trial.findings}
     return {key: str(value) for key, value in tags.items()}
 

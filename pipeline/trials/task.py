@@ -1,42 +1,27 @@
-"""Tasks: the work of a worker, which trains planned trials in lockstep, diagnoses them, and writes nothing."""
+"""Tasks: the work of a worker, which trains planned trials, diagnoses them, and writes nothing."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pipeline.data import Dataset, load_block
-from pipeline.diagnosis.diagnose import diagnose
+from pipeline.diagnosis.diagnose import Rule, diagnose, diagnose_curves
 from pipeline.diagnosis.plugins import load_rules
-from pipeline.diagnosis.trial_facts import Facts
+from pipeline.diagnosis.trial_facts import Facts, Finding
 from pipeline.study.data_source import DataSource
 from pipeline.study.hparams import HyperParams, TrainConfig
-from pipeline.training import TrainingRecord, score_checkpoints, train, train_group
+from pipeline.training import TrainingRecord, score_checkpoints, train_group
 from pipeline.training.blas import blas
+from pipeline.trials.trainers import Lockstep, PruningWatch, Trainer, with_pruning
 from pipeline.trials.trial import FinishedTrial, PlannedTrial, TrialResult, results
 
 NETWORK_VERSION = 7
 """Increase it with every change that alters a trial's numbers: trials of two versions are never mixed."""
-
-
-class PruningWatch(Protocol):
-    """Watches the trials of a task in training, and stops some early: :class:`pipeline.search.pruners.PruningWatch`.
-
-    ``pruned`` holds True for each trial that was stopped, by its place in the task.
-    """
-
-    pruned: list[bool]
-
-    def __call__(self, members: np.ndarray, epoch: int, values: np.ndarray) -> np.ndarray:
-        """Return a mask (n,) of the members (n,) that continue after an epoch, given their validation values (n,)."""
-
-    def rungs(self, place: int) -> Mapping[str, Any]:
-        """Return what the pruner has stored about a trial."""
 
 
 class Pruning(Protocol):
@@ -48,7 +33,7 @@ class Pruning(Protocol):
 
 @dataclass(frozen=True)
 class Task:
-    """Trials of one block and one network structure, with the seeds of the block's splits and of its minibatches."""
+    """Trials of one block that are trained together, with the seeds of the block's splits and of its minibatches."""
 
     trials: tuple[PlannedTrial, ...]
     dataset: str | DataSource
@@ -56,6 +41,7 @@ class Task:
     split_seed: int
     order_seed: int
     pruning: Pruning | None = None
+    trainer: Trainer = field(default_factory=Lockstep)
 
 
 def run_task(task: Task, data: Dataset | None = None) -> list[FinishedTrial]:
@@ -85,11 +71,22 @@ def _diagnosed(task: Task, data: Dataset, trained: Sequence[TrialResult]) -> lis
         FinishedTrial(
             plan,
             result,
-            diagnose(result.curves, facts_of(plan.hparams, result, task.config, sizes), user_rules),
+            _findings(plan, result, task.config, sizes, user_rules),
             blas_library,
         )
         for plan, result in zip(task.trials, trained, strict=True)
     ]
+
+
+def _findings(
+    plan: PlannedTrial, result: TrialResult, config: TrainConfig, sizes: Mapping[str, Any], rules: Sequence[Rule]
+) -> tuple[Finding, ...]:
+    """Return the findings about a trial; of a study's own model those that need its curves alone, or its failure."""
+    if result.failure:
+        return (Finding(result.failure.kind, result.failure.sentence, "see the run's tag traceback"),)
+    if isinstance(plan.hparams, HyperParams):
+        return diagnose(result.curves, facts_of(plan.hparams, result, config, sizes), rules)
+    return diagnose_curves(result.curves, facts_of(HyperParams(), result, config, sizes))
 
 
 def facts_of(hparams: HyperParams, result: TrialResult, config: TrainConfig, sizes: Mapping[str, Any]) -> Facts:
@@ -100,15 +97,10 @@ def facts_of(hparams: HyperParams, result: TrialResult, config: TrainConfig, siz
 
 def _run_trials(task: Task, data: Dataset) -> list[TrialResult]:
     """Train the trials of a task, with its pruner if it has one."""
-    hparams = [trial.hparams for trial in task.trials]
     if task.pruning is None:
-        return results(train(hparams, data, task.config, order_seed=task.order_seed), time.time())
+        return task.trainer.train(task.trials, data, task.config, task.order_seed)
     watch = task.pruning.watch([trial.number for trial in task.trials])
-    history = train(hparams, data, task.config, order_seed=task.order_seed, watch=watch)
-    return [
-        replace(result, pruned=watch.pruned[k], rungs=watch.rungs(k))
-        for k, result in enumerate(results(history, time.time()))
-    ]
+    return with_pruning(task.trainer.train(task.trials, data, task.config, task.order_seed, watch), watch)
 
 
 def warm_up() -> None:

@@ -11,13 +11,21 @@ import numpy as np
 
 from pipeline.diagnosis.diagnose import health
 from pipeline.diagnosis.trial_facts import Finding
-from pipeline.study.hparams import HyperParams
 from pipeline.training import History
 from pipeline.training.metrics import BATCH_MODE_ACCURACY, INITIAL_LOSS, TEST_LOSS, TRAIN_LOSS, UPDATE_RATIO, VAL_LOSS
 from pipeline.trials.row_scores import pack_bits, pack_scores
 
 Plain = str | float | int | bool
 LOSSES = (TRAIN_LOSS, VAL_LOSS, TEST_LOSS)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a trial has no result: ``kind`` is ``failed``, ``timed-out`` or ``killed``; ``trace`` is a traceback, or empty."""
+
+    kind: str
+    sentence: str
+    trace: str = ""
 
 
 def trial_name(arm: str, block: int, number: int) -> str:
@@ -38,7 +46,7 @@ class PlannedTrial:
     block: int
     number: int
     point: dict[str, Any]
-    hparams: HyperParams
+    hparams: Any  # HyperParams, or ModelParams of a study's own model
     repetition: int = 0
 
     @property
@@ -66,7 +74,7 @@ class TrialResult:
     and ``ended`` is in seconds since 1970. ``val_correct`` and ``test_correct`` tell which of the ``n_val`` and ``n_test``
     rows the checkpoint classifies correctly (:func:`pack_bits`). ``val_scores`` and ``test_scores`` are the metric's row
     scores (:func:`pack_scores`), None if it is accuracy. ``pruned`` trials were stopped early; ``rungs`` is what the pruner
-    has stored about them.
+    has stored about them. ``failure`` tells why a trial of a study's own model has no result.
     """
 
     curves: Mapping[str, Sequence[float]]
@@ -83,6 +91,7 @@ class TrialResult:
     rungs: Mapping[str, Any] = field(default_factory=dict)
     val_scores: str | None = None
     test_scores: str | None = None
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True)

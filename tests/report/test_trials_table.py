@@ -65,7 +65,7 @@ def broken(**cells):
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (broken().drop(columns="gap"), "no column 'gap'"),
+        (broken().drop(columns="seconds"), "no column 'seconds'"),
         (broken().drop(columns="l2"), "no column 'l2'"),
         (broken().iloc[:0], "no finished trial"),
         (broken(arm="tpe"), "arm 'tpe' is not an arm of study 'toy'"),

@@ -1,0 +1,283 @@
+"""A study's own model: how it is found, and how one trial of it is fitted. It runs in a process of its own."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import random
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import UserError
+from pipeline.study.models import SEED
+from pipeline.training.metrics import VAL_ACCURACY
+from pipeline.validation import did_you_mean
+
+Array = np.ndarray
+REPORTED = re.compile("(train|val)_")
+"""A metric that a function reports as ``val_accuracy`` is recorded as ``val/accuracy``; others keep their names."""
+SEEDS = 2**32
+"""The number of seeds that NumPy's older generators take."""
+
+
+@dataclass(frozen=True)
+class ModelData:
+    """The rows of one block, as a model gets them: preprocessed, without the labels of the test rows.
+
+    Attributes
+    ----------
+    x_train, x_val, x_test
+        The rows (N, D).
+    y_train, y_val
+        The classes as whole numbers from 0 (N,).
+    classes
+        The number of classes, C.
+    epochs
+        The epochs of the study's ``config``.
+    shape
+        The shape of a row before it was flattened, such as that of an image; empty if unknown.
+    """
+
+    x_train: Array
+    y_train: Array
+    x_val: Array
+    y_val: Array
+    x_test: Array
+    classes: int
+    epochs: int
+    shape: tuple[int, ...] = ()
+
+
+@dataclass
+class Curves:
+    """The metrics that a model reports by epoch; calling it is the ``report`` of a function.
+
+    ``stop`` decides whether the trial is pruned, given an epoch and the value of the metric with the key ``watched``.
+    """
+
+    stop: Callable[[int, float], bool] | None = None
+    watched: str = VAL_ACCURACY
+    values: dict[str, list[float]] = field(default_factory=dict)
+    epochs: int = 0
+    stopped: bool = False
+
+    def __call__(self, epoch: int, **metrics: float) -> bool:
+        """Record the metrics of an epoch, counted from 1. Return True if the training should stop now: it is pruned.
+
+        Raises :class:`ValueError` for another epoch than the next one, and if a pruner gets no value of the study's metric.
+        """
+        if epoch != self.epochs + 1:
+            raise ValueError(f"report: got epoch {epoch}; expected {self.epochs + 1}. Report every epoch, from 1")
+        for name, value in metrics.items():
+            key = REPORTED.sub(r"\1/", name, count=1) if REPORTED.match(name) else name
+            self.values.setdefault(key, [float("nan")] * self.epochs).append(float(value))
+        self.epochs = epoch
+        for values in self.values.values():
+            values.extend([float("nan")] * (epoch - len(values)))
+        if self.stop and not self.stopped:
+            if self.watched not in self.values:
+                raise ValueError(f"report: a pruner needs {self.watched.replace('/', '_')} in every epoch")
+            self.stopped = self.stop(epoch, self.values[self.watched][-1])
+        return self.stopped
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a model says of the validation and the test rows: classes (N,) or probabilities (N, C); and its curves."""
+
+    val: Array
+    test: Array
+    curves: Mapping[str, Sequence[float]]
+    epochs: int = 0
+    stopped: bool = False
+
+
+def find_model(path: str) -> Any:
+    """Return the class or function of an import path like ``sklearn.svm:SVC``. Raises :class:`UserError`."""
+    module_name, _, name = path.partition(":")
+    try:
+        found: Any = importlib.import_module(module_name)
+    except Exception as error:  # a user's module may raise anything
+        missing = isinstance(error, ModuleNotFoundError) and error.name == module_name.partition(".")[0]
+        remedy = "Install its package, or put its file next to the study's" if missing else "Correct it"
+        raise UserError(f"model {path!r}: {module_name} cannot be imported ({_one_line(error)}). {remedy}") from error
+    for part in name.split("."):
+        if not hasattr(found, part):
+            hint = did_you_mean(part, [known for known in dir(found) if not known.startswith("_")])
+            raise UserError(f"model {path!r}: {module_name} has no {part!r}; {hint}expected the name of a model")
+        found = getattr(found, part)
+    return found
+
+
+def is_function(model: Any) -> bool:
+    """Return True for a function that fits, ``fit(params, data, seed, report)``; a factory needs no arguments."""
+    if inspect.isclass(model) or not callable(model):
+        return False
+    try:
+        inspect.signature(model).bind(None, None, None, None)
+    except (TypeError, ValueError):
+        return False
+    return bool(_needs_arguments(model))
+
+
+def _needs_arguments(model: Any) -> bool:
+    try:
+        inspect.signature(model).bind()
+    except TypeError:
+        return True
+    return False
+
+
+def new_estimator(path: str, model: Any, params: Mapping[str, Any], seed: int) -> Any:
+    """Return an unfitted estimator with its parameters and seed. Raises :class:`UserError` if it is none."""
+    try:
+        estimator = model()
+    except Exception as error:
+        raise UserError(
+            f"model {path!r}: {_one_line(error)}. Expected a class or a factory that needs no arguments, or a function "
+            "fit(params, data, seed, report)"
+        ) from error
+    if not hasattr(estimator, "get_params") or not hasattr(estimator, "fit"):
+        raise UserError(f"model {path!r}: got {type(estimator).__name__}; expected a scikit-learn classifier")
+    known = estimator.get_params(deep=True)
+    seeds = {name: seed % SEEDS for name in known if name.rpartition("__")[2] == SEED}
+    jobs = {name: 1 for name in known if name.rpartition("__")[2] == "n_jobs"}
+    return estimator.set_params(**{**seeds, **jobs, **params})
+
+
+def check_parameters(path: str, names: Sequence[str]) -> None:
+    """Raise :class:`UserError` unless the model can be imported and, as an estimator, has parameters of these names."""
+    model = find_model(path)
+    if not is_function(model):
+        known = new_estimator(path, model, {}, 0).get_params(deep=True)
+        for name in names:
+            if name not in known:
+                plain = sorted(known)
+                raise UserError(
+                    f"model {path!r}: unknown parameter {name!r}; {did_you_mean(name, plain)}expected one of {', '.join(plain)}"
+                )
+
+
+def fit_trial(path: str, params: Mapping[str, Any], seed: int, data: ModelData, curves: Curves) -> Outcome:
+    """Fit one trial of the model at an import path."""
+    model = find_model(path)
+    random.seed(seed)
+    np.random.seed(seed % SEEDS)  # noqa: NPY002  for models that have no seed of their own
+    if is_function(model):
+        returned = model(dict(params), data, seed, curves)
+        if not isinstance(returned, (tuple, list)) or len(returned) != 2:
+            raise TypeError(
+                f"{path} returned {type(returned).__name__}; expected a pair: predictions of x_val and of x_test"
+            )
+        val, test = returned
+    else:
+        estimator = fitted(new_estimator(path, model, params, seed), params, data, curves)
+        val, test = (predicted(estimator, rows, data.classes) for rows in (data.x_val, data.x_test))
+    return Outcome(
+        _checked("validation", val, len(data.x_val), data.classes),
+        _checked("test", test, len(data.x_test), data.classes),
+        {name: list(values) for name, values in curves.values.items()},
+        curves.epochs,
+        curves.stopped,
+    )
+
+
+def fitted(estimator: Any, params: Mapping[str, Any], data: ModelData, curves: Curves) -> Any:
+    """Fit an estimator on the training rows, and report its curves where it has some.
+
+    An iterative estimator with ``partial_fit`` gets one call for each epoch of the study, unless ``max_iter`` is given.
+    After any other fit, the curves are those of ``staged_predict_proba`` or ``staged_predict``, or of ``loss_curve_``.
+    """
+    if hasattr(estimator, "partial_fit") and "max_iter" in estimator.get_params() and "max_iter" not in params:
+        for epoch in range(1, data.epochs + 1):
+            estimator.partial_fit(data.x_train, data.y_train, classes=np.arange(data.classes))
+            if curves(epoch, **_scores(estimator, data)):
+                break
+        return estimator
+    estimator.fit(data.x_train, data.y_train)
+    for epoch, metrics in enumerate(_stages(estimator, data), start=1):
+        curves(epoch, **metrics)
+    return estimator
+
+
+def _scores(estimator: Any, data: ModelData) -> dict[str, float]:
+    val, train = (predicted(estimator, rows, data.classes) for rows in (data.x_val, data.x_train))
+    return _metrics(train, val, data)
+
+
+def _metrics(train: Array, val: Array, data: ModelData) -> dict[str, float]:
+    metrics = {"train_accuracy": accuracy(train, data.y_train), "val_accuracy": accuracy(val, data.y_val)}
+    if val.ndim == 2:
+        metrics |= {"train_loss": log_loss(train, data.y_train), "val_loss": log_loss(val, data.y_val)}
+    return metrics
+
+
+def _stages(estimator: Any, data: ModelData) -> Iterator[dict[str, float]]:
+    steps, x_train, x_val = getattr(estimator, "steps", None), data.x_train, data.x_val
+    last = steps[-1][1] if steps else estimator
+    staged = getattr(last, "staged_predict_proba", None) or getattr(last, "staged_predict", None)
+    if staged:
+        if steps and len(steps) > 1:
+            x_train, x_val = (estimator[:-1].transform(rows) for rows in (x_train, x_val))
+        for train, val in zip(staged(x_train), staged(x_val), strict=True):
+            yield _metrics(
+                _columns(train, last.classes_, data.classes), _columns(val, last.classes_, data.classes), data
+            )
+    else:
+        yield from ({"train_loss": float(loss)} for loss in getattr(last, "loss_curve_", ()))
+
+
+def predicted(estimator: Any, rows: Array, classes: int) -> Array:
+    """Return an estimator's probabilities (N, C) of rows or, if it has none, the classes (N,)."""
+    if hasattr(estimator, "predict_proba"):
+        return _columns(estimator.predict_proba(rows), estimator.classes_, classes)
+    predictions: Array = np.asarray(estimator.predict(rows))
+    return predictions
+
+
+def _columns(predictions: Array, seen: Array, classes: int) -> Array:
+    """Return probabilities with a column for each class, also for those that no training row has; classes as they are."""
+    if predictions.ndim == 1 or len(seen) == classes:
+        return predictions
+    full = np.zeros((len(predictions), classes), predictions.dtype)
+    full[:, seen] = predictions
+    return full
+
+
+def accuracy(predictions: Array, labels: Array) -> float:
+    """Return the share of the rows whose class is predicted, by classes (N,) or probabilities (N, C)."""
+    return float(np.mean(classes_of(predictions) == labels))
+
+
+def classes_of(predictions: Array) -> Array:
+    """Return the predicted classes (N,); of equal probabilities, the first class."""
+    return predictions.argmax(axis=1) if predictions.ndim == 2 else predictions
+
+
+def log_loss(probabilities: Array, labels: Array) -> float:
+    """Return the mean of -ln p over the rows; a probability of 0 counts as the smallest above it in float32."""
+    chosen = probabilities[np.arange(len(labels)), labels].astype(float)
+    return float(-np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).mean())
+
+
+def _checked(rows: str, predictions: Any, count: int, classes: int) -> Array:
+    """Return predictions as an array. Raises :class:`ValueError` unless they are classes (N,) or probabilities (N, C)."""
+    array = np.asarray(predictions)
+    got = f"{rows} predictions: got shape {array.shape} of {array.dtype}"
+    if array.shape == (count,):
+        if not np.isin(array, np.arange(classes)).all():
+            raise ValueError(f"{got}; expected classes from 0 to {classes - 1}")
+        return array.astype(np.int64)
+    if array.shape != (count, classes) or array.dtype.kind not in "fiu":
+        raise ValueError(f"{got}; expected classes ({count},) or probabilities ({count}, {classes})")
+    if not (np.isfinite(array).all() and (array >= 0).all() and np.allclose(array.sum(axis=1), 1, atol=1e-3)):
+        raise ValueError(f"{got}; expected probabilities: finite, from 0 to 1, and a sum of 1 in each row")
+    return array
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -1,0 +1,86 @@
+"""The process of a study's own model: it may raise, hang or be killed, and the next trial goes on."""
+
+import os
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from pipeline.trials.model_process import ModelProcess
+from pipeline.trials.own_models import ModelData, Outcome
+from pipeline.trials.trial import Failure
+
+DATA = ModelData(np.eye(2), np.arange(2), np.eye(2), np.arange(2), np.eye(2), 2, 3)
+
+
+def act(params, data, seed, report):
+    """Do what the parameter says; a function of a study."""
+    match params["act"]:
+        case "raise":
+            raise ValueError("no such luck")
+        case "hang":
+            time.sleep(60)
+        case "kill":
+            os.kill(os.getpid(), 9)
+        case "exit":
+            os._exit(3)
+        case "leave":
+            sys.exit(1)
+        case "print":
+            print("to standard output")  # noqa: T201  models may print
+    for epoch in range(1, data.epochs + 1):
+        if report(epoch, val_accuracy=epoch / 10):
+            break
+    assert not hasattr(data, "y_test")
+    return np.zeros(2, int), np.full(2, os.getpid() % 2)
+
+
+@pytest.fixture
+def fit():
+    """Return a function that fits one trial in a process that all calls share."""
+    process = ModelProcess(())
+
+    def fitted(act, timeout=0.0, stop=None):
+        return process.fit(f"{__name__}:act", {"act": act}, 0, "block", lambda: DATA, timeout, stop)
+
+    yield fitted
+    process.close()
+
+
+@pytest.mark.parametrize(
+    ("act", "kind", "says"),
+    [
+        ("raise", "failed", "raised ValueError: no such luck"),
+        ("leave", "failed", "raised SystemExit: 1"),
+        ("hang", "timed-out", "did not end within the trial_timeout of 1 seconds"),
+        ("kill", "killed", "its process was ended by SIGKILL, perhaps since the memory was full"),
+        ("exit", "killed", "its process ended with exit code 3"),
+    ],
+)
+def test_a_failure_is_what_it_was_and_the_next_trial_goes_on(fit, act, kind, says):
+    """A trial that raises, hangs or ends its process is told apart, and a later trial has a process."""
+    failure = fit(act, timeout=1.0)
+    assert (failure.kind, failure.sentence) == (kind, says)
+    assert ("no such luck" in failure.trace) == (act == "raise")
+    assert isinstance(fit("print"), Outcome)
+
+
+def test_trials_share_a_process_and_may_be_pruned(fit):
+    """What a model prints does not disturb; the pruner is asked after each epoch until it stops the trial."""
+    asked = []
+    first, second = fit("print"), fit("", stop=lambda *report: asked.append(report) or report[0] == 2)
+    assert first.test[0] == second.test[0]
+    assert asked == [(1, 0.1), (2, 0.2)]
+    assert (second.epochs, second.stopped, second.curves) == (2, True, {"val/accuracy": [0.1, 0.2]})
+
+
+def test_an_interrupt_ends_the_process(fit):
+    """An exception while a trial is fitted reaches the caller, and no process stays."""
+
+    def stop(epoch, accuracy):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit("", stop=stop)
+    assert not isinstance(fit(""), Failure)
