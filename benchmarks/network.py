@@ -1,7 +1,8 @@
 """Measure the arithmetic of training: groups against scikit-learn, PyTorch, JAX and bare matrix products.
 
 Every side trains the same networks on the same rows, with the same layer sizes, epochs, minibatches and learning rate, plain
-SGD, no validation rows. PyTorch trains one network after the other, eagerly. JAX trains a whole group, compiled (``jit`` of
+SGD, no validation rows. PyTorch trains one network after the other, eagerly, or a whole group: batched products
+(``baddbmm``) with a leading axis of trials, and its own gradients. JAX trains a whole group, compiled (``jit`` of
 ``vmap`` of ``scan``); its compile time is not counted. A library that is not installed is left out. The bare products are the
 ``numpy.matmul`` calls that a group's training needs, three for each layer but two for the first, on arrays of the same shapes
 and memory order.
@@ -29,9 +30,11 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 GROUP = 32
 TURNS = 3
+VALIDATED = 359
+"""The validation rows of digits, which the table of passes counts."""
 LEARNING_RATE = 0.05
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-SIDES = {"scikit-learn": "sklearn", "PyTorch eager": "torch", "JAX jit+vmap": "jax"}
+SIDES = {"scikit-learn": "sklearn", "PyTorch eager": "torch", "PyTorch batched": "torch", "JAX jit+vmap": "jax"}
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,8 @@ def rows_of(work: Work):  # noqa: ANN201  a pair of arrays
     return rng.standard_normal((work.rows, work.sizes[0]), dtype="float32"), rng.integers(0, work.sizes[-1], work.rows)
 
 
-def babysit(work: Work, size: int, count: int = 1) -> Side:
-    """Return a call that trains a number of groups of equal size, one after the other."""
+def babysit(work: Work, size: int, count: int = 1, validated: int = 0) -> Side:
+    """Return a call that trains a number of groups of equal size, one after the other, and scores rows after each epoch."""
     import numpy as np
 
     from pipeline.data import Dataset, Split
@@ -78,7 +81,7 @@ def babysit(work: Work, size: int, count: int = 1) -> Side:
     from pipeline.training.lockstep import make_tiles
 
     rows = Split(*rows_of(work))
-    data = Dataset(rows, rows.empty, rows.empty, work.sizes[-1])
+    data = Dataset(rows, rows.take(slice(validated)), rows.empty, work.sizes[-1])
     config = TrainConfig(epochs=work.epochs, batch_size=work.batch)
     settings = {"hidden": work.sizes[1:-1], "batch_norm": work.batch_norm, "learning_rate": LEARNING_RATE}
 
@@ -183,6 +186,45 @@ def torch_eager(work: Work) -> Side:
     return train, 1
 
 
+def torch_batched(work: Work) -> Side:
+    """Return a call that trains a group in PyTorch, with a leading axis of trials."""
+    import torch
+    from torch.nn.functional import batch_norm, cross_entropy, relu
+
+    torch.set_num_threads(1)
+    inputs, labels = (torch.from_numpy(array) for array in rows_of(work))
+
+    def layer(signal: torch.Tensor, params: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        weights, bias, gamma, beta = params
+        signal = torch.baddbmm(bias, signal, weights)
+        if not work.batch_norm:
+            return relu(signal)
+        side_by_side = signal.transpose(0, 1).reshape(signal.shape[1], -1)  # the networks' units are its channels
+        normal = batch_norm(side_by_side, None, None, gamma.flatten(), beta.flatten(), training=True)
+        return relu(normal.view(signal.shape[1], GROUP, -1).transpose(0, 1))
+
+    def train() -> None:
+        drawn = []
+        for fan_in, fan_out in zip(work.sizes[:-1], work.sizes[1:], strict=True):
+            weights = torch.randn(GROUP, fan_in, fan_out) * (2 / fan_in) ** 0.5
+            drawn += [weights, torch.zeros(GROUP, 1, fan_out), torch.ones(GROUP, fan_out), torch.zeros(GROUP, fan_out)]
+        params = [array.requires_grad_() for array in drawn]
+        optimizer = torch.optim.SGD(params, LEARNING_RATE)
+        *hidden, last = (tuple(params[i : i + 4]) for i in range(0, len(params), 4))
+        for _ in range(work.epochs):
+            for part in torch.randperm(work.rows).split(work.batch):
+                optimizer.zero_grad()
+                signal = inputs[part].expand(GROUP, -1, -1)
+                for layer_params in hidden:
+                    signal = layer(signal, layer_params)
+                logits = torch.baddbmm(last[1], signal, last[0])
+                targets = labels[part].repeat(GROUP)
+                (cross_entropy(logits.flatten(0, 1), targets, reduction="sum") / len(part)).backward()
+                optimizer.step()
+
+    return train, GROUP
+
+
 def jax_lockstep(work: Work) -> Side:  # noqa: C901  one network, written once
     """Return a call that trains a group in JAX, compiled; an epoch's minibatches are gathered once for all."""
     import jax
@@ -241,8 +283,11 @@ def sides(work: Work) -> dict[str, Side]:
         "bare products": partial(products, work),
         "scikit-learn": partial(scikit_learn, work),
         "PyTorch eager": partial(torch_eager, work),
+        "PyTorch batched": partial(torch_batched, work),
         "JAX jit+vmap": partial(jax_lockstep, work),
     }
+    if work.batch_norm:
+        del makers["scikit-learn"]  # which has no batch norm to do
     return {name: make() for name, make in makers.items() if installed(name)}
 
 
@@ -283,24 +328,90 @@ def row(work: Work, found: list[dict[str, float]]) -> str:
     ms = 1000 * median(turn["Babysit"] for turn in found)
     cells = [work.name, f"{ms:.2f}", f"{median(turn['Babysit'] / turn['bare products'] for turn in found):.2f}"]
     cells += [
-        f"{median(turn[side] / turn['Babysit'] for turn in found):.1f}" if side in found[0] else "not installed"
-        for side in SIDES
+        f"{median(turn[side] / turn['Babysit'] for turn in found):.1f}" if side in found[0] else "-" for side in SIDES
     ]
     alone = 1000 * median(turn["Babysit, alone"] for turn in found)
     cells += [f"{alone:.2f}", f"{median(turn['Babysit, alone'] / turn['Babysit'] for turn in found):.1f}"]
     return f"| {' | '.join(cells)} |"
 
 
+def passes(work: Work) -> str:
+    """Return a table of the passes of an epoch of a group: calls, bytes of their arrays, and microseconds by the clock.
+
+    A pass is a layer's forward or backward step, the loss, the update or the evaluation. The rest is what an epoch takes
+    besides: choosing rows, counting and Python.
+    """
+    import numpy as np
+
+    from pipeline.nn.dense import Dense
+    from pipeline.nn.layers import Nonlinearity
+    from pipeline.nn.optimizers import SGD
+    from pipeline.training import lockstep
+
+    readings: dict[str, list[tuple[float, int]]] = {}
+    inside = []
+
+    def timed(owner: Any, method: str, name: Callable[..., str]) -> None:
+        function = getattr(owner, method)
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            if inside:
+                return function(*args, **kwargs)
+            inside.append(True)
+            start = time.perf_counter()
+            result = function(*args, **kwargs)
+            seconds = time.perf_counter() - start
+            inside.clear()
+            results = result if isinstance(result, tuple) else (result,)
+            arrays = [getattr(value, "values", value) for value in (*args, *results)]  # those of Parameters, too
+            touched = {id(array): array.nbytes for array in arrays if isinstance(array, np.ndarray)}
+            readings.setdefault(name(*args), []).append((seconds, sum(touched.values())))
+            return result
+
+        setattr(owner, method, wrapper)
+
+    for layer in (Dense, Nonlinearity):
+        for way in ("forward", "backward"):
+            timed(
+                layer, way, lambda layer, *_, way=way: f"{type(layer).__name__.lower()}, layer {layer.index + 1}, {way}"
+            )
+    for name in ("softmax_cross_entropy", "softmax_cross_entropy_gradient"):
+        timed(lockstep, name, lambda *_, name=name: name.replace("_", " "))
+    for name in ("update", "fused_update", "flush"):
+        timed(SGD, name, lambda *_, name=name: f"SGD, {name.replace('_', ' ')}")
+    timed(lockstep.Tile, "score", lambda *_: f"evaluation of {VALIDATED} rows")
+    train, _ = babysit(work, GROUP, validated=VALIDATED)
+    train()
+    readings.clear()
+    start = time.perf_counter()
+    train()
+    whole = time.perf_counter() - start
+    lines = [f"| pass of {work.name} | calls an epoch | KB a call | µs a call | share |", "|---|---:|---:|---:|---:|"]
+    known = 0.0
+    for name, found in readings.items():
+        spent, touched = (sum(values) for values in zip(*found, strict=True))
+        known += spent
+        cells = len(found) / work.epochs, touched / len(found) / 1e3, median(t for t, _ in found) * 1e6
+        lines.append(f"| {name} | {cells[0]:.0f} | {cells[1]:,.0f} | {cells[2]:,.0f} | {spent / whole:.0%} |")
+    return "\n".join([*lines, f"| the rest | | | | {1 - known / whole:.0%} |"])
+
+
 def main() -> None:
     """Print the table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--passes", action="store_true", help="print a table of the passes of the first network instead"
+    )
     parser.add_argument("--one-round", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one_round is not None:
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
         print(json.dumps(turns(WORKS[arguments.one_round])))
+        return
+    if arguments.passes:
+        print(passes(WORKS[0]))
         return
     heads = [f"ms a trial, K = {GROUP}", "times the bare products", *(f"times as fast as {side}" for side in SIDES)]
     heads += ["ms a trial, K = 1", "times that K = 1 takes"]

@@ -97,7 +97,7 @@ def survive(kills, study_path, folder, tracking_uri):
         if rng.random() < 0.3:
             hits += kill_after(process, rng.uniform(0.5, 6))
         else:
-            hits += kill_while_recording(process, journal, rng.randint(1, 12))
+            hits += kill_while_recording(process, journal, rng.randint(1, 4))
     assert main(["search", str(study_path), "--workers", "2"]) == 0
     audit(study_path, folder, tracking_uri)
     return hits / kills
@@ -152,7 +152,7 @@ def test_a_search_survives_kill_9_while_it_confirms(tiny_study, tmp_path, tracki
 @pytest.mark.slow
 def test_a_search_survives_fifty_kills(tiny_study, tmp_path, tracking_uri):
     """Killed at 50 random moments, of which most hit it alive, a study of 400-odd trials is whole and right in both stores."""
-    larger(tiny_study, blocks=24, epochs=20)
+    larger(tiny_study, blocks=24, epochs=100)
     assert survive(50, tiny_study, tmp_path, tracking_uri) >= 0.6
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from pipeline.nn.conv_text import parse_conv_layer
 from pipeline.nn.optimizers import SGD
 from pipeline.nn.regularisers import l2_penalty
 from pipeline.seeds import derive_seed
+from pipeline.study.arms import Arm
 from pipeline.study.hparams import HyperParams
 from pipeline.study.metrics import ACCURACY
 from pipeline.study.spec import Float, SearchSpace, Study
@@ -66,9 +68,23 @@ def check(study: Study) -> Iterator[CheckResult]:
 def baseline(study: Study) -> Study:
     """Return the study of the network that stands for a study's own model in the checks of its data."""
     config = replace(study.config, preprocessing="standardise")
-    return replace(
-        study, model="", trial_timeout=0.0, fixed=HyperParams(), space=SearchSpace(l2=Float(0, 1)), config=config
-    )
+    network: dict[str, Any] = {
+        "model": "",
+        "trial_timeout": 0.0,
+        "fixed": HyperParams(),
+        "space": SearchSpace(l2=Float(0, 1)),
+    }
+    return replace(study, **network, config=config, arms=(Arm("random"),), contrasts=(), stages=())
+
+
+def check_and_split(study: Study) -> tuple[list[CheckResult], Dataset]:
+    """Return the results of the checks up to the first that is not passed, and the first block; a worker calls it."""
+    results = []
+    for result in check(study):
+        results.append(result)
+        if not result.passed:
+            break
+    return results, load_block(study.source, study.config, derive_seed(study.seed, "split", 0))
 
 
 def noise_of_whitening(data: Dataset) -> CheckResult:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 
 from pipeline.checks import CheckResult, suite
 from pipeline.commands import Context, given
 from pipeline.commands.columns import print_columns
 from pipeline.console.console import Console
+from pipeline.data.dataset import expect_block, is_plain_and_small
 from pipeline.errors import Failed
+from pipeline.search.engine import Engine
 from pipeline.search.plan import first_trial, make_task
+from pipeline.seeds import derive_seed
 from pipeline.study.loading import find_declared
 from pipeline.study.spec import Study
 from pipeline.study.suite import Suite
@@ -25,12 +29,30 @@ def command(args: argparse.Namespace, context: Context) -> None:
         require(check(study, context.console))
 
 
-def check(study: Study, console: Console) -> list[CheckResult]:
-    """Return the results of the checks, printed as they come; the first that is not passed is the last."""
+def check_on_worker(study: Study, engine: Engine) -> Callable[[], list[CheckResult]] | None:
+    """Start the checks on a worker while this process imports MLflow. Return a function that waits for their results.
+
+    They start only for the network, on small data without columns to encode; then the first block comes back with them, so that this process
+    need not import scikit-learn to split it. Otherwise None is returned.
+    """
+    if study.model or not is_plain_and_small(study.source, study.config):
+        return None
+    wait = cache(engine.background(suite.check_and_split, study))
+    expect_block(study.source, study.config, derive_seed(study.seed, "split", 0), lambda: wait()[1])
+    return lambda: list(wait()[0])
+
+
+def check(
+    study: Study, console: Console, results_of: Callable[[], Iterable[CheckResult]] | None = None
+) -> list[CheckResult]:
+    """Return the results of the checks, printed as they come; the first that is not passed is the last.
+
+    ``results_of`` gives those of checks that are already under way.
+    """
     results = []
     with console.timed("check"):
         console.say(f"check: can the {'model' if study.model else 'network'} of {study.name} learn at all?")
-        for result in _checks(study):
+        for result in results_of() if results_of else _checks(study):
             results.append(result)
             console.say(f"  {result.status:6}  {result.name}: {result.message}")
             for key, value in result.metrics.items():

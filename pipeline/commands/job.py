@@ -218,14 +218,19 @@ def finished(tracker: Tracker) -> Iterator[None]:
 
 def recorded_study(study: Study, storage: str) -> Study:
     """Return the study as it was declared when it last ran. Raise :class:`UserError` if it is not recorded there."""
+    if recorded := find_recorded(study, storage):
+        return recorded
+    names = ", ".join(OptunaStore(study, storage).study_names) or "none"
+    raise UserError(f"study {study.name!r} is not recorded at {redact(storage)}; recorded there: {names}. Run it first")
+
+
+def find_recorded(study: Study, storage: str) -> Study | None:
+    """Return the study as it was declared when it last ran, None if it is not recorded there.
+
+    Raises :class:`UserError` if there is no storage.
+    """
     file = storage_file(storage)
     if file and not file.is_file():
         raise UserError(f"no study is recorded at {storage}; run one first, or give the --storage of one")
     with opening("--storage", storage):
-        optuna_store = OptunaStore(study, storage)
-    if optuna_store.declaration is None:
-        names = ", ".join(optuna_store.study_names) or "none"
-        raise UserError(
-            f"study {study.name!r} is not recorded at {redact(storage)}; recorded there: {names}. Run it first"
-        )
-    return optuna_store.declaration
+        return OptunaStore(study, storage).declaration

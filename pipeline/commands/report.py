@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -23,10 +23,13 @@ from pipeline.diagnosis.diagnose import GOOD
 from pipeline.diagnosis.summary import summary
 from pipeline.errors import UserError
 from pipeline.model.best import BestModel, saved_model, train_again
+from pipeline.report.analysis import start_importance
 from pipeline.report.figures.network import save_figures
+from pipeline.report.importance import Importance
 from pipeline.report.trials_table import RUN_ADDRESS, TrialsTable
 from pipeline.report.winner import Winner, find_winner
 from pipeline.report.writer import Report, write_report
+from pipeline.search.engine import Background, in_this_process
 from pipeline.search.recording import arm_runs_of
 from pipeline.storage.addresses import is_url, redact, sqlite_address, sqlite_file, storage_file
 from pipeline.storage.dashboard import Shown
@@ -68,7 +71,7 @@ def _report_owned(job: Job, args: argparse.Namespace) -> Report:
     return result
 
 
-def report(job: Job, *, keep_model: bool = True) -> Report:
+def report(job: Job, background: Background = in_this_process, *, keep_model: bool = True) -> Report:
     """Write the report, log it to the study's run, register the best model, and print where to look."""
     store = job.optuna_store
     if store.blocks > job.study.blocks:  # a later run asked for fewer blocks; what is decided stays decided
@@ -79,6 +82,7 @@ def report(job: Job, *, keep_model: bool = True) -> Report:
             f"study {study.name!r}: no trial of it is recorded yet; there is nothing to report. Run the search first"
         )
     records = trials.to_dict("records")
+    importance = start_importance(TrialsTable(trials, study), background)
     with job.console.timed("report"), job.console.working("report"):
         diagnosis = diagnose(records, study, job.console)
         facts: dict[str, Any] = {
@@ -96,7 +100,7 @@ def report(job: Job, *, keep_model: bool = True) -> Report:
         except Exception:  # such as a lost registry; the page needs none
             write_report(job.table(trials, facts), folder_of(job))
             raise
-        result = _write(job, job.table(trials, facts))
+        result = _write(job, job.table(trials, facts), importance)
         job.tracker.log_metrics({f"health/{word}": count for word, count in diagnosis["health"].items()})
         if winner and study.model:
             job.console.say(f"model: {winner.name}; its configuration alone is kept, and the page has it")
@@ -111,9 +115,9 @@ def folder_of(job: Job) -> Path:
     return job.stores.folder / "reports" / job.study.name
 
 
-def _write(job: Job, table: TrialsTable) -> Report:
+def _write(job: Job, table: TrialsTable, importance: Callable[[], Importance | None]) -> Report:
     folder = folder_of(job)
-    result = write_report(table, folder)
+    result = write_report(table, folder, importance)
     job.tracker.log_metrics(result.metrics)
     job.tracker.set_tags(result.tags)
     job.tracker.describe(job.study, result.sentences)

@@ -28,6 +28,7 @@ from pipeline.search.worker_memory import check_affordable
 from pipeline.storage.attributes import COLUMNS
 from pipeline.study.loading import find_declared
 from pipeline.study.spec import Study
+from pipeline.study.suite import Suite
 
 if TYPE_CHECKING:
     from pipeline.report.verdict import Verdict
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 
 def command(args: argparse.Namespace, context: Context) -> None:
     """Search the study, or those of a suite."""
-    with workers_of(args) as engine, claimed_jobs(args, context) as (jobs, _):
+    declared = find_declared(args.study, given(args, "seed", "trials"))
+    with workers_of(args) as engine, claimed_jobs(declared, args, context) as (jobs, _):
         for job in jobs:
             with opened(job):
                 for verdict in search_until_decided(job, engine):
@@ -45,12 +47,13 @@ def command(args: argparse.Namespace, context: Context) -> None:
 
 
 @contextmanager
-def claimed_jobs(args: argparse.Namespace, context: Context) -> Iterator[tuple[list[Job], SuiteRun | None]]:
-    """Give the body the jobs of the studies that the command line names, each claimed, and the run of their suite, if any.
+def claimed_jobs(
+    declared: Study | Suite, args: argparse.Namespace, context: Context
+) -> Iterator[tuple[list[Job], SuiteRun | None]]:
+    """Give the body the jobs of the studies that are declared, each claimed, and the run of their suite, if any.
 
     Those of a suite come smallest first, so that its first result comes early. All are claimed before anything is written.
     """
-    declared = find_declared(args.study, given(args, "seed", "trials"))
     with ExitStack() as stack:
         if isinstance(declared, Study):
             jobs, suite_run = [searching_job(declared, args, context)], None

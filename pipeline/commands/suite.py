@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from threadpoolctl import threadpool_limits
+
 from pipeline.commands import Context
-from pipeline.commands.job import Job, finished, recorded_study
+from pipeline.commands.job import Job, find_recorded, finished
 from pipeline.errors import UserError
 from pipeline.report.formatting import count, listed
 from pipeline.storage.failures import opening
@@ -22,6 +24,9 @@ from pipeline.tracking.tracker import SUITE_KIND
 if TYPE_CHECKING:
     from pipeline.report.analysis import Analysis
     from pipeline.report.writer import Report
+
+DECLARED = "declared_studies"
+"""The tag of a suite's run that holds the names of the studies that it was first declared with."""
 
 
 @dataclass
@@ -49,9 +54,11 @@ class SuiteRun:
         names = listed([job.study.name for job in jobs])
         self.context.console.say(f"suite: {self.suite.name}, {count(len(jobs), 'study', 'studies')}: {names}")
         self.tracker.open(self.suite, self.tracker.find_suite(self.suite.name), kind=SUITE_KIND)
+        if DECLARED not in self.tracker.parent.data.tags:
+            self.tracker.set_tags({DECLARED: ", ".join(study.name for study in self.suite.studies)})
         for job in jobs:
             job.suite_run = self.tracker.run_id
-        with finished(self.tracker):
+        with finished(self.tracker), threadpool_limits(1):  # as in a study's run
             yield
 
     def context_of(self, study: Study) -> Context:
@@ -63,28 +70,33 @@ class SuiteRun:
 
         Raises :class:`UserError` if none is recorded.
         """
-        storage, jobs, missing = self.context.stores.storage, [], []
+        jobs, missing = [], []
         for study in self.suite.studies:
-            try:
-                jobs.append(Job(recorded_study(study, storage), self.context_of(study)))
-            except UserError:
+            recorded = find_recorded(study, self.context.stores.storage)
+            job = Job(recorded, self.context_of(study)) if recorded else None
+            if job and job.optuna_store.recorded():
+                jobs.append(job)
+            else:
                 missing.append(study.name)
         if not jobs:
-            recorded_study(self.suite.studies[0], storage)  # raises the error
+            raise UserError(f"suite {self.suite.name!r}: no trial of it is recorded yet. Run it first")
         if missing:
             self.context.console.say(f"suite: not recorded yet, and left out: {listed(missing)}")
         return jobs
 
     def add(self, job: Job, report: Report) -> None:
-        """Take the report of one of its studies."""
-        self.analyses[job.declared.name] = report.analysis
+        """Take the report of one of its studies, which may be recorded under another name, as ``STUDY-2``."""
+        self.analyses[job.context.study.rpartition("/")[2]] = report.analysis
 
     def report(self) -> None:
         """Write the page over its studies, log it to the suite's run, and print its verdicts."""
-        from pipeline.report.suite.writer import write_suite_report
+        from pipeline.report.suite.writer import change_notes, write_suite_report
 
         folder = self.context.stores.folder / "reports" / self.suite.name
-        result = write_suite_report(self.suite, self.analyses, folder, self.tracker.links(ui_of(self.tracker.uri)).run)
+        first = self.tracker.parent.data.tags.get(DECLARED, "")
+        notes = change_notes(self.suite, first.split(", ")) if first else []
+        run = self.tracker.links(ui_of(self.tracker.uri)).run
+        result = write_suite_report(self.suite, self.analyses, folder, run, notes)
         self.tracker.log_metrics(result.metrics)
         self.tracker.set_tags(result.tags)
         self.tracker.describe(self.suite, result.sentences)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from hashlib import sha256
@@ -160,6 +160,7 @@ def subset(rows: Rows, size: int, name: str) -> Rows:
 
 
 _blocks: dict[tuple[str | DataSource, TrainConfig, int], Dataset] = {}
+_expected: dict[tuple[str | DataSource, TrainConfig, int], Callable[[], Dataset]] = {}
 
 
 def load_block(data: str | DataSource, config: TrainConfig, seed: int) -> Dataset:
@@ -169,6 +170,10 @@ def load_block(data: str | DataSource, config: TrainConfig, seed: int) -> Datase
     share the result; its arrays are read-only.
     """
     key = (data, config, seed)
+    if wait := _expected.pop(key, None):
+        _blocks[key] = wait()
+        for part in (_blocks[key].train, _blocks[key].val, _blocks[key].test):
+            part.inputs.flags.writeable = part.labels.flags.writeable = False
     if key not in _blocks:
         rows = load_rows(data)
         check_classes(config.objective, rows.classes)
@@ -185,6 +190,17 @@ def small_block(data: str | DataSource, config: TrainConfig, seed: int) -> Datas
     """
     small = _block_bytes(load_rows(data), config) <= SMALL_BYTES
     return replace(load_block(data, config, seed), encoding=None) if small else None
+
+
+def is_plain_and_small(data: str | DataSource, config: TrainConfig) -> bool:
+    """Return True for rows of numbers that are small enough to be sent to a worker."""
+    rows = load_rows(data)
+    return not rows.columns and _block_bytes(rows, config) <= SMALL_BYTES
+
+
+def expect_block(data: str | DataSource, config: TrainConfig, seed: int, wait: Callable[[], Dataset]) -> None:
+    """Take a block from another process, which this function waits for, when :func:`load_block` is asked for it."""
+    _expected[data, config, seed] = wait
 
 
 def _block_bytes(rows: Rows, config: TrainConfig) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 
 from pipeline.data.binary_images import Part, joined, load_idx
@@ -45,9 +48,15 @@ FASHION_CLASSES = (
 
 def load_digits() -> Rows:
     """scikit-learn's 1,797 handwritten digits, 8 x 8 pixels of 0 to 16: inputs (1797, 64) float64."""
-    from sklearn.datasets import load_digits as load
+    package = find_spec("sklearn")
+    file = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz" if package and package.origin else Path()
+    if file.is_file():  # read here, since importing scikit-learn takes most of a second
+        table = np.loadtxt(file, delimiter=",")
+        inputs, labels = table[:, :-1], table[:, -1]
+    else:
+        from sklearn.datasets import load_digits as load
 
-    inputs, labels = load(return_X_y=True)
+        inputs, labels = load(return_X_y=True)
     return Rows(inputs, labels.astype(np.intp), tuple("0123456789"), shape=(8, 8))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,6 +31,7 @@ from pipeline.report.trials_table import COSTS, TrialsTable
 from pipeline.report.validity import Contrast
 from pipeline.report.verdict import Rules, Verdict, decide, one_arm, withheld
 from pipeline.report.winner import Winner, find_winner
+from pipeline.search.engine import Background, in_this_process
 from pipeline.study.spec import Arm, Study
 
 
@@ -48,11 +49,25 @@ class NextLook:
         return f"{count(self.trainings, 'training')}, about {duration(self.seconds)} of one worker"
 
 
+def start_importance(table: TrialsTable, background: Background) -> Callable[[], Importance | None]:
+    """Start to compute the importances; return a function that waits for them.
+
+    They come from a random arm: the points of a grid or of an adaptive arm are no random sample.
+    """
+    arms = [arm.name for arm in table.study.arms if arm.sampler == "random"]
+    pools = next((pools for name, pools in pools_by_arm(table).items() if name in arms), None)
+    return background(importance, pools, table.study.space) if pools else lambda: None
+
+
 @dataclass(frozen=True)
 class Analysis:
-    """A table and what follows from it; each part is computed when it is first read."""
+    """A table and what follows from it; each part is computed when it is first read.
+
+    ``wait_for_importance`` gives the importances that another process computes (:func:`start_importance`).
+    """
 
     table: TrialsTable
+    wait_for_importance: Callable[[], Importance | None] | None = None
 
     @property
     def study(self) -> Study:
@@ -198,9 +213,8 @@ class Analysis:
 
     @cached_property
     def importance(self) -> Importance | None:
-        """The importances from a random arm; the points of a grid or of an adaptive arm are no random sample."""
-        pools = next((self.pools[arm.name] for arm in self.arms if arm.sampler == "random"), None)
-        return importance(pools, self.study.space) if pools else None
+        """The importances from a random arm, if there is one with enough trials."""
+        return (self.wait_for_importance or start_importance(self.table, in_this_process))()
 
     @cached_property
     def spread_of_weights(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.report.analysis import Analysis
+from pipeline.report.importance import Importance
 from pipeline.report.page import pages
 from pipeline.report.plotly_figures import figures
 from pipeline.report.run_results import arm_curves, metrics, tags
@@ -43,10 +44,12 @@ class Report:
     analysis: Analysis
 
 
-def write_report(table: TrialsTable, folder: Path) -> Report:
-    """Write the report of a study's trials into a folder."""
+def write_report(
+    table: TrialsTable, folder: Path, wait_for_importance: Callable[[], Importance | None] | None = None
+) -> Report:
+    """Write the report of a study's trials into a folder; another process may compute the importances."""
     paths = [*write_table(table, folder)]
-    analysis = Analysis(table)
+    analysis = Analysis(table, wait_for_importance)
     sections, winner = make_sections(analysis), next(winner_section(analysis), None)
     written = [winner, *sections] if winner else sections
     paths += write_sections(written, folder)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from pipeline.errors import Failed
 from pipeline.trials.task import Task
@@ -15,15 +17,23 @@ RESUME = "What is recorded stays, and the same command continues from there"
 
 RunTasks = Callable[[Sequence[Task]], Iterator[list[FinishedTrial]]]
 """Trains tasks, and yields the finished trials of each task, in any order of the tasks."""
+Background = Callable[..., Callable[[], Any]]
+"""Starts a function with arguments on a worker, if there is one that is free. Returns a function that waits for its result."""
+
+
+def in_this_process(work: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
+    """Return a function that does the work when its result is needed."""
+    return partial(work, *arguments)
 
 
 @dataclass(frozen=True)
 class Engine:
-    """The workers of a search: a description, how they run tasks, and the memory in bytes for one task."""
+    """The workers of a search: a description, how they run tasks and other work, and the memory in bytes for one task."""
 
     description: str
     run: RunTasks
     limit_bytes: int
+    background: Background = in_this_process
 
 
 def run_with_retries(run: RunTasks, tasks: Sequence[Task], lost: type[Exception]) -> Iterator[list[FinishedTrial]]:

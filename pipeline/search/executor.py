@@ -8,12 +8,13 @@ import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from pipeline.data import small_block
-from pipeline.search.engine import Engine, run_with_retries
+from pipeline.search.engine import Background, Engine, in_this_process, run_with_retries
 from pipeline.search.processes import become_worker, remove_leftovers, signals_held
 from pipeline.search.worker_memory import bytes_per_worker
 from pipeline.trials.task import Task, run_task, warm_up
@@ -41,7 +42,48 @@ def engine(workers: int, scheduler: str = "") -> Iterator[Engine]:
             wait()
             return run_with_retries(lambda unfinished: _run(unfinished, workers), tasks, TerminatedWorkerError)
 
-        yield Engine(description, run, bytes_per_worker(workers))
+        with background_work(workers) as background:
+            yield Engine(description, run, bytes_per_worker(workers), background if workers > 1 else in_this_process)
+
+
+@contextlib.contextmanager
+def background_work(workers: int) -> Iterator[Background]:
+    """Give the body a function that starts work on a worker; work that is not waited for is waited for at the end.
+
+    If the worker dies, this process does the work.
+    """
+    started = []
+
+    def background(work: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
+        with signals_held():
+            results = _pool(workers)([joblib.delayed(_outcome)(work, arguments)])
+        started.append(results)
+
+        def result() -> Any:
+            try:
+                value, error = next(results)
+            except Exception:  # noqa: BLE001  joblib's, since an error of the work is a value here
+                return work(*arguments)
+            if error:
+                raise error
+            return value
+
+        return result
+
+    try:
+        yield background
+    finally:
+        for results in started:
+            with contextlib.suppress(Exception):
+                deque(results, maxlen=0)
+
+
+def _outcome(work: Callable[..., Any], arguments: Sequence[Any]) -> tuple[Any, Exception | None]:
+    """Return the result of work, or its error: an error that is raised in a worker would end the pool."""
+    try:
+        return work(*arguments), None
+    except Exception as error:  # noqa: BLE001  it is raised where the result is waited for
+        return None, error
 
 
 def can_start_workers() -> bool:

@@ -25,7 +25,7 @@ BATCH_SIZE = 128
 """The most trials that are recorded in one transaction."""
 FIRST = 5
 """If this number of trials fail alike before any trial has a result, the search stops."""
-BATCH_SECONDS = 1
+BATCH_SECONDS = 0.5
 """Fewer trials than that wait for others, unless the last batch is this old: a transaction's wait for the disk is costly."""
 
 

@@ -6,9 +6,10 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from pipeline.data.dataset import load_rows
+from pipeline.data.dataset import is_plain_and_small, load_block, load_rows
 from pipeline.data.splits import split_indices
 from pipeline.errors import UserError
+from pipeline.seeds import derive_seed
 from pipeline.study.spec import Study
 from pipeline.training.inputs import check_batch
 from pipeline.training.memory import bytes_per_trial
@@ -36,10 +37,14 @@ def check_affordable(study: Study, planned: Collection[PlannedTrial]) -> None:
     rows, config = load_rows(study.source), study.config
     if study.model:
         return  # its memory is not known
-    train, *_ = split_indices(rows, config, 0)
+    first = derive_seed(study.seed, "split", 0)  # a worker may have split a small block already
+    if is_plain_and_small(study.source, config):
+        train_rows = len(load_block(study.source, config, first).train)
+    else:
+        train_rows = len(split_indices(rows, config, first)[0])
     features, memory = rows.width, memory_bytes()
     for trial in {trial.hparams.structure: trial.hparams for trial in planned}.values():
-        check_batch(trial.configured(config), len(train))
+        check_batch(trial.configured(config), train_rows)
         needed = bytes_per_trial(trial, features, rows.classes, config, rows.shape)
         if needed > memory:
             raise UserError(

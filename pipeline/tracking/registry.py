@@ -44,7 +44,7 @@ class SavedModel:
     requirements
         The packages it needs, with versions.
     metric
-        What versions are compared by: the tag of its validation value is :attr:`score`.
+        What versions are compared by; the tag ``val_`` with its name has a version's validation value.
 
     """
 
@@ -58,11 +58,6 @@ class SavedModel:
     requirements: Sequence[str]
     metric: Metric = ACCURACY
 
-    @property
-    def score(self) -> str:
-        """The name of the tag with the validation value that it was chosen by."""
-        return f"val_{self.metric.name}"
-
 
 def register(client: MlflowClient, experiment_id: str, run_id: str, name: str, model: SavedModel) -> tuple[str, str]:
     """Log a saved model with a run and register it under a name, once.
@@ -73,7 +68,9 @@ def register(client: MlflowClient, experiment_id: str, run_id: str, name: str, m
 
     """
     version = _known(client, name, model.tags) or _new(client, experiment_id, run_id, name, model)
-    return str(version.version), _update_champion(client, name, version, model)
+    return str(version.version), _update_champion(
+        client, name, version, float(model.tags[_tag(model.metric)]), model.metric
+    )
 
 
 def end_pending(client: MlflowClient, experiment_id: str, run_id: str) -> None:
@@ -149,7 +146,13 @@ def _signature(example: np.ndarray | pd.DataFrame, probabilities: pd.DataFrame) 
     return infer_signature(example, probabilities)
 
 
-def _update_champion(client: MlflowClient, name: str, version: ModelVersion, model: SavedModel) -> str:
+def _tag(metric: Metric) -> str:
+    return f"val_{metric.name}"
+
+
+def _update_champion(
+    client: MlflowClient, name: str, version: ModelVersion, score: float, metric: Metric = ACCURACY
+) -> str:
     """Give the version the alias, unless the champion is as good or cannot be compared. Return the outcome as a clause.
 
     If MLflow does not answer, its error is raised and the alias stays.
@@ -158,11 +161,11 @@ def _update_champion(client: MlflowClient, name: str, version: ModelVersion, mod
     if champion and champion.version == version.version:
         return "it is the champion"
     if champion:
-        score = _score(champion, model.score)
-        if math.isnan(score):
-            return f"the champion stays version {champion.version}, which has no tag {model.score} to compare"
-        if score >= float(model.tags[model.score]):
-            return f"version {champion.version} stays the champion: its validation {model.metric.title} is as high or higher"
+        to_beat = _score(champion, _tag(metric))
+        if math.isnan(to_beat):
+            return f"the champion stays version {champion.version}, which has no tag {_tag(metric)} to compare"
+        if to_beat >= score:
+            return f"version {champion.version} stays the champion: its validation {metric.title} is as high or higher"
     client.set_registered_model_alias(name, CHAMPION, version.version)
     return "it is the champion"
 

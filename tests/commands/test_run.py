@@ -28,6 +28,27 @@ def test_run_checks_searches_and_reports(tiny_study, tmp_path, tracking_uri, cap
     assert not [line for line in lines if "http://" in line or "mlflow ui" in line or "\x1b" in line]
 
 
+FIRST_TASK = """
+import sys
+import pipeline.search.executor as executor
+from pipeline.cli.main import main
+
+def first_task(tasks, workers):
+    print("imported:", sorted({"sklearn", "scipy.stats", "matplotlib", "mlflow"} & set(sys.modules)))
+    raise SystemExit
+
+executor._run = first_task
+main(["run", "quick", "--workers", "2"])
+"""
+
+
+def test_the_first_trial_does_not_wait_for_libraries_that_it_does_not_need(tmp_path):
+    """The checks are done by a worker; scikit-learn, SciPy's statistics and Matplotlib are imported after the first task."""
+    done = subprocess.run([sys.executable, "-c", FIRST_TASK], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "imported: ['mlflow']" in done.stdout
+    assert "  ok      overfit 20 examples" in done.stdout
+
+
 def test_run_belongs_to_the_run_that_mlflow_opened(tiny_study, tmp_path, tracking_uri, monkeypatch):
     """Under ``mlflow run`` the trials are children of its run, which has the report; a second such run only links to it."""
     client = MlflowClient(tracking_uri=tracking_uri)

@@ -81,7 +81,8 @@ def test_a_run_ends_in_a_verdict_over_data_sets(suite_file, tmp_path, tracking_u
 
 def test_a_study_of_a_suite_is_run_alone_and_then_within_it(suite_file, tracking_uri, capsys):
     """``SUITE/STUDY`` names one study; the suite takes its trials over, and its run becomes a child of the suite's."""
-    assert main(["search", f"{suite_file}/on_wine", "--workers", "1"]) == 0
+    for flags in ([], ["--new"]):  # it is then recorded as on_wine-2
+        assert main(["search", f"{suite_file}/on_wine", "--workers", "1", *flags]) == 0
     alone = capsys.readouterr().out
     assert "suite:" not in alone
     assert main(["report", str(suite_file), "--no-model"]) == 0
@@ -95,8 +96,9 @@ def test_a_study_of_a_suite_is_run_alone_and_then_within_it(suite_file, tracking
     assert "search: nothing to train, all 24 trials are recorded" in printed
     assert printed.count("of 24 trials to train") == 2
     client = MlflowClient(tracking_uri=tracking_uri)
-    parents = {run.data.tags["mlflow.parentRunId"] for run in client.search_runs(["0"], "tags.kind = 'study'")}
-    assert parents == {run.info.run_id for run in client.search_runs(["0"], "tags.kind = 'suite'")}
+    (suite_run,) = client.search_runs(["0"], "tags.kind = 'suite'")
+    children = client.search_runs(["0"], f"tags.`mlflow.parentRunId` = '{suite_run.info.run_id}'")
+    assert sorted(run.info.run_name for run in children) == ["on_breast_cancer", "on_iris", "on_wine-2"]
 
 
 @pytest.mark.parametrize(
@@ -187,3 +189,6 @@ def test_a_suite_that_is_killed_anywhere_is_gone_on_with(suite_file, tmp_path, t
     page.unlink()
     assert main(["report", str(suite_file), "--no-model"]) == 0
     assert page.read_text() == written
+    suite_file.write_text(SOURCE.replace('"wine", ', ""))
+    assert main(["report", str(suite_file), "--no-model"]) == 0
+    assert "Since its first run the suite has lost on_wine." in page.read_text()

@@ -8,6 +8,7 @@ import sys
 import time
 
 import joblib
+import pytest
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from pipeline.search.executor import _pool, default_workers, engine, started
@@ -71,3 +72,21 @@ def test_this_process_trains_where_no_worker_can_start(monkeypatch):
         assert one_worker.description.startswith("1 worker, since processes have no semaphores here")
         assert one_worker.limit_bytes == bytes_per_worker(1)
         assert list(one_worker.run([])) == []
+
+
+def _die_elsewhere(parent):
+    if os.getpid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return os.getpid()
+
+
+def test_work_in_the_background_is_done_by_a_worker_or_in_the_end_here():
+    """A worker does it and its error is the caller's; one that dies leaves it to this process; one worker is this process."""
+    with engine(2) as two:
+        assert two.background(os.getpid)() != os.getpid()
+        with pytest.raises(ValueError, match="invalid literal"):
+            two.background(int, "x")()
+        two.background(int, "nobody waits for it")
+        assert two.background(_die_elsewhere, os.getpid())() == os.getpid()
+    with engine(1) as one:
+        assert one.background(os.getpid)() == os.getpid()

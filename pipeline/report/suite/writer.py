@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from pipeline.report.analysis import Analysis
 from pipeline.report.arm_titles import label
 from pipeline.report.display import display
+from pipeline.report.formatting import listed
 from pipeline.report.intervals import Interval
 from pipeline.report.page import FILES, render, web_address
 from pipeline.report.suite.analysis import SuiteAnalysis
@@ -33,7 +34,7 @@ class SuiteReport:
 
 
 def write_suite_report(
-    suite: Suite, analyses: Mapping[str, Analysis], folder: Path, mlflow_run: str = ""
+    suite: Suite, analyses: Mapping[str, Analysis], folder: Path, mlflow_run: str = "", notes: Sequence[str] = ()
 ) -> SuiteReport:
     """Write the report over a suite's studies into a folder.
 
@@ -47,6 +48,8 @@ def write_suite_report(
         The folder of the files; those of the studies are next to it.
     mlflow_run
         The address of the suite's run in MLflow UI.
+    notes
+        Sentences for the reader that leave the verdicts valid.
     """
     ordered = {study.name: analyses[study.name] for study in suite.studies if study.name in analyses}
     analysis = SuiteAnalysis(suite, ordered)
@@ -56,7 +59,7 @@ def write_suite_report(
         "study": suite,
         "verdicts": analysis.verdicts,
         "sentences": sentences,
-        "notes": [],
+        "notes": notes,
         "key_numbers": key_numbers(analysis),
         "facts": facts(analysis),
         "winner": None,
@@ -70,6 +73,19 @@ def write_suite_report(
     write_pages(folder, render(context), summary(analysis))
     verdicts = tuple(verdict.sentence for verdict in analysis.verdicts)
     return SuiteReport(verdicts, (*verdicts, *sentences), metrics(analysis), tags(analysis), folder / "report.html")
+
+
+def change_notes(suite: Suite, first: Sequence[str]) -> list[str]:
+    """Return a note if the suite's studies are not those that it was ``first`` declared with."""
+    names = [study.name for study in suite.studies]
+    added = [name for name in names if name not in first]
+    dropped = [name for name in first if name not in names]
+    changes = [f"{verb} {listed(found)}" for verb, found in (("gained", added), ("lost", dropped)) if found]
+    if not changes:
+        return []
+    return [
+        f"Since its first run the suite has {listed(changes)}. Data sets that are chosen after a look at results can tilt the mean."
+    ]
 
 
 def summary(analysis: SuiteAnalysis) -> dict[str, Any]:

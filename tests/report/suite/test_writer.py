@@ -9,7 +9,7 @@ from synthetic import ARMS, make_study, make_table
 
 from pipeline import Suite
 from pipeline.report.analysis import Analysis
-from pipeline.report.suite.writer import write_suite_report
+from pipeline.report.suite.writer import change_notes, write_suite_report
 from pipeline.report.trials_table import RUN_ADDRESS, TrialsTable
 
 RANDOM, SHIFTED, GRID = ARMS
@@ -67,7 +67,9 @@ def test_the_page_has_its_sentences_figures_and_links(written):
     assert "4 studies of 5 recorded" in page
     for name in ("forest_random_grid", "forest_random_shifted_grid", "profiles"):
         assert (folder / "figures" / f"{name}.png").is_file()
-    assert result.verdicts[0] in (folder / "report.md").read_text()
+    markdown = (folder / "report.md").read_text()
+    assert result.verdicts[0] in markdown
+    assert "| [b](../b/report.md) |" in markdown
 
 
 def test_the_numbers_are_those_of_the_verdict(written):
@@ -89,6 +91,14 @@ def test_the_numbers_are_those_of_the_verdict(written):
     left_out = {found["study"]: found["left_out"] for found in verdict["contrasts"][1]["sets"]}
     assert left_out == {"a": "", "b": "", "c": "", "d": "its verdict is withheld"}
     assert any("Left out: d (its verdict is withheld)." in note for note in verdict["contrasts"][1]["notes"])
+
+
+def test_a_change_of_the_studies_is_noted():
+    """Studies that were added to a suite after its first run, or taken out, are named."""
+    suite = Suite(name="toys", question="?", studies=studies())
+    assert change_notes(suite, NAMES) == []
+    (note,) = change_notes(suite, ["a", "b", "c", "x"])
+    assert note.startswith("Since its first run the suite has gained d and e and lost x.")
 
 
 def test_one_block_in_each_study_decides_nothing(tmp_path):
