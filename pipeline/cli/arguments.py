@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -121,6 +122,19 @@ def name_or_number(text: str) -> str | float | None:
         return text or None
 
 
+def setting(text: str) -> tuple[str, Any] | None:
+    """Parse ``name=value``; the value is a number, true or false, or else text."""
+    if not text:
+        return None
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected NAME=VALUE, as in l2=0.001")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, {"True": True, "False": False, "None": None}.get(value, value)
+
+
 class Flag(NamedTuple):
     """A flag, the verbs that take it, and its options in argparse."""
 
@@ -174,6 +188,7 @@ FLAGS = (
     _flag("--activation", "train", "relu, tanh, ...", "NAME", type=name_or_number),
     _flag("--init", "train", "small, he, ..., or the weights' standard deviation", "NAME", type=name_or_number),
     _flag("--batch-norm", "train", "true or false", "BOOL", type=boolean),
+    _flag("--set", "train", "a parameter of the trial; again for others", "NAME=VALUE", type=setting, action="append"),
     _flag("--epochs", "train", "passes over the training rows (the study's)", "N", type=whole(1)),
     _flag("--data-dir", f"{RECORDING} check report", "the folder of data sets (BABYSIT_DATA_DIR)", "DIR"),
     _flag("--port", "ui", "the port of MLflow UI; the dashboard has the next (5000, 8080)", "N", type=port),

@@ -102,7 +102,9 @@ def report(job: Job, background: Background = in_this_process, *, keep_model: bo
             raise
         result = _write(job, job.table(trials, facts), importance)
         job.tracker.log_metrics({f"health/{word}": count for word, count in diagnosis["health"].items()})
-        if keep_model:
+        if winner and study.model:
+            job.console.say(f"model: {winner.name}; its configuration alone is kept, and the page has it")
+        elif keep_model:
             _print_model(job, model)
         _print_where(job)
     return result

@@ -7,12 +7,16 @@ import argparse
 from pipeline.commands import Context, given
 from pipeline.commands.job import Job
 from pipeline.data import Dataset, load_block
+from pipeline.errors import UserError
 from pipeline.search.plan import make_task, planned_trial
 from pipeline.study.loading import find_study
-from pipeline.study.single_trial import SINGLE_TRIAL, single_trial_study, value_in
+from pipeline.study.single_trial import SINGLE_TRIAL, single_trial_study, value_in, value_of
+from pipeline.study.space import SEARCHABLE
 from pipeline.training import TrainingRecord
-from pipeline.trials.task import run_single_trial
+from pipeline.trials.own_models import check_parameters
+from pipeline.trials.task import run_single_trial, run_task
 from pipeline.trials.trial import FinishedTrial
+from pipeline.validation import did_you_mean
 
 HYPERPARAMETERS = ("learning_rate", "l2", "activation", "init", "batch_norm")
 """The hyperparameters that have a flag."""
@@ -21,7 +25,13 @@ HYPERPARAMETERS = ("learning_rate", "l2", "activation", "init", "batch_norm")
 def command(args: argparse.Namespace, context: Context) -> None:
     """Train one trial of the study."""
     study = find_study(args.study, given(args, "seed"))
-    job = Job(single_trial_study(study, given(args, *HYPERPARAMETERS), args.epochs), context)
+    chosen = given(args, *HYPERPARAMETERS) | dict(filter(None, args.set or ()))
+    if study.model:
+        check_parameters(study.model, list(chosen))
+    elif unknown := [name for name in chosen if name not in SEARCHABLE]:
+        hint = did_you_mean(unknown[0], SEARCHABLE)
+        raise UserError(f"--set: unknown {unknown[0]!r}; {hint}expected one of {', '.join(SEARCHABLE)}")
+    job = Job(single_trial_study(study, chosen, args.epochs), context)
     _ = job.basis  # loads the data now, so that an error comes before anything is written
     with job.owned(), job.study_run():
         train(job)
@@ -30,24 +40,28 @@ def command(args: argparse.Namespace, context: Context) -> None:
 def train(job: Job) -> None:
     """Train the configuration on the first block's data, and record it as the next trial of its arm."""
     study = job.study
-    point = {name: value_in(dimension, getattr(study.fixed, name)) for name, dimension in study.space.items()}
+    point = {name: value_in(dimension, value_of(study.fixed, name)) for name, dimension in study.space.items()}
     job.optuna_store.open(job.tracker.run_id, job.basis)
     number = 1 + max((number for *_, number in job.optuna_store.recorded()), default=-1)
     task = make_task(study, [planned_trial(study, SINGLE_TRIAL, 0, number, point)])
     data = load_block(task.dataset, task.config, task.split_seed)
-    trial, record = run_single_trial(task, data)
+    if study.model:
+        (trial,), record = run_task(task, data), None
+    else:
+        trial, record = run_single_trial(task, data)
     with job.context.interrupts.deferred():
         (run_id,) = job.tracker.record(study, [trial])
         job.optuna_store.add(trial, run_id)
         job.report_blas()
     _print(job, trial)
-    if not trial.result.diverged:
+    if record and not trial.result.diverged:
         _draw(job, trial, record, data, run_id)
 
 
 def _print(job: Job, trial: FinishedTrial) -> None:
     """Print the curves of a trial epoch by epoch, its scores, and its diagnosis."""
-    for step in range(trial.result.epochs):
+    steps = min(trial.result.epochs, max(map(len, trial.result.curves.values()), default=0))
+    for step in range(steps):
         values = "  ".join(f"{key} {curve[step]:.4f}" for key, curve in trial.result.curves.items())
         job.console.say(f"  epoch {step + 1:3d}  {values}")
     scores = "  ".join(f"{key} {value:.4g}" for key, value in trial.metrics.items())

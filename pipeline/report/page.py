@@ -91,4 +91,6 @@ def facts(analysis: Analysis) -> list[str]:
 
 
 def _markdown(table: Display) -> str:
-    return markdown_table(table.headings, table.rows)
+    patterns = ["[{0}](../{0}/report.md)" if kind == "study" else "{0}" for kind in table.kinds]
+    rows = [[pattern.format(cell) for pattern, cell in zip(patterns, row, strict=True)] for row in table.rows]
+    return markdown_table(table.headings, rows)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from pipeline.errors import UserError
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.initializers import INITIALIZERS
 from pipeline.study.hparams import as_choice
@@ -26,6 +27,15 @@ def value_in(dimension: Dimension, value: Any) -> Any:
     return int(choice) if isinstance(dimension, Int) and str(choice).isdecimal() else choice
 
 
+def value_of(fixed: Any, name: str) -> Any:
+    """Return a value of the study's fixed hyperparameters, or of its own model's parameters, which have no defaults."""
+    if not isinstance(fixed, Mapping):
+        return getattr(fixed, name)
+    if name not in fixed:
+        raise UserError(f"{name}: it has no value. Give it, as in --set {name}=VALUE")
+    return fixed[name]
+
+
 def single_trial_study(study: Study, chosen: Mapping[str, Any], epochs: int | None) -> Study:
     """Return the study that a single trial of ``study`` is recorded in: its values are fixed and its space holds them.
 
@@ -34,7 +44,7 @@ def single_trial_study(study: Study, chosen: Mapping[str, Any], epochs: int | No
     fixed = {**study.fixed, **chosen} if study.model else replace(study.fixed, **chosen)
 
     def widened(name: str, dimension: Dimension) -> Dimension:
-        value = value_in(dimension, fixed[name] if study.model else getattr(fixed, name))
+        value = value_in(dimension, value_of(fixed, name))
         if isinstance(dimension, Float):
             return Float(min(0.0, value), max(dimension.high, value))
         if isinstance(dimension, Int):  # hidden layers of several widths are text, where the study searches one

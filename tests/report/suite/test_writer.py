@@ -67,7 +67,9 @@ def test_the_page_has_its_sentences_figures_and_links(written):
     assert "4 studies of 5 recorded" in page
     for name in ("forest_random_grid", "forest_random_shifted_grid", "profiles"):
         assert (folder / "figures" / f"{name}.png").is_file()
-    assert result.verdicts[0] in (folder / "report.md").read_text()
+    markdown = (folder / "report.md").read_text()
+    assert result.verdicts[0] in markdown
+    assert "| [b](../b/report.md) |" in markdown
 
 
 def test_the_numbers_are_those_of_the_verdict(written):
