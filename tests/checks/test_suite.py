@@ -163,9 +163,10 @@ def scoring_that_flatters(monkeypatch):  # noqa: D103  the name is the fault
     right = lockstep.evaluate
 
     def evaluate(*arguments):
-        losses, correct = right(*arguments)
-        correct[:, ::2] = True
-        return losses, correct
+        found = right(*arguments)
+        for rows in (found.correct, found.row_scores):
+            rows[:, ::2] = True
+        return found._replace(values=found.row_scores.mean(axis=1))
 
     monkeypatch.setattr(lockstep, "evaluate", evaluate)
 
