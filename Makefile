@@ -50,7 +50,7 @@ test-long: $(READY)  ## run the fuzzing and the soak that take an hour
 # processors only; PyPI's wheel brings two gigabytes of CUDA.
 test-torch: $(READY)  ## compare layers, optimizers and schedules with PyTorch, installed into .venv/torch
 	UV_FIND_LINKS="$$PIP_FIND_LINKS" "$(UV)" pip install --quiet --python .venv --target .venv/torch torch==2.13.0
-	PYTHONPATH=.venv/torch $(BIN)/python -m pytest tests/nn/test_torch.py tests/nn/test_conv_torch.py
+	PYTHONPATH=.venv/torch $(BIN)/python -m pytest tests/nn/test_torch.py tests/nn/test_conv_torch.py tests/trials/test_torch_function.py
 
 test-all: test test-slow test-torch test-long  ## run all of the tests
 

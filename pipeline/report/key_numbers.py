@@ -40,7 +40,8 @@ def _winner(analysis: Analysis) -> Iterator[KeyNumber]:
     if winner := analysis.winner:
         size, _, interval = winner.test.text.partition(" ")
         metric, validation = winner.metric.title, value(winner.validation.value, winner.metric)
-        caption = f"test {metric} of the best network, {winner.name}, with {validation} validation {metric}"
+        kind = "model" if analysis.study.model else "network"
+        caption = f"test {metric} of the best {kind}, {winner.name}, with {validation} validation {metric}"
         yield KeyNumber(size, caption, interval.strip("()"))
 
 

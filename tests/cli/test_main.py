@@ -120,7 +120,7 @@ def test_one_database_for_both_stores_is_refused(tmp_path, monkeypatch, capsys):
         ),
         ("from pipeline.study.spec import *\nFloat(0, 1, log=True)", "study.py:2: a log scale needs low > 0"),
         (
-            "from pipeline.study.spec import *\nSearchSpace(learning_rat=Float(0, 1))",
+            "from pipeline.study.spec import *\nStudy(name='a', question='?', space=SearchSpace(learning_rat=Float(0, 1)))",
             "unknown hyperparameter 'learning_rat'",
         ),
         ("from pipeline.study.spec import *\nCategorical(1, 1.0, True)", "a choice is given twice"),
