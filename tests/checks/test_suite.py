@@ -163,9 +163,9 @@ def scoring_that_flatters(monkeypatch):  # noqa: D103  the name is the fault
     right = lockstep.evaluate
 
     def evaluate(*arguments):
-        losses, correct = right(*arguments)
-        correct[:, ::2] = True
-        return losses, correct
+        scored = right(*arguments)
+        scored.correct[:, ::2] = True
+        return scored._replace(values=scored.correct.mean(axis=1), row_scores=scored.correct)
 
     monkeypatch.setattr(lockstep, "evaluate", evaluate)
 
