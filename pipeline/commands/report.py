@@ -102,8 +102,8 @@ def report(job: Job, background: Background = in_this_process, *, keep_model: bo
             raise
         result = _write(job, job.table(trials, facts), importance)
         job.tracker.log_metrics({f"health/{word}": count for word, count in diagnosis["health"].items()})
-        if winner and study.model:
-            job.console.say(f"model: {winner.name}; its configuration alone is kept, and the page has it")
+        if winner and study.model and keep_model:
+            _register_estimator(job, winner)
         elif keep_model:
             _print_model(job, model)
         _print_where(job)
@@ -169,6 +169,19 @@ def add_model(job: Job, winner: Winner, facts: dict[str, Any]) -> RegisteredMode
     model = RegisteredModel(best, f"{name}/{number}", champion)
     facts |= {"model": f"models:/{model.version}", "tracking": tracking_address(job.stores.tracking)}
     return model
+
+
+def _register_estimator(job: Job, winner: Winner) -> None:
+    """Register the winner of a study's own model, or say why its configuration alone is kept."""
+    from pipeline.model.estimators import fit_again  # skops takes a second to import
+
+    saved = fit_again(job.study, winner, job.basis)
+    if isinstance(saved, str):
+        job.console.say(f"model: {winner.name}; its configuration alone is kept, on the page: {saved}")
+        return
+    name = f"babysit-{job.study.name}"
+    number, champion = job.tracker.register(name, saved)
+    job.console.say(f"model: {winner.name} is {name}/{number}, an mlflow.sklearn model; {champion}")
 
 
 def winner_facts(job: Job, winner: Winner) -> dict[str, Any]:

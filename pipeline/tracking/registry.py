@@ -45,6 +45,8 @@ class SavedModel:
         The packages it needs, with versions.
     metric
         What versions are compared by; the tag ``val_`` with its name has a version's validation value.
+    estimator, trusted
+        A scikit-learn classifier that is saved by skops in place of files and code, and the types that it may hold.
 
     """
 
@@ -57,6 +59,8 @@ class SavedModel:
     classes: Sequence[str]
     requirements: Sequence[str]
     metric: Metric = ACCURACY
+    estimator: Any = None
+    trusted: Sequence[str] = ()
 
 
 def register(client: MlflowClient, experiment_id: str, run_id: str, name: str, model: SavedModel) -> tuple[str, str]:
@@ -121,6 +125,21 @@ def _save(folder: Path, model: SavedModel, run_id: str, model_id: str) -> None:
         from mlflow.models import Model
         from mlflow.pyfunc import save_model
 
+        if model.estimator is not None:
+            from mlflow import sklearn
+
+            sklearn.save_model(
+                model.estimator,
+                str(folder),
+                mlflow_model=Model(run_id=run_id, model_id=model_id),
+                serialization_format="skops",
+                skops_trusted_types=list(model.trusted),
+                signature=_signature(model.example, probabilities),
+                input_example=model.example,
+                pip_requirements=list(model.requirements),
+                pyfunc_predict_fn="predict_proba" if hasattr(model.estimator, "predict_proba") else "predict",
+            )
+            return
         save_model(
             str(folder),
             loader_module=model.loader,

@@ -117,19 +117,6 @@ class OwnModel:
         """Fit one trial after the other. A trial that raises, hangs or is killed has a guess's scores."""
         process, block = _process(self.folders), (config, order_seed, _checksum(data))
 
-        def rows() -> ModelData:
-            train, val = data.train, data.val
-            return ModelData(
-                train.inputs,
-                train.labels,
-                val.inputs,
-                val.labels,
-                data.test.inputs,
-                data.classes,
-                config.epochs,
-                data.shape,
-            )
-
         def fit(place: int, trial: PlannedTrial) -> TrialResult:
             def stop(epoch: int, value: float) -> bool:
                 return not watch([place], epoch, [value])[0]  # type: ignore[misc, arg-type]
@@ -140,7 +127,7 @@ class OwnModel:
                 params.values,
                 params.seed,
                 block,
-                rows,
+                lambda: model_data(data, config),
                 self.timeout,
                 stop if watch else None,
                 find_metric(config.metric).val,
@@ -160,6 +147,12 @@ def _process(folders: tuple[str, ...]) -> ModelProcess:
     """Return this thread's child process, which later tasks use again."""
     processes: dict[tuple[str, ...], ModelProcess] = _local.__dict__.setdefault("processes", {})
     return processes.setdefault(folders, ModelProcess(folders))
+
+
+def model_data(data: Dataset, config: TrainConfig) -> ModelData:
+    """Return the rows of a block as a model gets them, without the labels of the test rows."""
+    train, val, test = data.train, data.val, data.test.inputs
+    return ModelData(train.inputs, train.labels, val.inputs, val.labels, test, data.classes, config.epochs, data.shape)
 
 
 def _checksum(data: Dataset) -> int:
