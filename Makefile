@@ -61,7 +61,7 @@ check: $(READY)  ## check style, formatting, types, and the dependencies for kno
 	@"$(UV)" audit --frozen --no-dev 2>.venv/audit.log || { test $$? -eq 1 || echo "audit: the database of vulnerabilities cannot be reached (.venv/audit.log)"; }
 
 bench: $(READY)  ## measure the speed claims
-	for name in training network recording diagnosis report overhead; do echo "## $$name" && $(BIN)/python "benchmarks/$$name.py" || exit; done
+	for name in training network recording diagnosis report overhead timeline; do echo "## $$name" && $(BIN)/python "benchmarks/$$name.py" || exit; done
 
 clean:  ## remove .venv and caches; records stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

@@ -1,6 +1,7 @@
 """What every test may lean on: quiet MLflow, commands that find the sources, and a store that is quick to make."""
 
 import contextlib
+import gc
 import os
 import shutil
 import sqlite3
@@ -10,6 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # workers of the tests and their threads would wait for each other
+gc.set_threshold(50_000, 20, 20)  # as the command sets it: a look for cycles goes through all of MLflow
 os.environ["PYTHONPATH"] = str(ROOT)  # for the commands that tests start in a folder of their own
 for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI"):
     os.environ.pop(name, None)  # what a test records is never a part of the run that started the tests

@@ -1,5 +1,6 @@
 """The three files that name the environment agree, and so do the verbs that build it."""
 
+import itertools
 import re
 import shlex
 import shutil
@@ -111,7 +112,8 @@ def test_the_command_line_takes_an_entry_point(entry):
     given = vars(parser().parse_args(arguments))
     assert given.pop("verb") == ("run" if entry == "main" else entry)
     assert given.pop("study") == ("" if entry == "lecture" else "random_vs_grid")
-    assert not any(given.values())
+    lists = (value if isinstance(value, list) else [value] for value in given.values())
+    assert not any(itertools.chain(*lists))
 
 
 def test_the_readme_shows_the_default_study():

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from scipy.ndimage import map_coordinates
 
 from pipeline.data.generated import SIDE, Images
 from pipeline.data.published import load_digits
@@ -47,6 +46,8 @@ def load_digits28(name: str, background: Background | None = None, *, rotated: b
 
 def enlarged(digits: Images, angles: np.ndarray) -> Images:
     """Return digits (N, 8, 8) turned by angles (N,) and enlarged to 28 x 28 pixels, with linear interpolation."""
+    from scipy.ndimage import map_coordinates  # here, since training needs none of SciPy
+
     rows, columns = np.indices((SIDE, SIDE)) - (SIDE - 1) / 2
     sine, cosine = np.sin(angles)[:, None, None], np.cos(angles)[:, None, None]
     scale, middle = digits.shape[1] / BOX, (digits.shape[1] - 1) / 2

@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from scipy.fft import irfft2, rfft2
 
 from pipeline.data.rows import Rows
 from pipeline.seeds import derive_seed
@@ -86,6 +85,8 @@ def hollow_pixels(regions: np.ndarray) -> np.ndarray:
     The number of pairs with p + q = 2m is the self-convolution of the region at 2m. Without any such pixel, every pair
     passes the paper's condition of convexity at its middle; an intersection of half-planes has none.
     """
+    from scipy.fft import irfft2, rfft2  # here, since training needs none of SciPy
+
     spectrum = rfft2(regions.astype("float32"), s=(2 * SIDE, 2 * SIDE))
     sums = irfft2(spectrum**2, s=(2 * SIDE, 2 * SIDE))
     counts: np.ndarray = ((sums[:, ::2, ::2] > 0.5) & ~regions).sum(axis=(1, 2))

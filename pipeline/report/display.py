@@ -82,7 +82,7 @@ COLUMNS = {
         for name in ("least", "quarter", "median", "three_quarters", "greatest")
     },
     "efficiency.grid": Column("grid", "value"),
-    "ahead": Column("mean minus the grid", "difference"),
+    "efficiency.ahead": Column("mean minus the grid", "difference"),
     "at_least_as_good": Column("at least as good", "%"),
     **{f"ahead_{n}": Column(f"{n} trials minus the grid", "difference") for n in QUOTED_SIZES},
     **{f"as_good_{n}": Column(f"experiments of {n} at least as good", "%") for n in QUOTED_SIZES},

@@ -13,6 +13,7 @@ import pandas as pd
 from pipeline.report.curves import Pool
 from pipeline.report.formatting import count, listed
 from pipeline.report.intervals import DIFFERENCE, Array, Interval, mean_interval
+from pipeline.study.metrics import ACCURACY
 from pipeline.study.spec import Arm
 from pipeline.trials.selection import share_of_best
 
@@ -61,12 +62,15 @@ class Efficiency:
 
 
 def efficiency(pools: Mapping[str, Sequence[Pool]], headline: Sequence[Arm]) -> Efficiency | None:
-    """Return the efficiency curve of the headline's random arm next to its grid; None without both or a common block."""
+    """Return the efficiency curve of the headline's random arm next to its grid; None without both or a common block.
+
+    Studies of another metric than accuracy have none: the weights are those of accuracies.
+    """
     arm, grid = (
         next((a for a in headline if a.is_grid is is_grid and a.exchangeable and a.name in pools), None)
         for is_grid in (False, True)
     )
-    if not arm or not grid:
+    if not arm or not grid or pools[arm.name][0].metric != ACCURACY:
         return None
     grids = {pool.block: pool for pool in pools[grid.name]}
     random = [pool for pool in pools[arm.name] if pool.block in grids]

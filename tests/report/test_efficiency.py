@@ -1,5 +1,7 @@
 """Experiments of random trials are scored as Bergstra and Bengio score them, and compared with the grid of their block."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +21,7 @@ from pipeline.report.efficiency import (
     weighted_score,
 )
 from pipeline.report.figures.efficiency import efficiency_figure, relevance_figure
+from pipeline.study.metrics import METRICS
 from pipeline.study.spec import Arm
 
 ALL = slice(None)
@@ -73,11 +76,16 @@ def test_a_match_is_not_more_than_delta_below_the_grid():
 
 
 def test_only_random_search_next_to_a_grid_has_a_curve():
-    """Other arms, and arms without a common block, have none."""
+    """Other arms, arms without a common block, and other metrics have none."""
     pools = {"random": [pool([0.5], [0.5])], "grid": [pool([0.5], [0.5], arm=GRID, block=1)]}
     assert efficiency(pools, (RANDOM, GRID)) is None
     assert efficiency(pools | {"tpe": pools["random"]}, (Arm("tpe"), GRID)) is None
     assert efficiency(pools, (RANDOM,)) is None
+    other = {
+        "random": [replace(pool([0.5], [0.5]), metric=METRICS["neg_log_loss"])],
+        "grid": [pool([0.5], [0.5], arm=GRID)],
+    }
+    assert efficiency(other, (RANDOM, GRID)) is None
 
 
 def test_tables_and_figures_say_the_same():

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pipeline.trials.row_scores import pack_bits, pack_scores, unpack
 
 
+@settings(deadline=None)
 @given(arrays(float, st.integers(1, 60), elements=st.floats(-36, 60)))
 def test_scores_come_back_to_half_a_step_with_their_mean(scores):
     """Each score is within half of 1/255 of the range, up to a common shift that gives the recorded mean exactly."""

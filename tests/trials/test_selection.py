@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import expit
@@ -123,6 +123,7 @@ def test_only_the_best_contend():
     assert found.tolist() == pytest.approx([1 / CONTENDERS] * CONTENDERS + [0] * 3)
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 12).flatmap(lambda trials: st.lists(st.integers(0, 2**ROWS - 1), min_size=trials, max_size=trials)),
     st.data(),

@@ -67,7 +67,7 @@ def forest_figure(verdict: SuiteVerdict, styles: ArmStyles, delta: float, metric
         figure,
         f"forest_{first.name}_{second.name}",
         title=f"{capital(title(first))} against {title(second)}, data set by data set",
-        aid="A line is a study's difference with its 95% interval: coloured as the arm that is ahead, grey where they are equal "
+        aid="A line is a study's difference with the 95% interval of its own page: coloured as the arm that is ahead, grey where they are equal "
         "enough, hollow where the study is undecided. The diamond is the mean over data sets with its interval; the thick "
         f"line is where the difference on the next data set is expected, with 95%. The shaded part does not matter.{_left_out(verdict)}",
         alt=f"Forest plot of {title(first)} minus {title(second)}{' in points' if metric.is_share else ''}. {text}.",

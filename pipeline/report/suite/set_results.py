@@ -32,7 +32,7 @@ class SetResult:
     difference
         First arm minus second, with its noise; None if the study cannot count.
     interval
-        The difference and its 95 % interval, if there is one.
+        The difference and its 95 % interval, that of the study's own verdict if it has one.
     left_out
         Why the study does not count, as a clause; empty if it does.
     next_look
@@ -74,7 +74,8 @@ def set_result(analysis: Analysis, contrast: tuple[Arm, Arm]) -> SetResult:
     complete = analysis.complete(contrast)
     counted = verdict.looks[-1].blocks if verdict.looks else complete
     values = comparison.expected[: counted or None]
-    result = SetResult(study.name, study.dataset, verdict, interval=mean_interval(values, within=analysis.rules.within))
+    interval = verdict.interval or mean_interval(values, within=analysis.rules.within)
+    result = SetResult(study.name, study.dataset, verdict, interval=interval)
     if validity.obstacles(analysis.table, analysis.pools, contrast):
         return replace(result, left_out="its verdict is withheld")
     if counted < FEWEST_BLOCKS:
