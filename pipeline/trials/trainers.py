@@ -157,12 +157,6 @@ def model_data(data: Dataset, config: TrainConfig) -> ModelData:
     return ModelData(train.inputs, train.labels, val.inputs, val.labels, test, data.classes, config.epochs, data.shape)
 
 
-def model_data(data: Dataset, config: TrainConfig) -> ModelData:
-    """Return the rows of a block as a model gets them, without the labels of the test rows."""
-    train, val, test = data.train, data.val, data.test.inputs
-    return ModelData(train.inputs, train.labels, val.inputs, val.labels, test, data.classes, config.epochs, data.shape)
-
-
 def _checksum(data: Dataset) -> int:
     """Return a number that tells the rows of two data sets apart: of all labels, and of some inputs."""
     few = np.ascontiguousarray(data.train.inputs[:64])
