@@ -1,7 +1,8 @@
 """What a recorded trial of a scikit-learn classifier costs beside its fit: babysit, and Optuna with MLflow by hand.
 
 Both search the same classifier on digits with one worker, in turns, in empty folders. ``python benchmarks/own_model.py``
-prints milliseconds for each trial: the whole search, minus the time inside of the fits and predictions.
+prints milliseconds for each trial: those of a long search minus those of a short one, so that starts do not count, without
+the time inside of the fits and predictions.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import tempfile
 from pathlib import Path
 
 CLONE = Path(__file__).resolve().parents[1]
-TRIALS, ROUNDS = 50, 1
+FEW, MANY, ROUNDS = 20, 220, 3
 
-STUDY = f"""
+STUDY = """
 from pipeline import Arm, Float, SearchSpace, Study
 STUDY = Study(
     name="svc", question="?", dataset="digits", model="timed:Timed", space=SearchSpace(C=Float(1e-2, 1e3, log=True)),
-    arms=(Arm("random"),), trials={TRIALS}, blocks=1, confirm=0,
+    arms=(Arm("random"),), trials=TRIALS, blocks=1, confirm=0,
 )
 """
 TIMED = """
@@ -52,7 +53,7 @@ def timed(job, engine):
 search.search = timed
 main(["search", "svc.py", "--workers", "1", "--quiet"])
 """
-BY_HAND = f"""
+BY_HAND = """
 import time
 import mlflow, numpy as np, optuna
 from sklearn.datasets import load_digits
@@ -66,33 +67,37 @@ x, x_test, y, y_test = train_test_split((x - 8) / 6, y, test_size=0.2, random_st
 x, x_val, y, y_val = train_test_split(x, y, test_size=0.25, random_state=0, stratify=y)
 def objective(trial):
     with mlflow.start_run():
-        params = {{"C": trial.suggest_float("C", 1e-2, 1e3, log=True)}}
+        params = {"C": trial.suggest_float("C", 1e-2, 1e3, log=True)}
         mlflow.log_params(params)
         model = Timed(**params).fit(x, y)
         score = np.mean(model.predict(x_val) == y_val)
-        mlflow.log_metrics({{"val_accuracy": score, "test_accuracy": np.mean(model.predict(x_test) == y_test)}})
+        mlflow.log_metrics({"val_accuracy": score, "test_accuracy": np.mean(model.predict(x_test) == y_test)})
         return score
 storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend("optuna.log"))
 study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(0), storage=storage)
 start = time.perf_counter()
-study.optimize(objective, n_trials={TRIALS})
+study.optimize(objective, n_trials=TRIALS)
 print("SECONDS", time.perf_counter() - start)
 """
 
 
-def beside(script: str) -> float:
-    """Run a script in an empty folder; return its milliseconds for each trial outside of the classifier."""
+def outside(script: str, trials: int) -> float:
+    """Run a script in an empty folder; return its seconds outside of the classifier."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for file, text in (("svc.py", STUDY), ("timed.py", TIMED), ("script.py", script)):
-            (folder / file).write_text(text)
+            (folder / file).write_text(text.replace("TRIALS", str(trials)))
         environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{CLONE}:{folder}", "HOME": name}
         done = subprocess.run(
             [sys.executable, "script.py"], cwd=folder, env=environment, capture_output=True, text=True, check=True
         )
         whole = float(done.stdout.rpartition("SECONDS ")[2].split()[0])
-        inside = sum(map(float, (folder / "seconds.txt").read_text().split()))
-        return 1000 * (whole - inside) / TRIALS
+        return whole - sum(map(float, (folder / "seconds.txt").read_text().split()))
+
+
+def beside(script: str) -> float:
+    """Return the milliseconds that one more trial costs beside its fit."""
+    return 1000 * (outside(script, MANY) - outside(script, FEW)) / (MANY - FEW)
 
 
 if __name__ == "__main__":

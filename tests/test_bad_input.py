@@ -79,7 +79,7 @@ KINDS = {
     "config": (study(config="{}"), "config: got {}; expected TrainConfig(...)"),
     "arms": (study(arms="Arm('random')"), "expected a tuple, as in (Arm(...), Arm(...))"),
     "an arm": (study(arms="('random',)"), "arms: got 'random'; expected Arm(...)"),
-    "a dimension": (study("l2=0.1"), "SearchSpace: l2: got 0.1; expected Float(...) or Categorical(...)"),
+    "a dimension": (study("l2=0.1"), "SearchSpace: l2: got 0.1; expected Float(...), Int(...) or Categorical(...)"),
     "an empty space": (study(""), "SearchSpace: nothing to search"),
     "stages": (study(stages="3"), "stages: got 3; expected a tuple, as in (Stage(...), Stage(...))"),
     "a pruner's name": (study(pruner="'median'"), "pruner: got 'median'; expected Pruner(...)"),

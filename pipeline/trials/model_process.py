@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import os
@@ -35,6 +36,7 @@ class ModelProcess:
         self._paths = paths
         self._process: subprocess.Popen[bytes] | None = None
         self._block: object = None
+        atexit.register(self.close)
 
     def fit(
         self,

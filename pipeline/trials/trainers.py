@@ -146,7 +146,9 @@ _local = threading.local()
 def _process(folders: tuple[str, ...]) -> ModelProcess:
     """Return this thread's child process, which later tasks use again."""
     processes: dict[tuple[str, ...], ModelProcess] = _local.__dict__.setdefault("processes", {})
-    return processes.setdefault(folders, ModelProcess(folders))
+    if folders not in processes:
+        processes[folders] = ModelProcess(folders)
+    return processes[folders]
 
 
 def model_data(data: Dataset, config: TrainConfig) -> ModelData:
