@@ -286,7 +286,7 @@ def test_a_study_that_is_killed_while_it_is_checked_leaves_no_run(tiny_study, tm
     """The study's run starts after the checks, so a process that ends during them leaves none."""
     monkeypatch.setattr("pipeline.checks.suite.check", lambda _: sys.exit(9))
     with pytest.raises(SystemExit):
-        main(["run", str(tiny_study)])
+        main(["run", str(tiny_study), "--workers", "1"])  # which checks in this process
     assert runs(tracking_uri, kind="study") == []
 
 
