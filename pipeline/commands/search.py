@@ -222,7 +222,8 @@ def confirm(job: Job, engine: Engine) -> None:
         job.console.say("confirm: nothing to train, all repetitions are recorded")
         return
     repetitions = count(len(pending), "repetition")
-    job.console.say(f"confirm: {repetitions} to train: each arm's likely choices in each block, from other weights")
+    again = "with other seeds" if job.study.model else "from other weights"
+    job.console.say(f"confirm: {repetitions} to train: each arm's likely choices in each block, {again}")
     with job.console.working("confirm", len(pending)) as advance:
         confirmation.confirm(
             job.optuna_store,

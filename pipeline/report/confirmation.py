@@ -22,6 +22,8 @@ from pipeline.report.trials_table import IDENTITY, TrialsTable
 from pipeline.study.metrics import ACCURACY, Metric
 from pipeline.study.spec import Arm
 
+FROM_OTHER_WEIGHTS = "from other weights, on the same rows in the same order"
+
 
 @dataclass(frozen=True)
 class Confirmation:
@@ -190,13 +192,13 @@ def choices_again(confirmations: Mapping[str, Confirmation]) -> pd.DataFrame:
     return pd.concat({name: c.choices for name, c in confirmations.items()}, names=["arm"]).reset_index("arm")
 
 
-def confirmation_note(confirmations: Mapping[str, Confirmation]) -> Iterator[str]:
-    """Yield how to read the tables of trials that were trained again, if there are any."""
+def confirmation_note(confirmations: Mapping[str, Confirmation], *, own_model: bool = False) -> Iterator[str]:
+    """Yield how to read the tables of trials that were trained again, if there are any; of the network, or of a model."""
     if confirmations:
         metric = next(iter(confirmations.values())).metric.title
+        again, first = ("with other seeds, on the same rows", "seed") if own_model else (FROM_OTHER_WEIGHTS, "weights")
         yield (
-            "In each block the trials that validation would most probably choose were trained again from other weights, on "
-            "the same rows in the same order. The best of many trials is best by its hyperparameters and by luck, and falls "
-            "back when it is trained again. Luck is how much the chosen trial's first weights raised its validation or its test "
-            f"{metric}. The promise is its validation {metric} minus the test {metric} of its repetitions."
+            f"In each block the trials that validation would most probably choose were trained again {again}. The best of many trials is best by its hyperparameters and by luck, and falls "
+            "back when it is trained again. Luck is how much the chosen trial's first "
+            f"{first} raised its validation or its test {metric}. The promise is its validation {metric} minus the test {metric} of its repetitions."
         )

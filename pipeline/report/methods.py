@@ -60,12 +60,22 @@ def methods(analysis: Analysis) -> Iterator[str]:
         f"Declared: study {study.name}, hash {study.hash}, data set {study.dataset}{terms}, {count(study.trials, 'trial')} "
         f"{of_arms}in each block, seed {study.seed}."
     )
+    if study.model:
+        yield (
+            f"The model is {study.model}. A trial gets the same rows, parameters and seed with any number of workers and after "
+            "any stop; it repeats to the bit where the model does."
+        )
     if analysis.confirmations:
+        seeds = (
+            "The seeds of the repetitions derive from the block and the repetition, and the arms share them; the rows and the "
+            "parameters are those of the trial."
+            if study.model
+            else "The seeds of the new weights derive from the block and the repetition, and the arms share them; the split, the "
+            "order of the minibatches and the hyperparameters are those of the trial."
+        )
         yield (
             f"Trained again: in each block the trial of the best validation {metric.title}, the first of equals, and those that would "
-            "most probably be chosen if the validation rows alone are drawn again, in proportion to that probability. The seeds "
-            "of the new weights derive from the block and the repetition, and the arms share them; the split, the order of the "
-            "minibatches and the hyperparameters are those of the trial."
+            f"most probably be chosen if the validation rows alone are drawn again, in proportion to that probability. {seeds}"
         )
     yield from _provenance(analysis)
 

@@ -197,7 +197,7 @@ def _price_of_choosing(analysis: Analysis) -> Iterator[Section]:
         *tables.selection_notes(analysis),
         _test_values(analysis),
         *confirmation_sentence(confirmations, analysis.study.headline),
-        *confirmation_note(confirmations),
+        *confirmation_note(confirmations, own_model=bool(analysis.study.model)),
     ]
     named = [
         NamedTable("selection", "What choosing by validation cost", tables.selection(analysis)),

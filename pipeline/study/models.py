@@ -14,6 +14,24 @@ LONGEST_PATH = 255
 """The most characters of an import path."""
 SEED = "random_state"
 """The parameter of an estimator that gets the trial's seed."""
+RECORDED = {
+    *(
+        "study",
+        "arm",
+        "block",
+        "trial",
+        "sampler",
+        "seed",
+        "repetition",
+        "run_id",
+        "health",
+        "diagnosis",
+        "diverged",
+        "gap",
+    ),
+    *("epochs", "seconds", "n_val", "n_test", "not_finite", "val_correct", "test_correct", "val_scores", "test_scores"),
+}
+"""The names that the records of a trial use themselves, next to those of its searched parameters."""
 
 
 @dataclass(frozen=True)
@@ -41,3 +59,8 @@ def check_model(model: Any, fixed: Any, names: list[str]) -> None:
     for name in (*fixed, *names):
         if name.rpartition("__")[2] == SEED:
             raise UserError(f"{name}: every trial has a seed of its own, which the estimator gets. Leave it out")
+    if taken := sorted(RECORDED.intersection(names)):
+        raise UserError(
+            f"space: got {taken[0]!r}, which records of trials use for themselves; expected another name. Give it in fixed, or "
+            "search it under another name through a function or a factory"
+        )

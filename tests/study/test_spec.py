@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from pipeline.errors import UserError
+from pipeline.report.trials_table import COLUMNS
 from pipeline.search.plan import plan
+from pipeline.storage.attributes import TRIAL_ATTRIBUTES
 from pipeline.study.hparams import HyperParams, TrainConfig
+from pipeline.study.models import RECORDED
 from pipeline.study.spec import Arm, Categorical, Float, SearchSpace, Stage, Study
 from studies.random_vs_grid import STUDY
 
@@ -115,6 +118,15 @@ def test_a_mistake_in_a_declaration_is_refused_with_its_value(make, says):
     with pytest.raises(ValueError, match=says) as error:
         make()
     assert "\n" not in str(error.value)
+
+
+def test_a_models_parameter_cannot_have_the_name_of_a_record():
+    """Every column of a trial that records write themselves is refused as a name of a searched parameter."""
+    own = {name for name in (*COLUMNS, *TRIAL_ATTRIBUTES) if "/" not in name}
+    assert own <= RECORDED
+    for name in sorted(RECORDED):
+        with pytest.raises(UserError, match=f"space: got '{name}', which records of trials use for themselves"):
+            Study(name="s", question="?", model="sklearn.svm:SVC", space=SearchSpace(**{name: Float(0, 1)}))
 
 
 def test_frozen_values_cannot_be_changed():
