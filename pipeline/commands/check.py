@@ -10,21 +10,28 @@ from pipeline.checks import CheckResult, suite
 from pipeline.commands import Context, given
 from pipeline.commands.columns import print_columns
 from pipeline.console.console import Console
-from pipeline.data.dataset import expect_block, is_plain_and_small
+from pipeline.data.dataset import describe, expect_block, is_plain_and_small
 from pipeline.errors import Failed
 from pipeline.search.engine import Engine
 from pipeline.search.plan import first_trial, make_task
 from pipeline.seeds import derive_seed
 from pipeline.study.loading import find_declared
+from pipeline.study.metrics import check_classes
 from pipeline.study.spec import Study
 from pipeline.study.suite import Suite
+from pipeline.trials.own_models import check_parameters
 from pipeline.trials.task import run_task
 
 
 def command(args: argparse.Namespace, context: Context) -> None:
     """Check the study, or each of a suite. Raises :class:`Failed` if a check is not passed."""
     declared = find_declared(args.study, given(args, "seed"))
-    for study in declared.studies if isinstance(declared, Suite) else (declared,):
+    studies = declared.studies if isinstance(declared, Suite) else (declared,)
+    for study in studies:
+        if study.model:
+            check_parameters(study.model, [*study.fixed, *study.space])
+        check_classes(study.objective, describe(study.source).classes)
+    for study in studies:
         print_columns(study, context.console)
         require(check(study, context.console))
 
@@ -32,8 +39,8 @@ def command(args: argparse.Namespace, context: Context) -> None:
 def check_on_worker(study: Study, engine: Engine) -> Callable[[], list[CheckResult]] | None:
     """Start the checks on a worker while this process imports MLflow. Return a function that waits for their results.
 
-    They start only for the network, on small data without columns to encode; then the first block comes back with them, so that this process
-    need not import scikit-learn to split it. Otherwise None is returned.
+    They start only for the network, on small data without columns to encode; then the first block comes back with them, so
+    that this process need not import scikit-learn to split it. Otherwise None is returned.
     """
     if study.model or not is_plain_and_small(study.source, study.config):
         return None

@@ -25,6 +25,7 @@ from pipeline.errors import UserError
 from pipeline.model.best import BestModel, saved_model, train_again
 from pipeline.report.analysis import start_importance
 from pipeline.report.figures.network import save_figures
+from pipeline.report.formatting import number
 from pipeline.report.importance import Importance
 from pipeline.report.trials_table import RUN_ADDRESS, TrialsTable
 from pipeline.report.winner import Winner, find_winner
@@ -208,7 +209,11 @@ def _print_model(job: Job, model: RegisteredModel | None) -> None:
         job.console.say("model: none, since every trial diverged or was pruned")
         return
     trial, score, metric = model.best.tags["trial"], model.best.validation, model.best.metric
-    shown = f"{score:.3f} of validation rows right" if metric is ACCURACY else f"validation {metric.title} {score:.3f}"
+    shown = (
+        f"{score:.3f} of validation rows right"
+        if metric is ACCURACY
+        else f"validation {metric.title} {number(score, 3)}"
+    )
     job.console.say(f"model: {trial}, {shown}, is {model.version}; the page has its values")
     job.console.say(f"  {model.champion}")
 

@@ -71,7 +71,7 @@ def _trials_needed(analysis: Analysis) -> Iterator[str]:
     all_needed, metric = needed_by_headline(analysis), analysis.study.objective
     explained = next((needed for needed in all_needed if math.isfinite(needed.median)), None)
     clauses = "; ".join(needed_clause(needed, explain=needed is explained) for needed in all_needed)
-    yield f"To reach {value(analysis.quoted_target.value, metric)} validation {metric.title}, {clauses}{_ratio(all_needed)}."
+    yield f"The target of {value(analysis.quoted_target.value, metric)} validation {metric.title}: {clauses}{_ratio(all_needed)}."
 
 
 def needed_clause(needed: TrialsNeeded, *, explain: bool = False) -> str:

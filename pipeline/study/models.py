@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,9 +57,18 @@ def check_model(model: Any, fixed: Any, names: list[str]) -> None:
         raise UserError(f"model: got {shortened(model)}; expected MODULE:NAME, as in 'sklearn.svm:SVC' or 'mine:fit'")
     check_text("model", model, LONGEST_PATH)
     check_arguments("study", fixed, "fixed")
+    if unknown := [name for name, value in fixed.items() if isinstance(value, float) and not math.isfinite(value)]:
+        raise UserError(f"fixed: {unknown[0]} is {fixed[unknown[0]]}; expected a finite number")
     for name in (*fixed, *names):
         if name.rpartition("__")[2] == SEED:
             raise UserError(f"{name}: every trial has a seed of its own, which the estimator gets. Leave it out")
+    for name in names:
+        if not name.isidentifier():
+            raise UserError(f"space: got {shortened(name)}; expected the name of a parameter: letters, digits and _")
+        if name in fixed:
+            raise UserError(
+                f"{name}: is fixed and searched; expected one of them. Leave it out of fixed or of the space"
+            )
     if taken := sorted(RECORDED.intersection(names)):
         raise UserError(
             f"space: got {taken[0]!r}, which records of trials use for themselves; expected another name. Give it in fixed, or "

@@ -228,9 +228,10 @@ class Study:
 
     def _check_grids_suffice(self) -> None:
         size, grids = self.space.grid_size, self._grids()
+        count_of_points = f"{size} point{'s' * (size != 1)}"
         if grids and self.trials > size:
             raise UserError(
-                f"trials: got {self.trials}; the grid of {grids[0]!r} has {size} points. Give more levels or fewer trials"
+                f"trials: got {self.trials}; the grid of {grids[0]!r} has {count_of_points}. Give more levels or fewer trials"
             )
 
     def hyperparams(self, point: Mapping[str, Any], seed: int = 0) -> Any:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pipeline.training.metrics import VAL_ACCURACY
-from pipeline.trials.own_models import Curves, ModelData, Outcome, find_model, fit_trial
+from pipeline.trials.own_models import Curves, ModelData, Outcome, find_model, fit_trial, one_line
 from pipeline.trials.trial import Failure
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -55,7 +55,7 @@ class ModelProcess:
         def end() -> None:
             late.set()
             if self._process:
-                self._process.kill()
+                _kill(self._process)
 
         timer = threading.Timer(timeout, end)
         timer.daemon = True
@@ -73,7 +73,7 @@ class ModelProcess:
         except (EOFError, BrokenPipeError, ConnectionResetError):
             code = self.close()
             if late.is_set():
-                return Failure("timed-out", f"did not end within the trial_timeout of {timeout:g} seconds")
+                return Failure("timed-out", f"did not end within the trial_timeout of {timeout:g} s")
             return Failure("killed", _ending(code))
         except BaseException:
             self.close()
@@ -89,7 +89,7 @@ class ModelProcess:
             return 0
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0.2)  # it may have ended by itself: then its code tells how
-        process.kill()
+        _kill(process)
         for pipe in (process.stdin, process.stdout):
             with contextlib.suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
@@ -107,16 +107,25 @@ class ModelProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**os.environ, **ONE_THREAD, "PYTHONWARNINGS": "ignore"},
+                start_new_session=True,
             )
         return self._process
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a model's process, and the processes that the model has started."""
+    process.kill()
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(OSError):  # all of them have ended
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _ending(code: int) -> str:
     if code < 0:
         name = signal.Signals(-code).name
         memory = ", perhaps since the memory was full" if name == "SIGKILL" else ""
-        return f"its process was ended by {name}{memory}"
-    return f"its process ended with exit code {code}"
+        return f"was ended by {name}{memory}"
+    return f"ended its process with exit code {code}"
 
 
 def _send(pipe: Any, message: object) -> None:
@@ -140,6 +149,10 @@ def serve(parent: int, by_signal: bool) -> None:
         Path("/proc/self/oom_score_adj").write_text("800")  # if memory runs out, this process goes before its worker
     answers: BinaryIO = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    if hasattr(
+        os, "register_at_fork"
+    ):  # a process that the model forks may outlive this one, and must not hold the pipe
+        os.register_at_fork(after_in_child=answers.close)
     requests, data = sys.stdin.buffer, None
     with contextlib.suppress(EOFError):
         while True:
@@ -165,8 +178,7 @@ def _fit(request: Any, data: Any, requests: BinaryIO, answers: BinaryIO) -> Outc
     except EOFError:
         raise
     except BaseException as error:  # noqa: BLE001  a model may raise anything, and SystemExit too
-        message = " ".join(f"{type(error).__name__}: {error}".split())
-        return Failure("failed", f"raised {message[:300]}", traceback.format_exc()[-LONGEST_TRACEBACK:])
+        return Failure("failed", f"raised {one_line(error)[:300]}", traceback.format_exc()[-LONGEST_TRACEBACK:])
 
 
 def end_with(parent: int, *, by_signal: bool) -> None:

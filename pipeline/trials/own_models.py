@@ -101,10 +101,10 @@ def find_model(path: str) -> Any:
     module_name, _, name = path.partition(":")
     try:
         found: Any = importlib.import_module(module_name)
-    except Exception as error:  # a user's module may raise anything
+    except (Exception, SystemExit) as error:  # a user's module may raise anything
         missing = isinstance(error, ModuleNotFoundError) and error.name == module_name.partition(".")[0]
         remedy = "Install its package, or put its file next to the study's" if missing else "Correct it"
-        raise UserError(f"model {path!r}: {module_name} cannot be imported ({_one_line(error)}). {remedy}") from error
+        raise UserError(f"model {path!r}: {module_name} cannot be imported ({one_line(error)}). {remedy}") from error
     for part in name.split("."):
         if not hasattr(found, part):
             hint = did_you_mean(part, [known for known in dir(found) if not known.startswith("_")])
@@ -134,15 +134,19 @@ def _needs_arguments(model: Any) -> bool:
 
 def new_estimator(path: str, model: Any, params: Mapping[str, Any], seed: int) -> Any:
     """Return an unfitted estimator with its parameters and seed. Raises :class:`UserError` if it is none."""
+    from sklearn.base import is_regressor  # workers of networks do without scikit-learn
+
     try:
         estimator = model()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(
-            f"model {path!r}: {_one_line(error)}. Expected a class or a factory that needs no arguments, or a function "
+            f"model {path!r}: {one_line(error)}. Expected a class or a factory that needs no arguments, or a function "
             "fit(params, data, seed, report)"
         ) from error
     if not hasattr(estimator, "get_params") or not hasattr(estimator, "fit"):
         raise UserError(f"model {path!r}: got {type(estimator).__name__}; expected a scikit-learn classifier")
+    if is_regressor(estimator):
+        raise UserError(f"model {path!r}: {type(estimator).__name__} is a regressor; expected a classifier")
     known = estimator.get_params(deep=True)
     seeds = {name: seed % SEEDS for name in known if name.rpartition("__")[2] == SEED}
     jobs = {name: 1 for name in known if name.rpartition("__")[2] == "n_jobs"}
@@ -279,5 +283,10 @@ def _checked(rows: str, predictions: Any, count: int, classes: int) -> Array:
     return array
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+def one_line(error: BaseException) -> str:
+    """Return the type and the message of an error in one line; the message of a user's class may not exist."""
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001  a user's class may raise anything
+        message = "(its message cannot be shown)"
+    return " ".join(f"{type(error).__name__}: {message}".split())

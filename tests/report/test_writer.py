@@ -275,6 +275,6 @@ def test_a_missing_arm_of_the_headline_leaves_a_report(missing, tmp_path):
     table = make_table(blocks=6, trials=6)
     found = write_report(replace(table, frame=table.frame[~table.frame["arm"].isin(missing)]), tmp_path)
     assert found.verdicts[0].startswith("Verdict withheld: ")
-    (needed,) = (sentence for sentence in found.sentences if sentence.startswith("To reach "))
-    assert re.search(r"validation accuracy, (random search|the \w+ grid) ", needed)
+    (needed,) = (sentence for sentence in found.sentences if sentence.startswith("The target of "))
+    assert re.search(r"validation accuracy: (random search|the \w+ grid) ", needed)
     assert not any(sentence.endswith(" .") for sentence in found.sentences)

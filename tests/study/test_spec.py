@@ -129,6 +129,20 @@ def test_a_models_parameter_cannot_have_the_name_of_a_record():
             Study(name="s", question="?", model="sklearn.svm:SVC", space=SearchSpace(**{name: Float(0, 1)}))
 
 
+@pytest.mark.parametrize(
+    ("fixed", "name", "says"),
+    [
+        ({}, "a b", "space: got 'a b'; expected the name of a parameter"),
+        ({"C": 1}, "C", "C: is fixed and searched"),
+        ({"gamma": float("nan")}, "C", "fixed: gamma is nan; expected a finite number"),
+    ],
+)
+def test_wrong_parameters_of_a_model_are_refused(fixed, name, says):
+    """A name that is none, one that is given twice, and a number that no record holds are mistakes of the declaration."""
+    with pytest.raises(UserError, match=says):
+        Study(name="s", question="?", model="sklearn.svm:SVC", fixed=fixed, space=SearchSpace(**{name: Float(0, 1)}))
+
+
 def test_frozen_values_cannot_be_changed():
     """A study is a value: assigning to it is refused."""
     with pytest.raises(AttributeError):

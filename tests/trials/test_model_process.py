@@ -1,5 +1,6 @@
 """The process of a study's own model: it may raise, hang or be killed, and the next trial goes on."""
 
+import multiprocessing
 import os
 import sys
 import time
@@ -14,11 +15,19 @@ from pipeline.trials.trial import Failure
 DATA = ModelData(np.eye(2), np.arange(2), np.eye(2), np.arange(2), np.eye(2), 2, 3)
 
 
+class Speechless(Exception):  # noqa: N818
+    """An exception that cannot be shown."""
+
+    def __str__(self):
+        """Raise an error."""
+        raise RuntimeError
+
+
 def act(params, data, seed, report):
     """Do what the parameter says; a function of a study."""
     match params["act"]:
-        case "raise":
-            raise ValueError("no such luck")
+        case "raise" | "no message":
+            raise {"raise": ValueError("no such luck"), "no message": Speechless()}[params["act"]]
         case "hang":
             time.sleep(60)
         case "kill":
@@ -27,6 +36,9 @@ def act(params, data, seed, report):
             os._exit(3)
         case "leave":
             sys.exit(1)
+        case "fork and hang" | "fork and kill":
+            multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,)).start()
+            act({"act": params["act"].removeprefix("fork and ")}, data, seed, report)
         case "print":
             print("to standard output")  # noqa: T201  models may print
     for epoch in range(1, data.epochs + 1):
@@ -53,9 +65,12 @@ def fit():
     [
         ("raise", "failed", "raised ValueError: no such luck"),
         ("leave", "failed", "raised SystemExit: 1"),
-        ("hang", "timed-out", "did not end within the trial_timeout of 1 seconds"),
-        ("kill", "killed", "its process was ended by SIGKILL, perhaps since the memory was full"),
-        ("exit", "killed", "its process ended with exit code 3"),
+        ("hang", "timed-out", "did not end within the trial_timeout of 1 s"),
+        ("kill", "killed", "was ended by SIGKILL, perhaps since the memory was full"),
+        ("exit", "killed", "ended its process with exit code 3"),
+        ("fork and hang", "timed-out", "did not end within the trial_timeout of 1 s"),
+        ("fork and kill", "killed", "was ended by SIGKILL, perhaps since the memory was full"),
+        ("no message", "failed", "raised Speechless: (its message cannot be shown)"),
     ],
 )
 def test_a_failure_is_what_it_was_and_the_next_trial_goes_on(fit, act, kind, says):

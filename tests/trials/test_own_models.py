@@ -109,6 +109,8 @@ def test_reports_are_curves_and_may_prune():
             ["gradientboostingclassifier__max_dept"],
             "did you mean gradientboostingclassifier__max_depth",
         ),
+        ("sklearn.linear_model:Ridge", [], "Ridge is a regressor; expected a classifier"),
+        ("builtins:exit", [], "SystemExit"),
         ("builtins:dict", [], "got dict; expected a scikit-learn classifier"),
         (f"{__name__}:returning", [], "Expected a class or a factory that needs no arguments, or a function"),
     ],
