@@ -77,7 +77,7 @@ def test_a_failure_is_what_it_was_and_the_next_trial_goes_on(fit, act, kind, say
     """A trial that raises, hangs or ends its process is told apart, and a later trial has a process."""
     failure = fit(act, timeout=1.0)
     assert (failure.kind, failure.sentence) == (kind, says)
-    assert ("no such luck" in failure.trace) == (act == "raise")
+    assert ("\nValueError: no such luck" in failure.trace) == (act == "raise")
     assert isinstance(fit("print"), Outcome)
 
 
