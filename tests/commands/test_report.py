@@ -55,7 +55,7 @@ def test_the_lines_of_the_page_run_as_they_are_printed(tiny_study, tmp_path, tra
     assert words[:3] == ["mlflow", "models", "serve"]
     assert environment == f"MLFLOW_TRACKING_URI={tracking_uri}"
     curves = table.provenance["winner"]["curves"]["val/accuracy"]
-    assert max(curves) == winner.validation.share
+    assert max(curves) == winner.validation.value
     assert main(["report", str(tiny_study), "--no-model"]) == 0
     assert f"## The best network: {winner.name}" in page.read_text()
     assert "mlflow" not in page.read_text().partition("## The best network")[2].partition("\n## ")[0]

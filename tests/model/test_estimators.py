@@ -41,14 +41,14 @@ def folder(tmp_path, tracking_uri, monkeypatch):
     return tmp_path
 
 
-def test_the_registered_pipeline_is_the_recorded_trial(folder, tracking_uri):
+def test_the_registered_pipeline_is_the_recorded_trial(folder, tracking_uri, monkeypatch):
     """The model of a study takes raw rows, and has the accuracy of the trial that was chosen; no pickle is in it."""
     (folder / "nb.py").write_text(STUDY)
     assert main(["run", "nb.py", "--workers", "1", "--quiet"]) == 0
     study = find_study("nb.py", {})
     records = OptunaStore(study, "optuna.log").recorded()
     assert len(records) == 8
-    mlflow.set_tracking_uri(tracking_uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri)  # set_tracking_uri would last for all later tests
     model = mlflow.sklearn.load_model("models:/babysit-nb@champion")
     task, rows = make_task(study, plan(study)[:1]), load_rows(study.source)
     _, val, _ = split_indices(rows, task.config, task.split_seed)
