@@ -55,19 +55,19 @@ def limit_files(size):
 @pytest.mark.parametrize("full", ["mlflow.db", "optuna.log"])
 def test_a_full_disk_stops_a_search_cleanly(full, tiny_study, tmp_path, tracking_uri):
     """Without room for a store a search ends with one line and exit code 1; with room, the same command completes it."""
-    tiny_study.write_text(tiny_study.read_text().replace("blocks=2", "blocks=24"))
+    tiny_study.write_text(tiny_study.read_text().replace("blocks=2", "blocks=36"))
     if full == "optuna.log":
         other = optuna.create_study(study_name="other", storage=open_storage("optuna.log"))
         for n in range(8):
             other.set_user_attr(f"ballast{n}", "x" * 500_000)
-    room = (tmp_path / full).stat().st_size + (1_000_000 if full == "mlflow.db" else 500_000)
+    room = (tmp_path / full).stat().st_size + (4_000_000 if full == "mlflow.db" else 500_000)
     code, errors = search(tiny_study, preexec_fn=limit_files(room))
     assert (code, errors.count("\n")) == (1, 1), errors
     assert "there is no room left to write" in errors
     assert GO_ON in errors
-    assert 0 < len(OptunaStore(find_study(str(tiny_study), {}), "optuna.log").recorded()) < 432
+    assert 0 < len(OptunaStore(find_study(str(tiny_study), {}), "optuna.log").recorded()) < 648
     assert search(tiny_study) == (0, "")
-    audit(tiny_study, tracking_uri, 432)
+    audit(tiny_study, tracking_uri, 648)
 
 
 @pytest.mark.slow
