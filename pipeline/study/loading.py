@@ -108,11 +108,6 @@ def find_study(name: str, overrides: Mapping[str, Any]) -> Study:
     return declared
 
 
-def is_suite(name: str) -> bool:
-    """Return True if the name or path is that of a suite."""
-    return not _parts(name) and isinstance(_declared(name), Suite)
-
-
 def _parts(name: str) -> tuple[str, str] | None:
     """Return the suite's name or path and the study's name of ``SUITE/STUDY``; None for any other name."""
     owner, slash, inner = name.rpartition("/")

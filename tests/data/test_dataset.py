@@ -147,9 +147,10 @@ def test_few_blocks_are_kept(monkeypatch):
 
 def test_the_studies_name_known_data():
     """Every study in ``studies/`` names a known data set, with or without a size."""
-    from pipeline.study.loading import find_study, is_experiment, is_suite, study_names
+    from pipeline.study.loading import find_declared, is_experiment, study_names
 
-    names = [name for name in study_names() if not is_experiment(name) and not is_suite(name)]
-    known = {name: find_study(name, {}).dataset for name in names}
+    declared = [find_declared(name, {}) for name in study_names() if not is_experiment(name)]
+    studies = [study for one in declared for study in getattr(one, "studies", (one,))]
+    known = {study.name: study.dataset for study in studies}
     assert {"cifar10", "cifar10_subset"} <= set(known)
     assert {name.partition("-")[0] for name in known.values()} <= set(dataset.DATASETS)

@@ -13,10 +13,11 @@ from pipeline.data.dataset import load_rows
 from pipeline.search.plan import plan, tasks
 from pipeline.search.pruning_history import PruningHistory
 from pipeline.search.samplers import is_planned
-from pipeline.study.loading import find_declared, find_study, is_experiment, is_suite, study_names
+from pipeline.study.loading import find_declared, find_study, is_experiment, study_names
+from pipeline.study.spec import Study
 from pipeline.trials.task import run_task
 
-NAMES = [name for name in study_names() if not is_experiment(name) and not is_suite(name)]
+NAMES = [name for name in study_names() if not is_experiment(name) and isinstance(find_declared(name, {}), Study)]
 CIFAR = [name for name in NAMES if name.startswith("cifar10")]
 
 

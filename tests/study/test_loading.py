@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.study.experiment import DEMONSTRATIONS
-from pipeline.study.loading import experiment_names, find_declared, find_experiment, find_study, is_suite
+from pipeline.study.loading import experiment_names, find_declared, find_experiment, find_study
 
 
 def test_a_study_is_read_again_each_time(tmp_path, monkeypatch):
@@ -112,8 +112,6 @@ def test_a_file_may_declare_further_budgets(tmp_path):
     assert find_declared(f"{path}:quick", {}).blocks == 1
     assert [study.blocks for study in find_declared(f"{path}:full", {}).studies] == [9, 9]
     assert find_declared(f"{path}:full/two", {}).dataset == "iris"
-    assert is_suite(f"{path}:full")
-    assert not is_suite(f"{path}:quick")
     assert find_declared("quick", {}).name == "quick"  # a study whose name is that of a budget
     with pytest.raises(UserError, match=r"quick\.py: has no FULL = Study\(\.\.\.\) or Suite\(\.\.\.\)"):
         find_declared("quick:full", {})

@@ -7,7 +7,7 @@ import pytest
 from pipeline import Arm, Float, SearchSpace, Study, Suite
 from pipeline.cli.main import main
 from pipeline.errors import UserError
-from pipeline.study.loading import find_declared, find_study, is_suite
+from pipeline.study.loading import find_declared, find_study
 
 SPACE = SearchSpace(learning_rate=Float(0.01, 1, log=True, levels=2), l2=Float(0, 0.1, levels=2))
 IRIS = Study(name="on_iris", question="?", dataset="iris", space=SPACE)
@@ -54,7 +54,6 @@ def test_a_suite_and_each_of_its_studies_are_found(tmp_path, monkeypatch):
     for name in ("tables", "tables.py", str(tmp_path / "tables.py")):
         suite = find_declared(name, {"seed": 7})
         assert isinstance(suite, Suite)
-        assert is_suite(name)
         assert [(study.name, study.seed) for study in suite.studies] == [("on_iris", 7), ("on_wine", 7)]
         assert find_study(f"{name}/on_wine", {"trials": 3}) == replace(suite.studies[1], seed=0, trials=3)
         with pytest.raises(UserError, match=r"is a suite; expected one study. Give one of .*tables.*/on_iris"):
