@@ -262,6 +262,9 @@ def _grids(table: TrialsTable, pools: Pools) -> Iterator[str]:
     for grids in pools.values():
         arm = grids[0].arm
         repeats = sum(len(pool) - len(set(pool.tried)) for pool in grids)
+        size, trials = table.study.space.grid_size, table.study.trials
+        if arm.is_grid and trials < size:
+            yield f"{capital(title(arm))} has {size:,} points, and a block tries only {trials:,} of them, drawn at random."
         if arm.is_grid and repeats:
             yield f"{count(repeats, 'trial')} of {title(arm)} repeated a grid point, so its curve does not count each point once."
         if arm.is_grid and _in_sequence(grids, table.study.space):

@@ -423,6 +423,13 @@ def test_of_pilots_alone_the_last_binds():
     assert found.notes[0].startswith("A pilot of 2 blocks of 12 trials for each arm came before")
 
 
+def test_a_part_of_a_grid_is_noted():
+    """If the budget is smaller than the grid, the note has both numbers."""
+    found = changed(lambda f: f[f["trial"] < 20], trials=20)
+    says = "The shifted grid has 36 points, and a block tries only 20 of them, drawn at random."
+    assert says in found.notes
+
+
 def test_an_arm_outside_of_the_contrast_that_is_not_complete_is_noted():
     """It is no obstacle; the note has the number of its trials."""
     found = changed(
