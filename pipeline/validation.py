@@ -69,10 +69,12 @@ def check_text(name: str, text: str, longest: int) -> None:
         raise UserError(f"{name}: got {text[:40]!r}; expected no NUL and no half of a surrogate pair. Leave it out")
 
 
-def check_arguments(owner: str, arguments: Any, kind: str = "arguments") -> None:
+def check_arguments(
+    owner: str, arguments: Any, kind: str = "arguments", example: str = "{'n_startup_trials': 5}"
+) -> None:
     """Raise :class:`UserError` unless the arguments are plain values by name, which a record can hold."""
     if not isinstance(arguments, Mapping):
-        raise UserError(f"{owner}: {kind}: got {shortened(arguments)}; expected a dict, like {{'n_startup_trials': 5}}")
+        raise UserError(f"{owner}: {kind}: got {shortened(arguments)}; expected a dict, like {example}")
     try:
         json.dumps(dict(arguments))
     except (TypeError, ValueError) as error:

@@ -61,7 +61,7 @@ def claimed_jobs(
         else:
             if args.new:
                 raise UserError(
-                    f"--new: {args.study} is a suite. Start its studies again under other names in its file"
+                    f"--new: {args.study} is a suite. Start one of its studies again: {args.study}/{declared.studies[0].name} --new"
                 )
             suite_run = SuiteRun(declared, context)
             studies = declared.studies

@@ -42,7 +42,7 @@ def fit_again(study: Study, winner: Winner, basis: Mapping[str, Any]) -> SavedMo
         return "a function returns no model"
     data = load_block(task.dataset, task.config, task.split_seed)
     if data.encoding is not None or data.transform.basis is not None:
-        return "the preparation of its inputs is not one of scikit-learn's"
+        return "a table with text, dates or empty cells, PCA and whitening are prepared outside of the model"
     with threadpool_limits(1):
         rows = model_data(data, task.config)
         estimator = fitted(new_estimator(study.model, model, params.values, params.seed), params.values, rows, Curves())

@@ -16,13 +16,11 @@ import pandas as pd
 
 from pipeline.report.arm_titles import title
 from pipeline.report.comparison import Difference
-from pipeline.report.formatting import amount, listed, on_test, size_and_ends, unit
+from pipeline.report.formatting import amount, drawn_again, listed, on_test, size_and_ends, unit
 from pipeline.report.intervals import Array, Interval, mean_interval
 from pipeline.report.trials_table import IDENTITY, TrialsTable
 from pipeline.study.metrics import ACCURACY, Metric
-from pipeline.study.spec import Arm
-
-FROM_OTHER_WEIGHTS = "from other weights, on the same rows in the same order"
+from pipeline.study.spec import Arm, Study
 
 
 @dataclass(frozen=True)
@@ -145,13 +143,14 @@ def confirmed_difference(first: Confirmation, second: Confirmation) -> Differenc
     return Difference(gaps, first.metric.differences) if gaps else None
 
 
-def confirmation_sentence(confirmations: Mapping[str, Confirmation], contrast: tuple[Arm, ...]) -> Iterator[str]:
-    """Yield what the compared arms' choices score when they are trained again, if any were."""
-    compared = [confirmations[arm.name] for arm in contrast if arm.name in confirmations]
+def confirmation_sentence(confirmations: Mapping[str, Confirmation], study: Study) -> Iterator[str]:
+    """Yield what the choices of the arms of the headline score when they are trained again, if any were."""
+    compared = [confirmations[arm.name] for arm in study.headline if arm.name in confirmations]
+    drawn = drawn_again(study)
     if compared:
         yield (
-            "The chosen models were trained again from new weights. They score "
-            f"{listed([_score(c) for c in compared])} {on_test(compared[0].metric)}. Lucky weights had raised their validation "
+            f"The chosen models were trained again from new {drawn}. They score "
+            f"{listed([_score(c) for c in compared])} {on_test(compared[0].metric)}. Lucky {drawn} had raised their validation "
             f"{compared[0].metric.title} by {listed([_luck(c) for c in compared])}."
         )
 
@@ -192,13 +191,14 @@ def choices_again(confirmations: Mapping[str, Confirmation]) -> pd.DataFrame:
     return pd.concat({name: c.choices for name, c in confirmations.items()}, names=["arm"]).reset_index("arm")
 
 
-def confirmation_note(confirmations: Mapping[str, Confirmation], *, own_model: bool = False) -> Iterator[str]:
-    """Yield how to read the tables of trials that were trained again, if there are any; of the network, or of a model."""
+def confirmation_note(confirmations: Mapping[str, Confirmation], study: Study) -> Iterator[str]:
+    """Yield how to read the tables of trials that were trained again, if there are any."""
     if confirmations:
         metric = next(iter(confirmations.values())).metric.title
-        again, first = ("with other seeds, on the same rows", "seed") if own_model else (FROM_OTHER_WEIGHTS, "weights")
+        drawn, order = drawn_again(study), "" if study.model else " in the same order"
         yield (
-            f"In each block the trials that validation would most probably choose were trained again {again}. The best of many trials is best by its hyperparameters and by luck, and falls "
+            f"In each block the trials that validation would most probably choose were trained again from other "
+            f"{drawn}, on the same rows{order}. The best of many trials is best by its hyperparameters and by luck, and falls "
             "back when it is trained again. Luck is how much the chosen trial's first "
-            f"{first} raised its validation or its test {metric}. The promise is its validation {metric} minus the test {metric} of its repetitions."
+            f"{drawn} raised its validation or its test {metric}. The promise is its validation {metric} minus the test {metric} of its repetitions."
         )

@@ -10,6 +10,7 @@ from pipeline.study.metrics import ACCURACY, Metric
 
 if TYPE_CHECKING:  # intervals loads SciPy's statistics, which a job without a report does not need
     from pipeline.report.intervals import Interval
+    from pipeline.study.spec import Study
 
 
 def capital(text: str) -> str:
@@ -30,6 +31,11 @@ def decimals(width: float) -> int:
     if not math.isfinite(width) or width <= 0:
         return 2
     return min(max(0, 1 - math.floor(math.log10(width))), 3)
+
+
+def drawn_again(study: Study) -> str:
+    """Return what another training of a trial draws again: the weights of the network, or the seed of a model."""
+    return "seeds" if study.model else "weights"
 
 
 def number(x: float, places: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pipeline.report.analysis import Analysis
 from pipeline.report.arm_titles import title
-from pipeline.report.formatting import amount, count, listed, point
+from pipeline.report.formatting import amount, count, drawn_again, listed, point
 from pipeline.report.importance import SHUFFLES
 from pipeline.report.selection import RESAMPLES
 from pipeline.report.trials_table import RUN_ADDRESS
@@ -19,7 +19,7 @@ OTHER_FACTS = ("declarations", "classes", "columns", "diagnosis", "blas", "winne
 
 def methods(analysis: Analysis) -> Iterator[str]:
     """Yield the formulae, the declaration and the versions."""
-    study, metric = analysis.study, analysis.study.objective
+    study, metric, drawn = analysis.study, analysis.study.objective, drawn_again(analysis.study)
     values = "accuracies" if metric is ACCURACY else f"values of {metric.title}"
     of_first_look, of_arms = ("of the first look's blocks ", "for each arm ") if study.compared else ("", "")
     yield (
@@ -30,11 +30,11 @@ def methods(analysis: Analysis) -> Iterator[str]:
     )
     yield (
         f"Expected {metric.title} of the choice: Σ w m over the trials of an arm in a block, the test {metric.title} of what a search of all "
-        "its trials chooses, over new validation rows and new weights. w is the probability that a trial has the best "
+        f"its trials chooses, over new validation rows and new {drawn}. w is the probability that a trial has the best "
         f"validation {metric.title}, by {RESAMPLES:,} draws of the validation rows, multinomial and the same for all trials, and of "
-        f"new weights, which move a trial's {metric.title} by a normal amount ({amount(point(analysis.spread_of_weights, metric), metric)}, "
+        f"new {drawn}, which move a trial's {metric.title} by a normal amount ({amount(point(analysis.spread_of_weights, metric), metric)}, "
         f"from the trials {of_first_look}that were trained again twice); m is its mean test {metric.title} over its own training and "
-        "those from new weights. A diverged trial is never chosen."
+        f"those from new {drawn}. A diverged trial is never chosen."
     )
     if metric is not ACCURACY:
         yield _of_rows(metric)

@@ -18,7 +18,7 @@ from pipeline.report.figures.spread import finals_figure, scores_figure
 from pipeline.report.figures.targets import targets_figure
 from pipeline.report.figures.tuning import difference_figure, tuning_figure
 from pipeline.report.figures.win_probability import pairs_figure, win_probability_figure
-from pipeline.report.formatting import capital, count, listed, number
+from pipeline.report.formatting import capital, count, drawn_again, listed, number
 from pipeline.report.methods import limits, methods
 from pipeline.report.style import Plot
 from pipeline.report.targets import FULL_GRID
@@ -117,7 +117,8 @@ def _difference(analysis: Analysis) -> Iterator[Section]:
         prose = [
             (
                 f"The figure shows the very models that validation chose. The verdict is about the expected {metric} of the "
-                f"choice: the test {metric} of what a search finds, over new validation rows and new weights. It has less noise."
+                f"choice: the test {metric} of what a search finds, over new validation rows and new "
+                f"{drawn_again(analysis.study)}. It has less noise."
             )
         ]
         if len(comparison.blocks) > 1 and len(set(comparison.expected)) == 1:
@@ -196,12 +197,14 @@ def _price_of_choosing(analysis: Analysis) -> Iterator[Section]:
     prose = [
         *tables.selection_notes(analysis),
         _test_values(analysis),
-        *confirmation_sentence(confirmations, analysis.study.headline),
-        *confirmation_note(confirmations, own_model=bool(analysis.study.model)),
+        *confirmation_sentence(confirmations, analysis.study),
+        *confirmation_note(confirmations, analysis.study),
     ]
     named = [
         NamedTable("selection", "What choosing by validation cost", tables.selection(analysis)),
-        NamedTable("near_ties", "How clear each choice was", tables.near_ties(analysis)),
+        NamedTable(
+            "near_ties", "How clear each choice was; equal trials share their scores", tables.near_ties(analysis)
+        ),
     ]
     if confirmations:
         named += [

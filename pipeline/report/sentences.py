@@ -29,7 +29,7 @@ def sentences(analysis: Analysis) -> tuple[str, ...]:
     """Return the verdicts, the headline first, and the sentences after them; each text is a few sentences."""
     writers = (_shifted_grid, _matchings, _trials_needed, _win_probability, _optimism)
     texts = [text for writer in writers for text in writer(analysis)]
-    confirmed = confirmation_sentence(analysis.confirmations, analysis.study.headline)
+    confirmed = confirmation_sentence(analysis.confirmations, analysis.study)
     return (*(verdict.sentence for verdict in analysis.verdicts), *texts, *confirmed)
 
 

@@ -56,7 +56,7 @@ def check_model(model: Any, fixed: Any, names: list[str]) -> None:
     if not isinstance(model, str) or not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", model):
         raise UserError(f"model: got {shortened(model)}; expected MODULE:NAME, as in 'sklearn.svm:SVC' or 'mine:fit'")
     check_text("model", model, LONGEST_PATH)
-    check_arguments("study", fixed, "fixed")
+    check_arguments("study", fixed, "fixed", "{'n_estimators': 20}")
     if unknown := [name for name, value in fixed.items() if isinstance(value, float) and not math.isfinite(value)]:
         raise UserError(f"fixed: {unknown[0]} is {fixed[unknown[0]]}; expected a finite number")
     for name in (*fixed, *names):

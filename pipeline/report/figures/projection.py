@@ -41,6 +41,7 @@ def projection_figure(pools: Sequence[Pool], space: SearchSpace, x: str, y: str)
     place |= {"format": PercentFormatter(1, decimals=0)} if metric.is_share else {}
     bar = figure.colorbar(dots, ax=list(axes), label=f"validation {metric.title}", **place)
     bar.outline.set_visible(False)
+    others = "; they differ in other hyperparameters" if len(space) > 2 else ""
     best = "accuracies are" if metric is ACCURACY else f"{metric.title} is"
     tried = [f"{label(pool.arm)} tried {count(pool.frame[x].nunique(), 'value')} of {x}" for pool in pools]
     frame = pd.concat([pool.frame for pool in pools])[["arm", "block", "trial", x, y, metric.best_val]]
@@ -49,7 +50,7 @@ def projection_figure(pools: Sequence[Pool], space: SearchSpace, x: str, y: str)
         "projection",
         title=f"{capital(listed(tried))}.",
         aid=f"Each dot is a trial of block {pools[0].block}, its colour its validation {metric.title}. Trials with the same {x} and "
-        f"{y} lie side by side around their place, the best first; they differ in other hyperparameters. The ticks along the "
+        f"{y} lie side by side around their place, the best first{others}. The ticks along the "
         "edges are the values of one hyperparameter that were tried, all that an arm can learn about it alone.",
         alt=f"In block {pools[0].block} {listed(tried)}; their best validation {best} "
         f"{listed([value(pool.validation.max(), metric) for pool in pools])}.",
