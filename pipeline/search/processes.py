@@ -118,7 +118,8 @@ def remove_leftovers() -> None:
         match = LEFTOVER.fullmatch(path.name)
         with contextlib.suppress(OSError):
             if match and path.lstat().st_uid == os.getuid() and not alive(int(match[1] or match[2])):
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+                # Joblib or another search may remove the same folder now: what it has removed already is no error.
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def alive(pid: int) -> bool:
