@@ -22,9 +22,10 @@ with started(2) as wait:
     workers = set()
     while len(workers) < 2:
         workers |= set(_pool(2)(joblib.delayed(os.getpid)() for _ in range(4)))
+    # Joblib creates the folder of a call just before it tells its tracker of it, which a kill must not come between.
+    sleeps = _pool(2)(joblib.delayed(time.sleep)(600) for _ in range(2))
     print("ready", flush=True)
-    for _ in _pool(2)(joblib.delayed(time.sleep)(600) for _ in range(2)):
-        pass
+    next(sleeps)
 """
 SERVER = """
 import subprocess, sys, time
