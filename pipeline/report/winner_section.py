@@ -12,7 +12,7 @@ from pipeline.report.formatting import count, percent
 from pipeline.report.sections import Code, NamedTable, Section
 from pipeline.report.winner import Winner, good_ranges
 from pipeline.search.refine import best_tenth
-from pipeline.study.hparams import HyperParams, source_text
+from pipeline.study.hparams import HyperParams, TrainConfig, source_text
 from pipeline.study.metrics import ACCURACY
 from pipeline.study.spec import Study
 
@@ -58,9 +58,14 @@ def _codes(hparams: Any, study: Study, facts: Mapping[str, Any], *, encoded: boo
     The classifier takes numbers, so there are no lines that train it on the rows of a table that was ``encoded``.
     """
     if study.model:
-        yield Code("Its parameters, and its seed", f"{study.model}\n{dict(hparams.values)!r}\nseed {hparams.seed}")
+        c = study.config
+        rows = f"preprocessing {c.preprocessing}; {c.validation:g} of the rows for validation, {c.test:g} for the test"
+        text = f"{study.model}\n{dict(hparams.values)!r}\nseed {hparams.seed}\n{rows}"
+        yield Code("Its parameters, its seed and its data", text)
         return
     yield Code("Its hyperparameters", source_text(hparams, indent=INDENT))
+    settings = (hparams, hparams.configured(study.config))
+    yield Code("All settings, the defaults too", "\n".join(map(_whole_text, settings)), folded=True)
     if classifier := classifier_text(hparams, study, tuple(facts.get("image_shape", ()))):
         yield Code("The same as a scikit-learn classifier", classifier)
         if not encoded:
@@ -71,6 +76,10 @@ def _codes(hparams: Any, study: Study, facts: Mapping[str, Any], *, encoded: boo
     if model := facts.get("model"):
         yield Code("Load the trained network", _loading_text(facts["tracking"], model), folded=True)
         yield Code("Serve the trained network", _serving_text(facts["tracking"], model), folded=True)
+
+
+def _whole_text(settings: HyperParams | TrainConfig) -> str:
+    return source_text(settings, indent=INDENT, defaults=True)
 
 
 def classifier_text(hparams: HyperParams, study: Study, image_shape: tuple[int, ...] = ()) -> str:
