@@ -54,7 +54,7 @@ called = getattr(owner, method)
 def stopped(self, *arguments):
     if method == "open" and self.study.blocks == block:
         called(self, *arguments)
-    at = {"add": lambda: arguments[0].plan.block, "confirm_all": lambda: next(iter(arguments[0]))[1], "open": lambda: self.study.blocks}
+    at = {"add_all": lambda: block if block in {t.plan.block for t in arguments[0].values()} else None, "confirm_all": lambda: next(iter(arguments[0]))[1], "open": lambda: self.study.blocks}
     if at.get(method, lambda: arguments[0])() == block:
         os.kill(os.getpid(), signum)
     return called(self, *arguments)
@@ -64,7 +64,7 @@ setattr(owner, method, stopped)
 sys.exit(main(["run", "looks.py", "--workers", "1", "--no-model"]))
 """
 """A run that gets a signal when it first calls a method for a block: before that is recorded, or once a look is opened."""
-PLACES = [("add", 3), ("confirm_all", 3), ("extend", 14), ("open", 14), ("add", 9), ("confirm_all", 12)]
+PLACES = [("add_all", 3), ("confirm_all", 3), ("extend", 14), ("open", 14), ("add_all", 9), ("confirm_all", 12)]
 """Inside of the first look, inside of its confirmation, between the looks, and the same in the second."""
 
 
@@ -172,8 +172,8 @@ def test_a_second_run_trains_nothing(looks, whole, capsys):
 @pytest.mark.parametrize(
     ("blocks", "label", "says"),
     [
-        (2, "too few repeats", "the first look is after 7 blocks"),
-        (6, "too few repeats", "the first look is after 7 blocks"),
+        (2, "too few repeats", "The first look is after 7 blocks"),
+        (6, "too few repeats", "The first look is after 7 blocks"),
         (9, "undecided", "Undecided after 7 blocks"),
         (16, "undecided", "Undecided after 14 blocks"),
     ],
