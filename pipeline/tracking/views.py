@@ -33,7 +33,8 @@ TAG = "mlflow.sharedViewState."
 LOSSES = (VAL_LOSS, TRAIN_LOSS)
 FOLDED = ("test", "initial", "update_ratio", "gradient_norm")
 """Other metrics of every trial. The UI draws each in a section named after the first word of the metric."""
-COLUMNS = {"hyperparameters": 1, "after n trials": 2, "accuracies": 2, "losses": 2, "scores": 2, "all trials": 2}
+WIDE = ("values", "after n trials", "accuracies", "losses", "scores", "all trials")
+"""The sections of one column: of two, the UI cuts the titles to seven letters in a window of 1,300 pixels."""
 ARMS, BEST, ALL = "arms", "best", "all"
 TITLES = {ARMS: "the arms compared", BEST: "the best trials", ALL: "good and bad trials"}
 
@@ -111,7 +112,7 @@ def _trials(study: Study, run_id: str, arm_axis: bool) -> State:
         *(_lines(name, "losses", "log") for name in LOSSES),  # a diverged trial would flatten the others
         *(_bars(name, "scores") for name in scores),
     ]
-    unfolded = dict.fromkeys(("hyperparameters", "accuracies", "losses", "scores"), True)
+    unfolded = dict.fromkeys(("values", "accuracies", "losses", "scores"), True)
     columns = [f"metrics.`{name}`" for name in scores[:2]] + [f"params.`{name}`" for name in study.space]
     return {
         **_state(run_id, "trial", charts, unfolded | dict.fromkeys(FOLDED, False)),
@@ -139,7 +140,7 @@ def _state(run_id: str, kind: str, charts: Sequence[State], sections: Mapping[st
 
 def _section(name: str, *, display: bool) -> State:
     flags = {"display": display, "isReordered": False, "deleted": False, "isGenerated": False}
-    return {"uuid": name, "name": name, "columns": COLUMNS.get(name, 3), "cardHeight": 360, **flags}
+    return {"uuid": name, "name": name, "columns": 1 if name in WIDE else 3, "cardHeight": 360, **flags}
 
 
 def _chart(kind: str, name: str, section: str) -> State:
@@ -161,7 +162,7 @@ def _lines(name: str, section: str, scale: str = "linear") -> State:
 
 def _parallel(params: list[str], score: str) -> State:
     return {
-        **_chart("PARALLEL", "what the good ones have in common", "hyperparameters"),
+        **_chart("PARALLEL", "what the good ones have in common", "values"),
         "runsCountToCompare": 100,
         "selectedParams": params,
         "selectedMetrics": [score],

@@ -48,6 +48,13 @@ def test_arms_are_folded_groups_of_their_runs(states):
     assert first == ["best_so_far/test_accuracy", "expected/test_accuracy", "best_so_far/val_accuracy"]
 
 
+def test_the_titles_of_charts_have_room(states):
+    """Each section that is shown at first has one column, which leaves its charts room for whole titles."""
+    shown = [section for state in states.values() for section in state["compareRunSections"] if section["display"]]
+    assert len(shown) > 5
+    assert {section["columns"] for section in shown} == {1}
+
+
 def test_the_curves_of_arms_are_shown_in_a_given_range():
     """The range is that of the curves by number of trials alone."""
     states, _ = decoded(limits=(0.9, 1.0))
@@ -82,7 +89,7 @@ def test_charts_lie_in_sections_that_are_open_or_folded(states):
     opened = {name: {s["name"]: s["display"] for s in state["compareRunSections"]} for name, state in states.items()}
     assert [name for name, display in opened[ARMS].items() if display] == ["after n trials", "all trials"]
     assert [name for name, display in opened[BEST].items() if display] == [
-        "hyperparameters",
+        "values",
         "accuracies",
         "losses",
         "scores",
