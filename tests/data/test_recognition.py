@@ -142,6 +142,32 @@ def test_ids_and_written_indexes_are_named(name, cells, mark):
     assert not list(index_warnings(frame, {name: "number"}))
 
 
+WORDS = {
+    "names": ([f"n{'abcdefghij'[i % 10]}{'klmnop'[i // 10]}" for i in range(N)], "dropped"),
+    "words that repeat": ([f"w{'abcdefghijklmnopqrstuvwxyz'[i % 25]}" for i in range(N)], "category of 25 values"),
+    "codes": ([f"A-{i % 25}" for i in range(N)], ""),
+    "numbers with units": ([f"{i % 25} km" for i in range(N)], ""),
+}
+
+
+@pytest.mark.parametrize("case", WORDS)
+def test_many_words_are_a_category_unless_nearly_all_differ(case):
+    """Names are dropped with a warning, and other words are a category; what has digits may be a number, and is refused."""
+    cells, done = WORDS[case]
+    problems = Problems("data")
+    uses = recognise(pd.DataFrame({"c": cells}), {}, problems)
+    assert [use.done[: len(done)] for use in uses] == [done] * bool(done)
+    assert problems.uses == ({} if done else {"c": "drop"})
+    assert [bool(use.warning) for use in uses] == [done == "dropped"] * bool(done)
+
+
+def test_text_that_is_named_like_an_id_is_dropped():
+    """Codes of patients that repeat are dropped, and the warning names the rule that keeps them in one split."""
+    (use,) = recognise(pd.DataFrame({"patient_id": [f"A-{i % 25}" for i in range(N)]}), {}, Problems("data"))
+    assert use.column is None
+    assert 'columns={"patient_id": "category"}; if it is what rows belong to, groups="patient_id"' in use.warning
+
+
 @pytest.mark.parametrize("name", ["Unnamed: 0", "rownames", "row_names"])
 def test_names_of_rows_are_dropped(name):
     """A column of different texts without a name of its own is an index, which is dropped and said."""

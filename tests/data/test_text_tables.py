@@ -121,6 +121,9 @@ def test_all_problems_are_named_at_once():
         "row 31, column 'b' is inf",
     ):
         assert says in line
+    assert "All uses" not in line
+    line = refusal(text(rows=[(f"{i} km", f"{i} kg", "xyz"[i % 3]) for i in range(60)]))
+    assert line.endswith('All uses at once: columns={"a": "drop", "b": "drop"}')
 
 
 @pytest.mark.parametrize(
