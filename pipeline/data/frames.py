@@ -114,11 +114,9 @@ def _classes(cells: pd.Series, problems: Problems, *, written: bool) -> tuple[tu
         return (), np.zeros(0, np.intp)
     if isinstance(cells.dtype, pd.CategoricalDtype):
         cells = cells.astype(cells.cat.categories.dtype)
-    try:
+    with problems.gathered():
         return classes_of(problems.where, cells.to_numpy(), written=written)
-    except UserError as error:
-        problems.add(str(error).removeprefix(f"{problems.where}: "))
-        return (), np.zeros(0, np.intp)
+    return (), np.zeros(0, np.intp)
 
 
 def _rule_columns(source: DataSource, features: pd.DataFrame, problems: Problems) -> dict[str, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -28,6 +29,14 @@ class Problems:
             self.texts.append(text)
         if use:
             self.uses[column] = use
+
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """Add the :class:`UserError` of the body as a problem."""
+        try:
+            yield
+        except UserError as error:
+            self.add(str(error).removeprefix(f"{self.where}: "))
 
     def check(self) -> None:
         """Raise :class:`UserError`, in one line, if there are problems."""
