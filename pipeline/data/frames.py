@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.data.columns import ISO, NUMBER, Column, is_missing, is_numeric, level_names, to_days, to_numbers
-from pipeline.data.labels import check_complete, classes_of, has_label
+from pipeline.data.labels import check_complete, classes_of, has_label, similar_names
 from pipeline.data.problems import Problems, rows_text, unknown_column
 from pipeline.data.recognition import Use, index_warnings, recognise
 from pipeline.data.rows import Rows
@@ -70,11 +70,17 @@ def from_frame(
     inputs = features.drop(columns=[name for name in rules.values() if name not in declared])
     uses = recognise(inputs, declared, problems)
     if not any(use.column for use in uses) and not problems.texts:
-        problems.add("no column is left as an input; expected at least one")
+        dropped = "; ".join(f"{use.name!r} is {use.done}" for use in uses[:3])
+        problems.add(f"no column is left as an input{dropped and f' ({dropped})'}; expected at least one")
     groups, order, parts = (_rule(rule, features[rules[rule]], problems) if rule in rules else None for rule in RULES)
     problems.check()
     codes, columns = _coded(inputs, uses, plain=not declared and not rules)
-    warnings = [*warnings, *(use.warning for use in uses if use.warning), *index_warnings(inputs, declared)]
+    warnings = [
+        *warnings,
+        *similar_names(class_names),
+        *(use.warning for use in uses if use.warning),
+        *index_warnings(inputs, declared),
+    ]
     if not kept.all():
         codes, test = codes[kept], int(kept[len(kept) - test :].sum())
         groups, order, parts = (None if array is None else array[kept] for array in (groups, order, parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -31,7 +32,8 @@ def classes_of(where: str, labels: Any, *, written: bool = False) -> tuple[tuple
     labels = _of_one_type(where, np.asarray(labels))
     _check_none_is_missing(where, labels)
     values, codes = np.unique(labels, return_inverse=True)
-    names = [_name(value) for value in values.tolist()]
+    short = labels.dtype.kind == "f" and labels.dtype.itemsize < 8  # 0.1 in float32 is 0.10000000149011612 in float64
+    names = values.astype(str).tolist() if short else [_name(value) for value in values.tolist()]
     counts = np.bincount(codes, minlength=len(names))
     if written and (numbers := _numbers(names)):
         order = sorted(range(len(names)), key=numbers.__getitem__)
@@ -107,6 +109,16 @@ def check_complete(name: str, labelled: np.ndarray, problems: Problems) -> None:
             f"{rows_text(~labelled)} {verb} no label in column {name!r}. Fill it, or say drop_unlabelled=True: then such "
             "rows are left out"
         )
+
+
+def similar_names(names: Sequence[str]) -> Iterator[str]:
+    """Yield a warning for classes whose names differ only in spaces around them or in capital letters."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(name.strip().casefold(), []).append(name)
+    for group in alike.values():
+        if len(group) > 1:
+            yield f"the labels {', '.join(map(repr, group))} are different classes. If they are one, write them alike"
 
 
 def check_classes(where: str, names: Any, counts: np.ndarray) -> None:

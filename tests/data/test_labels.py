@@ -64,6 +64,15 @@ def test_rows_without_a_label_may_be_left_out(tmp_path):
         load_table(DataSource("none.csv", drop_unlabelled=True))
 
 
+def test_names_of_classes_that_look_alike_are_told():
+    """A warning names classes that differ only in spaces or capital letters, and they stay different."""
+    frame = pd.DataFrame({"a": np.arange(30.0) % 7, "y": ["Yes", "yes ", "no"] * 10})
+    frame.to_csv("table.csv", index=False)
+    rows = load_table("table.csv")
+    assert rows.class_names == ("Yes", "no", "yes ")
+    assert rows.warnings == ("the labels 'Yes', 'yes ' are different classes. If they are one, write them alike",)
+
+
 def test_rare_classes_are_named():
     """The line names the classes with too few rows, and asks for the right column only where most classes have."""
     with pytest.raises(
@@ -99,7 +108,7 @@ def test_labels_of_a_csv_keep_their_spelling(labels, names):
     ("labels", "names"),
     [
         (np.array([b"cat", b"dog"]), ("cat", "dog")),
-        (np.array([0.0, 1.0], "float32"), ("0.0", "1.0")),
+        (np.array([0.1, 1.0], "float32"), ("0.1", "1.0")),
         (np.array([0.5, 1.5]), ("0.5", "1.5")),
         (np.array([10**20, 10**20 + 1], object), (str(10**20), str(10**20 + 1))),
         (np.array([Decimal("0.50"), Decimal("1.25")], object), ("0.50", "1.25")),
