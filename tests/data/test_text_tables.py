@@ -78,7 +78,10 @@ REFUSED = {
         "red,x\n" + "red,x\nblue,y\n" * 9,
         "the header looks like data: its names are 'red', 'x'",
     ),
-    "a line before the header": ("my table\n" + text(), "the header has 1 field, and 31 of 31 rows have 3"),
+    "a line before the header": (
+        "my table\n" + text(),
+        "the header has 1 field ('my table'), and 31 of 31 rows have 3",
+    ),
 }
 
 
