@@ -5,6 +5,7 @@ import gc
 import os
 import shutil
 import sqlite3
+import warnings
 from pathlib import Path
 
 import pytest
@@ -39,13 +40,12 @@ def tracking_uri(empty_mlflow_db, tmp_path, monkeypatch):
 def copy_store(source, folder):
     """Copy the MLflow database of a folder to another one, and return its address; artifacts go beside the copy."""
     path = folder / "mlflow.db"
-    with contextlib.closing(sqlite3.connect(source / "mlflow.db")) as original:
-        with contextlib.closing(sqlite3.connect(path)) as database:
-            original.backup(database)
-            for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
-                moved = f"replace(replace({column}, 'file://', ''), ?, ?)"
-                database.execute(f"UPDATE {table} SET {column} = {moved}", (str(source), folder.as_uri()))  # noqa: S608
-            database.commit()
+    shutil.copyfile(source / "mlflow.db", path)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+            moved = f"replace(replace({column}, 'file://', ''), ?, ?)"
+            database.execute(f"UPDATE {table} SET {column} = {moved}", (str(source), folder.as_uri()))  # noqa: S608
+        database.commit()
     return f"sqlite:///{path}"
 
 
@@ -100,5 +100,33 @@ def searched_study(searched_folder, tiny_study, tmp_path):
     """The path of that study, beside copies of its records."""
     copy_store(searched_folder, tmp_path)
     for name in ("optuna.log", "mlruns"):
-        (shutil.copytree if (searched_folder / name).is_dir() else shutil.copyfile)(searched_folder / name, tmp_path / name)
+        (shutil.copytree if (searched_folder / name).is_dir() else shutil.copyfile)(
+            searched_folder / name, tmp_path / name
+        )
     return tiny_study
+
+
+@pytest.fixture(scope="session")
+def fork():
+    """Start a function in a fork of this process, which has imported everything, and return the process's number.
+
+    The arguments are the folder to run in, the function, which returns the exit code, and its arguments. The process leads
+    a group of its own, and prints nothing.
+    """
+
+    def start(folder, function, *arguments):
+        with warnings.catch_warnings(action="ignore"):  # of newer versions of Python, since this process has threads
+            child = os.fork()
+        if child:
+            return child
+        code = 1
+        try:
+            os.setsid()
+            os.chdir(folder)
+            for stream in (1, 2):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+            code = function(*arguments)
+        finally:
+            os._exit(code)
+
+    return start
