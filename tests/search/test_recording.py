@@ -46,10 +46,9 @@ def runs(tracking_uri, **tags):
 
 
 @pytest.fixture
-def searched(tiny_study, tmp_path):
-    """The tiny study, searched by one worker."""
-    assert main(["search", str(tiny_study), "--workers", "1"]) == 0
-    return recorded(tmp_path, tiny_study)
+def searched(searched_study, tmp_path):
+    """The trials of the tiny study, which one worker searched."""
+    return recorded(tmp_path, searched_study)
 
 
 @pytest.mark.parametrize("workers", ["2", "4"])
