@@ -142,7 +142,8 @@ def _with_ends(dimension: Range, low: float, high: float) -> Range:
 def _allowed(study: Study, name: str, dimension: Range) -> bool:
     """Return True if the hyperparameter takes both ends. Of a study's own model that is not known: only its sign is kept."""
     if study.model:
-        return dimension.low >= 0 or study.space[name].low < 0
+        before = study.space[name]
+        return dimension.low >= 0 or (not isinstance(before, Categorical) and before.low < 0)
     try:
         for value in (dimension.low, dimension.high):
             study.hyperparams({name: value})
