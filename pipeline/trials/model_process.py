@@ -48,8 +48,13 @@ class ModelProcess:
         timeout: float = 0.0,
         stop: Callable[[int, float], bool] | None = None,
         watched: str = VAL_ACCURACY,
+        *,
+        save: bool = False,
     ) -> Outcome | Failure:
-        """Fit a trial. ``block`` identifies the data, which are sent once; ``timeout`` is in seconds, 0 for none."""
+        """Fit a trial. ``block`` identifies the data, which are sent once; ``timeout`` is in seconds, 0 for none.
+
+        With ``save``, the outcome has the estimator.
+        """
         late = threading.Event()
 
         def end() -> None:
@@ -67,7 +72,7 @@ class ModelProcess:
                 self._block = (model, block)
             if timeout:
                 timer.start()
-            _send(process.stdin, (model, dict(params), seed, watched if stop else ""))
+            _send(process.stdin, (model, dict(params), seed, watched if stop else "", save))
             while not isinstance(reply := _receive(process.stdout), (Outcome, Failure)):
                 _send(process.stdin, bool(stop and stop(*reply)))
         except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -167,14 +172,14 @@ def serve(parent: int, by_signal: bool) -> None:
 
 
 def _fit(request: Any, data: Any, requests: BinaryIO, answers: BinaryIO) -> Outcome | Failure:
-    model, params, seed, watched = request
+    model, params, seed, watched, save = request
 
     def stop(epoch: int, accuracy: float) -> bool:
         _send(answers, (epoch, accuracy))
         return bool(_receive(requests))
 
     try:
-        return fit_trial(model, params, seed, data, Curves(stop if watched else None, watched))
+        return fit_trial(model, params, seed, data, Curves(stop if watched else None, watched), save=save)
     except EOFError:
         raise
     except BaseException as error:  # noqa: BLE001  a model may raise anything, and SystemExit too
