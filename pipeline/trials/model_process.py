@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pipeline.training.metrics import VAL_ACCURACY
+from pipeline.trials.model_output import ModelOutput
 from pipeline.trials.own_models import Curves, ModelData, Outcome, find_model, fit_trial, one_line
 from pipeline.trials.trial import Failure
 
@@ -35,6 +36,7 @@ class ModelProcess:
     def __init__(self, paths: tuple[str, ...]) -> None:
         self._paths = paths
         self._process: subprocess.Popen[bytes] | None = None
+        self._output: ModelOutput | None = None
         self._block: object = None
         atexit.register(self.close)
 
@@ -85,6 +87,8 @@ class ModelProcess:
             raise
         finally:
             timer.cancel()
+            if self._output:
+                self._output.end_trial()
         return reply
 
     def close(self) -> int:
@@ -98,6 +102,9 @@ class ModelProcess:
         for pipe in (process.stdin, process.stdout):
             with contextlib.suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
+        if self._output:
+            self._output.close()
+            self._output = None
         return process.wait()
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -111,9 +118,11 @@ class ModelProcess:
                 [sys.executable, "-P", "-c", code],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 env={**os.environ, **ONE_THREAD, "PYTHONWARNINGS": "ignore"},
                 start_new_session=True,
             )
+            self._output = ModelOutput(self._process.stderr)  # type: ignore[arg-type]
         return self._process
 
 
@@ -184,6 +193,9 @@ def _fit(request: Any, data: Any, requests: BinaryIO, answers: BinaryIO) -> Outc
         raise
     except BaseException as error:  # noqa: BLE001  a model may raise anything, and SystemExit too
         return Failure("failed", f"raised {one_line(error)[:300]}", traceback.format_exc()[-LONGEST_TRACEBACK:])
+    finally:
+        with contextlib.suppress(Exception):  # the model may have closed it
+            sys.stdout.flush()  # what it has printed belongs to this trial
 
 
 def end_with(parent: int, *, by_signal: bool) -> None:
