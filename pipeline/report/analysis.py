@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -29,7 +29,7 @@ from pipeline.report.style import ArmStyles, arm_styles
 from pipeline.report.targets import LADDER, QUOTED, Target, TrialsNeeded, estimate_trials_needed, ladder
 from pipeline.report.trials_table import COSTS, TrialsTable
 from pipeline.report.validity import Contrast
-from pipeline.report.verdict import Rules, Verdict, decide, one_arm, withheld
+from pipeline.report.verdict import TOO_FEW, UNDECIDED, Rules, Verdict, decide, one_arm, withheld
 from pipeline.report.winner import Winner, find_winner
 from pipeline.search.engine import Background, in_this_process
 from pipeline.study.spec import Arm, Study
@@ -150,14 +150,19 @@ class Analysis:
         """The verdict on each contrast, the headline first; of a study of one arm, what it found."""
         if not self.study.compared:
             return [one_arm(self.study.arms[0], self.winner)]
-        return [self._verdict(*item) for item in self.comparisons]
+        verdicts: list[Verdict] = []
+        for contrast, comparison in self.comparisons:
+            verdicts.append(self._verdict(contrast, comparison, verdicts))
+        return verdicts
 
-    def _verdict(self, contrast: Contrast, comparison: Comparison | None) -> Verdict:
+    def _verdict(self, contrast: Contrast, comparison: Comparison | None, before: Sequence[Verdict]) -> Verdict:
         obstacles = validity.obstacles(self.table, self.pools, contrast)
         if comparison is None:
             return withheld(obstacles or ["the arms have no block in common"], contrast)
         complete = self.complete(contrast)
-        return decide(comparison, self.rules, complete, obstacles, self._after(self.next_look(complete)))
+        rules = {verdict.rule for verdict in before}
+        after = "" if UNDECIDED in rules else self._after(self.next_look(complete))
+        return decide(comparison, self.rules, complete, obstacles, after, explained=TOO_FEW in rules)
 
     def complete(self, contrast: Contrast) -> int:
         """The number of whole blocks of a contrast, counted from the first."""
