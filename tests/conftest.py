@@ -4,7 +4,10 @@ import contextlib
 import gc
 import os
 import shutil
+import socket
 import sqlite3
+import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -38,6 +41,38 @@ def tracking_uri(empty_mlflow_db, tmp_path, monkeypatch):
         database.execute("UPDATE experiments SET artifact_location = ?", (f"{tmp_path.as_uri()}/mlruns/0",))
         database.commit()
     return f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """The address, without a database's name, of a PostgreSQL server that runs for the tests."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    found = shutil.which("initdb") or next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
+    if found is None:
+        pytest.skip("PostgreSQL is not installed")
+    programs = Path(found).resolve().parent
+    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  # it refuses to run as root
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    if as_user:
+        shutil.chown(folder, "postgres")
+
+    def call(program, *arguments):
+        subprocess.run(
+            [*as_user, programs / program, *map(str, arguments)], cwd=folder, check=True, stdout=subprocess.DEVNULL
+        )
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    data = folder / "data"
+    call("initdb", "-D", data, "-U", "babysit", "--auth=trust", "--no-sync")
+    options = f"-h 127.0.0.1 -p {port} -k {folder} -F"
+    call("pg_ctl", "-D", data, "-l", folder / "log", "-o", options, "-w", "start")
+    try:
+        yield f"postgresql://babysit@127.0.0.1:{port}"
+    finally:
+        call("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+        shutil.rmtree(folder)
 
 
 TINY_STUDY = """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.checks import CheckResult
-from pipeline.checks.probe_networks import Init, inits, networks, structures
+from pipeline.checks.probe_networks import Init, inits, kind_of, networks, structures
 from pipeline.data import Dataset
 from pipeline.diagnosis.rules_slow_start import better_init
 from pipeline.nn.layers import Array, Nonlinearity, Workspace
@@ -39,10 +39,10 @@ def activation_statistics(study: Study, data: Dataset) -> CheckResult:
     schemes, faults, metrics = inits(study), {}, {}
     for trial in structures(study):
         for init, layers in zip(schemes, layer_statistics(trial, data, schemes), strict=True):
-            name = "-".join([trial.activation, str(init), *(["bn"] if trial.batch_norm else [])])
+            name = "-".join([trial.activation, str(init), *["bn"] * trial.batch_norm, *["ln"] * trial.layer_norm])
             metrics[f"check/activation_std/{name}"] = layers[-1].std if layers else 1.0
             if fault := signal_fault(layers, float(data.train.inputs[:STATISTICS_ROWS].std())):
-                sentence = f"{trial.activation} from {init}{' with batch norm' if trial.batch_norm else ''} {fault}"
+                sentence = f"{kind_of(trial)} from {init} {fault}"
                 faults[sentence] = init, trial.batch_norm
     kinds = f"all {len(metrics)} kinds" if len(metrics) > 1 else "the one kind"
     return CheckResult(

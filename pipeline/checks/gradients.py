@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.checks import CheckResult
-from pipeline.checks.probe_networks import networks, structures
+from pipeline.checks.probe_networks import kind_of, networks, structures
 from pipeline.data import Dataset, Split
 from pipeline.nn.layers import Array, Workspace
 from pipeline.nn.losses import softmax_cross_entropy, softmax_cross_entropy_gradient
@@ -27,9 +27,9 @@ def gradient_check(study: Study, data: Dataset) -> CheckResult:
     """Check each parameter array of each structure along random directions (CS231n's centred differences)."""
     errors: dict[str, float] = {}
     for trial in structures(study):
-        kind = f"{trial.activation}{' with batch norm' if trial.batch_norm else ''}"
         for name, error in gradient_errors(trial, data).items():
-            errors[f"{name} of {kind}"] = max(error, errors.get(f"{name} of {kind}", 0))
+            place = f"{name} of {kind_of(trial)}"
+            errors[place] = max(error, errors.get(place, 0))
     worst = max(errors, key=errors.__getitem__)
     passed = errors[worst] <= TOLERANCE
     message = f"relative error at most {errors[worst]:.1e}, in {worst}; {len(errors)} kinds of parameters"

@@ -9,11 +9,13 @@ from typing import Any
 
 from pipeline.data import Dataset
 from pipeline.nn.initializers import Initializer
-from pipeline.nn.network import Architecture, Network, init_network
+from pipeline.nn.network import Network, init_network
 from pipeline.study.hparams import HyperParams, as_choice
 from pipeline.study.spec import Categorical, Study
+from pipeline.training.memory import architecture
 
-STRUCTURAL = ("hidden", "activation", "batch_norm", "conv")
+STRUCTURAL = ("hidden", "activation", "batch_norm", "layer_norm", "conv")
+"""The hyperparameters that give a network other layers. Dropout, which draws random numbers, is not checked."""
 Init = str | float
 
 
@@ -27,6 +29,12 @@ def structures(study: Study) -> list[HyperParams]:
     names = [name for name in study.space if isinstance(study.space[name], Categorical) and name in STRUCTURAL]
     points = product(*(values(study, name) for name in names))
     return [replace(study.fixed, **dict(zip(names, point, strict=True))) for point in points]
+
+
+def kind_of(trial: HyperParams) -> str:
+    """The activation and the norms of a trial's network: "relu with batch norm"."""
+    norms = [name for name in ("batch_norm", "layer_norm") if getattr(trial, name)]
+    return trial.activation + "".join(f" with {name.replace('_', ' ')}" for name in norms)
 
 
 def name_of(study: Study, trial: HyperParams, init: Init) -> str:
@@ -44,7 +52,6 @@ def networks(
     trial: HyperParams, data: Dataset, schemes: Sequence[Init], dtype: str, seeds: Sequence[int] = ()
 ) -> Network:
     """Networks of a trial's structure, one for each of K initialisations, from the trial's seed or from K seeds."""
-    sizes = (data.features, *trial.hidden, data.classes)
-    architecture = Architecture(sizes, trial.activation, trial.batch_norm, conv=trial.conv, shape=data.shape)
+    checked = architecture(replace(trial, dropout=0.0), data.features, data.classes, data.shape)
     rules = [Initializer(scheme, trial.init_scale, trial.init_distribution) for scheme in schemes]
-    return init_network(architecture, rules, seeds or [trial.seed] * len(schemes), dtype)
+    return init_network(checked, rules, seeds or [trial.seed] * len(schemes), dtype)

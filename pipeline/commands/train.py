@@ -51,7 +51,7 @@ def train(job: Job) -> None:
         trial, record = run_single_trial(task, data)
     with job.context.interrupts.deferred():
         (run_id,) = job.tracker.record(study, [trial])
-        job.optuna_store.add(trial, run_id)
+        job.optuna_store.add_all({run_id: trial})
         job.report_blas()
     _print(job, trial)
     if record and not trial.result.diverged:

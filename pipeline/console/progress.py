@@ -29,8 +29,12 @@ class Progress:
 
     def __init__(self, study: Study, before: Iterable[tuple[str, float, bool]], console: Console) -> None:
         self._console, self._metric = console, study.objective
+        self._failure_word = "failed" if study.model else "diverged"
         self._bars = bars.Progress(
-            *_columns(console.width), console=console, transient=True, speed_estimate_period=SPEED_SECONDS
+            *_columns(console.width, self._failure_word),
+            console=console,
+            transient=True,
+            speed_estimate_period=SPEED_SECONDS,
         )
         earlier = list(before)
         for arm in (*(arm.name for arm in study.arms), ALL_ARMS):
@@ -46,7 +50,6 @@ class Progress:
         self._all_arms = self._bars.tasks[-1]
         self._earlier = int(self._all_arms.completed), int(self._all_arms.fields["diverged"])
         self._pruned = 0
-        self._lost = "failed" if study.model else "diverged"
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -77,7 +80,7 @@ class Progress:
         duration = _duration(self._all_arms.elapsed)
         pruned = f", {self._pruned} pruned" if self._pruned else ""
         trials = "1 trial" if self._trained == 1 else f"{self._trained:,} trials"
-        return f"{trials} trained and recorded, {diverged} {self._lost}{pruned}, in {duration}"
+        return f"{trials} trained and recorded, {diverged} {self._failure_word}{pruned}, in {duration}"
 
     @property
     def _trained(self) -> int:
@@ -90,12 +93,12 @@ class Progress:
         )
         left = "starting" if every.time_remaining is None else f"about {_duration(every.time_remaining)} left"
         return (
-            f"{every.completed:.0f}/{every.total:.0f} trials; best val {self._metric.title}: {best}; {every.fields['diverged']} {self._lost}; "
+            f"{every.completed:.0f}/{every.total:.0f} trials; best val {self._metric.title}: {best}; {every.fields['diverged']} {self._failure_word}; "
             + (f"{_duration(every.elapsed)} in all" if every.finished else left)
         )
 
 
-def _columns(width: int) -> Iterator[bars.ProgressColumn]:
+def _columns(width: int, failure_word: str) -> Iterator[bars.ProgressColumn]:
     """Yield the columns that fit into a terminal of that width; a long name of an arm is cut off before anything else."""
     yield bars.SpinnerColumn("line")
     yield bars.TextColumn("{task.description}", table_column=Column(overflow="ellipsis"))
@@ -103,7 +106,9 @@ def _columns(width: int) -> Iterator[bars.ProgressColumn]:
         yield bars.BarColumn(bar_width=10, table_column=Column(no_wrap=True))
     yield bars.TextColumn(" {task.completed:.0f}/{task.total:.0f}", table_column=Column(no_wrap=True, justify="right"))
     yield bars.TextColumn("best {task.fields[best]:.3f}")
-    yield bars.TextColumn("{task.fields[diverged]} diverged", table_column=Column(no_wrap=True, justify="right"))
+    yield bars.TextColumn(
+        f"{{task.fields[diverged]}} {failure_word}", table_column=Column(no_wrap=True, justify="right")
+    )
     yield bars.TimeRemainingColumn(table_column=Column(no_wrap=True))
     if width >= WIDE:
         yield bars.TextColumn("left")

@@ -24,7 +24,7 @@ def demonstrate(experiment: Experiment) -> Outcome:
 
 
 def check_settings(experiment: Experiment) -> None:
-    """Raise :class:`UserError` for an unknown setting; the message lists the names ones."""
+    """Raise :class:`UserError` for an unknown setting; the message lists the known names."""
     function = _demonstration(experiment.demonstration)
     names = [name for name in inspect.signature(function).parameters if name != "seed"]
     for name in experiment.settings:

@@ -13,7 +13,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.storage.attributes import Key, is_recorded_study
-from pipeline.storage.journal import Journal, at_once, open_storage
+from pipeline.storage.journal import at_once, open_storage
 from pipeline.storage.pooled import is_pooled, pool, pooled_name
 from pipeline.study.spec import Study
 
@@ -76,8 +76,6 @@ def show_report(
 ) -> None:
     """Show a report on the study of each arm and block, and on the pooled study of each arm, which is made here.
 
-    Only a journal file gets pooled studies: a database takes about 50 ms for each trial.
-
     Parameters
     ----------
     storage, study
@@ -98,7 +96,7 @@ def show_report(
             for name, facts in attributes.items()
             if facts["arm"] == arm.name
         ]
-        if pages and isinstance(storage, Journal):
+        if pages:
             shared = {key: pages[0][1][key] for key in ("study", "arm", "sampler", "mlflow_run")}
             if copies := pool(
                 storage, pooled_name(study.name, arm.name), list(of_arm.values()), shared, study.objective

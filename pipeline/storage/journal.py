@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+import optuna
+from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileSymlinkLock
+from optuna.trial import FrozenTrial
 
 from pipeline.errors import UserError
 from pipeline.file_locks import locked_byte
@@ -32,16 +34,30 @@ Log = dict[str, Any]
 def open_storage(address: str) -> BaseStorage:
     """Open Optuna's storage at a database URL, or in a journal file."""
     if is_url(address):
+        # Imported here, since a journal needs no database libraries.
+        from pipeline.storage.database import Database
+
         waits = (
             {"connect_args": {"timeout": LOCKED_SECONDS}} if address.startswith("sqlite") else {"pool_pre_ping": True}
         )
-        return RDBStorage(address, engine_kwargs=waits)
+        return Database(address, engine_kwargs=waits)
     return Journal(Path(os.path.realpath(address)))
 
 
 def at_once(storage: BaseStorage) -> AbstractContextManager[None]:
     """Record all of the body in one write, if the storage can. It cannot be nested."""
     return storage.at_once() if isinstance(storage, Journal) else nullcontext()
+
+
+def add_trials(storage: BaseStorage, study: optuna.Study, trials: Sequence[FrozenTrial]) -> None:
+    """Add finished trials to a study; to one in a database in one transaction.
+
+    Raises ``KeyError`` if the study has been deleted.
+    """
+    if isinstance(storage, Journal):
+        study.add_trials(trials)
+    elif trials:
+        storage.add_trials(storage.get_study_id_from_name(study.study_name), trials)  # type: ignore[attr-defined]
 
 
 class Journal(JournalStorage):

@@ -43,7 +43,7 @@ from pipeline.storage.declarations import (
     recorded_name,
     with_declaration,
 )
-from pipeline.storage.journal import at_once, open_storage
+from pipeline.storage.journal import add_trials, at_once, open_storage
 from pipeline.storage.trial_record import frozen_trial, row_of
 from pipeline.study.spec import Arm, Study
 from pipeline.trials.trial import FinishedTrial
@@ -216,16 +216,19 @@ class OptunaStore:
         return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
     def add_all(self, trials: Mapping[str, FinishedTrial]) -> None:
-        """Record finished trials, by the ids of their runs, in order; in one write if the storage can."""
-        with at_once(self.storage):
-            for run_id, trial in trials.items():
-                self.add(trial, run_id)
+        """Record finished trials, by the ids of their runs, each with its point, value, validation curve and attributes.
 
-    def add(self, trial: FinishedTrial, run_id: str) -> None:
-        """Record a finished trial in one write, with its point, value, validation curve and attributes."""
-        self.note_blas([trial])
-        with self._opened(trial.plan.arm, trial.plan.block) as study:
-            study.add_trial(frozen_trial(self.study, trial, run_id))
+        Those of an arm and block are recorded in order, in one write.
+        """
+        self.note_blas(list(trials.values()))
+        new: dict[tuple[str, int], list[FrozenTrial]] = {}
+        for run_id, trial in trials.items():
+            place = trial.plan.arm, trial.plan.block
+            new.setdefault(place, []).append(frozen_trial(self.study, trial, run_id))
+        with at_once(self.storage):
+            for place, frozen in new.items():
+                with self._opened(*place) as study:
+                    add_trials(self.storage, study, frozen)
 
     @property
     def blas(self) -> list[str]:

@@ -15,7 +15,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
-from pipeline.storage.journal import at_once
+from pipeline.storage.journal import add_trials, at_once
 from pipeline.study.metrics import Metric
 
 POOLED = "pooled"
@@ -56,7 +56,8 @@ def pool(
             with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
                 study.set_metric_names([metric.best_val])
         copied = _copies(study)
-        study.add_trials([_copy(trial, metric.test) for run_id, trial in wanted.items() if run_id not in copied])
+        new = [_copy(trial, metric.test) for run_id, trial in wanted.items() if run_id not in copied]
+        add_trials(storage, study, new)
         return list(_copies(study).values())
 
 

@@ -87,7 +87,7 @@ def train(
 def _watch_of(members: Sequence[int], watch: Watch) -> Watch:
     """Return the watch of a group from that of all trials; ``members`` are the group's places among them."""
     places = np.asarray(members)
-    return lambda within, epoch, accuracy: watch(places[within], epoch, accuracy)
+    return lambda within, epoch, values: watch(places[within], epoch, values)
 
 
 def train_group(

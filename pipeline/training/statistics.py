@@ -13,7 +13,6 @@ from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.layers import Array, Layer, Nonlinearity, Workspace
 from pipeline.nn.parameters import Parameters
 
-STATISTICS = ("update_ratio", "gradient_norm", "dead", "saturated")
 SATURATED = {"tanh": 1 - 0.99**2, "sigmoid": 0.01 * 0.99}
 """For outputs within 0.01 of a bound of the activation, the slope is below this, and almost no gradient passes."""
 

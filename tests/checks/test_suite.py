@@ -16,6 +16,7 @@ from pipeline.nn import optimizers
 from pipeline.nn.activations import ACTIVATIONS, Activation
 from pipeline.nn.initializers import INITIALIZERS
 from pipeline.nn.layers import BatchNorm, Dense, Nonlinearity
+from pipeline.nn.norms import LayerNorm
 from pipeline.seeds import derive_seed
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.study.spec import Categorical, Float, SearchSpace
@@ -127,6 +128,15 @@ def batch_norm_without_its_statistics(monkeypatch):  # noqa: D103  the name is t
     monkeypatch.setattr(BatchNorm, "backward", backward)
 
 
+def layer_norm_without_its_statistics(monkeypatch):  # noqa: D103  the name is the fault
+    def backward(self, params, grads, inputs, upstream, space):
+        space.dot_over_rows(upstream, inputs, out=grads["gamma"])
+        space.sum_over_rows(upstream, out=grads["beta"])
+        return upstream * params["gamma"] * space.like_signal(self.index, "inverse_std", 1)
+
+    monkeypatch.setattr(LayerNorm, "backward", backward)
+
+
 def optimizer_without_decay(monkeypatch):  # noqa: D103  the name is the fault
     right = optimizers.SGD.update
 
@@ -175,6 +185,7 @@ FAULTS = {
     wrong_bias_gradient: "gradient",
     slope_of_relu_missing: "gradient",
     batch_norm_without_its_statistics: "gradient",
+    layer_norm_without_its_statistics: "gradient",
     optimizer_without_decay: "L2",
     l2_without_its_half: "L2",
     initial_weights_ten_times_too_large: "initial loss",
@@ -187,7 +198,8 @@ FAULTS = {
 def test_a_fault_is_found(fault, monkeypatch):
     """The first check that fails is the one for this fault, and it gives advice."""
     fault(monkeypatch)
-    first = next(result for result in check(STUDY) if not result.passed)
+    study = replace(STUDY, fixed=replace(STUDY.fixed, layer_norm="layer_norm" in fault.__name__))
+    first = next(result for result in check(study) if not result.passed)
     assert (first.name, first.status) == (FAULTS[fault], "FAILED")
     assert first.advice
 

@@ -2,12 +2,14 @@
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from pipeline.console.progress import Progress
 from pipeline.study.hparams import HyperParams
+from pipeline.study.spec import Arm, Float, SearchSpace
 from pipeline.trials.trial import FinishedTrial, PlannedTrial, TrialResult
 from studies.random_vs_grid import STUDY
 
@@ -75,6 +77,18 @@ def test_a_terminal_sees_the_arms_live(width):
     for row, total in ((rows[0], per_arm), (rows[-1], per_arm * len(STUDY.arms))):
         assert re.search(rf"  {STUDY.trials}/{total} best 0.750 {STUDY.trials} diverged \d:\d\d:\d\d( left)?$", row)
     assert ("━" in rows[0]) == (width > 60)
+
+
+def test_trials_of_an_own_model_fail():
+    """A terminal's bars and the plain lines say of a study's own model that trials failed, not that they diverged."""
+    changes = {"model": "sklearn.svm:SVC", "fixed": {}, "space": SearchSpace(C=Float(0.1, 9)), "trials": 3}
+    study = replace(STUDY, arms=(Arm("random"),), contrasts=(), **changes)
+    display = Console(file=io.StringIO(), width=80)
+    with Progress(study, [], Console(file=io.StringIO(), width=80)) as progress:
+        display.print(progress._bars.get_renderable())
+        assert "; 0 failed; " in progress._line()
+    assert "0 failed" in display.file.getvalue()
+    assert "diverged" not in display.file.getvalue()
 
 
 def test_a_long_name_of_an_arm_is_cut_and_nothing_else():

@@ -50,7 +50,7 @@ def store(tmp_path):
         trial = finished(arm, block, number, diverged=number == 0)
         trial.result.scores["best/val_accuracy"] = 0.1 if number == 0 else 0.5 + 0.01 * i
         findings = (Finding("diverged", "the rate is far too high", "divide it"),) if number == 0 else ()
-        store.add(replace(trial, findings=findings), f"{arm}-{block}-{number}")
+        store.add_all({f"{arm}-{block}-{number}": replace(trial, findings=findings)})
     store.study = replace(STUDY, trials=3)
     return store
 
@@ -126,7 +126,7 @@ def test_a_trial_that_is_no_longer_the_best_loses_its_note(store):
     store.show(report())
     better = finished("grid", 1, 3)
     better.result.scores["best/val_accuracy"] = 0.99
-    store.add(better, "better")
+    store.add_all({"better": better})
     store.study = replace(store.study, trials=4)
     store.show(report())
     for name, best in (("s/grid/b01", 3), ("s/grid/all blocks", 6)):

@@ -21,8 +21,8 @@ def test_a_trial_is_recorded_with_its_curve_by_epoch(store):
     """Epochs count from 1; the value is the score or, of a pruned trial, the last accuracy, with what its pruner noted."""
     optuna_store = OptunaStore(replace(STUDY, arms=STUDY.arms[:1], pruner=Pruner("median")), store)
     optuna_store.open("run", {})
-    optuna_store.add(finished("random", 0, 0), "a")
-    optuna_store.add(finished("random", 0, 1, pruned=True, rungs={"rung": 0.2}), "b")
+    optuna_store.add_all({"a": finished("random", 0, 0)})
+    optuna_store.add_all({"b": finished("random", 0, 1, pruned=True, rungs={"rung": 0.2})})
     whole, pruned = optuna_store.recorded().values()
     assert whole.intermediate_values == pruned.intermediate_values == {1: 0.1, 2: 0.3, 3: 0.2}
     assert (whole.state, whole.value) == (TrialState.COMPLETE, 0.3)
@@ -35,7 +35,7 @@ def test_the_table_is_in_the_order_of_the_declared_arms(store):
     optuna_store.open("run", {})
     places = [("grid", 0, 0), ("random", 1, 0), ("random", 0, 0), ("random", 0, 1)]
     for place in places:
-        optuna_store.add(finished(*place), "a")
+        optuna_store.add_all({"a": finished(*place)})
     table = optuna_store.table()
     found = list(zip(table["arm"], table["block"], table["trial"], strict=True))
     assert found == [("random", 0, 0), ("random", 0, 1), ("random", 1, 0), ("grid", 0, 0)]

@@ -19,16 +19,16 @@ def recorded(address, places, study=STUDY):
     """The store of a study with these trials, by their place or, of a pruned one, with True after it."""
     store = OptunaStore(study, address)
     store.open("run", {})
-    for arm, block, number, *pruned in places:
-        store.add(finished(arm, block, number, pruned=bool(pruned)), f"{arm}-{block}-{number}")
+    store.add_all({f"{a}-{b}-{n}": finished(a, b, n, pruned=bool(pruned)) for a, b, n, *pruned in places})
     return store
 
 
 @pytest.fixture
-def store(tmp_path):
-    """The store of two arms in two blocks."""
+def store(request, tmp_path):
+    """The store of two arms in two blocks, in a journal or at the address that begins with the parameter."""
     return recorded(
-        str(tmp_path / "optuna.log"), [(a, b, n) for b in (1, 0) for a in ("random", "grid") for n in (0, 1)]
+        f"{getattr(request, 'param', '')}{tmp_path / 'optuna.log'}",
+        [(a, b, n) for b in (1, 0) for a in ("random", "grid") for n in (0, 1)],
     )
 
 
@@ -37,6 +37,7 @@ def pooled(store):
     return optuna.load_study(study_name=NAME, storage=store.storage)
 
 
+@pytest.mark.parametrize("store", ["", "sqlite:///"], ids=["journal", "database"], indirect=True)
 def test_it_has_all_trials_of_the_arm(store):
     """Points, values, times and distributions are those of the trials, in the order of blocks; there are no curves."""
     store.show(SHOWN)
@@ -63,12 +64,13 @@ def test_a_pruned_trial_stays_pruned(tmp_path):
 def test_a_later_report_adds_the_missing_trials(store):
     """A trial that was recorded since the last report is added, and no other."""
     store.show(SHOWN)
-    store.add(finished("random", 1, 2), "new")
+    store.add_all({"new": finished("random", 1, 2)})
     store.study = replace(STUDY, trials=3)
     store.show(SHOWN)
     assert [trial.user_attrs["run_id"] for trial in pooled(store).trials][3:] == ["random-1-1", "new"]
 
 
+@pytest.mark.parametrize("store", ["", "sqlite:///"], ids=["journal", "database"], indirect=True)
 def test_a_trial_that_is_no_longer_recorded_leaves(store):
     """If a block's study was deleted, the pooled study is made again without its trials."""
     store.show(SHOWN)
@@ -100,10 +102,3 @@ def test_a_users_study_of_that_name_stays(store):
     store.show(SHOWN)
     assert [(trial.value, trial.user_attrs) for trial in pooled(store).trials] == [(1.0, {})]
     assert pooled(store).user_attrs == {}
-
-
-def test_a_database_gets_none(tmp_path):
-    """In a database, where each copy would cost some 50 ms, the studies of the blocks have notes, and none is pooled."""
-    store = recorded(f"sqlite:///{tmp_path}/optuna.db", [("random", 0, 0)])
-    store.show(SHOWN)
-    assert len(optuna.get_all_study_names(store.storage)) == 4

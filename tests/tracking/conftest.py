@@ -1,12 +1,10 @@
 """Finished trials made by hand, an open tracker on a fresh store, both of its writers, and servers."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 import uuid
@@ -93,35 +91,6 @@ def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
-
-
-@pytest.fixture(scope="session")
-def postgres():
-    """The address, without a database's name, of a PostgreSQL server that runs for the tests."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed")
-    found = shutil.which("initdb") or next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
-    if found is None:
-        pytest.skip("PostgreSQL is not installed")
-    programs = Path(found).resolve().parent
-    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  # it refuses to run as root
-    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
-    if as_user:
-        shutil.chown(folder, "postgres")
-
-    def call(program, *arguments):
-        subprocess.run(
-            [*as_user, programs / program, *map(str, arguments)], cwd=folder, check=True, stdout=subprocess.DEVNULL
-        )
-
-    port, data = free_port(), folder / "data"
-    call("initdb", "-D", data, "-U", "babysit", "--auth=trust", "--no-sync")
-    options = f"-h 127.0.0.1 -p {port} -k {folder} -F"
-    call("pg_ctl", "-D", data, "-l", folder / "log", "-o", options, "-w", "start")
-    try:
-        yield f"postgresql://babysit@127.0.0.1:{port}"
-    finally:
-        call("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
-        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
