@@ -96,7 +96,8 @@ def classifier_text(hparams: HyperParams, study: Study, image_shape: tuple[int, 
     from pipeline.estimator import NumpyNetworkClassifier  # scikit-learn takes a second to import
     from pipeline.estimator.settings import HYPERPARAMETERS
 
-    config, needs_shape = hparams.configured(study.config), bool(hparams.conv) or study.config.preprocessing == IMAGES
+    config = hparams.configured(study.config)
+    needs_shape = bool(hparams.conv) or config.preprocessing == IMAGES
     if needs_shape and not image_shape:
         return ""
     settings = {name: getattr(hparams, name) for name in HYPERPARAMETERS}
