@@ -63,7 +63,7 @@ def _codes(hparams: Any, study: Study, facts: Mapping[str, Any], *, encoded: boo
         yield Code("Its parameters, and its seed", facts.get("call", plain))
         c = study.config
         rows = f"preprocessing {c.preprocessing}; {c.validation:g} of the rows for validation, {c.test:g} for the test"
-        yield Code("Its data", rows, folded=True)
+        yield Code("The rows that it was trained and scored on", rows, folded=True)
     else:
         yield from _network_codes(hparams, study, facts, encoded=encoded)
     if line := facts.get("train"):
