@@ -7,7 +7,9 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+import sys
 import tempfile
+import traceback
 import warnings
 from pathlib import Path
 
@@ -158,10 +160,12 @@ def fork():
         try:
             os.setsid()
             os.chdir(folder)
-            for stream in (1, 2):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
             code = function(*arguments)
+        except BaseException:  # noqa: BLE001  nothing of the tests' process may go on here
+            traceback.print_exc()
         finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
             os._exit(code)
 
     return start

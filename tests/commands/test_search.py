@@ -38,12 +38,12 @@ WORSE = EQUAL.replace('Arm("again", "random")', 'Arm("grid")').replace("1e-2, 1,
 """Both rates of the grid are useless: the arms differ by more than a half."""
 TIMES = ["seconds", "run_id"]
 PLACES = [
-    ("add", 3, signal.SIGKILL),
+    ("add_all", 3, signal.SIGKILL),
     ("confirm_all", 3, signal.SIGKILL),
     ("extend", 14, signal.SIGKILL),
     ("extend", 14, signal.SIGTERM),
     ("open", 14, signal.SIGKILL),
-    ("add", 9, signal.SIGKILL),
+    ("add_all", 9, signal.SIGKILL),
     ("confirm_all", 12, signal.SIGKILL),
     ("confirm_all", 12, signal.SIGTERM),
 ]
@@ -52,10 +52,8 @@ PLACES = [
 
 def searched(folder, verb="run", *flags):
     """Run the study in a folder."""
-    assert (
-        main([verb, str(folder / "looks.py"), "--workers", "1", *(["--no-model"] if verb == "run" else []), *flags])
-        == 0
-    )
+    quick = ["--no-model", "--skip-checks"] if verb == "run" else []
+    assert main([verb, str(folder / "looks.py"), "--workers", "1", *quick, *flags]) == 0
 
 
 def records(folder):
@@ -235,7 +233,7 @@ def test_a_study_that_cannot_be_planned_to_its_last_look_is_refused_first(looks,
 def signalled_run(method, block, signum):
     """Run the study; a signal comes when it first calls a method for a block.
 
-    That is before the block's trial or repetition is recorded, or once a look is opened.
+    That is before the block's trials or repetitions are recorded, or once a look is opened.
     """
     owner = Job if method == "extend" else OptunaStore
     called = getattr(owner, method)
@@ -243,21 +241,21 @@ def signalled_run(method, block, signum):
     def signalled(self, *arguments):
         if method == "open" and self.study.blocks == block:
             called(self, *arguments)
-        if block_of(method, self, arguments) == block:
+        if block in blocks_of(method, self, *arguments):
             os.kill(os.getpid(), signum)
         return called(self, *arguments)
 
     setattr(owner, method, signalled)
-    return main(["run", "looks.py", "--workers", "1", "--no-model"])
+    return main(["run", "looks.py", "--workers", "1", "--no-model", "--skip-checks"])
 
 
-def block_of(method, owner, arguments):
-    """The block that a call of a method is for."""
-    if method == "add":
-        return arguments[0].plan.block
+def blocks_of(method, owner, given, *_):
+    """The blocks that a call of a method is for."""
+    if method == "add_all":
+        return {trial.plan.block for trial in given.values()}
     if method == "confirm_all":
-        return next(iter(arguments[0]))[1]
-    return owner.study.blocks if method == "open" else arguments[0]
+        return {block for _, block, _ in given}
+    return {owner.study.blocks if method == "open" else given}
 
 
 def test_a_search_that_is_stopped_and_killed_at_each_of_its_phases_ends_with_the_same_verdict(looks, whole, fork):
