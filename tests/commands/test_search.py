@@ -152,7 +152,7 @@ def test_a_second_run_trains_nothing(looks, whole, capsys):
 @pytest.mark.parametrize(
     ("blocks", "label", "says"),
     [
-        (6, "too few repeats", "the first look is after 7 blocks"),
+        (6, "too few repeats", "The first look is after 7 blocks"),
         (9, "undecided", "Undecided after 7 blocks"),
         (16, "undecided", "Undecided after 14 blocks"),
     ],
