@@ -143,7 +143,8 @@ def declaration(study: Study) -> str:
 
 def _dimension(dimension: Dimension) -> str:
     if isinstance(dimension, Categorical):
-        return f"Categorical({', '.join(map(repr, dimension.choices))})"
+        levels = f", levels={dimension.levels}" if dimension.levels < len(dimension.choices) else ""
+        return f"Categorical({', '.join(map(repr, dimension.choices))}{levels})"
     scale = f", log={dimension.log}" if dimension.log else ""
     levels = f", levels={dimension.levels}" if dimension.levels != Float(0, 1).levels else ""
     step = f", step={dimension.step}" if isinstance(dimension, Int) and dimension.step > 1 else ""

@@ -6,7 +6,7 @@ import argparse
 import json
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -37,10 +37,12 @@ if TYPE_CHECKING:
 def command(args: argparse.Namespace, context: Context) -> None:
     """Search the study, or those of a suite."""
     declared = find_declared(args.study, given(args, "seed", "trials"))
-    with workers_of(args) as engine, claimed_jobs(declared, args, context) as (jobs, _):
+    with workers_of(args) as engine, claimed_jobs(declared, args, context) as (jobs, suite_run):
         for job in jobs:
-            with opened(job):
+            with suite_run.failures_of(job) if suite_run else nullcontext(), opened(job):
                 print_look(job, search_until_decided(job, engine))
+        if suite_run:
+            suite_run.require_all()
         words = ["babysit", "report", args.study, *context.stores.flags]
         context.console.say(f"now write the report: {shlex.join(words)}")
 
@@ -168,6 +170,12 @@ def look(job: Job) -> tuple[Analysis, bool]:
     analysis = Analysis(job.table(job.optuna_store.table()))
     settled = all(verdict.decided_at or verdict.rule == WITHHELD for verdict in analysis.verdicts)
     return analysis, settled or job.study.blocks >= analysis.rules.looks[-1]
+
+
+def start_search(job: Job, engine: Engine) -> None:
+    """Start the first tasks of a study that is searched next, whose results are recorded then."""
+    wave = next(job.pending_trials.waves(), [])
+    engine.start(job.pending_trials.tasks(wave, engine.limit_bytes))
 
 
 def search(job: Job, engine: Engine) -> None:
