@@ -116,6 +116,19 @@ def test_the_first_arm_is_compared_with_each_other(three):
     assert [verdict.label for verdict in three.verdicts] == ["undecided", "ahead"]
 
 
+def test_more_facts_keep_what_is_computed_from_trials():
+    """A report takes the choices and comparisons of a look as they are, and has the notes of its own facts."""
+    look = Analysis(make_table(arms=(RANDOM, GRID), blocks=6, trials=6))
+    assert look.verdicts
+    before = look.notes
+    report = look.with_facts({"blas": ["one", "two"]})
+    assert report.choices is look.choices
+    assert report.comparisons is look.comparisons
+    assert report.verdicts == look.verdicts
+    (note,) = (note for note in report.notes if note not in before)
+    assert note.startswith("The trials were trained on 2 BLAS")
+
+
 def test_what_holds_of_several_contrasts_is_said_once():
     """Of two contrasts before the first look, and of two undecided ones, the first alone says what more blocks need."""
     few = Analysis(make_table(blocks=2)).verdicts
