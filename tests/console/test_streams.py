@@ -43,9 +43,11 @@ def test_closed_streams_act_as_the_null_device(tracking_uri, tiny_source, tmp_pa
     assert len(studies) == 6
 
 
-@pytest.mark.parametrize(("words", "code"), [("search missing.py", 2), ("--help", 0), ("run --trials x", 2)])
-@pytest.mark.parametrize("redirection", [">&-", ">&- 2>&-"])
-def test_exit_codes_stay_the_same_with_closed_outputs(words, code, redirection, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("words", "redirection", "code"),
+    [("search missing.py", ">&- 2>&-", 2), ("--help", ">&-", 0), ("run --trials x", ">&- 2>&-", 2)],
+)
+def test_exit_codes_stay_the_same_with_closed_outputs(words, redirection, code, tmp_path, monkeypatch):
     """A mistake has its exit code and help has 0, whichever stream is closed."""
     monkeypatch.chdir(tmp_path)
     done = command(words, redirection)
