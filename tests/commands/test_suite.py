@@ -208,7 +208,7 @@ sys.exit(main(["run", "tables.py", "--workers", "1", "--no-model", "--skip-check
 @pytest.mark.slow
 def test_a_suite_that_is_killed_anywhere_is_gone_on_with(suite_file, tmp_path, tracking_uri):
     """Killed in the first study, between two, in the last and before the page, it ends as one that was not."""
-    for place in (("add", "on_iris"), ("open", "on_wine"), ("add", "on_breast_cancer"), ("report", "")):
+    for place in (("add_all", "on_iris"), ("open", "on_wine"), ("add_all", "on_breast_cancer"), ("report", "")):
         assert subprocess.run([sys.executable, "-c", STOPPED, *place], cwd=tmp_path, check=False).returncode == -9
     assert main(["run", str(suite_file), "--workers", "1", "--no-model", "--skip-checks"]) == 0
     client = MlflowClient(tracking_uri=tracking_uri)
