@@ -82,9 +82,9 @@ def run_claimed(
         if not checked:
             job.console.say("check: skipped")
             job.tracker.set_tags({"checks": "skipped"})
-        search_until_decided(job, engine)
+        known = search_until_decided(job, engine)
         if following:
             start_search(following, engine)
         from pipeline.commands.report import report  # figures and scikit-learn take a second to import
 
-        return report(job, engine.background, keep_model=keep_model)
+        return report(job, engine.background, keep_model=keep_model, known=known)

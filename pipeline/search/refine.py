@@ -142,6 +142,10 @@ def _with_ends(dimension: Range, low: float, high: float) -> Range:
 
 
 def _allowed(study: Study, name: str, dimension: Range) -> bool:
+    """Return True if the hyperparameter takes both ends. Of a study's own model that is not known: only its sign is kept."""
+    if study.model:
+        before = study.space[name]
+        return dimension.low >= 0 or (not isinstance(before, Categorical) and before.low < 0)
     try:
         for value in (dimension.low, dimension.high):
             study.hyperparams({name: value})

@@ -251,13 +251,13 @@ def plain_fields(values: HyperParams | TrainConfig) -> dict[str, Any]:
     return {name: value for name, value in asdict(values).items() if name not in left_out}
 
 
-def source_text(value: Any, *, indent: str = "") -> str:
+def source_text(value: Any, *, indent: str = "", defaults: bool = False) -> str:
     """Return the Python call that makes a dataclass's value, with the arguments that differ from their defaults.
 
-    With ``indent``, each argument has a line of its own.
+    With ``indent``, each argument has a line of its own. With ``defaults``, all arguments are there.
     """
     default = type(value)()
-    names = [f.name for f in fields(value) if getattr(value, f.name) != getattr(default, f.name)]
+    names = [f.name for f in fields(value) if defaults or getattr(value, f.name) != getattr(default, f.name)]
     arguments = [f"{name}={getattr(value, name)!r}" for name in names]
     listed = "".join(f"\n{indent}{argument}," for argument in arguments) + "\n" if indent else ", ".join(arguments)
     return f"{type(value).__name__}({listed})"

@@ -20,7 +20,7 @@ from pipeline.report.suite.random_effects import (
     random_effects,
 )
 from pipeline.report.suite.set_results import SetResult, by_place
-from pipeline.report.verdict import matters, towards
+from pipeline.report.verdict import LABELS, TOO_FEW, matters, towards
 from pipeline.study.metrics import ACCURACY, Metric
 from pipeline.study.spec import Arm
 
@@ -118,13 +118,15 @@ def chance(probability: float) -> str:
 def shares(question: Question, results: Sequence[SetResult]) -> str:
     """Return the sentence on the studies' own verdicts, and on those that are left out."""
     places = by_place(results)
+    few = len(places.pop(LABELS[TOO_FEW]))
     stands = listed([f"{place} on {len(names)}" for place, names in places.items() if names])
+    judged = count(sum(map(len, places.values())), "data set")
     left_out = [f"{result.study} ({result.left_out})" for result in results if result.left_out]
-    rest = f" Left out: {listed(left_out)}." if left_out else ""
-    return (
-        f"By the studies' own verdicts, {title(question.first)} against {title(question.second)} is {stands} of "
-        f"{count(sum(map(len, places.values())), 'data set')}.{rest}"
-    )
+    rest = f" {count(few, 'study has', 'studies have')} too few repeats for a verdict." if few else ""
+    rest += f" Left out: {listed(left_out)}." if left_out else ""
+    if not stands:
+        return f"No study has a verdict of its own.{rest}"
+    return f"By the studies' own verdicts, {title(question.first)} against {title(question.second)} is {stands} of {judged}.{rest}"
 
 
 def another_look(

@@ -1,11 +1,13 @@
 """The verdict over data sets: the first rule that matches, its words, and what another look would bring."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from pipeline.report.analysis import NextLook
 from pipeline.report.intervals import Interval
+from pipeline.report.suite import sentences
 from pipeline.report.suite.random_effects import SetDifference
 from pipeline.report.suite.sentences import Question
 from pipeline.report.suite.set_results import SetResult
@@ -85,6 +87,10 @@ def test_the_notes_tell_the_next_set_and_the_shares():
         "behind on 1 and undecided on 1 of 5 data sets. Left out: s5 (its verdict is withheld)."
     )
     assert verdict.effects.sets == 5
+    found[4] = replace(found[4], verdict=Verdict(TOO_FEW, "", None, CONTRAST))
+    assert "behind on 1 of 4 data sets. 1 study has too few repeats for a verdict. Left" in sentences.shares(
+        QUESTION, found
+    )
 
 
 def test_what_another_look_brings_is_told_of_undecided_studies():
