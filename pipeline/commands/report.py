@@ -6,7 +6,7 @@ import argparse
 import json
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
@@ -26,13 +26,12 @@ from pipeline.diagnosis.summary import summary
 from pipeline.errors import UserError
 from pipeline.model.best import saved_model, train_again
 from pipeline.model.estimators import call_text, saved_classifier
-from pipeline.report.analysis import start_importance
+from pipeline.report.analysis import Analysis
 from pipeline.report.figures.network import save_figures
 from pipeline.report.formatting import number
-from pipeline.report.importance import Importance
-from pipeline.report.trials_table import RUN_ADDRESS, TrialsTable
+from pipeline.report.trials_table import RUN_ADDRESS
 from pipeline.report.winner import Winner, find_winner
-from pipeline.report.writer import Report, write_report
+from pipeline.report.writer import Report, write_analysis
 from pipeline.search.engine import Background, in_this_process
 from pipeline.search.recording import arm_runs_of
 from pipeline.storage.addresses import is_url, redact, sqlite_address, sqlite_file, storage_file
@@ -76,8 +75,13 @@ def _report_owned(job: Job, args: argparse.Namespace) -> Report:
     return result
 
 
-def report(job: Job, background: Background = in_this_process, *, keep_model: bool = True) -> Report:
-    """Write the report, log it to the study's run, register the best model, and print where to look."""
+def report(
+    job: Job, background: Background = in_this_process, *, keep_model: bool = True, known: Analysis | None = None
+) -> Report:
+    """Write the report, log it to the study's run, register the best model, and print where to look.
+
+    ``known`` is the analysis of all trials that a look has made; it is not made again.
+    """
     store = job.optuna_store
     if store.blocks > job.study.blocks:  # a later run asked for fewer blocks; what is decided stays decided
         job.extend(store.blocks)
@@ -87,7 +91,8 @@ def report(job: Job, background: Background = in_this_process, *, keep_model: bo
             f"study {study.name!r}: no trial of it is recorded yet; there is nothing to report. Run the search first"
         )
     records = trials.to_dict("records")
-    importance = start_importance(TrialsTable(trials, study), background)
+    analysis = known if known and known.study == study else Analysis(job.table(trials))
+    importance = analysis.start_importance(background)
     with job.console.timed("report"), job.console.working("report"):
         diagnosis = diagnose(records, study, job.console)
         facts: dict[str, Any] = {
@@ -102,9 +107,9 @@ def report(job: Job, background: Background = in_this_process, *, keep_model: bo
         try:
             model = add_model(job, winner, facts["winner"]) if winner and keep_model else ()
         except Exception:  # such as a lost registry; the page needs none
-            write_report(job.table(trials, facts), folder_of(job))
+            write_analysis(analysis.with_facts(facts), folder_of(job))
             raise
-        result = _write(job, job.table(trials, facts), importance)
+        result = _write(job, analysis.with_facts(facts, importance))
         job.tracker.log_metrics({f"health/{word}": count for word, count in diagnosis["health"].items()})
         if keep_model:
             _print_model(job, model)
@@ -117,9 +122,9 @@ def folder_of(job: Job) -> Path:
     return job.stores.folder / "reports" / job.study.name
 
 
-def _write(job: Job, table: TrialsTable, importance: Callable[[], Importance | None]) -> Report:
+def _write(job: Job, analysis: Analysis) -> Report:
     folder = folder_of(job)
-    result = write_report(table, folder, importance)
+    result = write_analysis(analysis, folder)
     job.tracker.log_metrics(result.metrics)
     job.tracker.set_tags(result.tags)
     job.tracker.describe(job.study, result.sentences)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.data.columns import ISO, NUMBER, Column, is_missing, is_numeric, level_names, to_days, to_numbers
-from pipeline.data.labels import check_complete, classes_of
+from pipeline.data.labels import check_complete, classes_of, has_label, similar_names
 from pipeline.data.problems import Problems, rows_text, unknown_column
 from pipeline.data.recognition import Use, index_warnings, recognise
 from pipeline.data.rows import Rows
@@ -60,15 +60,33 @@ def from_frame(
     for name in declared:
         if name not in features.columns:
             problems.add(f"columns: {unknown_column(name, features.columns)}")
-    class_names, labels = _classes(target, problems, written=written)
+    kept = has_label(target)
+    if not source.drop_unlabelled or not kept.any():
+        check_complete(str(target.name), kept, problems)
+    elif test and not kept[-test:].any():
+        problems.add("split: no row of the test split has a label. Leave split out, or add the labels")
+    class_names, labels = _classes(target[kept], problems, written=written)
     rules = _rule_columns(source, features, problems)
     inputs = features.drop(columns=[name for name in rules.values() if name not in declared])
     uses = recognise(inputs, declared, problems)
     if not any(use.column for use in uses) and not problems.texts:
-        problems.add("no column is left as an input; expected at least one")
+        dropped = "; ".join(f"{use.name!r} is {use.done}" for use in uses[:3])
+        problems.add(f"no column is left as an input{dropped and f' ({dropped})'}; expected at least one")
     groups, order, parts = (_rule(rule, features[rules[rule]], problems) if rule in rules else None for rule in RULES)
     problems.check()
     codes, columns = _coded(inputs, uses, plain=not declared and not rules)
+    warnings = [
+        *warnings,
+        *similar_names(class_names),
+        *(use.warning for use in uses if use.warning),
+        *index_warnings(inputs, declared),
+    ]
+    if not kept.all():
+        codes, test = codes[kept], int(kept[len(kept) - test :].sum())
+        groups, order, parts = (None if array is None else array[kept] for array in (groups, order, parts))
+        warnings.append(
+            f"{(~kept).sum():,} of {len(kept):,} rows have no label in column {target.name!r}; they are left out"
+        )
     ruled = [Use(name, f"decides the splits ({rule})") for rule, name in rules.items() if name not in declared]
     rows = Rows(
         codes,
@@ -80,7 +98,7 @@ def from_frame(
         groups=groups,
         order=order,
         uses=tuple((use.name, use.done) for use in (*uses, *ruled)) if columns else (),
-        warnings=(*warnings, *index_warnings(inputs, declared)),
+        warnings=tuple(warnings),
         identity=(f"test {test}",) if test else (),
     )
     return rows if parts is None else in_parts(rows, parts)
@@ -96,18 +114,15 @@ def _named(features: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     return features.loc[:, ~features.columns.duplicated()]
 
 
-def _classes(target: pd.Series, problems: Problems, *, written: bool) -> tuple[tuple[str, ...], np.ndarray]:
+def _classes(cells: pd.Series, problems: Problems, *, written: bool) -> tuple[tuple[str, ...], np.ndarray]:
     """Return the names of the classes and the class of each row; adds a problem if the labels cannot be classes."""
-    cells = target[check_complete(target, problems)]
     if not len(cells):
         return (), np.zeros(0, np.intp)
     if isinstance(cells.dtype, pd.CategoricalDtype):
         cells = cells.astype(cells.cat.categories.dtype)
-    try:
+    with problems.gathered():
         return classes_of(problems.where, cells.to_numpy(), written=written)
-    except UserError as error:
-        problems.add(str(error).removeprefix(f"{problems.where}: "))
-        return (), np.zeros(0, np.intp)
+    return (), np.zeros(0, np.intp)
 
 
 def _rule_columns(source: DataSource, features: pd.DataFrame, problems: Problems) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -12,6 +13,8 @@ from pipeline.errors import UserError
 
 FEWEST = 3
 """The fewest rows of a class: one for each of the training, validation and test splits."""
+SHOWN_CLASSES = 5
+"""The most rare classes that a message names."""
 MOST_FRACTIONS = 20
 """Numbers with fractions are classes if there are at most this many different ones."""
 EXPECTED = (
@@ -29,7 +32,8 @@ def classes_of(where: str, labels: Any, *, written: bool = False) -> tuple[tuple
     labels = _of_one_type(where, np.asarray(labels))
     _check_none_is_missing(where, labels)
     values, codes = np.unique(labels, return_inverse=True)
-    names = [_name(value) for value in values.tolist()]
+    short = labels.dtype.kind == "f" and labels.dtype.itemsize < 8  # 0.1 in float32 is 0.10000000149011612 in float64
+    names = values.astype(str).tolist() if short else [_name(value) for value in values.tolist()]
     counts = np.bincount(codes, minlength=len(names))
     if written and (numbers := _numbers(names)):
         order = sorted(range(len(names)), key=numbers.__getitem__)
@@ -91,17 +95,30 @@ def _check_fractions(where: str, labels: np.ndarray, names: list[str], counts: n
         raise UserError(f"{where}: the labels are of type float64 (row 1 is {first}); {EXPECTED}")
 
 
-def check_complete(target: Any, problems: Problems) -> np.ndarray:
-    """Return a mask of the cells of a target column, a pandas series, that hold a label: an empty text is none.
-
-    Adds a problem if some hold none.
-    """
+def has_label(target: Any) -> np.ndarray:
+    """Return a mask of the cells of a target column, a pandas series, that hold a label: an empty text is none."""
     empty = [isinstance(value, (str, bytes)) and not value for value in target.tolist()]
-    missing = np.asarray(target.isna().to_numpy(bool) | np.array(empty, bool))
-    if missing.any():
-        verb = "has" if missing.sum() == 1 else "have"
-        problems.add(f"{rows_text(missing)} {verb} no label in column {str(target.name)!r}. Fill or drop it")
-    return np.asarray(~missing)
+    return np.asarray(~(target.isna().to_numpy(bool) | np.array(empty, bool)))
+
+
+def check_complete(name: str, labelled: np.ndarray, problems: Problems) -> None:
+    """Add a problem if some rows of a mask (N,) have no label in the column of that name."""
+    if not labelled.all():
+        verb = "has" if (~labelled).sum() == 1 else "have"
+        problems.add(
+            f"{rows_text(~labelled)} {verb} no label in column {name!r}. Fill it, or say drop_unlabelled=True: then such "
+            "rows are left out"
+        )
+
+
+def similar_names(names: Sequence[str]) -> Iterator[str]:
+    """Yield a warning for classes whose names differ only in spaces around them or in capital letters."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(name.strip().casefold(), []).append(name)
+    for group in alike.values():
+        if len(group) > 1:
+            yield f"the labels {', '.join(map(repr, group))} are different classes. If they are one, write them alike"
 
 
 def check_classes(where: str, names: Any, counts: np.ndarray) -> None:
@@ -111,8 +128,15 @@ def check_classes(where: str, names: Any, counts: np.ndarray) -> None:
             f"{where}: all {counts.sum():,} rows are of class {shown(names[0])}; expected at least two classes"
         )
     if counts.min() < FEWEST:
-        rarest, count = shown(names[counts.argmin()]), counts.min()
+        rare = np.flatnonzero(counts < FEWEST)
+        listed = ", ".join(f"{counts[place]} of class {shown(names[place])}" for place in rare[:SHOWN_CLASSES])
+        more = f" and as few of {len(rare) - SHOWN_CLASSES:,} more" if len(rare) > SHOWN_CLASSES else ""
+        remedy = (
+            "Leave such rows out, or give them another class"
+            if 2 * len(rare) < len(names)
+            else "Is it the right column?"
+        )
         raise UserError(
-            f"{where}: {counts.sum():,} rows in {len(names):,} classes, and only {count} of class {rarest}; "
-            f"expected at least {FEWEST} of each. Is it the right column?"
+            f"{where}: {counts.sum():,} rows in {len(names):,} classes, and only {listed}{more}; "
+            f"expected at least {FEWEST} of each. {remedy}"
         )

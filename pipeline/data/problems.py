@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -19,11 +21,22 @@ class Problems:
     def __init__(self, where: str) -> None:
         self.where = where
         self.texts: list[str] = []
+        self.uses: dict[str, str] = {}
 
-    def add(self, text: str) -> None:
-        """Add a problem: the row and column, what was found, and a remedy."""
+    def add(self, text: str, column: str = "", use: str = "") -> None:
+        """Add a problem: the row and column, what was found, and a remedy; perhaps the use of a column that mends it."""
         if text not in self.texts:
             self.texts.append(text)
+        if use:
+            self.uses[column] = use
+
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """Add the :class:`UserError` of the body as a problem."""
+        try:
+            yield
+        except UserError as error:
+            self.add(str(error).removeprefix(f"{self.where}: "))
 
     def check(self) -> None:
         """Raise :class:`UserError`, in one line, if there are problems."""
@@ -32,7 +45,13 @@ class Problems:
         if self.texts:
             shown = "; ".join(f"({number}) {text}" for number, text in enumerate(self.texts[:SHOWN], 1))
             more = f"; and {len(self.texts) - SHOWN} more" if len(self.texts) > SHOWN else ""
-            raise UserError(f"{self.where}: {len(self.texts)} problems: {shown}{more}")
+            together = f". All uses at once: {columns_text(self.uses)}" if len(self.uses) > 1 else ""
+            raise UserError(f"{self.where}: {len(self.texts)} problems: {shown}{more}{together}")
+
+
+def columns_text(uses: Mapping[str, str]) -> str:
+    """Return the setting of a study that declares these uses of columns, ready to paste."""
+    return f"columns={json.dumps(uses, ensure_ascii=False)}"
 
 
 def rows_text(wrong: np.ndarray | Iterable[int]) -> str:

@@ -23,7 +23,7 @@ from pipeline.data.columns import (
     level_names,
     to_numbers,
 )
-from pipeline.data.problems import Problems, rows_text
+from pipeline.data.problems import Problems, columns_text, rows_text
 from pipeline.data.rows import LARGEST
 from pipeline.errors import UserError
 
@@ -36,6 +36,8 @@ MOST_DECLARED = 10_000
 """The most values of a column that a study calls a category."""
 INDEX = "index"
 """The kind of a column of texts that are all different and have no name: an index that was written with the table."""
+IDS = "ids"
+"""The kind of a column of many different texts that is named like an id: it names what the rows belong to."""
 NAMELESS = re.compile(r"Unnamed: \d+|")
 ROW_NAMES = re.compile(r"(?i:row_?names?|)|Unnamed: \d+")
 ID_NAME = re.compile(r"(?i:(.*[_. ])?(id|index|idx|key|uuid|row_?names?))|.*[a-z]I[Dd]")
@@ -49,11 +51,20 @@ DAY_FORMATS = (
 
 @dataclass(frozen=True)
 class Use:
-    """What is done with a column: a clause for people, and the input column, unless it is dropped."""
+    """What is done with a column: a clause for people, and the input column, unless it is dropped; perhaps a warning."""
 
     name: str
     done: str
     column: Column | None = None
+    warning: str = ""
+
+
+class ColumnError(UserError):
+    """A problem of a column, and the use that mends it."""
+
+    def __init__(self, text: str, use: str) -> None:
+        super().__init__(text)
+        self.use = use
 
 
 def recognise(frame: pd.DataFrame, declared: Mapping[str, str], problems: Problems) -> list[Use]:
@@ -72,10 +83,13 @@ def _use(cells: pd.Series, declared: str, problems: Problems) -> Iterator[Use]:
         if kind == INDEX:
             yield Use(name, "dropped, since it names the rows")
             return
+        if kind == IDS:
+            yield _ids(cells, missing)
+            return
         blank = Column(name, kind, missing=bool(missing.any()), form=form)
         use = {NUMBER: _number, CATEGORY: _category, DATE: _date}[kind](cells, missing, blank)
     except UserError as problem:
-        problems.add(str(problem))
+        problems.add(str(problem), name, getattr(problem, "use", ""))
     else:
         yield replace(use, done=f"{use.done}, {missing.sum():,} missing") if missing.any() else use
 
@@ -95,9 +109,10 @@ def _kind_of(cells: pd.Series, missing: np.ndarray) -> str:
         return kind
     row = next((row for row in np.flatnonzero(~missing) if _value_kind(cells.iloc[row]) not in ("text", NUMBER)), 0)
     odd = cells.iloc[row if kinds - {"text", NUMBER} else int((~missing).argmax())]
-    raise UserError(
+    raise ColumnError(
         f"column {cells.name!r} is of type {cells.dtype} (row {row + 1} is {odd!r:.60}); expected numbers, text or dates "
-        f'alone. Convert it, or say columns={{"{cells.name}": "drop"}}'
+        f"alone. Convert it, or say {columns_text({str(cells.name): 'drop'})}",
+        "drop",
     )
 
 
@@ -128,17 +143,33 @@ def _text_kind(cells: pd.Series, missing: np.ndarray) -> str:
         return INDEX
     if odd.mean() < 0.5:  # numbers with some words among them
         row = np.flatnonzero(~missing)[odd.argmax()]
-        raise UserError(
+        raise ColumnError(
             f"row {row + 1}, column {name!r} is {texts.iloc[odd.argmax()]!r:.60}; expected a number, as in "
-            f'{(~odd).sum():,} other rows. Correct it, or say columns={{"{name}": "number"}}: then it counts as missing; or "category"'
+            f"{(~odd).sum():,} other rows. Correct it, or say {columns_text({str(name): 'number'})}: then it counts as "
+            'missing; or "category"',
+            "number",
         )
     if len(forms := _formats(texts)) == 1:
         return DATE
+    if not forms and ID_NAME.fullmatch(str(name)):
+        return IDS
     uses = [f"date:{form}" for form in forms[:2]] or ("drop", "category")
-    raise UserError(
+    raise ColumnError(
         f"column {name!r} is text of {levels:,} different values in {len(texts):,} rows (row "
         f"{np.flatnonzero(~missing)[0] + 1} is {texts.iloc[0]!r:.60}); expected a number, or a few values. Say "
-        f'columns={{"{name}": "{uses[0]}"}}, or "{uses[1]}"'
+        f'{columns_text({str(name): uses[0]})}, or "{uses[1]}"',
+        uses[0],
+    )
+
+
+def _ids(cells: pd.Series, missing: np.ndarray) -> Use:
+    name, values = str(cells.name), level_names(cells)[~missing].nunique()
+    found = f"{values:,} different values in {(~missing).sum():,} rows"
+    return Use(
+        name,
+        f"dropped, since it is text of {found}",
+        warning=f"column {name!r} is dropped: it looks like ids, with {found}. If it is an input, say "
+        f'{columns_text({name: "category"})}; if it is what rows belong to, groups="{name}"',
     )
 
 
@@ -182,16 +213,17 @@ def _date(cells: pd.Series, missing: np.ndarray, blank: Column) -> Use:
         forms = [ISO]  # names the row of another format, below
     if len(forms) != 1:
         found = f"fits {forms[0]} and {forms[1]}" if forms else "fits no usual format of dates"
+        use = f"date:{[*forms, '%d.%m.%Y'][0]}"
         raise UserError(
             f"column {blank.name!r} (row {row + 1} is {cells.iloc[row]!r}) {found}; expected one. Give it, as in "
-            f'columns={{"{blank.name}": "date:{[*forms, "%d.%m.%Y"][0]}"}}'
+            f"{columns_text({blank.name: use})}"
         )
     column = replace(blank, form=forms[0])
     days, wrong = column.code(cells)
     if wrong.any():
         raise UserError(
             f"{rows_text(wrong)}, column {blank.name!r} is {cells[wrong].iloc[0]!r}; expected a date as {forms[0]}. Correct "
-            f'it, or say columns={{"{blank.name}": "drop"}}'
+            f"it, or say {columns_text({blank.name: 'drop'})}"
         )
     column = replace(column, times=bool((days[~np.isnan(days)] % 1 > 0).any()))
     return Use(blank.name, f"date, as {', '.join(column.parts[:-1])} and {column.parts[-1]}", column)
@@ -224,5 +256,5 @@ def index_warnings(frame: pd.DataFrame, declared: Mapping[str, str]) -> Iterator
         if found := [mark for mark, holds in marks.items() if holds]:
             yield (
                 f"column {name!r} looks like an id or a written index: every value is different, and it "
-                f'{" and ".join(found)}. If so, say columns={{"{name}": "drop"}}'
+                f"{' and '.join(found)}. If so, say {columns_text({name: 'drop'})}"
             )

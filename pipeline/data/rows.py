@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.data.labels import classes_of
+from pipeline.data.problems import Problems
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:  # pandas takes half a second to import, and only tables need it
@@ -130,35 +131,34 @@ def digest(rows: Rows) -> str:
     return sha.hexdigest()
 
 
-def labelled(where: str, inputs: Any, labels: Any, columns: Sequence[str] = ()) -> Rows:
-    """Make rows of arrays from outside.
+def labelled(problems: Problems, inputs: Any, labels: Any) -> Rows:
+    """Make rows of the arrays of a file.
 
     Parameters
     ----------
-    where
-        The name of the data set, for messages.
+    problems
+        What reading the file has found.
     inputs
-        Numbers (N, ...); they are flattened to (N, D).
+        Numbers (N, ...); they are flattened to (N, D). None for an array that cannot be read, which is a problem.
     labels
-        Integers, truth values or text (N,). Class 0 is the first label in sorted order.
-    columns
-        The names of the D features, for messages.
+        Integers, truth values or text (N,), or None. Class 0 is the first label in sorted order.
 
     Raises
     ------
     UserError
-        With the first fault of the arrays.
+        With all problems.
     """
-    inputs, labels = np.asarray(inputs), np.asarray(labels)
-    if inputs.ndim < 2 or not inputs.size:
-        raise UserError(f"{where}: the inputs have shape {inputs.shape}; expected rows and columns, (N, D)")
-    if labels.shape != inputs.shape[:1]:
-        raise UserError(
-            f"{where}: {len(inputs):,} rows of inputs, and labels of shape {labels.shape}; expected one each"
-        )
-    shape = inputs.shape[1:]
-    inputs = check_inputs(where, inputs.reshape(len(inputs), -1), columns)
-    names, codes = classes_of(where, labels)
+    if inputs is not None:
+        if inputs.ndim < 2 or not inputs.size:
+            problems.add(f"the inputs have shape {inputs.shape}; expected rows and columns, (N, D)")
+        else:
+            shape = inputs.shape[1:]
+            with problems.gathered():
+                inputs = check_inputs(problems.where, inputs.reshape(len(inputs), -1))
+    if labels is not None and labels.ndim == 1 and labels.size:
+        with problems.gathered():
+            names, codes = classes_of(problems.where, labels)
+    problems.check()
     return Rows(inputs, codes, names, shape=shape)
 
 

@@ -43,24 +43,19 @@ def load_table(source: DataSource | str) -> Rows:
 
 def load_arrays(path: str) -> Rows:
     """The rows of an .npz file of ``X`` or ``inputs`` (N, ...) and ``y`` or ``labels`` (N,); see :data:`ARRAYS`."""
-    file = existing(path)
+    file, problems = existing(path), Problems(path)
     try:
         with file.open("rb") as stream:  # np.load does not close a file that it cannot read
             _check_magic(path, stream.peek(6))
-            parts = _parts(path, np.load(stream, allow_pickle=False))
+            parts = _parts(np.load(stream, allow_pickle=False), problems)
     except UserError:
         raise
     except Exception as error:  # damaged files raise many kinds: compression, password, memory
-        hint = ". Save texts as y.astype(str)" if "Object arrays" in str(error) else ""
-        raise UserError(
-            f"{path}: cannot be read as an .npz file of plain arrays ({first_line(error)}){hint}"
-        ) from error
-    counts = {name: len(labels) for name, (_, labels) in parts.items()}
-    inputs, labels = (_together(path, arrays) for arrays in zip(*parts.values(), strict=True))
-    rows = labelled(path, inputs, labels)
+        raise UserError(f"{path}: cannot be read as an .npz file of plain arrays ({first_line(error)})") from error
+    rows = labelled(problems, *(_together(arrays, problems) for arrays in zip(*parts.values(), strict=True)))
     if len(parts) == 1:
         return rows
-    validation, test = counts.get("validation", 0), counts.get("test", 0)
+    validation, test = (len(parts[part][1]) if part in parts else 0 for part in ("validation", "test"))
     return replace(rows, validation=validation, test=test, identity=(f"validation {validation}, test {test}",))
 
 
@@ -70,44 +65,54 @@ def _check_magic(path: str, start: bytes) -> None:
         raise UserError(f"{path}: is not an .npz file; expected what np.savez(path, X=..., y=...) writes")
 
 
-def _parts(path: str, arrays: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return the inputs and labels of each split that the file has, in the order of :data:`ARRAYS`."""
+def _parts(arrays: Any, problems: Problems) -> dict[str, tuple[Any, ...]]:
+    """Return the inputs and labels of each split that the file has, in the order of :data:`ARRAYS`; None for an unusable one."""
     if isinstance(arrays, np.ndarray):
-        raise UserError(f"{path}: is a single array without a name; expected what np.savez(path, X=..., y=...) writes")
+        problems.add("is a single array without a name; expected what np.savez(path, X=..., y=...) writes")
+        problems.check()
     parts = {}
     for part, names in ARRAYS.items():
         if part == "train" or any(name in arrays for kind in names for name in kind):
-            inputs, labels = (_pick(path, arrays, kind) for kind in names)
-            parts[part] = inputs, labels
-            if np.shape(labels) != np.shape(inputs)[:1] and part != "train":
-                raise UserError(
-                    f"{path}: {part}: {len(inputs):,} rows of inputs, and labels of shape {labels.shape}; expected one each"
+            parts[part] = inputs, labels = tuple(_pick(arrays, kind, problems) for kind in names)
+            if inputs is not None and labels is not None and labels.shape != inputs.shape[:1]:
+                split = "" if part == "train" else f"{part}: "
+                problems.add(
+                    f"{split}{len(np.atleast_1d(inputs)):,} rows of inputs, and labels of shape {labels.shape}; expected one each"
                 )
     if list(parts) == ["train", "validation"]:
-        raise UserError(
-            f"{path}: has a validation split and no test split; expected X_test and y_test as well. Add them"
-        )
+        problems.add("has a validation split and no test split; expected X_test and y_test as well. Add them")
     return parts
 
 
-def _pick(path: str, arrays: Any, names: tuple[str, ...]) -> np.ndarray:
+def _pick(arrays: Any, names: tuple[str, ...], problems: Problems) -> Any:
+    """Return the array of one of these names; adds a problem and returns None if there is none, or it has objects."""
     for name in names:
         if name in arrays:
-            array: np.ndarray = arrays[name]
-            return array
-    raise UserError(f"{path}: has the arrays {', '.join(arrays) or 'none'}; expected one called {' or '.join(names)}")
+            try:
+                return np.asarray(arrays[name])
+            except ValueError as error:
+                if "Object arrays" not in str(error):
+                    raise
+                problems.add(
+                    f"the array {name} has Python objects; expected numbers or text. Save texts as {name}.astype(str)"
+                )
+                return None
+    problems.add(f"has the arrays {', '.join(arrays) or 'none'}; expected one called {' or '.join(names)}")
+    return None
 
 
-def _together(path: str, arrays: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Return the rows of all splits in one array. Raises :class:`UserError` if they are of different kinds or shapes."""
-    first, *others = arrays
+def _together(arrays: tuple[Any, ...], problems: Problems) -> Any:
+    """Return the rows of all splits in one array, or the first split's if another one is of another kind or shape."""
+    first, *others = [array for array in arrays if array is not None] or [None]
     for other in others:
-        if other.shape[1:] != first.shape[1:] or (other.dtype.kind in "US") != (first.dtype.kind in "US"):
-            raise UserError(
-                f"{path}: the splits have rows of shape {first.shape[1:]}, {first.dtype}, and {other.shape[1:]}, {other.dtype}; "
+        alike = (other.dtype.kind in "US") == (first.dtype.kind in "US") and other.ndim * first.ndim > 0
+        if other.shape[1:] != first.shape[1:] or not alike:
+            problems.add(
+                f"the splits have rows of shape {first.shape[1:]}, {first.dtype}, and {other.shape[1:]}, {other.dtype}; "
                 "expected the same. Save them alike"
             )
-    return np.concatenate(arrays) if others else first
+            return first
+    return np.concatenate([first, *others]) if others else first
 
 
 def load_frame(source: DataSource, path: str, target: str = "") -> Rows:

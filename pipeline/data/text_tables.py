@@ -138,15 +138,16 @@ def _check_lengths(layout: Layout, problems: Problems) -> None:
     expected = len(layout.header)
     if layout.count and len(layout.other_lengths.get(expected + 1, ())) == layout.count:
         problems.add(
-            f"every row has {expected + 1} fields and the header {expected}: the first may be the names of rows. Name it in "
-            "the header"
+            f"every row has {expected + 1} fields and the header {expected}: the first may be the names of rows, or the last "
+            "empty. Name it in the header"
         )
         problems.check()
     length, rows = max(layout.other_lengths.items(), key=lambda item: len(item[1]), default=(0, []))
     if len(rows) > layout.count / 2:
         problems.add(
-            f"the header has {expected} field{'s' * (expected != 1)}, and {len(rows):,} of {layout.count:,} rows have "
-            f"{length}. Put a line with the names of all columns first"
+            f"the header has {expected} field{'s' * (expected != 1)} ({', '.join(map(repr, layout.header[:5]))}), and "
+            f"{len(rows):,} of {layout.count:,} rows have {length}. Put a line with the names of all columns first, and no "
+            "other line before it"
         )
         problems.check()
     for length, rows in sorted(layout.other_lengths.items()):

@@ -12,7 +12,7 @@ from pipeline.report.formatting import count, percent
 from pipeline.report.sections import Code, NamedTable, Section
 from pipeline.report.winner import Winner, good_ranges
 from pipeline.search.refine import best_tenth
-from pipeline.study.hparams import HyperParams, source_text
+from pipeline.study.hparams import HyperParams, TrainConfig, source_text
 from pipeline.study.metrics import ACCURACY
 from pipeline.study.spec import Study
 
@@ -61,6 +61,9 @@ def _codes(hparams: Any, study: Study, facts: Mapping[str, Any], *, encoded: boo
     if study.model:
         plain = f"{study.model}\n{dict(hparams.values)!r}\nseed {hparams.seed}"
         yield Code("Its parameters, and its seed", facts.get("call", plain))
+        c = study.config
+        rows = f"preprocessing {c.preprocessing}; {c.validation:g} of the rows for validation, {c.test:g} for the test"
+        yield Code("The rows that it was trained and scored on", rows, folded=True)
     else:
         yield from _network_codes(hparams, study, facts, encoded=encoded)
     if line := facts.get("train"):
@@ -73,10 +76,16 @@ def _codes(hparams: Any, study: Study, facts: Mapping[str, Any], *, encoded: boo
 
 def _network_codes(hparams: Any, study: Study, facts: Mapping[str, Any], *, encoded: bool) -> Iterator[Code]:
     yield Code("Its hyperparameters", source_text(hparams, indent=INDENT))
+    settings = (hparams, hparams.configured(study.config))
+    yield Code("All settings, the defaults too", "\n".join(map(_whole_text, settings)), folded=True)
     if classifier := classifier_text(hparams, study, tuple(facts.get("image_shape", ()))):
         yield Code("The same as a scikit-learn classifier", classifier)
         if not encoded:
             yield Code(_near(study), _training_text(classifier, study), folded=True)
+
+
+def _whole_text(settings: HyperParams | TrainConfig) -> str:
+    return source_text(settings, indent=INDENT, defaults=True)
 
 
 def classifier_text(hparams: HyperParams, study: Study, image_shape: tuple[int, ...] = ()) -> str:
@@ -87,7 +96,8 @@ def classifier_text(hparams: HyperParams, study: Study, image_shape: tuple[int, 
     from pipeline.estimator import NumpyNetworkClassifier  # scikit-learn takes a second to import
     from pipeline.estimator.settings import HYPERPARAMETERS
 
-    config, needs_shape = hparams.configured(study.config), bool(hparams.conv) or study.config.preprocessing == IMAGES
+    config = hparams.configured(study.config)
+    needs_shape = bool(hparams.conv) or config.preprocessing == IMAGES
     if needs_shape and not image_shape:
         return ""
     settings = {name: getattr(hparams, name) for name in HYPERPARAMETERS}

@@ -1,4 +1,4 @@
-"""The data of a study: its name, and how the columns of a table are used."""
+"""The data of a study: its name, and how the columns and rows of a table are used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ USES = ("drop", "number", "category", "date")
 """What a study may say about a column. A date may have a format: ``date:%d.%m.%Y``."""
 RULES = ("groups", "order", "split")
 """The settings that decide the splits."""
-SETTINGS = ("columns", *RULES)
+SETTINGS = ("columns", "drop_unlabelled", *RULES)
 """The settings that only a table can have."""
 
 
@@ -33,6 +33,8 @@ class DataSource:
         The column that the rows are ordered by: the last are the test split. Default none.
     split
         The column that names each row's split, or a file with the test split. Default none.
+    drop_unlabelled
+        True if rows without a label are left out. Default False: they are refused.
     """
 
     name: str
@@ -40,6 +42,7 @@ class DataSource:
     groups: str = ""
     order: str = ""
     split: str = ""
+    drop_unlabelled: bool = False
 
     @classmethod
     def of(cls, data: str | DataSource) -> DataSource:

@@ -103,6 +103,8 @@ class Study:
         The column that orders the rows, such as a date: the last rows are the test split. Default none.
     split
         The column that names each row's split (train, validation, test), or a file with the test split. Default none.
+    drop_unlabelled
+        Whether rows of a table without a label are left out. Default False: they are refused.
     model
         The import path of a scikit-learn classifier or of a function that fits, as in ``"sklearn.svm:SVC"``, in place of
         the network. ``fixed`` is then a dict, and the space has the model's parameters. Default: the network.
@@ -133,6 +135,7 @@ class Study:
     groups: str = ""
     order: str = ""
     split: str = ""
+    drop_unlabelled: bool = False
     model: str = ""
     trial_timeout: float = 0.0
     metric: InitVar[str | None] = None
@@ -192,7 +195,7 @@ class Study:
             raise UserError(f"contrasts: got {shortened(pairs)}; expected each pair once")
 
     def _check_kinds(self) -> None:
-        kinds = {"question": str, "dataset": str, "space": SearchSpace, "config": TrainConfig}
+        kinds = {"question": str, "dataset": str, "drop_unlabelled": bool, "space": SearchSpace, "config": TrainConfig}
         for name, kind in kinds.items():
             check_kind(name, getattr(self, name), kind)
         for name, kind in (("arms", Arm), ("stages", Stage)):
@@ -246,7 +249,8 @@ class Study:
     @property
     def source(self) -> DataSource:
         """The data set, with the uses of its columns."""
-        return DataSource(self.dataset, tuple(self.columns.items()), self.groups, self.order, self.split)
+        columns = tuple(self.columns.items())
+        return DataSource(self.dataset, columns, self.groups, self.order, self.split, self.drop_unlabelled)
 
     @property
     def objective(self) -> Metric:
@@ -294,7 +298,7 @@ class Study:
         }
         result: dict[str, Any] = json.loads(json.dumps(record))
         defaults: dict[str, Any] = {"pruner": None, "stages": [], "confirm": CONFIRM, "contrasts": [], "columns": {}}
-        defaults |= {"model": "", "trial_timeout": 0.0}
+        defaults |= {"model": "", "trial_timeout": 0.0, "drop_unlabelled": False}
         for name, default in {**defaults, **dict.fromkeys(RULES, "")}.items():
             if result[name] == default:
                 del result[name]  # older versions can then read it

@@ -9,6 +9,7 @@ import pytest
 from pipeline.data.labels import classes_of
 from pipeline.data.tables import load_table
 from pipeline.errors import UserError
+from pipeline.study.data_source import DataSource
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +42,47 @@ def test_an_empty_cell_is_no_label(cell):
         names_in_csv("mild", cell, "severe")
 
 
+def test_rows_without_a_label_may_be_left_out(tmp_path):
+    """A study may drop them, of a test file and of a rule's column too, and a warning counts them; the others are unchanged."""
+    frame = pd.DataFrame({"a": np.arange(30.0) % 7, "g": np.arange(30) % 10, "y": [*"xyz"] * 10})
+    frame.to_csv("whole.csv", index=False)
+    frame.assign(y=frame.y.where(frame.index % 5 > 0)).to_csv("some.csv", index=False)
+    whole, some = (
+        load_table(DataSource(f"{name}.csv", groups="g", drop_unlabelled=True)) for name in ("whole", "some")
+    )
+    kept = frame.index % 5 > 0
+    assert some.warnings == ("6 of 30 rows have no label in column 'y'; they are left out",)
+    assert whole.warnings == ()
+    for array in ("inputs", "labels", "groups"):
+        np.testing.assert_array_equal(getattr(some, array), getattr(whole, array)[kept])
+    rows = load_table(DataSource("whole.csv", split="some.csv", drop_unlabelled=True))
+    assert (len(rows), rows.test) == (54, 24)
+    frame.assign(y="").to_csv("none.csv", index=False)
+    with pytest.raises(UserError, match="no row of the test split has a label"):
+        load_table(DataSource("whole.csv", split="none.csv", drop_unlabelled=True))
+    with pytest.raises(UserError, match="rows 1, 2, 3 and 27 more have no label"):
+        load_table(DataSource("none.csv", drop_unlabelled=True))
+
+
+def test_names_of_classes_that_look_alike_are_told():
+    """A warning names classes that differ only in spaces or capital letters, and they stay different."""
+    frame = pd.DataFrame({"a": np.arange(30.0) % 7, "y": ["Yes", "yes ", "no"] * 10})
+    frame.to_csv("table.csv", index=False)
+    rows = load_table("table.csv")
+    assert rows.class_names == ("Yes", "no", "yes ")
+    assert rows.warnings == ("the labels 'Yes', 'yes ' are different classes. If they are one, write them alike",)
+
+
+def test_rare_classes_are_named():
+    """The line names the classes with too few rows, and asks for the right column only where most classes have."""
+    with pytest.raises(
+        UserError, match=r"only 1 of class c, 2 of class d; expected at least 3 of each. Leave such rows"
+    ):
+        classes_of("table", np.array([*"aabb" * 9, *"eeee", "c", "d", "d"]))
+    with pytest.raises(UserError, match=r"1 of class 4 and as few of 25 more; expected .* Is it the right column\?"):
+        classes_of("table", np.arange(30))
+
+
 @pytest.mark.parametrize(
     ("labels", "names"),
     [
@@ -66,7 +108,7 @@ def test_labels_of_a_csv_keep_their_spelling(labels, names):
     ("labels", "names"),
     [
         (np.array([b"cat", b"dog"]), ("cat", "dog")),
-        (np.array([0.0, 1.0], "float32"), ("0.0", "1.0")),
+        (np.array([0.1, 1.0], "float32"), ("0.1", "1.0")),
         (np.array([0.5, 1.5]), ("0.5", "1.5")),
         (np.array([10**20, 10**20 + 1], object), (str(10**20), str(10**20 + 1))),
         (np.array([Decimal("0.50"), Decimal("1.25")], object), ("0.50", "1.25")),

@@ -10,6 +10,7 @@ import pytest
 from pipeline.data import Dataset, Split, load_block
 from pipeline.data.dataset import preprocess, split
 from pipeline.data.preprocessing import EPSILON, MOST_COLUMNS, PREPROCESSING, covariance, learn
+from pipeline.data.problems import Problems
 from pipeline.data.published import load_digits
 from pipeline.data.rows import CHUNK, Rows, labelled
 from pipeline.errors import UserError
@@ -162,7 +163,7 @@ def test_the_channel_mean_has_a_number_for_each_colour(last):
     images = photos().reshape(-1, *IMAGE)
     colours = images.mean(axis=(0, 2, 3))
     array = np.moveaxis(images, 1, -1) if last else images
-    rows = labelled("here", array, np.arange(90) % 3)
+    rows = labelled(Problems("here"), array, np.arange(90) % 3)
     assert rows.shape == array.shape[1:]
     mean = learn("channel_mean", rows.inputs, rows.shape).offset
     assert len(np.unique(mean)) == 3

@@ -142,6 +142,30 @@ def test_ids_and_written_indexes_are_named(name, cells, mark):
     assert not list(index_warnings(frame, {name: "number"}))
 
 
+MANY = {
+    "names": [f"n{'abcdefghij'[i % 10]}{'klmnop'[i // 10]}" for i in range(N)],
+    "words that repeat": [f"w{'abcdefghijklmnopqrstuvwxyz'[i % 25]}" for i in range(N)],
+    "codes": [f"A-{i % 25}" for i in range(N)],
+    "numbers with units": [f"{i % 25} km" for i in range(N)],
+}
+
+
+@pytest.mark.parametrize("case", MANY)
+def test_text_of_many_values_is_refused(case):
+    """The line has the setting to paste, which drops the column."""
+    problems = Problems("data")
+    assert recognise(pd.DataFrame({"c": MANY[case]}), {}, problems) == []
+    assert problems.uses == {"c": "drop"}
+    assert 'Say columns={"c": "drop"}, or "category"' in problems.texts[0]
+
+
+def test_text_that_is_named_like_an_id_is_dropped():
+    """Codes of patients that repeat are dropped, and the warning names the rule that keeps them in one split."""
+    (use,) = recognise(pd.DataFrame({"patient_id": [f"A-{i % 25}" for i in range(N)]}), {}, Problems("data"))
+    assert use.column is None
+    assert 'columns={"patient_id": "category"}; if it is what rows belong to, groups="patient_id"' in use.warning
+
+
 @pytest.mark.parametrize("name", ["Unnamed: 0", "rownames", "row_names"])
 def test_names_of_rows_are_dropped(name):
     """A column of different texts without a name of its own is an index, which is dropped and said."""

@@ -106,8 +106,9 @@ BAD_ARRAYS = {
     "flat": ({"X": X[:, 0], "y": Y}, "shape (30,); expected rows and columns"),
     "no rows": ({"X": X[:0], "y": Y[:0]}, "shape (0, 4)"),
     "no X": ({"data": X, "y": Y}, "has the arrays data, y; expected one called X or inputs"),
-    "objects": ({"X": X.astype(object), "y": Y}, "plain arrays (Object arrays cannot be loaded"),
-    "objects of labels": ({"X": X, "y": Y.astype(object)}, "plain arrays (Object arrays cannot be loaded"),
+    "objects": ({"X": X.astype(object), "y": Y}, "the array X has Python objects; expected numbers"),
+    "objects of labels": ({"X": X, "y": Y.astype(object)}, "the array y has Python objects; expected numbers or text"),
+    "scalars": ({"X": 1, "y": 2}, "the inputs have shape ()"),
     "text": ({"X": X.astype(str), "y": Y}, "expected numbers"),
     "complex": ({"X": X + 1j, "y": Y}, "of type complex128; expected numbers"),
     "NaN": ({"X": np.where(np.arange(120).reshape(30, 4) == 9, np.nan, X), "y": Y}, "row 3, column 2 is missing (NaN)"),
@@ -132,6 +133,28 @@ def test_bad_arrays_are_refused(case):
     arrays, what = BAD_ARRAYS[case]
     np.savez("own.npz", **arrays)
     assert what in refusal("own.npz")
+
+
+def test_all_faults_of_arrays_are_named_at_once():
+    """Arrays of objects, lengths, splits of other shapes, cells and labels stand in one line."""
+    np.savez(
+        "own.npz",
+        X=np.where(X[2, 1] == X, np.nan, X),
+        y=Y * 0,
+        X_val=X[:, :2],
+        y_val=Y[:5] * 0,
+        X_test=X.astype(object),
+    )
+    line = refusal("own.npz")
+    assert line.startswith("own.npz: 6 problems: (1) validation: 30 rows of inputs, and labels of shape (5,)")
+    for says in (
+        "the array X_test has Python objects",
+        "expected one called y_test",
+        "the splits have rows of shape (4,), float64, and (2,), float64",
+        "row 3, column 2 is missing (NaN)",
+        "all 35 rows are of class 0",
+    ):
+        assert says in line, line
 
 
 class Gadget:

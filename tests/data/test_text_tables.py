@@ -78,7 +78,10 @@ REFUSED = {
         "red,x\n" + "red,x\nblue,y\n" * 9,
         "the header looks like data: its names are 'red', 'x'",
     ),
-    "a line before the header": ("my table\n" + text(), "the header has 1 field, and 31 of 31 rows have 3"),
+    "a line before the header": (
+        "my table\n" + text(),
+        "the header has 1 field ('my table'), and 31 of 31 rows have 3",
+    ),
 }
 
 
@@ -121,6 +124,9 @@ def test_all_problems_are_named_at_once():
         "row 31, column 'b' is inf",
     ):
         assert says in line
+    assert "All uses" not in line
+    line = refusal(text(rows=[(f"{i} km", f"{i} kg", "xyz"[i % 3]) for i in range(60)]))
+    assert line.endswith('All uses at once: columns={"a": "drop", "b": "drop"}')
 
 
 @pytest.mark.parametrize(

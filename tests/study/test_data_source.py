@@ -21,7 +21,10 @@ def test_unused_settings_change_no_identity():
     assert study(columns={}, groups="", order="", split="").hash == study().hash
 
 
-@pytest.mark.parametrize("settings", [{"columns": {"id": "drop"}}, {"groups": "p"}, {"order": "d"}, {"split": "x.csv"}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"columns": {"id": "drop"}}, {"groups": "p"}, {"order": "d"}, {"split": "x.csv"}, {"drop_unlabelled": True}],
+)
 def test_used_settings_are_recorded(settings):
     """They are part of the identity, and a record gives the same study back."""
     declared = study(**settings)
@@ -40,6 +43,7 @@ def test_used_settings_are_recorded(settings):
         ({"columns": {"id": "number:%d"}}, "columns: got 'number:%d'"),
         ({"columns": {"id": None}}, "columns: got None"),
         ({"groups": 3}, "groups: got 3; expected text"),
+        ({"drop_unlabelled": "yes"}, "drop_unlabelled: got 'yes'"),
         ({"groups": "p", "order": "d"}, "groups: got order as well; the splits follow one rule"),
     ],
 )
