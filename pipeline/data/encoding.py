@@ -7,8 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from pipeline.data.columns import CATEGORY, DATE, UNKNOWN, Column
+from pipeline.data.columns import CATEGORY, DATE, UNKNOWN, Column, code_rows
+from pipeline.data.rows import check_cells
+from pipeline.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -92,3 +95,20 @@ def date_parts(days: np.ndarray, *, times: bool) -> np.ndarray:
     month, day = months.astype(int) % 12 + 1, (dates - months).astype(int) + 1
     parts = [days, month, day, (dates.astype(int) + 3) % 7, days % 1 * 24]  # 1 January 1970 was a Thursday
     return np.where(known[:, None], np.column_stack(parts if times else parts[:-1]), np.nan)
+
+
+def raw_inputs(rows: Any, encoding: Encoding | None, features: int) -> np.ndarray:
+    """Return the inputs (N, D) before preprocessing of raw rows: encoded, or numbers of ``features`` columns.
+
+    Rows of a table with columns that are not numbers need their names, unless they are complete and in order. Raises
+    :class:`UserError` for a wrong shape, a missing column, or a cell of another kind than in the table.
+    """
+    if encoding is not None:
+        names = [column.name for column in encoding.schema] if np.ndim(rows) == 2 else None
+        frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows, columns=names)
+        rows, features = encoding(code_rows("rows", encoding.schema, frame)), len(encoding.inputs)
+    inputs = np.asarray(rows, None if getattr(rows, "dtype", None) == "float32" else "float64")
+    if inputs.ndim != 2 or inputs.shape[1] != features:
+        raise UserError(f"rows: got shape {inputs.shape}; expected (N, {features})")
+    check_cells("rows", inputs)
+    return inputs

@@ -9,9 +9,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
-from pipeline.data.encoding import Encoding
+from pipeline.data.encoding import Encoding, raw_inputs
 from pipeline.data.transform import Transform
-from pipeline.model.raw_inputs import raw_inputs
 from pipeline.trials.predictions import classes_of, predicted
 
 

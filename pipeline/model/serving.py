@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.data.encoding import Encoding
+from pipeline.data.encoding import Encoding, raw_inputs
 from pipeline.estimator.prediction import probabilities
-from pipeline.model.raw_inputs import raw_inputs
 
 ARRAYS, PLAIN, COLUMNS = "arrays.npz", "estimator.json", "columns.json"
 

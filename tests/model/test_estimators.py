@@ -1,10 +1,12 @@
 """A study of a scikit-learn classifier from its file to the registered model, and one whose trials all fail."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -101,6 +103,22 @@ def test_the_champion_takes_raw_rows_and_predicts_as_recorded(table, folder, tra
     assert capsys.readouterr().out.split() == [f"['{names[0]}'", f"'{names[1]}']"]
     assert main(shlex.split(lines["Train"])[1:]) == 0
     assert "\n  epoch   3  " in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_champion_is_served(table, folder, served):
+    """The page's line serves the champion, which answers raw rows, also with an empty cell, with names of classes."""
+    assignment, *line = shlex.split(codes(folder)["Serve"])
+    rows = pd.read_csv("table.csv").drop(columns="fate").head(3)
+    split = json.loads(rows.to_json(orient="split", index=False))
+    name, _, address = assignment.partition("=")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    answer = served(
+        line[: line.index("--port")], {"dataframe_split": split}, env=os.environ | {name: address, "PATH": path}
+    )
+    assert rows.isna().any(axis=None)
+    assert len(answer["predictions"]) == 3
+    assert set(answer["predictions"]) <= {"saved", "lost"}
 
 
 def test_a_study_whose_trials_all_fail_stops_with_the_first_traceback(folder, capsys):

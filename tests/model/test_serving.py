@@ -3,12 +3,8 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +15,6 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline.cli.main import main
-from pipeline.commands.ui import free_port
 from pipeline.model.best import load
 
 
@@ -35,12 +30,12 @@ def test_the_page_loads_the_champion(registered, tracking_uri):
 
 
 @pytest.mark.slow
-def test_the_champion_is_served(registered, tracking_uri):
+def test_the_champion_is_served(registered, served, tracking_uri):
     """``mlflow models serve`` answers a real request with the probability of every class."""
     from sklearn.datasets import load_digits
 
     environment = os.environ | {"MLFLOW_TRACKING_URI": tracking_uri}
-    answer = _served("models:/babysit-tiny@champion", load_digits().data[:3], Path(sys.executable), environment)
+    answer = _served(served, "models:/babysit-tiny@champion", load_digits().data[:3], Path(sys.executable), environment)
     assert len(answer["predictions"]) == 3
     for row in answer["predictions"]:
         assert list(row) == list("0123456789")
@@ -48,7 +43,7 @@ def test_the_champion_is_served(registered, tracking_uri):
 
 
 @pytest.mark.slow
-def test_the_model_needs_what_it_says(registered, tmp_path):
+def test_the_model_needs_what_it_says(registered, served, tmp_path):
     """In an environment of its requirements, next to another ``pipeline``, it loads, predicts the same and is served."""
     from sklearn.datasets import load_digits
 
@@ -78,45 +73,16 @@ assert pipeline.OWN
     run([python, "-m", "mlflow", *words, "--output-path", "predicted.json"])
     for answer in (
         json.loads((elsewhere / "predicted.json").read_text()),
-        _served(model, rows, python, environment, cwd=elsewhere),
+        _served(served, model, rows, python, environment, cwd=elsewhere),
     ):
         assert np.array_equal([list(row.values()) for row in answer["predictions"]], expected)
 
 
-def _served(model, rows, python, environment, cwd=None):
+def _served(served, model, rows, python, environment, cwd=None):
     """Return what ``mlflow models serve`` answers for these rows, in an interpreter's environment."""
-    port = free_port(0)
-    words = ["models", "serve", "--model-uri", model, "--env-manager", "local"]
-    server = subprocess.Popen(
-        [python, "-m", "mlflow", *words, "--host", "127.0.0.1", "--port", str(port)],
-        env=environment | {"PATH": f"{python.parent}:{environment['PATH']}"},
-        cwd=cwd,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        body = json.dumps({"inputs": rows.tolist()}).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/invocations", body, {"Content-Type": "application/json"}
-        )
-        return _answer(request, server)
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-
-
-def _answer(request, server):
-    """Return the answer to a request, as soon as the server listens."""
-    while True:
-        assert server.poll() is None
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  our own server
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            raise AssertionError(error.read().decode()) from None
-        except urllib.error.URLError:
-            time.sleep(0.5)
+    words = ["models", "serve", "--model-uri", model, "--env-manager", "local", "--host", "127.0.0.1"]
+    environment = environment | {"PATH": f"{python.parent}:{environment['PATH']}"}
+    return served([python, "-m", "mlflow", *words], {"inputs": rows.tolist()}, env=environment, cwd=cwd)
 
 
 TABLE_STUDY = """

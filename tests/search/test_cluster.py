@@ -182,6 +182,31 @@ def test_a_killed_worker_of_a_cluster_is_replaced(cluster, tiny_study, tmp_path)
 
 
 @pytest.mark.slow
+def test_a_killed_search_of_an_own_model_is_resumed_on_a_cluster(cluster, tracking_uri, tmp_path, monkeypatch):
+    """The study of boosting, killed on a cluster and resumed there, has the tables and the verdict of one local worker."""
+    words, on_cluster = ["search", "boosting", "--trials=4", "--blocks=2"], ["--scheduler", cluster.address]
+    search = subprocess.Popen([sys.executable, "-P", "-m", "pipeline", *words, *on_cluster])
+    once_recorded(tmp_path / "optuna.log", search.kill)
+    assert search.wait() == -signal.SIGKILL
+    assert 0 < len(table("boosting", tmp_path / "optuna.log")) < 16
+    (tmp_path / "alone").mkdir()
+    for folder, where in ((tmp_path, on_cluster), (tmp_path / "alone", ["--workers", "1"])):
+        monkeypatch.chdir(folder)
+        assert main([*words, *where]) == 0
+        assert main(["report", "boosting", "--no-model"]) == 0
+    assert table("boosting", tmp_path / "optuna.log").equals(table("boosting", tmp_path / "alone" / "optuna.log"))
+    whole, alone = (contents(folder / "reports" / "boosting") for folder in (tmp_path, tmp_path / "alone"))
+    assert whole == alone
+
+
+def contents(report):
+    """The verdict and the tables of a report, without those that have seconds."""
+    tables = {path.name: path.read_text() for path in (report / "tables").glob("*.csv")}
+    del tables["cost.csv"], tables["ledger.csv"]
+    return (report / "verdict.json").read_text(), tables
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["workers", "scheduler"])
 def test_a_lost_cluster_is_not_waited_for(*, who, cluster, tiny_study, tmp_path, monkeypatch, capsys):
     """Without workers or a scheduler, a search ends with one line and exit code 1; a rerun completes the study."""
