@@ -40,6 +40,8 @@ NAMES = "names"
 """The kind of a column of texts that name the rows or what they belong to: nearly all are different, or they are ids."""
 MOST_DIFFERENT = 0.5
 """Words name the rows if the number of different ones is more than this share of the rows."""
+WITH_DIGITS = 0.5
+"""Texts may be numbers or dates that are written in another way if more than this share of them has digits."""
 NAMELESS = re.compile(r"Unnamed: \d+|")
 ROW_NAMES = re.compile(r"(?i:row_?names?|)|Unnamed: \d+")
 ID_NAME = re.compile(r"(?i:(.*[_. ])?(id|index|idx|key|uuid|row_?names?))|.*[a-z]I[Dd]")
@@ -169,7 +171,7 @@ def _kind_of_words(name: str, texts: pd.Series) -> str:
     values = texts.unique()
     if ID_NAME.fullmatch(name):
         return NAMES
-    if np.mean([any(map(str.isdecimal, value)) for value in values]) > FEW_WORDS:
+    if np.mean([any(map(str.isdecimal, value)) for value in values]) > WITH_DIGITS:
         return ""
     different = len(values) > MOST_DIFFERENT * len(texts) or len(values) > MOST_DECLARED
     return NAMES if different else CATEGORY

@@ -144,6 +144,7 @@ def test_ids_and_written_indexes_are_named(name, cells, mark):
 
 WORDS = {
     "names": ([f"n{'abcdefghij'[i % 10]}{'klmnop'[i // 10]}" for i in range(N)], "dropped"),
+    "names, some with a number": ([f"n{'abcdefghij'[i % 10]}{'klm123'[i // 10]}" for i in range(N - 1)], "dropped"),
     "words that repeat": ([f"w{'abcdefghijklmnopqrstuvwxyz'[i % 25]}" for i in range(N)], "category of 25 values"),
     "codes": ([f"A-{i % 25}" for i in range(N)], ""),
     "numbers with units": ([f"{i % 25} km" for i in range(N)], ""),
