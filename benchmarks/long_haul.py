@@ -1,7 +1,7 @@
 """Measure long and killed searches: ten thousand trials in one search, then half an hour of small ones.
 
-The small searches grow, are killed and resume. Processes are watched from outside, in ``/proc`` (Linux only). The output is the
-page ``docs/long-haul.md``: ``python benchmarks/long_haul.py > docs/long-haul.md``.
+The small searches grow, are killed and resume. Processes are watched from outside, in ``/proc`` (Linux only).
+``docs/costs.md`` has the results of ``python benchmarks/long_haul.py``.
 """
 
 import argparse
@@ -272,20 +272,14 @@ def soak(minutes: float, seed: int = 0) -> list[Session]:
     return seen
 
 
-def page(one: Haul, sessions: Sequence[Session], minutes: float) -> Iterator[str]:
-    """Yield the page, line by line."""
-    yield "# The long haul\n"
-    yield "What long and killed searches hold and leave, with networks so small that recording takes most of the time. Made by"
-    yield "`python benchmarks/long_haul.py`, tested by `pytest -m long tests/test_long_haul.py`.\n"
-    yield f"**{one.trials:,} trials in one search**, by {WORKERS} workers, in {one.seconds / 60:.1f} minutes:\n"
-    yield "| | |\n|---|---|"
+def tables(one: Haul, sessions: Sequence[Session]) -> Iterator[str]:
+    """Yield the table of the one search and that of the sessions, line by line."""
+    yield f"| {one.trials:,} trials in one search, {WORKERS} workers, {one.seconds / 60:.1f} minutes | |\n|---|---|"
     yield f"| most memory of the main process | {one.peak_mb:.0f} MB |"
     yield f"| of which for each trial, from a fifth of them to the end | {one.kb_per_trial:.1f} KB |"
     yield f"| most files open, in the first half and in the second | {one.files_early} and {one.files_late} |"
     yield f"| journal of Optuna, database of MLflow | {one.journal_mb:.0f} MB, {one.mlflow_mb:.0f} MB |"
     yield f"| runs left RUNNING | {one.running} |\n"
-    yield f"**{minutes:g} minutes of small searches.** A session is a study that grows {ROUNDS} times. Before half of its searches"
-    yield "another one is killed (`kill -9`, with its workers or the main process alone) at a random moment.\n"
     yield from table(sessions)
 
 
@@ -316,12 +310,12 @@ def table(sessions: Sequence[Session]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Measure both, and print the page."""
+    """Measure both, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=TRIALS)
     parser.add_argument("--minutes", type=float, default=MINUTES)
     args = parser.parse_args()
-    for line in page(haul(args.trials), soak(args.minutes), args.minutes):
+    for line in tables(haul(args.trials), soak(args.minutes)):
         print(line)
 
 

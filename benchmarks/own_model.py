@@ -1,7 +1,7 @@
 """What a recorded trial of a scikit-learn classifier costs beside its fit: babysit, and Optuna with MLflow by hand.
 
 Both search the same classifier on digits with one worker, in turns, in empty folders. ``python benchmarks/own_model.py``
-prints milliseconds for each trial: those of a long search minus those of a short one, so that starts do not count, without
+prints the lines of code and the milliseconds for each trial: those of a long search minus those of a short one, so that starts do not count, without
 the time inside of the fits and predictions.
 """
 
@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 CLONE = Path(__file__).resolve().parents[1]
@@ -81,29 +82,41 @@ print("SECONDS", time.perf_counter() - start)
 """
 
 
-def outside(script: str, trials: int) -> float:
-    """Run a script in an empty folder; return its seconds outside of the classifier."""
+def outside(script: str, trials: int, python: str = sys.executable) -> float:
+    """Run a script in an empty folder with an interpreter; return its seconds outside of the classifier."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for file, text in (("svc.py", STUDY), ("timed.py", TIMED), ("script.py", script)):
             (folder / file).write_text(text.replace("TRIALS", str(trials)))
         environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{CLONE}:{folder}", "HOME": name}
         done = subprocess.run(
-            [sys.executable, "script.py"], cwd=folder, env=environment, capture_output=True, text=True, check=True
+            [python, "script.py"], cwd=folder, env=environment, capture_output=True, text=True, check=True
         )
         whole = float(done.stdout.rpartition("SECONDS ")[2].split()[0])
         return whole - sum(map(float, (folder / "seconds.txt").read_text().split()))
 
 
-def beside(script: str) -> float:
+def beside(script: str, python: str = sys.executable) -> float:
     """Return the milliseconds that one more trial costs beside its fit."""
-    return 1000 * (outside(script, MANY) - outside(script, FEW)) / (MANY - FEW)
+    return 1000 * (outside(script, MANY, python) - outside(script, FEW, python)) / (MANY - FEW)
 
+
+def compare(sides: Mapping[str, tuple[str, str, str]]) -> None:
+    """Run each side's script in turns, and print a table: a side's name has its lines of code, its script, an interpreter."""
+    rounds = [[beside(script, python) for _, script, python in sides.values()] for _ in range(ROUNDS)]
+    print(
+        "| a search of support vector machines by | lines | ms a trial beside its fit | rounds |\n|---|---:|---:|---|"
+    )
+    for (name, (code, *_)), values in zip(sides.items(), zip(*rounds, strict=True), strict=True):
+        lines = sum(bool(line.strip()) for line in code.splitlines())
+        listed = ", ".join(f"{value:.1f}" for value in sorted(values))
+        print(f"| {name} | {lines} | {statistics.median(values):.1f} | {listed} |")
+
+
+SIDES = {
+    "Babysit": (STUDY, BABYSIT, sys.executable),
+    "Optuna and MLflow by hand": (BY_HAND, BY_HAND, sys.executable),
+}
 
 if __name__ == "__main__":
-    rounds = [(beside(BABYSIT), beside(BY_HAND)) for _ in range(ROUNDS)]
-    for name, values in zip(("babysit", "Optuna and MLflow by hand"), zip(*rounds, strict=True), strict=True):
-        listed = ", ".join(f"{value:.1f}" for value in sorted(values))
-        print(f"{name}: {statistics.median(values):.1f} ms a trial beside its fit ({listed})")
-    lines = [len([line for line in text.splitlines() if line.strip()]) for text in (STUDY, BY_HAND)]
-    print(f"lines: {lines[0]} and {lines[1]}")
+    compare(SIDES)

@@ -7,7 +7,10 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+import sys
 import tempfile
+import traceback
+import warnings
 from pathlib import Path
 
 import pytest
@@ -36,11 +39,19 @@ def empty_mlflow_db(tmp_path_factory):
 def tracking_uri(empty_mlflow_db, tmp_path, monkeypatch):
     """A fresh store in the test's own folder, which is the current one too."""
     monkeypatch.chdir(tmp_path)
-    shutil.copyfile(empty_mlflow_db, tmp_path / "mlflow.db")
-    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
-        database.execute("UPDATE experiments SET artifact_location = ?", (f"{tmp_path.as_uri()}/mlruns/0",))
+    return copy_store(empty_mlflow_db.parent, tmp_path)
+
+
+def copy_store(source, folder):
+    """Copy the MLflow database of a folder to another one, and return its address; artifacts go beside the copy."""
+    path = folder / "mlflow.db"
+    shutil.copyfile(source / "mlflow.db", path)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+            moved = f"replace(replace({column}, 'file://', ''), ?, ?)"
+            database.execute(f"UPDATE {table} SET {column} = {moved}", (str(source), folder.as_uri()))  # noqa: S608
         database.commit()
-    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+    return f"sqlite:///{path}"
 
 
 @pytest.fixture(scope="session")
@@ -106,3 +117,55 @@ def tiny_study(tracking_uri, tmp_path, tiny_source):
     path = tmp_path / "tiny.py"
     path.write_text(tiny_source)
     return path
+
+
+@pytest.fixture(scope="session")
+def searched_folder(empty_mlflow_db, tmp_path_factory, tiny_source):
+    """A folder in which that study was searched by one worker."""
+    from pipeline.cli.main import main
+
+    folder = tmp_path_factory.mktemp("searched")
+    copy_store(empty_mlflow_db.parent, folder)
+    (folder / "tiny.py").write_text(tiny_source)
+    with contextlib.chdir(folder):
+        assert main(["search", "tiny.py", "--workers", "1"]) == 0
+    return folder
+
+
+@pytest.fixture
+def searched_study(searched_folder, tiny_study, tmp_path):
+    """The path of that study, beside copies of its records."""
+    copy_store(searched_folder, tmp_path)
+    for name in ("optuna.log", "mlruns"):
+        (shutil.copytree if (searched_folder / name).is_dir() else shutil.copyfile)(
+            searched_folder / name, tmp_path / name
+        )
+    return tiny_study
+
+
+@pytest.fixture(scope="session")
+def fork():
+    """Start a function in a fork of this process, which has imported everything, and return the process's number.
+
+    The arguments are the folder to run in, the function, which returns the exit code, and its arguments. The process leads
+    a group of its own, and prints nothing.
+    """
+
+    def start(folder, function, *arguments):
+        with warnings.catch_warnings(action="ignore"):  # of newer versions of Python, since this process has threads
+            child = os.fork()
+        if child:
+            return child
+        code = 1
+        try:
+            os.setsid()
+            os.chdir(folder)
+            code = function(*arguments)
+        except BaseException:  # noqa: BLE001  nothing of the tests' process may go on here
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    return start

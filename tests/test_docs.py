@@ -108,7 +108,7 @@ def test_every_word_of_a_study_is_listed_with_its_default(kind, heading):
 )
 def test_every_choice_is_listed(word, known):
     """What a word of a study may be is on the page, whole."""
-    (row,) = re.findall(rf"^\| `{word}` \|.*\|$", page("studies.md"), re.MULTILINE)
+    *_, row = re.findall(rf"^\| `{word}` \|.*\|$", page("studies.md"), re.MULTILINE)
     assert {f"`{name}`" for name in known} <= set(re.findall(r"`[^`]+`", row))
 
 
@@ -119,9 +119,9 @@ def test_every_pruner_is_listed():
 
 
 def test_no_word_of_a_study_is_left_out():
-    """Choices are all that a categorical hyperparameter has."""
-    assert [row[0] for row in rows(page("studies.md"), "\n| `Categorical`")] == ["`choices`"]
-    assert [field.name for field in fields(Categorical)] == ["choices"]
+    """Choices, and how many of them a grid takes, are all that a categorical hyperparameter has."""
+    assert [row[0] for row in rows(page("studies.md"), "\n| `Categorical`")] == ["`choices`", "`levels`"]
+    assert [field.name for field in fields(Categorical)] == ["choices", "levels"]
 
 
 def codes():

@@ -46,7 +46,7 @@ def optuna_studies():
 
 
 def test_a_comparison_is_judged_by_its_metric_in_both_stores_and_the_report(tmp_path, tracking_uri, capsys):
-    """Values, keys, curves, the registered model and every sentence are of the AUC, and a second run trains nothing."""
+    """Values, keys, curves, the registered model and every sentence are of the AUC, and a second search trains nothing."""
     assert run(tmp_path, "roc_auc", COMPARED) == 0
     assert "best val AUC: random 0.9" in capsys.readouterr().out
     for study in optuna_studies():
@@ -75,7 +75,7 @@ def test_a_comparison_is_judged_by_its_metric_in_both_stores_and_the_report(tmp_
     assert verdict["metric"] == "roc_auc"
     assert re.search(r"[Tt]est AUC \d\d\.\d+% \(95% CI \d\d\.\d+ to \d+\.\d+; 114 rows\)", text)
     assert not re.findall(r"(?:test|validation|expected) accurac\w+", text)
-    assert run(tmp_path, "roc_auc", COMPARED) == 0
+    assert run(tmp_path, "roc_auc", COMPARED, "search") == 0
     assert "nothing to train, all 20 trials are recorded" in capsys.readouterr().out
 
 

@@ -122,8 +122,8 @@ class Job:
         self.optuna_store.study = replace(self.optuna_store.study, blocks=blocks)
         self.__dict__.pop("pending_trials", None)
 
-    def table(self, trials: pd.DataFrame, facts: Mapping[str, Any] | None = None) -> TrialsTable:
-        """Return the recorded trials, and their repetitions, as a report's table; ``facts`` are added to its provenance."""
+    def table(self, trials: pd.DataFrame) -> TrialsTable:
+        """Return the recorded trials, and their repetitions, as a report's table."""
         import pandas as pd
 
         from pipeline.report.trials_table import TrialsTable  # takes a second to import
@@ -131,7 +131,7 @@ class Job:
         store = self.optuna_store
         known: dict[str, Any] = {"declarations": store.declarations, "classes": store.classes}
         known |= {"columns": columns} if (columns := store.columns) else {}
-        return TrialsTable(trials, self.study, {**known, **(facts or {})}, pd.DataFrame(confirmed(store)))
+        return TrialsTable(trials, self.study, known, pd.DataFrame(confirmed(store)))
 
     def report_foreign(self) -> None:
         """Name the trials in the study's place in Optuna that this program did not record; they are ignored."""

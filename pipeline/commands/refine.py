@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pipeline.commands import Context, workers_of
 from pipeline.commands.job import Job, recorded_study
 from pipeline.commands.run import run
-from pipeline.commands.search import verdicts_now
+from pipeline.commands.search import look
 from pipeline.report.formatting import count
 from pipeline.search import confirmation
 from pipeline.search.engine import Engine
@@ -90,7 +90,7 @@ def _unfinished(job: Job, recorded: int) -> str:
         return f"{recorded} of {total} trials of it are recorded"
     if confirmation.pending(job.optuna_store):
         return "not all that it chose is confirmed"
-    more = study.blocks in study.looks[:-1] and not verdicts_now(job)[1]
+    more = study.blocks in study.looks[:-1] and not look(job)[1]
     return f"it is not decided after {count(study.blocks, 'block')}, and a look is left" if more else ""
 
 
@@ -143,7 +143,8 @@ def declaration(study: Study) -> str:
 
 def _dimension(dimension: Dimension) -> str:
     if isinstance(dimension, Categorical):
-        return f"Categorical({', '.join(map(repr, dimension.choices))})"
+        levels = f", levels={dimension.levels}" if dimension.levels < len(dimension.choices) else ""
+        return f"Categorical({', '.join(map(repr, dimension.choices))}{levels})"
     scale = f", log={dimension.log}" if dimension.log else ""
     levels = f", levels={dimension.levels}" if dimension.levels != Float(0, 1).levels else ""
     step = f", step={dimension.step}" if isinstance(dimension, Int) and dimension.step > 1 else ""

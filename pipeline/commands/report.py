@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +24,14 @@ from pipeline.console.console import Console
 from pipeline.diagnosis.diagnose import GOOD
 from pipeline.diagnosis.summary import summary
 from pipeline.errors import UserError
-from pipeline.model.best import BestModel, saved_model, train_again
-from pipeline.report.analysis import start_importance
+from pipeline.model.best import saved_model, train_again
+from pipeline.model.estimators import call_text, saved_classifier
+from pipeline.report.analysis import Analysis
 from pipeline.report.figures.network import save_figures
 from pipeline.report.formatting import number
-from pipeline.report.importance import Importance
-from pipeline.report.trials_table import RUN_ADDRESS, TrialsTable
+from pipeline.report.trials_table import RUN_ADDRESS
 from pipeline.report.winner import Winner, find_winner
-from pipeline.report.writer import Report, write_report
+from pipeline.report.writer import Report, write_analysis
 from pipeline.search.engine import Background, in_this_process
 from pipeline.search.recording import arm_runs_of
 from pipeline.storage.addresses import is_url, redact, sqlite_address, sqlite_file, storage_file
@@ -38,6 +40,7 @@ from pipeline.study.loading import find_declared
 from pipeline.study.metrics import ACCURACY
 from pipeline.study.spec import Study
 from pipeline.tracking import ui_of
+from pipeline.tracking.registry import SavedModel
 
 CLONE = Path(pipeline.__file__).parents[1]
 SENTENCES_SHOWN = 5
@@ -72,8 +75,13 @@ def _report_owned(job: Job, args: argparse.Namespace) -> Report:
     return result
 
 
-def report(job: Job, background: Background = in_this_process, *, keep_model: bool = True) -> Report:
-    """Write the report, log it to the study's run, register the best model, and print where to look."""
+def report(
+    job: Job, background: Background = in_this_process, *, keep_model: bool = True, known: Analysis | None = None
+) -> Report:
+    """Write the report, log it to the study's run, register the best model, and print where to look.
+
+    ``known`` is the analysis of all trials that a look has made; it is not made again.
+    """
     store = job.optuna_store
     if store.blocks > job.study.blocks:  # a later run asked for fewer blocks; what is decided stays decided
         job.extend(store.blocks)
@@ -83,7 +91,8 @@ def report(job: Job, background: Background = in_this_process, *, keep_model: bo
             f"study {study.name!r}: no trial of it is recorded yet; there is nothing to report. Run the search first"
         )
     records = trials.to_dict("records")
-    importance = start_importance(TrialsTable(trials, study), background)
+    analysis = known if known and known.study == study else Analysis(job.table(trials))
+    importance = analysis.start_importance(background)
     with job.console.timed("report"), job.console.working("report"):
         diagnosis = diagnose(records, study, job.console)
         facts: dict[str, Any] = {
@@ -96,16 +105,13 @@ def report(job: Job, background: Background = in_this_process, *, keep_model: bo
         if winner:
             facts["winner"] = winner_facts(job, winner)
         try:
-            kept = winner and keep_model and not study.model
-            model = add_model(job, winner, facts["winner"]) if winner and kept else None
+            model = add_model(job, winner, facts["winner"]) if winner and keep_model else ()
         except Exception:  # such as a lost registry; the page needs none
-            write_report(job.table(trials, facts), folder_of(job))
+            write_analysis(analysis.with_facts(facts), folder_of(job))
             raise
-        result = _write(job, job.table(trials, facts), importance)
+        result = _write(job, analysis.with_facts(facts, importance))
         job.tracker.log_metrics({f"health/{word}": count for word, count in diagnosis["health"].items()})
-        if winner and study.model and keep_model:
-            _register_estimator(job, winner)
-        elif keep_model:
+        if keep_model:
             _print_model(job, model)
         _print_where(job)
     return result
@@ -116,9 +122,9 @@ def folder_of(job: Job) -> Path:
     return job.stores.folder / "reports" / job.study.name
 
 
-def _write(job: Job, table: TrialsTable, importance: Callable[[], Importance | None]) -> Report:
+def _write(job: Job, analysis: Analysis) -> Report:
     folder = folder_of(job)
-    result = write_report(table, folder, importance)
+    result = write_analysis(analysis, folder)
     job.tracker.log_metrics(result.metrics)
     job.tracker.set_tags(result.tags)
     job.tracker.describe(job.study, result.sentences)
@@ -148,47 +154,49 @@ def diagnose(trials: Sequence[Record], study: Study, console: Console) -> dict[s
     return {"health": dict(health.most_common()), "sentences": sentences, **({"pruned": pruned} if pruned else {})}
 
 
-@dataclass(frozen=True)
-class RegisteredModel:
-    """The best model, its name and version, as in ``babysit-digits/1``, and a clause on the champion."""
+def add_model(job: Job, winner: Winner, facts: dict[str, Any]) -> tuple[str, ...]:
+    """Register the winner, trained again, as a model; add what the page says of it to the facts. Return lines on it."""
+    with (_saved_classifier if job.study.model else _saved_network)(job, winner, facts) as saved:
+        if isinstance(saved, str):
+            return (f"{winner.name}; its configuration alone is kept, on the page: {saved}",)
+        name = f"babysit-{job.study.name}"
+        number, champion = job.tracker.register(name, saved)
+    facts |= {"model": f"models:/{name}/{number}", "tracking": tracking_address(job.stores.tracking)}
+    return f"{winner.name}, {_score(saved)}, is {name}/{number}; the page has its values", champion
 
-    best: BestModel
-    version: str
-    champion: str
 
-
-def add_model(job: Job, winner: Winner, facts: dict[str, Any]) -> RegisteredModel:
-    """Train the winner's network again, draw it, and register it as a model; add what the page says of it to the facts."""
+@contextmanager
+def _saved_network(job: Job, winner: Winner, facts: dict[str, Any]) -> Iterator[SavedModel]:
+    """Train the winner's network again, draw it and save it."""
     best = train_again(job.study, winner, job.basis)
     facts |= {"curves": best.curves, "image_shape": best.classifier.image_shape}
     folder = folder_of(job) / "best"
     save_figures(best.figures, folder)
     job.tracker.log_files(folder, "best")
-    name = f"babysit-{job.study.name}"
-    with saved_model(best) as kept:
-        number, champion = job.tracker.register(name, kept)
-    model = RegisteredModel(best, f"{name}/{number}", champion)
-    facts |= {"model": f"models:/{model.version}", "tracking": tracking_address(job.stores.tracking)}
-    return model
+    with saved_model(best) as saved:
+        yield saved
 
 
-def _register_estimator(job: Job, winner: Winner) -> None:
-    """Register the winner of a study's own model, or say why its configuration alone is kept."""
-    from pipeline.model.estimators import fit_again  # skops takes a second to import
+@contextmanager
+def _saved_classifier(job: Job, winner: Winner, facts: dict[str, Any]) -> Iterator[SavedModel | str]:
+    """Save the winner of a study's own model, or give the reason why its configuration alone is kept."""
+    with suppress(UserError):  # its module may be gone since the search
+        facts["call"] = call_text(job.study.model, winner.plan.hparams)
+    with saved_classifier(job.study, winner, job.basis) as saved:
+        yield saved
 
-    saved = fit_again(job.study, winner, job.basis)
-    if isinstance(saved, str):
-        job.console.say(f"model: {winner.name}; its configuration alone is kept, on the page: {saved}")
-        return
-    name = f"babysit-{job.study.name}"
-    number, champion = job.tracker.register(name, saved)
-    job.console.say(f"model: {winner.name} is {name}/{number}, an mlflow.sklearn model; {champion}")
+
+def _score(saved: SavedModel) -> str:
+    score, metric = float(saved.tags[f"val_{saved.metric.name}"]), saved.metric
+    if metric is ACCURACY:
+        return f"{score:.3f} of validation rows right"
+    return f"validation {metric.title} {number(score, 3)}"
 
 
 def winner_facts(job: Job, winner: Winner) -> dict[str, Any]:
     """Return what the page says of the best trial and the table lacks, as plain values."""
     facts: dict[str, Any] = {"trial": winner.name}
-    if set(job.study.space) <= set(HYPERPARAMETERS):
+    if job.study.model or set(job.study.space) <= set(HYPERPARAMETERS):
         facts["train"] = train_command(job, winner)
     return facts
 
@@ -197,25 +205,21 @@ def train_command(job: Job, winner: Winner) -> str:
     """Return the shell command that trains the best trial's values, from the folder of this command."""
     context = job.context
     stores = {"--tracking-uri": redact(context.tracking_uri), "--storage": redact(context.storage)}
-    flags = {f"--{name.replace('_', '-')}": value for name, value in winner.plan.point.items()}
-    flags |= {"--epochs": job.study.config.epochs, **{name: value for name, value in stores.items() if value}}
-    texts = [str(value).lower() if isinstance(value, bool) else str(value) for value in flags.values()]
-    words = [word for pair in zip(flags, texts, strict=True) for word in pair]
-    return shlex.join(["babysit", "train", context.study, *words])
+    point = winner.plan.point.items()
+    if job.study.model:
+        words = [word for name, value in point for word in ("--set", f"{name}={json.dumps(value)}")]
+    else:
+        texts = ((name, str(value).lower() if isinstance(value, bool) else str(value)) for name, value in point)
+        words = [word for name, text in texts for word in (f"--{name.replace('_', '-')}", text)]
+    flags = {"--epochs": str(job.study.config.epochs), **{name: value for name, value in stores.items() if value}}
+    return shlex.join(["babysit", "train", context.study, *words, *chain.from_iterable(flags.items())])
 
 
-def _print_model(job: Job, model: RegisteredModel | None) -> None:
-    if not model:
-        job.console.say("model: none, since every trial diverged or was pruned")
-        return
-    trial, score, metric = model.best.tags["trial"], model.best.validation, model.best.metric
-    shown = (
-        f"{score:.3f} of validation rows right"
-        if metric is ACCURACY
-        else f"validation {metric.title} {number(score, 3)}"
-    )
-    job.console.say(f"model: {trial}, {shown}, is {model.version}; the page has its values")
-    job.console.say(f"  {model.champion}")
+def _print_model(job: Job, lines: Sequence[str]) -> None:
+    first, *others = lines or ("none, since every trial diverged or was pruned",)
+    job.console.say(f"model: {first}")
+    for line in others:
+        job.console.say(f"  {line}")
 
 
 def _print_where(job: Job) -> None:

@@ -6,7 +6,7 @@ import argparse
 import json
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,17 +31,18 @@ from pipeline.study.spec import Study
 from pipeline.study.suite import Suite
 
 if TYPE_CHECKING:
-    from pipeline.report.verdict import Verdict
+    from pipeline.report.analysis import Analysis
 
 
 def command(args: argparse.Namespace, context: Context) -> None:
     """Search the study, or those of a suite."""
     declared = find_declared(args.study, given(args, "seed", "trials"))
-    with workers_of(args) as engine, claimed_jobs(declared, args, context) as (jobs, _):
+    with workers_of(args) as engine, claimed_jobs(declared, args, context) as (jobs, suite_run):
         for job in jobs:
-            with opened(job):
-                for verdict in search_until_decided(job, engine):
-                    job.console.say(f"look: {verdict.sentence}")
+            with suite_run.failures_of(job) if suite_run else nullcontext(), opened(job):
+                print_look(job, search_until_decided(job, engine))
+        if suite_run:
+            suite_run.require_all()
         words = ["babysit", "report", args.study, *context.stores.flags]
         context.console.say(f"now write the report: {shlex.join(words)}")
 
@@ -127,33 +128,39 @@ def _open_store(job: Job) -> None:
     job.optuna_store.open(job.tracker.run_id, job.basis, attributes)
 
 
-def search_until_decided(job: Job, engine: Engine) -> Sequence[Verdict]:
+def search_until_decided(job: Job, engine: Engine) -> Analysis | None:
     """Search and confirm up to each number of blocks in turn. Stop when more blocks can change no verdict.
 
-    The verdicts of a look are printed before the search goes on. Those of the last look are returned. If there is one
-    look, no verdict is computed and none is returned.
+    The verdicts of a look are printed before the search goes on. The analysis of the last look is returned. If there is
+    one look, no verdict is computed and None is returned.
     """
-    verdicts: Sequence[Verdict] = ()
+    analysis: Analysis | None = None
     for blocks in job.looks:
         if blocks != job.study.blocks:
             job.extend(blocks)
             _ = job.pending_trials  # compares the plan with the records before anything is written
             _open_store(job)
-        for verdict in verdicts if len(job.pending_trials) else ():
-            job.console.say(f"look: {verdict.sentence}")
+        if len(job.pending_trials):
+            print_look(job, analysis)
         with job.console.timed("search"):
             search(job, engine)
         with job.console.timed("confirm"):
             confirm(job, engine)
         if len(job.looks) > 1:
-            verdicts, settled = verdicts_now(job)
+            analysis, settled = look(job)
             if settled:
                 break
-    return verdicts
+    return analysis
 
 
-def verdicts_now(job: Job) -> tuple[list[Verdict], bool]:
-    """Return the verdicts after the blocks so far, and True if no more blocks can change them.
+def print_look(job: Job, analysis: Analysis | None) -> None:
+    """Print the verdicts of a look, if there was one."""
+    for verdict in analysis.verdicts if analysis else ():
+        job.console.say(f"look: {verdict.sentence}")
+
+
+def look(job: Job) -> tuple[Analysis, bool]:
+    """Return the analysis of the blocks so far, and True if no more blocks can change its verdicts.
 
     More blocks change no verdict that is decided or withheld, and none after the last look that was declared.
     """
@@ -162,7 +169,13 @@ def verdicts_now(job: Job) -> tuple[list[Verdict], bool]:
 
     analysis = Analysis(job.table(job.optuna_store.table()))
     settled = all(verdict.decided_at or verdict.rule == WITHHELD for verdict in analysis.verdicts)
-    return analysis.verdicts, settled or job.study.blocks >= analysis.rules.looks[-1]
+    return analysis, settled or job.study.blocks >= analysis.rules.looks[-1]
+
+
+def start_search(job: Job, engine: Engine) -> None:
+    """Start the first tasks of a study that is searched next, whose results are recorded then."""
+    wave = next(job.pending_trials.waves(), [])
+    engine.start(job.pending_trials.tasks(wave, engine.limit_bytes))
 
 
 def search(job: Job, engine: Engine) -> None:

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.commands import Context
 from pipeline.commands.job import Job, find_recorded, finished
-from pipeline.errors import UserError
+from pipeline.errors import Failed, UserError
 from pipeline.report.formatting import count, listed
 from pipeline.storage.failures import opening
 from pipeline.storage.study_lock import study_lock
@@ -31,11 +31,15 @@ DECLARED = "declared_studies"
 
 @dataclass
 class SuiteRun:
-    """A suite, its run in MLflow, and the analyses of its studies so far, by the names in its declaration."""
+    """A suite, its run in MLflow, and the analyses of its studies so far, by the names in its declaration.
+
+    ``failures`` has the reason of each study that failed, by its name.
+    """
 
     suite: Suite
     context: Context
     analyses: dict[str, Analysis] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def tracker(self) -> Tracker:
@@ -85,18 +89,37 @@ class SuiteRun:
         return jobs
 
     def add(self, job: Job, report: Report) -> None:
-        """Take the report of one of its studies, which may be recorded under another name, as ``STUDY-2``."""
-        self.analyses[job.context.study.rpartition("/")[2]] = report.analysis
+        """Take the report of one of its studies."""
+        self.analyses[_declared_name(job)] = report.analysis
+
+    @contextmanager
+    def failures_of(self, job: Job) -> Iterator[None]:
+        """Note the failure of one of its studies in the body, so that the others continue."""
+        try:
+            yield
+        except Failed as failure:
+            name, reason = _declared_name(job), str(failure).splitlines()[0]
+            self.failures[name] = reason
+            self.context.console.say(f"suite: {name} failed, and the others continue: {reason}")
+
+    def require_all(self) -> None:
+        """Raise :class:`Failed` if a study has failed."""
+        if self.failures:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in self.failures.items())
+            studies = count(len(self.suite.studies), "study", "studies")
+            raise Failed(f"suite {self.suite.name!r}: {len(self.failures)} of {studies} failed. {reasons}")
 
     def report(self) -> None:
-        """Write the page over its studies, log it to the suite's run, and print its verdicts."""
+        """Write the page over its studies, log it to the suite's run, and print its verdicts; without any study, nothing."""
+        if not self.analyses:
+            return
         from pipeline.report.suite.writer import change_notes, write_suite_report
 
         folder = self.context.stores.folder / "reports" / self.suite.name
         first = self.tracker.parent.data.tags.get(DECLARED, "")
         notes = change_notes(self.suite, first.split(", ")) if first else []
         run = self.tracker.links(ui_of(self.tracker.uri)).run
-        result = write_suite_report(self.suite, self.analyses, folder, run, notes)
+        result = write_suite_report(self.suite, self.analyses, folder, run, notes, self.failures)
         self.tracker.log_metrics(result.metrics)
         self.tracker.set_tags(result.tags)
         self.tracker.describe(self.suite, result.sentences)
@@ -104,6 +127,11 @@ class SuiteRun:
         for sentence in result.verdicts:
             self.context.console.result(f"suite: {sentence}")
         self.context.console.result(f"page: {result.page}")
+
+
+def _declared_name(job: Job) -> str:
+    """Return the study's name in the suite; it may be recorded under another, as ``STUDY-2``."""
+    return job.context.study.rpartition("/")[2]
 
 
 def smallest_first(jobs: Sequence[Job]) -> list[Job]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from pipeline.commands import Context, given
 from pipeline.commands.job import Job
@@ -10,7 +11,7 @@ from pipeline.data import Dataset, load_block
 from pipeline.errors import UserError
 from pipeline.search.plan import make_task, planned_trial
 from pipeline.study.loading import find_study
-from pipeline.study.single_trial import SINGLE_TRIAL, single_trial_study, value_in, value_of
+from pipeline.study.single_trial import SINGLE_TRIAL, single_trial_point, single_trial_study
 from pipeline.study.space import SEARCHABLE
 from pipeline.training import TrainingRecord
 from pipeline.trials.own_models import check_parameters
@@ -34,13 +35,12 @@ def command(args: argparse.Namespace, context: Context) -> None:
     job = Job(single_trial_study(study, chosen, args.epochs), context)
     _ = job.basis  # loads the data now, so that an error comes before anything is written
     with job.owned(), job.study_run():
-        train(job)
+        train(job, single_trial_point(study, chosen))
 
 
-def train(job: Job) -> None:
+def train(job: Job, point: dict[str, Any]) -> None:
     """Train the configuration on the first block's data, and record it as the next trial of its arm."""
     study = job.study
-    point = {name: value_in(dimension, value_of(study.fixed, name)) for name, dimension in study.space.items()}
     job.optuna_store.open(job.tracker.run_id, job.basis)
     number = 1 + max((number for *_, number in job.optuna_store.recorded()), default=-1)
     task = make_task(study, [planned_trial(study, SINGLE_TRIAL, 0, number, point)])

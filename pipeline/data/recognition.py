@@ -36,12 +36,8 @@ MOST_DECLARED = 10_000
 """The most values of a column that a study calls a category."""
 INDEX = "index"
 """The kind of a column of texts that are all different and have no name: an index that was written with the table."""
-NAMES = "names"
-"""The kind of a column of texts that name the rows or what they belong to: nearly all are different, or they are ids."""
-MOST_DIFFERENT = 0.5
-"""Words name the rows if the number of different ones is more than this share of the rows."""
-WITH_DIGITS = 0.5
-"""Texts may be numbers or dates that are written in another way if more than this share of them has digits."""
+IDS = "ids"
+"""The kind of a column of many different texts that is named like an id: it names what the rows belong to."""
 NAMELESS = re.compile(r"Unnamed: \d+|")
 ROW_NAMES = re.compile(r"(?i:row_?names?|)|Unnamed: \d+")
 ID_NAME = re.compile(
@@ -89,8 +85,8 @@ def _use(cells: pd.Series, declared: str, problems: Problems) -> Iterator[Use]:
         if kind == INDEX:
             yield Use(name, "dropped, since it names the rows")
             return
-        if kind == NAMES:
-            yield _names(cells, missing)
+        if kind == IDS:
+            yield _ids(cells, missing)
             return
         blank = Column(name, kind, missing=bool(missing.any()), form=form)
         use = {NUMBER: _number, CATEGORY: _category, DATE: _date}[kind](cells, missing, blank)
@@ -157,8 +153,8 @@ def _text_kind(cells: pd.Series, missing: np.ndarray) -> str:
         )
     if len(forms := _formats(texts)) == 1:
         return DATE
-    if not forms and (kind := _kind_of_words(str(name), texts)):
-        return kind
+    if not forms and ID_NAME.fullmatch(str(name)):
+        return IDS
     uses = [f"date:{form}" for form in forms[:2]] or ("drop", "category")
     raise ColumnError(
         f"column {name!r} is text of {levels:,} different values in {len(texts):,} rows (row "
@@ -168,24 +164,13 @@ def _text_kind(cells: pd.Series, missing: np.ndarray) -> str:
     )
 
 
-def _kind_of_words(name: str, texts: pd.Series) -> str:
-    """Return the kind of a column of many different texts; empty if they may be numbers or dates written in another way."""
-    values = texts.unique()
-    if ID_NAME.fullmatch(name):
-        return NAMES
-    if np.mean([any(map(str.isdecimal, value)) for value in values]) > WITH_DIGITS:
-        return ""
-    different = len(values) > MOST_DIFFERENT * len(texts) or len(values) > MOST_DECLARED
-    return NAMES if different else CATEGORY
-
-
-def _names(cells: pd.Series, missing: np.ndarray) -> Use:
+def _ids(cells: pd.Series, missing: np.ndarray) -> Use:
     name, values = str(cells.name), level_names(cells)[~missing].nunique()
     found = f"{values:,} different values in {(~missing).sum():,} rows"
     return Use(
         name,
         f"dropped, since it is text of {found}",
-        warning=f"column {name!r} is dropped: it looks like names or ids, with {found}. If it is an input, say "
+        warning=f"column {name!r} is dropped: it looks like ids, with {found}. If it is an input, say "
         f'{columns_text({name: "category"})}; if it is what rows belong to, groups="{name}"',
     )
 

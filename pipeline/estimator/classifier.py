@@ -42,7 +42,7 @@ LEAST_SHARE = 1e-6
 class NumpyNetworkClassifier(Predictor):
     """A neural network, trained by minibatches on the softmax cross-entropy.
 
-    The parameters up to ``init_distribution`` are those of :class:`pipeline.study.hparams.HyperParams`. They have the names that
+    The parameters up to ``t0`` are those of :class:`pipeline.study.hparams.HyperParams`. They have the names that
     studies and records use, so the best point of a search can be passed on unchanged.
 
     - ``max_iter`` is the number of epochs of :meth:`fit`, and of the learning rate schedule.
@@ -195,6 +195,7 @@ class NumpyNetworkClassifier(Predictor):
         """Reset what further training continues from: the optimizer's state, and the generators of dropout and row order."""
         self.order_ = np.random.default_rng(self.seed_)
         self.memory_: dict[str, Any] | None = None
+        self.steps_ = 0
         self.generators_: Sequence[np.random.Generator] = ()
 
     def _train_epochs(self, train: Split, val: Split, epochs: int, patience: Patience) -> None:
@@ -210,6 +211,7 @@ class NumpyNetworkClassifier(Predictor):
         self._store_curves(curves_of(record), validated=len(val) > 0)
         self._store_network(record.checkpoint if len(val) else tile.network)
         self.order_, self.memory_, self.generators_ = order, tile.optimizer.state, tile.network.generators
+        self.steps_ = tile.steps
 
     def _tile(self, hparams: HyperParams, config: TrainConfig) -> Tile:
         """Return the network in training: a new one, or the current one with its optimizer's state and generators."""
@@ -221,6 +223,7 @@ class NumpyNetworkClassifier(Predictor):
         if self.memory_ is not None:
             tile.optimizer.state = copy.deepcopy(self.memory_)
             tile.network.generators = copy.deepcopy(self.generators_)
+            tile.steps = self.steps_
         return tile
 
     def _store_network(self, network: Network) -> None:

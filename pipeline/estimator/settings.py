@@ -14,7 +14,7 @@ from pipeline.errors import UserError
 from pipeline.study.hparams import CLASS_WEIGHTS, HyperParams, TrainConfig
 from pipeline.validation import check_flag, check_integer, check_number, check_sizes
 
-HYPERPARAMETERS = tuple(f.name for f in fields(HyperParams) if f.name not in ("seed", "batch_size"))
+HYPERPARAMETERS = tuple(f.name for f in fields(HyperParams) if f.name not in ("seed", "batch_size", "preprocessing"))
 SHAPING = ("hidden", "activation", "batch_norm", "layer_norm", "dropout", "conv")
 """The hyperparameters that the layers depend on."""
 PATIENCE = 10
@@ -57,6 +57,7 @@ class Settings(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     class_weight: Any = None
     init_scale: float = 1.0
     init_distribution: str = "normal"
+    t0: float = 0.0
     max_iter: int = 20
     batch_size: int | str = "auto"
     preprocessing: str = "standardise"

@@ -47,42 +47,47 @@ class BestModel:
     encoding: Encoding | None = None
     metric: Metric = ACCURACY
 
-    @property
-    def validation(self) -> float:
-        """The validation value of the metric that it was chosen by."""
-        return float(self.tags[f"val_{self.metric.name}"])
-
 
 def train_again(study: Study, winner: Winner, basis: Mapping[str, Any]) -> BestModel:
     """Return the model of the best trial. ``basis`` has the network's version and the data's hash, and becomes tags."""
-    trial, record, metric = winner.plan, winner.record, study.objective
+    trial = winner.plan
     task = make_task(study, [trial])
     data = load_block(task.dataset, task.config, task.split_seed)
     trained = retrain_trial(trial.hparams, data, task.config, task.order_seed)
     classifier = NumpyNetworkClassifier.of_record(trained, trial.hparams, data, task.config)
-    score = float(trained.best[0])
+    return BestModel(
+        classifier,
+        example_rows(study, data.encoding),
+        origin(study, winner, float(trained.best[0]), basis),
+        network_figures(trained, data),
+        curves_of(trained),
+        data.encoding,
+        study.objective,
+    )
+
+
+def origin(study: Study, winner: Winner, score: float, basis: Mapping[str, Any]) -> dict[str, str]:
+    """Return where a model comes from, as tags; ``score`` is the validation value that its new training has."""
+    record, metric = winner.record, study.objective
     tags = {
         "study": study.name,
         "study_hash": study.hash,
         "dataset": study.dataset,
-        "trial": trial.name,
+        "trial": winner.name,
         "trial_run": record["run_id"],
         f"val_{metric.name}": repr(score),
-        "val_rows": len(data.val),
+        "val_rows": record["n_val"],
         f"test_{metric.name}": repr(float(record[metric.test])),
         "same_as_recorded": bool(score == record[metric.best_val]),
         **basis,
     }
+    return {key: str(value) for key, value in tags.items()}
+
+
+def example_rows(study: Study, encoding: Encoding | None) -> np.ndarray | pd.DataFrame:
+    """Return raw rows to try a model on."""
     example = np.asarray(load_rows(study.source).inputs[:EXAMPLE_ROWS], "float64")
-    return BestModel(
-        classifier,
-        example if data.encoding is None else raw_rows(data.encoding.schema, example),
-        {key: str(value) for key, value in tags.items()},
-        network_figures(trained, data),
-        curves_of(trained),
-        data.encoding,
-        metric,
-    )
+    return example if encoding is None else raw_rows(encoding.schema, example)
 
 
 @contextmanager
@@ -103,8 +108,7 @@ def saved_model(best: BestModel) -> Iterator[SavedModel]:
             loader=loader,
             tags=best.tags,
             example=best.example,
-            probabilities=ServedModel(files).predict(best.example).to_numpy(),
-            classes=[str(name) for name in best.classifier.classes_],
+            outputs=ServedModel(files).predict(best.example),
             requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
             metric=best.metric,
         )

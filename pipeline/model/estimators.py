@@ -1,105 +1,118 @@
-"""The best model of a study of scikit-learn classifiers: fitted again, with the preparation of its inputs, without pickle."""
+"""The best model of a study of scikit-learn classifiers: fitted again, with the preparation of its rows, without pickle."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+import inspect
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from threadpoolctl import threadpool_limits
-
-from pipeline.data import load_block
-from pipeline.data.dataset import load_rows
-from pipeline.data.transform import Transform
+from pipeline.data import Dataset, load_block
+from pipeline.model.best import example_rows, origin
+from pipeline.model.packaging import write_package
 from pipeline.report.winner import Winner
 from pipeline.search.plan import make_task
+from pipeline.study.hparams import TrainConfig
+from pipeline.study.models import ModelParams
 from pipeline.study.spec import Study
 from pipeline.tracking.registry import SavedModel
-from pipeline.training.metrics import BEST_VAL_ACCURACY, TEST_ACCURACY
-from pipeline.trials.own_models import (
-    Curves,
-    accuracy,
-    find_model,
-    fitted,
-    is_function,
-    new_estimator,
-    predicted,
-)
-from pipeline.trials.trainers import model_data
+from pipeline.trials.own_models import find_model, is_function, new_estimator, seeds_of
+from pipeline.trials.trainers import OwnModel, scored
+from pipeline.trials.trial import Failure
 
-EXAMPLE_ROWS = 2
 TRUSTED = ("sklearn.", "numpy.", "scipy.")
 """The packages whose types a saved model may hold: loading it creates nothing else."""
+REQUIREMENTS = ("scikit-learn", "numpy", "pandas", "skops")
+"""The packages that a registered classifier imports, apart from MLflow."""
 
 
-def fit_again(study: Study, winner: Winner, basis: Mapping[str, Any]) -> SavedModel | str:
-    """Return the best trial's classifier, ready to be registered, or the reason why it cannot be saved."""
-    trial, task = winner.plan, make_task(study, [winner.plan])
-    model, params = find_model(study.model), trial.hparams
-    if is_function(model):
-        return "a function returns no model"
+@contextmanager
+def saved_classifier(study: Study, winner: Winner, basis: Mapping[str, Any]) -> Iterator[SavedModel | str]:
+    """Fit the best trial's classifier again, and save it for the registry; or give the reason why it cannot be saved.
+
+    Its files exist during the body. It is fitted in a process of its own, as the trial was, under the study's time limit.
+    """
+    from skops.io import loads  # takes a second to import
+
+    task = make_task(study, [winner.plan])
     data = load_block(task.dataset, task.config, task.split_seed)
-    if data.encoding is not None or data.transform.basis is not None:
-        return "a table with text, dates or empty cells, PCA and whitening are prepared outside of the model"
-    with threadpool_limits(1):
-        rows = model_data(data, task.config)
-        estimator = fitted(new_estimator(study.model, model, params.values, params.seed), params.values, rows, Curves())
-        val_accuracy = accuracy(predicted(estimator, rows.x_val, data.classes), data.val.labels)
-    pipeline = prepared(estimator, data.transform, data.features)
-    if untrusted := _untrusted(pipeline):
-        return f"it holds {untrusted[0]}, which skops does not load"
-    example = np.asarray(load_rows(study.source).inputs[:EXAMPLE_ROWS], "float64")
-    objective = study.objective
-    tags = {
-        "study": study.name,
-        "study_hash": study.hash,
-        "dataset": study.dataset,
-        "trial": trial.name,
-        "trial_run": winner.record["run_id"],
-        "val_accuracy": repr(val_accuracy),
-        f"val_{objective.name}": repr(float(winner.record[objective.best_val])),
-        "same_as_recorded": val_accuracy == winner.record[BEST_VAL_ACCURACY],
-        "val_rows": len(data.val),
-        "test_accuracy": repr(float(winner.record[TEST_ACCURACY])),
-        "classes": ", ".join(map(str, data.class_names)),
-        **basis,
-    }
-    predictions = predicted(pipeline, example, data.classes)
-    return SavedModel(
-        files=Path(),
-        code=Path(),
-        loader="",
-        tags={key: str(value) for key, value in tags.items()},
-        example=example,
-        probabilities=predictions.reshape(len(example), -1),
-        classes=[str(k) for k in range(data.classes)] if predictions.ndim == 2 else ["class"],
-        requirements=[f"{name}=={version(name)}" for name in ("scikit-learn", "numpy", "skops")],
-        metric=objective,
-        estimator=pipeline,
-        trusted=tuple(_types(pipeline)),
-    )
+    trainer = task.trainer
+    assert isinstance(trainer, OwnModel)  # noqa: S101  for the type checker
+    answer = trainer.fit(winner.plan, data, task.config, task.order_seed, save=True)
+    if isinstance(answer, Failure):
+        yield f"fitted again, it {answer.sentence}"
+        return
+    if isinstance(answer.saved, str):
+        yield answer.saved
+        return
+    if unknown := [name for name in _types(answer.saved) if not name.startswith(TRUSTED)]:
+        yield f"it holds {unknown[0]}, which skops does not load"
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        code, module = write_package("pipeline.model.prepared_classifier", Path(folder))
+        trusted = [*_types(answer.saved), f"{module}.PreparedClassifier"]
+        fitted = loads(answer.saved, trusted=_types(answer.saved))
+        classifier = prepared(_carried(folder, module).PreparedClassifier, fitted, data, task.config)
+        example = example_rows(study, data.encoding)
+        yield SavedModel(
+            files=Path(folder),
+            code=code,
+            loader=module,
+            tags=origin(study, winner, scored(answer, data, task.config, 0).scores[study.objective.best_val], basis),
+            example=example,
+            outputs=classifier.predict(example),
+            requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+            metric=study.objective,
+            estimator=classifier,
+            trusted=trusted,
+        )
 
 
-def prepared(estimator: Any, transform: Transform, features: int) -> Any:
-    """Return a pipeline that centres and scales raw rows (N, D) as the trial's were, then asks the fitted estimator."""
-    from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import StandardScaler
+def call_text(path: str, params: ModelParams) -> str:
+    """Return the lines of Python that make an estimator, or name what a function gets. Raises :class:`UserError`."""
+    module, _, name = path.partition(":")
+    model, start = find_model(path), f"from {module} import {name.partition('.')[0]}\n\n"
+    if is_function(model):
+        return f"{start}params = {dict(params.values)!r}\nseed = {params.seed}"
+    settings = {**params.values, **seeds_of(new_estimator(path, model, {}, 0), params.seed)}
+    listed = "".join(f"\n    {key}={value!r}," for key, value in settings.items())
+    plain = inspect.isclass(model) and not any("__" in key for key in settings)
+    return f"{start}classifier = {name}{'' if plain else '().set_params'}({listed}\n)"
 
-    centred, scaled = transform.offset is not None, transform.scale is not None
-    scaler = StandardScaler(with_mean=centred, with_std=scaled)
-    scaler.mean_, scaler.scale_ = transform.offset, transform.scale
-    scaler.n_features_in_, scaler.n_samples_seen_ = features, 1
-    return Pipeline([*([("prepare", scaler)] if centred or scaled else []), ("model", estimator)])
 
+def _types(saved: bytes) -> list[str]:
+    """Return the types of a saved estimator that skops does not load unasked."""
+    from skops.io import get_untrusted_types  # takes a second to import
 
-def _types(pipeline: Any) -> list[str]:
-    from skops.io import dumps, get_untrusted_types
-
-    types: list[str] = get_untrusted_types(data=dumps(pipeline))
+    types: list[str] = get_untrusted_types(data=saved)
     return types
 
 
-def _untrusted(pipeline: Any) -> list[str]:
-    return [name for name in _types(pipeline) if not name.startswith(TRUSTED)]
+def _carried(folder: str, module: str) -> Any:
+    """Import a module of the package that the model carries, by its name there, which skops writes."""
+    sys.path.insert(0, folder)
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path.remove(folder)
+
+
+def prepared(kind: type[Any], fitted: Any, data: Dataset, config: TrainConfig) -> Any:
+    """Return a :class:`PreparedClassifier`, or one of the class of that name which a model carries, of a fitted classifier."""
+    transform, encoding = data.transform, data.encoding
+    return kind(
+        fitted,
+        data.class_names,
+        data.features if transform.basis is None else len(transform.basis),
+        "" if encoding is None else json.dumps(encoding.to_json(), ensure_ascii=False),
+        transform.offset,
+        transform.scale,
+        transform.basis,
+        config.dtype,
+    )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ from pipeline.report.style import ArmStyles, arm_styles
 from pipeline.report.targets import LADDER, QUOTED, Target, TrialsNeeded, estimate_trials_needed, ladder
 from pipeline.report.trials_table import COSTS, TrialsTable
 from pipeline.report.validity import Contrast
-from pipeline.report.verdict import Rules, Verdict, decide, one_arm, withheld
+from pipeline.report.verdict import TOO_FEW, UNDECIDED, Rules, Verdict, decide, one_arm, withheld
 from pipeline.report.winner import Winner, find_winner
 from pipeline.search.engine import Background, in_this_process
 from pipeline.study.spec import Arm, Study
@@ -49,25 +50,34 @@ class NextLook:
         return f"{count(self.trainings, 'training')}, about {duration(self.seconds)} of one worker"
 
 
-def start_importance(table: TrialsTable, background: Background) -> Callable[[], Importance | None]:
-    """Start to compute the importances; return a function that waits for them.
-
-    They come from a random arm: the points of a grid or of an adaptive arm are no random sample.
-    """
-    arms = [arm.name for arm in table.study.arms if arm.sampler == "random"]
-    pools = next((pools for name, pools in pools_by_arm(table).items() if name in arms), None)
-    return background(importance, pools, table.study.space) if pools else lambda: None
+FROM_TRIALS = ("pools", "curves", "choices", "expected", "comparisons", "spread_of_weights", "confirmations")
+"""The parts of an analysis that no further fact of the provenance changes."""
 
 
 @dataclass(frozen=True)
 class Analysis:
     """A table and what follows from it; each part is computed when it is first read.
 
-    ``wait_for_importance`` gives the importances that another process computes (:func:`start_importance`).
+    ``wait_for_importance`` gives the importances that another process computes (:meth:`start_importance`).
     """
 
     table: TrialsTable
     wait_for_importance: Callable[[], Importance | None] | None = None
+
+    def with_facts(self, facts: Mapping[str, Any], wait: Callable[[], Importance | None] | None = None) -> Analysis:
+        """Return the analysis of the same trials with more facts in its provenance; what is computed is kept."""
+        table = replace(self.table, provenance={**self.table.provenance, **facts})
+        more = Analysis(table, wait)
+        more.__dict__.update((name, self.__dict__[name]) for name in FROM_TRIALS if name in self.__dict__)
+        return more
+
+    def start_importance(self, background: Background) -> Callable[[], Importance | None]:
+        """Start to compute the importances; return a function that waits for them.
+
+        They come from a random arm: the points of a grid or of an adaptive arm are no random sample.
+        """
+        random = next((pools for pools in self.pools.values() if pools[0].arm.sampler == "random"), None)
+        return background(importance, random, self.study.space) if random else lambda: None
 
     @property
     def study(self) -> Study:
@@ -150,14 +160,19 @@ class Analysis:
         """The verdict on each contrast, the headline first; of a study of one arm, what it found."""
         if not self.study.compared:
             return [one_arm(self.study.arms[0], self.winner)]
-        return [self._verdict(*item) for item in self.comparisons]
+        verdicts: list[Verdict] = []
+        for contrast, comparison in self.comparisons:
+            verdicts.append(self._verdict(contrast, comparison, verdicts))
+        return verdicts
 
-    def _verdict(self, contrast: Contrast, comparison: Comparison | None) -> Verdict:
+    def _verdict(self, contrast: Contrast, comparison: Comparison | None, before: Sequence[Verdict]) -> Verdict:
         obstacles = validity.obstacles(self.table, self.pools, contrast)
         if comparison is None:
             return withheld(obstacles or ["the arms have no block in common"], contrast)
         complete = self.complete(contrast)
-        return decide(comparison, self.rules, complete, obstacles, self._after(self.next_look(complete)))
+        rules = {verdict.rule for verdict in before}
+        after = "" if UNDECIDED in rules else self._after(self.next_look(complete))
+        return decide(comparison, self.rules, complete, obstacles, after, explained=TOO_FEW in rules)
 
     def complete(self, contrast: Contrast) -> int:
         """The number of whole blocks of a contrast, counted from the first."""
@@ -214,7 +229,7 @@ class Analysis:
     @cached_property
     def importance(self) -> Importance | None:
         """The importances from a random arm, if there is one with enough trials."""
-        return (self.wait_for_importance or start_importance(self.table, in_this_process))()
+        return (self.wait_for_importance or self.start_importance(in_this_process))()
 
     @cached_property
     def spread_of_weights(self) -> float:

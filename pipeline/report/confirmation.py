@@ -150,8 +150,8 @@ def confirmation_sentence(confirmations: Mapping[str, Confirmation], study: Stud
     if compared:
         yield (
             f"The chosen models were trained again from new {drawn}. They score "
-            f"{listed([_score(c) for c in compared])} {on_test(compared[0].metric)}. Lucky {drawn} had raised their validation "
-            f"{compared[0].metric.title} by {listed([_luck(c) for c in compared])}."
+            f"{listed([_score(c) for c in compared])} {on_test(compared[0].metric)}. The luck of the first {drawn}, in validation "
+            f"{compared[0].metric.title}, was {listed([_luck(c) for c in compared])}."
         )
 
 

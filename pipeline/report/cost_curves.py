@@ -55,12 +55,11 @@ def _values(pool: Pool, columns: Sequence[str], axes: Sequence[Array]) -> Array:
 def _at_costs(best: Array, cost: Array, axis: Array) -> Array:
     """The mean over orders of the incumbent's value, (orders, M), at the costs of the axis.
 
-    One sorted search serves all orders: the running sum of each, as a share of its total, is shifted by its number.
+    One sorted search serves all orders: it finds the cost at which each trial has finished.
     """
     orders, M = best.shape
-    number, total = np.arange(orders)[:, None], cost.sum(axis=1, keepdims=True)
-    total = np.where(total > 0, total, 1.0)  # the total is 0 if all trials diverged in their first epoch
-    spent = np.cumsum(cost, axis=1) / total + number
-    place = np.searchsorted(spent.ravel(), (axis * (1 + 1e-9) / total + number).ravel(), side="right")
-    finished = np.clip(place.reshape(orders, -1) - number * M, 1, M)
+    points = len(axis) + 1  # the last is for trials that finish beyond the axis
+    place = np.searchsorted(axis * (1 + 1e-9), np.cumsum(cost, axis=1)) + points * np.arange(orders)[:, None]
+    counts = np.bincount(place.ravel(), minlength=orders * points).reshape(orders, points)[:, :-1]
+    finished = np.clip(np.cumsum(counts, axis=1), 1, M)
     return np.asarray(np.take_along_axis(best, finished - 1, axis=1).mean(axis=0))

@@ -84,8 +84,8 @@ def unit(metric: Metric) -> str:
 
 
 def amount(size: str, metric: Metric) -> str:
-    """Write a difference with its unit: ``0.5 points`` for shares, ``0.021`` for others."""
-    return f"{size} points" if metric.is_share else size
+    """Write a difference with its unit: ``0.5 points`` or ``1 point`` for shares, ``0.021`` for others."""
+    return f"{size} point{'' if size == '1' else 's'}" if metric.is_share else size
 
 
 def on_test(metric: Metric) -> str:
@@ -104,7 +104,7 @@ def ends(low: str, high: str, blocks: int) -> str:
     """Write ``95% CI 1.2 to 2.3``, or why there is no interval: one block, or equal blocks."""
     if blocks < 2:
         return "one block: no interval"
-    return f"the same in all {blocks} blocks: no interval" if low == high else f"95% CI {low} to {high}"
+    return f"the same in {all_of(blocks, 'block')}: no interval" if low == high else f"95% CI {low} to {high}"
 
 
 def size_and_ends(interval: Interval, blocks: int, metric: Metric) -> tuple[str, str]:
@@ -134,6 +134,12 @@ def duration(seconds: float) -> str:
 def count(n: int, noun: str, plural: str = "") -> str:
     """Write a number with its noun: ``1 block``, ``10 blocks``, ``3,240 trials``."""
     return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
+
+
+def all_of(n: int, noun: str = "") -> str:
+    """Write all of a number of things, without a noun if it is clear: ``the one block``, ``both``, ``all 10 blocks``."""
+    all_n = {1: "the one", 2: "both"}.get(n, f"all {n:,}")
+    return f"{all_n} {noun}{'s' if n > 1 else ''}" if noun else all_n
 
 
 def markdown_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -10,7 +10,7 @@ from pipeline.report.analysis import Analysis
 from pipeline.report.arm_titles import label, title
 from pipeline.report.comparison import Comparison
 from pipeline.report.curves import Curve
-from pipeline.report.formatting import count, ends, listed, points, unit, value, whole_number
+from pipeline.report.formatting import all_of, count, ends, listed, points, unit, value, whole_number
 from pipeline.report.intervals import mean_interval
 from pipeline.report.matching import Matching
 from pipeline.report.sentences import matched_interval, needed_by_headline
@@ -58,16 +58,14 @@ def _matching(found: Matching) -> KeyNumber:
     value = whole_number(found.trials) if math.isfinite(found.trials) else f">{found.budget:,}"
     trials = "trial" if found.trials == 1 else "trials"
     match = "matches" if found.trials == 1 else "match"
-    caption = f"{trials} of {title(found.arm)} {match} all {found.other_budget:,} of {title(found.other)}"
+    caption = f"{trials} of {title(found.arm)} {match} {all_of(found.other_budget)} of {title(found.other)}"
     return KeyNumber(value, caption, matched_interval(found, "95% CI ") or "one block: no interval")
 
 
 def _price(curve: Curve) -> KeyNumber:
     metric = curve.metric
     size, low, high = points(mean_interval((curve.validation - curve.test)[:, -1], within=metric.differences), metric)
-    caption = (
-        f"{'points' if metric.is_share else metric.title} by which validation overstates what {title(curve.arm)} chose"
-    )
+    caption = f"{'points of ' if metric.is_share else ''}{metric.title}: validation minus test, of what {title(curve.arm)} chose"
     return KeyNumber(size, caption, ends(low, high, len(curve.blocks)))
 
 

@@ -104,9 +104,10 @@ def _delta(study: Study) -> str:
 
 def _of_comparisons(analysis: Analysis) -> Iterator[str]:
     """Yield the formulae of the verdicts and of what goes with them."""
+    looks = analysis.rules.looks
     yield (
-        f"Verdict: the contrasts share an error rate of 5%, in equal parts; the looks at {listed([str(n) for n in analysis.rules.looks])} "
-        "blocks spend a contrast's part in proportion to the blocks (Lan and DeMets's spending, integrated for the mean of normal "
+        f"Verdict: the contrasts share an error rate of 5%, in equal parts; the looks after {listed([*map(str, looks[:-1]), count(looks[-1], 'block')])} "
+        "spend a contrast's part in proportion to the blocks (Lan and DeMets's spending, integrated for the mean of normal "
         "blocks), and each boundary is one of Student's t. So the intervals of all contrasts and looks hold together with 95%. "
         "A contrast is ahead if this interval leaves out 0 and exact sign flips agree at the same level; it is equal enough if "
         "two one-sided tests at this level, 90% together, lie inside ±delta. No interval is narrower than the rows allow: "

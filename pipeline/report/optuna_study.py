@@ -22,14 +22,10 @@ def optuna_study(frame: pd.DataFrame, space: SearchSpace, score: str) -> optuna.
     distributions = {name: _distribution(dimension) for name, dimension in space.items()}
     columns = {name: _values(frame[name], dimension) for name, dimension in space.items()}
     points = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    study.add_trials(
-        [
-            optuna.create_trial(params=point, distributions=distributions, value=float(score))
-            for point, score in zip(points, frame[score], strict=True)
-        ]
-    )
-    for trial in study.get_trials(deepcopy=False):
-        trial.distributions = distributions  # one object for all, because Optuna compares them many thousand times
+    study.add_trials([optuna.create_trial(value=float(value)) for value in frame[score]])
+    for trial, point in zip(study.get_trials(deepcopy=False), points, strict=True):
+        # After they are added, since Optuna copies a trial. One object for all, because it compares them many thousand times.
+        trial.params, trial.distributions = point, distributions
     return study
 
 

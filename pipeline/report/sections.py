@@ -18,7 +18,7 @@ from pipeline.report.figures.spread import finals_figure, scores_figure
 from pipeline.report.figures.targets import targets_figure
 from pipeline.report.figures.tuning import difference_figure, tuning_figure
 from pipeline.report.figures.win_probability import pairs_figure, win_probability_figure
-from pipeline.report.formatting import capital, count, drawn_again, listed, number
+from pipeline.report.formatting import all_of, capital, count, drawn_again, listed, number
 from pipeline.report.methods import limits, methods
 from pipeline.report.style import Plot
 from pipeline.report.targets import FULL_GRID
@@ -165,7 +165,7 @@ def _explanation(analysis: Analysis) -> Iterator[Section]:
         if effective := importance.effective:
             low, high = number(effective.low, 1), number(effective.high, 1)
             of_grids = (
-                f" A grid spends its trials as if all {len(importance.names)} counted the same." if compared else ""
+                f" A grid spends its trials as if {all_of(len(importance.names))} counted the same." if compared else ""
             )
             prose.append(
                 f"Effective number of hyperparameters: {number(effective.estimate, 1)} of {len(importance.names)} "
@@ -202,9 +202,7 @@ def _price_of_choosing(analysis: Analysis) -> Iterator[Section]:
     ]
     named = [
         NamedTable("selection", "What choosing by validation cost", tables.selection(analysis)),
-        NamedTable(
-            "near_ties", "How clear each choice was; equal trials share their scores", tables.near_ties(analysis)
-        ),
+        NamedTable("near_ties", "How clear each choice was", tables.near_ties(analysis)),
     ]
     if confirmations:
         named += [
@@ -221,8 +219,8 @@ def _test_values(analysis: Analysis) -> str:
     verdict = " The verdict is about the expected one." if analysis.study.compared else ""
     again = " A choice that was trained again is the first of equal trials." if analysis.confirmations else ""
     return (
-        f"An arm has several {values}. The first in the table is of the model that was chosen, and is the last value of "
-        "the curve. The tie-aware and the expected ones are averages over the trials that might as well have been chosen."
+        f"An arm has several {values}. The first in the table of costs is of the model that was chosen, shared by "
+        "equal trials, and is the last value of the curve; the table of choices has that of the named trial alone. The tie-aware and the expected ones are averages over the trials that might as well have been chosen."
         f"{verdict}{again}"
     )
 

@@ -9,12 +9,15 @@ from pipeline.report.analysis import Analysis
 from pipeline.report.arm_titles import title
 from pipeline.report.confirmation import confirmation_sentence
 from pipeline.report.formatting import (
+    all_of,
     amount,
     capital,
     count,
     decimals,
+    drawn_again,
     listed,
     number,
+    points,
     probability,
     size_and_ends,
     value,
@@ -22,12 +25,12 @@ from pipeline.report.formatting import (
 )
 from pipeline.report.intervals import mean_interval
 from pipeline.report.matching import Matching
-from pipeline.report.targets import CENSUS, TrialsNeeded
+from pipeline.report.targets import CENSUS, POOLED, TrialsNeeded
 
 
 def sentences(analysis: Analysis) -> tuple[str, ...]:
     """Return the verdicts, the headline first, and the sentences after them; each text is a few sentences."""
-    writers = (_shifted_grid, _matchings, _trials_needed, _win_probability, _optimism)
+    writers = (_shifted_grid, _two_estimates, _matchings, _trials_needed, _win_probability, _optimism)
     texts = [text for writer in writers for text in writer(analysis)]
     confirmed = confirmation_sentence(analysis.confirmations, analysis.study)
     return (*(verdict.sentence for verdict in analysis.verdicts), *texts, *confirmed)
@@ -41,9 +44,25 @@ def _shifted_grid(analysis: Analysis) -> Iterator[str]:
         )
 
 
+def _two_estimates(analysis: Analysis) -> Iterator[str]:
+    """Yield why the curves end elsewhere than the verdict, if their differences have opposite signs or are far apart."""
+    if not (comparison := analysis.comparison):
+        return
+    metric, curves = analysis.study.objective, comparison.difference.interval
+    expected = analysis.verdict.interval or comparison.expected_difference.interval
+    (shown, *_), (judged, *_) = points(curves, metric), points(expected, metric)
+    opposite = {shown[:1] == "\u2212", judged[:1] == "\u2212"} == {True, False}
+    if opposite or abs(curves.estimate - expected.estimate) > (expected.high - expected.low) / 2:
+        yield (
+            f"The curves end with the very models that validation chose: there {title(comparison.first)} minus "
+            f"{title(comparison.second)} is {amount(shown, metric)}. The verdict's {amount(judged, metric)} are what to expect of "
+            f"such choices, over new validation rows and new {drawn_again(analysis.study)}: they depend less on the luck of single models."
+        )
+
+
 def _matchings(analysis: Analysis) -> Iterator[str]:
     for found in analysis.matchings:
-        everything = f"all {found.other_budget:,} of {title(found.other)}{matched_interval(found, ' (95% CI ', ')')}"
+        everything = f"{all_of(found.other_budget)} of {title(found.other)}{matched_interval(found, ' (95% CI ', ')')}"
         if math.isfinite(found.trials):
             trials, do = count(int(found.trials), "trial"), "does" if found.trials == 1 else "do"
             yield f"{trials} of {title(found.arm)} {do} as well as {everything}."
@@ -71,7 +90,10 @@ def _trials_needed(analysis: Analysis) -> Iterator[str]:
     all_needed, metric = needed_by_headline(analysis), analysis.study.objective
     explained = next((needed for needed in all_needed if math.isfinite(needed.median)), None)
     clauses = "; ".join(needed_clause(needed, explain=needed is explained) for needed in all_needed)
-    yield f"The target of {value(analysis.quoted_target.value, metric)} validation {metric.title}: {clauses}{_ratio(all_needed)}."
+    yield (
+        f"The target of {value(analysis.quoted_target.value, metric)} validation {metric.title}: {clauses}{_ratio(all_needed)}."
+        f"{counted_differently(all_needed)}"
+    )
 
 
 def needed_clause(needed: TrialsNeeded, *, explain: bool = False) -> str:
@@ -86,11 +108,20 @@ def needed_clause(needed: TrialsNeeded, *, explain: bool = False) -> str:
         trials = f"{count(int(needed.median), 'trial')} for an even chance" if explain else whole_number(needed.median)
         return f"{name} needs {trials}{interval}"
     if needed.hits:
-        return f"{name} reached it in fewer than half of the blocks"
+        return f"{name} reached it in {needed.hit_blocks} of {count(needed.blocks, 'block')}, too few for an even chance in most"
     if needed.method == CENSUS:
         return f"{name} never reaches it"
     more = f": more than {whole_number(needed.low)} are needed (95%)" if math.isfinite(needed.low) else ""
     return f"{name} did not reach it in {count(needed.trials, 'trial')}{more}"
+
+
+def counted_differently(all_needed: list[TrialsNeeded]) -> str:
+    """Return why one arm has a number and another has none, after a space; empty if they are counted in one way."""
+    pooled = [title(n.arm) for n in all_needed if n.method == POOLED and math.isfinite(n.median)]
+    unreached = [title(n.arm) for n in all_needed if n.hits and not math.isfinite(n.median)]
+    if not pooled or not unreached:
+        return ""
+    return f" The trials of {listed(pooled)} are counted over all blocks together, those of {listed(unreached)} block by block."
 
 
 def _ratio(all_needed: list[TrialsNeeded]) -> str:
@@ -118,6 +149,6 @@ def _optimism(analysis: Analysis) -> Iterator[str]:
             gap, interval = size_and_ends(
                 mean_interval(gaps_by_block, within=metric.differences), len(curve.blocks), metric
             )
-            gaps.append(f"by {amount(gap, metric)} with {title(arm)}{interval}")
+            gaps.append(f"{amount(gap, metric)} with {title(arm)}{interval}")
     if gaps:
-        yield f"The winner's validation {metric.title} exceeded its test {metric.title} {listed(gaps)}."
+        yield f"The winner's validation {metric.title} minus its test {metric.title} is {listed(gaps)}."

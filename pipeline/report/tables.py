@@ -104,14 +104,15 @@ def _scores(choice: Choice) -> dict[str, float]:
 
 
 def near_ties(analysis: Analysis) -> pd.DataFrame:
-    """Return a row for each choice: the number of trials as good, and the probability that the winner is best."""
+    """Return a row for each choice: the winner's own scores, the number of trials as good, and how probably it is best."""
     rows = []
     for choice in (choice for choices in analysis.choices.values() for choice in choices):
         scores = _scores(choice)
         row = {"arm": choice.pool.arm.name, "block": choice.pool.block}
         row |= {"winner": int(choice.pool.frame["trial"].iloc[choice.winner])}
         metric = choice.pool.metric.name
-        columns = (f"val_{metric}", f"test_{metric}", "tied_trials", "tie_aware_test", "expected_test")
+        columns = ("tied_trials", "tie_aware_test", "expected_test")
+        row |= {f"val_{metric}": scores[f"val_{metric}"], f"test_{metric}": float(choice.pool.test[choice.winner])}
         row |= {column: scores[column] for column in columns}
         rows.append(row | {"p_best": choice.probabilities.max(), "p_best_if_independent": choice.independent_top})
     return pd.DataFrame(rows)
@@ -177,4 +178,4 @@ def sampler_settings(analysis: Analysis) -> Iterator[str]:
     first = {name: [pool.tried[:COMPARED_TRIALS] for pool in pools] for name, pools in analysis.pools.items()}
     alike = any(x == y for a, b in combinations(first, 2) for x, y in zip(first[a], first[b], strict=False))
     if len(first) > 1 and not alike:
-        yield f"No two arms began with the same {COMPARED_TRIALS} configurations in any block."
+        yield "No two arms began alike in any block."

@@ -16,7 +16,8 @@ from pipeline.study.spec import Arm
 
 LADDER = (0.90, 0.95, 0.98, 0.99)
 QUOTED = 0.98  # the rung of the ladder that the report quotes, fixed before any result is known
-CENSUS, FULL_GRID = "census of each grid", "what the full grid found"
+CENSUS, POOLED = "census of each grid", "binomial, blocks pooled"
+FULL_GRID = "what the full grid found"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class TrialsNeeded:
     """The trials that an arm needs to reach a target with probability 1/2 and 95 %, or infinity.
 
     ``low`` and ``high`` end the 95 % interval of ``median``, NaN without one. ``hits`` of ``trials`` reached the
-    target. ``method`` names the estimate.
+    target, in ``hit_blocks`` of ``blocks``. ``method`` names the estimate.
     """
 
     arm: Arm
@@ -46,6 +47,8 @@ class TrialsNeeded:
     n95: float
     hits: int
     trials: int
+    hit_blocks: int
+    blocks: int
     method: str
 
 
@@ -79,7 +82,9 @@ def estimate_trials_needed(pools: Sequence[Pool], target: Target) -> TrialsNeede
         median, low, high, n95, method = _by_block(reached, visits, CENSUS)
     else:  # part of a grid is a sample of it; independent draws need at least as many trials
         median, low, high, n95, method = _by_block(reached, _draws_in_block, "part of each grid, as draws")
-    return TrialsNeeded(arm, median, low, high, n95, sum(int(r.sum()) for r in reached), sum(map(len, reached)), method)
+    by_block = [int(r.sum()) for r in reached]
+    hit_blocks, trials = sum(found > 0 for found in by_block), sum(map(len, reached))
+    return TrialsNeeded(arm, median, low, high, n95, sum(by_block), trials, hit_blocks, len(reached), method)
 
 
 Reached = Sequence[NDArray[np.bool_]]
@@ -95,7 +100,7 @@ def _by_random(reached: Reached) -> Estimate:
     k, M = sum(int(r.sum()) for r in reached), sum(map(len, reached))
     ends = stats.binomtest(k, M).proportion_ci(0.95, "exact")
     median, low, high = (draws(p, 0.5) for p in (k / M, ends.high, ends.low))
-    return median, low, high, draws(k / M, 0.95), "binomial, blocks pooled"
+    return median, low, high, draws(k / M, 0.95), POOLED
 
 
 def draws(p: float, q: float) -> float:

@@ -155,7 +155,13 @@ class Verdict:
 
 
 def decide(
-    comparison: Comparison, rules: Rules, complete: int, obstacles: Sequence[str] = (), next_look: str = ""
+    comparison: Comparison,
+    rules: Rules,
+    complete: int,
+    obstacles: Sequence[str] = (),
+    next_look: str = "",
+    *,
+    explained: bool = False,
 ) -> Verdict:
     """Decide by the expected test value of the choice. A contrast that one look decides stays decided.
 
@@ -171,6 +177,8 @@ def decide(
         The reasons to withhold the verdict.
     next_look
         What the next look costs, as a sentence, for a contrast that is not decided.
+    explained
+        True if the verdict before it says why a verdict needs more blocks; it is not said again.
     """
     contrast = comparison.first, comparison.second
     usable = usable_looks(rules.looks, rules.contrasts)
@@ -178,7 +186,10 @@ def decide(
         return withheld(obstacles, contrast)
     if not usable or complete < usable[0]:
         reasons = f" Besides: {'; '.join(obstacles)}." if obstacles else ""
-        return Verdict(TOO_FEW, _too_few(comparison, usable, rules.contrasts) + reasons, contrast=contrast)
+        why = "" if explained else f" {_why_too_few(usable, rules.contrasts)}"
+        return Verdict(
+            TOO_FEW, f"Too few repeats for a verdict.{why} {_so_far(comparison)}{reasons}", contrast=contrast
+        )
     share = ERROR / rules.contrasts
     levels = zip(boundary_levels(usable, share / 2), boundary_levels(usable, share), strict=True)
     looks = tuple(
@@ -278,7 +289,14 @@ def _undecided(comparison: Comparison, look: Look, next_look: str) -> str:
     ).strip()
 
 
-def _too_few(comparison: Comparison, looks: tuple[int, ...], contrasts: int) -> str:
+def _why_too_few(looks: tuple[int, ...], contrasts: int) -> str:
+    if looks:
+        return f"The first look is after {count(looks[0], 'block')}."
+    verdicts = "A verdict needs" if contrasts == 1 else f"Verdicts on {contrasts} contrasts need"
+    return f"{verdicts} at least {fewest_blocks(contrasts)} blocks: with fewer, any lead can be chance."
+
+
+def _so_far(comparison: Comparison) -> str:
     estimate = float(np.mean(comparison.expected))
     leader = comparison.first if estimate >= 0 else comparison.second
     other = comparison.second if leader is comparison.first else comparison.first
@@ -289,13 +307,7 @@ def _too_few(comparison: Comparison, looks: tuple[int, ...], contrasts: int) -> 
         if float(size)
         else f"{title(leader)} and {title(other)} score {'about ' if estimate else ''}the same"
     )
-    needed = (
-        f"the first look is after {count(looks[0], 'block')}"
-        if looks
-        else f"{count(contrasts, 'contrast')} need{'s' if contrasts == 1 else ''} {fewest_blocks(contrasts)} blocks at a look, "
-        "since fewer have no p that is small enough"
-    )
-    return f"Too few repeats: {needed}. So far {so_far}, over {count(len(comparison.blocks), 'block')}. This decides nothing."
+    return f"So far {so_far}, over {count(len(comparison.blocks), 'block')}. This decides nothing."
 
 
 def towards(interval: Interval, *, first: bool) -> Interval:

@@ -12,7 +12,7 @@ from pipeline.report.formatting import count, percent
 from pipeline.report.sections import Code, NamedTable, Section
 from pipeline.report.winner import Winner, good_ranges
 from pipeline.search.refine import best_tenth
-from pipeline.study.hparams import HyperParams, source_text
+from pipeline.study.hparams import HyperParams, TrainConfig, source_text
 from pipeline.study.metrics import ACCURACY
 from pipeline.study.spec import Study
 
@@ -53,24 +53,39 @@ def _scores(winner: Winner, trials: int) -> Iterator[str]:
 
 
 def _codes(hparams: Any, study: Study, facts: Mapping[str, Any], *, encoded: bool) -> Iterator[Code]:
-    """Yield the configuration, then the lines that train the network again, load it and serve it.
+    """Yield the configuration, then the lines that train the model again, load it and serve it.
 
     The classifier takes numbers, so there are no lines that train it on the rows of a table that was ``encoded``.
     """
+    kind, other = ("model", "another seed") if study.model else ("network", "other initial weights")
     if study.model:
-        yield Code("Its parameters, and its seed", f"{study.model}\n{dict(hparams.values)!r}\nseed {hparams.seed}")
-        return
+        plain = f"{study.model}\n{dict(hparams.values)!r}\nseed {hparams.seed}"
+        yield Code("Its parameters, and its seed", facts.get("call", plain))
+        c = study.config
+        rows = f"preprocessing {c.preprocessing}; {c.validation:g} of the rows for validation, {c.test:g} for the test"
+        yield Code("The rows that it was trained and scored on", rows, folded=True)
+    else:
+        yield from _network_codes(hparams, study, facts, encoded=encoded)
+    if line := facts.get("train"):
+        note = f"Train it again and record it: the same values, {other}, and the rows of block 0"
+        yield Code(note, line, folded=True)
+    if model := facts.get("model"):
+        yield Code(f"Load the trained {kind}", _loading_text(facts["tracking"], model), folded=True)
+        yield Code(f"Serve the trained {kind}", _serving_text(facts["tracking"], model), folded=True)
+
+
+def _network_codes(hparams: Any, study: Study, facts: Mapping[str, Any], *, encoded: bool) -> Iterator[Code]:
     yield Code("Its hyperparameters", source_text(hparams, indent=INDENT))
+    settings = (hparams, hparams.configured(study.config))
+    yield Code("All settings, the defaults too", "\n".join(map(_whole_text, settings)), folded=True)
     if classifier := classifier_text(hparams, study, tuple(facts.get("image_shape", ()))):
         yield Code("The same as a scikit-learn classifier", classifier)
         if not encoded:
             yield Code(_near(study), _training_text(classifier, study), folded=True)
-    if line := facts.get("train"):
-        note = "Train it again and record it: the same values, other initial weights, and the rows of block 0"
-        yield Code(note, line, folded=True)
-    if model := facts.get("model"):
-        yield Code("Load the trained network", _loading_text(facts["tracking"], model), folded=True)
-        yield Code("Serve the trained network", _serving_text(facts["tracking"], model), folded=True)
+
+
+def _whole_text(settings: HyperParams | TrainConfig) -> str:
+    return source_text(settings, indent=INDENT, defaults=True)
 
 
 def classifier_text(hparams: HyperParams, study: Study, image_shape: tuple[int, ...] = ()) -> str:
@@ -81,7 +96,8 @@ def classifier_text(hparams: HyperParams, study: Study, image_shape: tuple[int, 
     from pipeline.estimator import NumpyNetworkClassifier  # scikit-learn takes a second to import
     from pipeline.estimator.settings import HYPERPARAMETERS
 
-    config, needs_shape = hparams.configured(study.config), bool(hparams.conv) or study.config.preprocessing == IMAGES
+    config = hparams.configured(study.config)
+    needs_shape = bool(hparams.conv) or config.preprocessing == IMAGES
     if needs_shape and not image_shape:
         return ""
     settings = {name: getattr(hparams, name) for name in HYPERPARAMETERS}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 
 from pipeline.report.analysis import Analysis
-from pipeline.report.importance import Importance
 from pipeline.report.page import pages
 from pipeline.report.plotly_figures import figures
 from pipeline.report.run_results import arm_curves, metrics, tags
@@ -44,12 +43,14 @@ class Report:
     analysis: Analysis
 
 
-def write_report(
-    table: TrialsTable, folder: Path, wait_for_importance: Callable[[], Importance | None] | None = None
-) -> Report:
-    """Write the report of a study's trials into a folder; another process may compute the importances."""
-    paths = [*write_table(table, folder)]
-    analysis = Analysis(table, wait_for_importance)
+def write_report(table: TrialsTable, folder: Path) -> Report:
+    """Write the report of a study's trials into a folder."""
+    return write_analysis(Analysis(table), folder)
+
+
+def write_analysis(analysis: Analysis, folder: Path) -> Report:
+    """Write the report of an analysis into a folder."""
+    paths = [*write_table(analysis.table, folder)]
     sections, winner = make_sections(analysis), next(winner_section(analysis), None)
     written = [winner, *sections] if winner else sections
     paths += write_sections(written, folder)

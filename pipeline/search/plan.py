@@ -121,4 +121,6 @@ def make_task(study: Study, trials: Sequence[PlannedTrial], pruning: Pruning | N
     block = trials[0].block
     split_seed, order_seed = (derive_seed(study.seed, purpose, block) for purpose in ("split", "order"))
     trainer: Trainer = OwnModel.of(study.model, study.trial_timeout) if study.model else Lockstep()
-    return Task(tuple(trials), study.source, study.config, split_seed, order_seed, pruning, trainer)
+    preprocessing = getattr(trials[0].hparams, "preprocessing", "")  # those of a study's own model have none
+    config = replace(study.config, preprocessing=preprocessing) if preprocessing else study.config
+    return Task(tuple(trials), study.source, config, split_seed, order_seed, pruning, trainer)

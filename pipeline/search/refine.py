@@ -102,7 +102,9 @@ def _kept(dimension: Categorical, values: Sequence[Any]) -> tuple[Dimension, str
     if not dropped:
         return dimension, f"every choice is among the best {len(values)}"
     shares = ", ".join(f"{choice} {list(values).count(choice)}" for choice in kept)
-    return Categorical(*kept), f"of the best {len(values)} trials: {shares}; none with {', '.join(dropped)}"
+    return Categorical(
+        *kept, levels=min(dimension.levels, len(kept))
+    ), f"of the best {len(values)} trials: {shares}; none with {', '.join(dropped)}"
 
 
 def _narrowed(dimension: Range, positions: Sequence[float]) -> tuple[Dimension, str]:
@@ -140,6 +142,10 @@ def _with_ends(dimension: Range, low: float, high: float) -> Range:
 
 
 def _allowed(study: Study, name: str, dimension: Range) -> bool:
+    """Return True if the hyperparameter takes both ends. Of a study's own model that is not known: only its sign is kept."""
+    if study.model:
+        before = study.space[name]
+        return dimension.low >= 0 or (not isinstance(before, Categorical) and before.low < 0)
     try:
         for value in (dimension.low, dimension.high):
             study.hyperparams({name: value})

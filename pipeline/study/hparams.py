@@ -93,6 +93,11 @@ class HyperParams:
         ``"normal"`` or ``"uniform"``, of the same standard deviation. Default ``"normal"``.
     batch_size
         The rows of a minibatch. Default 0: the study's ``batch_size``.
+    preprocessing
+        A name in ``PREPROCESSING_NAMES``. Default ``""``: the study's ``preprocessing``.
+    t0
+        After this number of steps the rate falls as t0 / step, in addition to the schedule (Bergstra and Bengio 2012).
+        Default 0: it does not.
     """
 
     learning_rate: float = 0.1
@@ -124,11 +129,13 @@ class HyperParams:
     init_scale: float = field(default=1.0, metadata=LATER)
     init_distribution: str = field(default="normal", metadata=LATER)
     batch_size: int = field(default=0, metadata=LATER)
+    preprocessing: str = field(default="", metadata=LATER)
+    t0: float = field(default=0.0, metadata=LATER)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", parse_hidden(self.hidden))
         object.__setattr__(self, "conv", parse_conv(self.conv))
-        for name in ("learning_rate", "l2", "l1", "max_norm", "clip", "decay_rate", "init_scale"):
+        for name in ("learning_rate", "l2", "l1", "max_norm", "clip", "decay_rate", "init_scale", "t0"):
             check_number(name, getattr(self, name), low=0.0)
         for name in ("momentum", "dropout", "label_smoothing", "beta1", "beta2", "rho"):
             check_number(name, getattr(self, name), low=0.0, below=1.0)
@@ -138,6 +145,8 @@ class HyperParams:
             check_choice(name, getattr(self, name), choices)
         check_choice("class_weight", self.class_weight, CLASS_WEIGHTS)
         check_choice("init_distribution", self.init_distribution, DISTRIBUTIONS)
+        if self.preprocessing:
+            check_choice("preprocessing", self.preprocessing, PREPROCESSING_NAMES)
         if isinstance(self.init, str):
             check_choice("init", self.init, INITIALIZERS)
         else:
@@ -150,11 +159,12 @@ class HyperParams:
     @property
     def structure(self) -> tuple[object, ...]:
         """The settings that the networks of a lockstep group have in common."""
-        switches = ("momentum", "dropout", "l1", "max_norm", "label_smoothing", "clip")
+        switches = ("momentum", "dropout", "l1", "max_norm", "label_smoothing", "clip", "t0")
         used = tuple(name for name in switches if getattr(self, name))
         common = (self.hidden, self.activation, self.batch_norm, self.layer_norm, self.optimizer, used)
         later = (self.conv, self.class_weight, self.batch_size)
-        return (*common, *(value for value in later if value not in ((), "none", 0)))
+        inputs = (("preprocessing", self.preprocessing),) if self.preprocessing else ()
+        return (*common, *(value for value in later if value not in ((), "none", 0)), *inputs)
 
     @property
     def initializer(self) -> Initializer:
@@ -163,7 +173,8 @@ class HyperParams:
 
     def configured(self, config: TrainConfig) -> TrainConfig:
         """Return a study's settings with those that this trial has of its own."""
-        return replace(config, batch_size=self.batch_size) if self.batch_size else config
+        own = {name: value for name in ("batch_size", "preprocessing") if (value := getattr(self, name))}
+        return replace(config, **own) if own else config
 
     @property
     def optimizer_memories(self) -> int:
@@ -240,13 +251,13 @@ def plain_fields(values: HyperParams | TrainConfig) -> dict[str, Any]:
     return {name: value for name, value in asdict(values).items() if name not in left_out}
 
 
-def source_text(value: Any, *, indent: str = "") -> str:
+def source_text(value: Any, *, indent: str = "", defaults: bool = False) -> str:
     """Return the Python call that makes a dataclass's value, with the arguments that differ from their defaults.
 
-    With ``indent``, each argument has a line of its own.
+    With ``indent``, each argument has a line of its own. With ``defaults``, all arguments are there.
     """
     default = type(value)()
-    names = [f.name for f in fields(value) if getattr(value, f.name) != getattr(default, f.name)]
+    names = [f.name for f in fields(value) if defaults or getattr(value, f.name) != getattr(default, f.name)]
     arguments = [f"{name}={getattr(value, name)!r}" for name in names]
     listed = "".join(f"\n{indent}{argument}," for argument in arguments) + "\n" if indent else ", ".join(arguments)
     return f"{type(value).__name__}({listed})"

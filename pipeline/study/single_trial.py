@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.initializers import INITIALIZERS
 from pipeline.study.hparams import as_choice
 from pipeline.study.spec import Arm, Categorical, Dimension, Float, Int, SearchSpace, Study
+from pipeline.validation import check_number
 
 SINGLE_TRIAL = Arm("manual")
 """The arm of such trials; its name is recorded."""
@@ -21,30 +23,44 @@ def single_trial_name(study: str) -> str:
     return f"{study}-manual"
 
 
-def value_in(dimension: Dimension, value: Any) -> Any:
-    """Return a hyperparameter's value as one of a dimension: a single width of whole numbers is no text."""
+def single_trial_point(study: Study, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the value of each searched hyperparameter: the chosen one, or the network's default or fixed one.
+
+    Raises :class:`UserError` for a study's own model, whose parameters have no known defaults, if some are not chosen.
+    """
+    if not study.model:
+        fixed = replace(study.fixed, **chosen)
+        return {name: _value_in(dimension, getattr(fixed, name)) for name, dimension in study.space.items()}
+    if missing := [name for name in study.space if name not in chosen]:
+        flags = " ".join(f"--set {name}=VALUE" for name in missing)
+        raise UserError(
+            f"train: got no value of {', '.join(missing)}; expected one of each searched parameter. Give {flags}"
+        )
+    for name, dimension in study.space.items():
+        if isinstance(dimension, Float):
+            check_number(name, chosen[name], low=-math.inf)
+    return {name: _value_in(dimension, chosen[name]) for name, dimension in study.space.items()}
+
+
+def _value_in(dimension: Dimension, value: Any) -> Any:
+    """Return a value as one of a dimension: a single width of whole numbers is no text."""
     choice = as_choice(value)
     return int(choice) if isinstance(dimension, Int) and str(choice).isdecimal() else choice
 
 
-def value_of(fixed: Any, name: str) -> Any:
-    """Return a value of the study's fixed hyperparameters, or of its own model's parameters, which have no defaults."""
-    if not isinstance(fixed, Mapping):
-        return getattr(fixed, name)
-    if name not in fixed:
-        raise UserError(f"{name}: it has no value. Give it, as in --set {name}=VALUE")
-    return fixed[name]
-
-
 def single_trial_study(study: Study, chosen: Mapping[str, Any], epochs: int | None) -> Study:
-    """Return the study that a single trial of ``study`` is recorded in: its values are fixed and its space holds them.
+    """Return the study that a single trial of ``study`` is recorded in: its space holds the trial's point.
 
     ``chosen`` are the hyperparameters that the user chose, and ``epochs`` the epochs; the study decides the others.
     """
-    fixed = {**study.fixed, **chosen} if study.model else replace(study.fixed, **chosen)
+    point = single_trial_point(study, chosen)
+    if study.model:
+        fixed: Any = {**study.fixed, **{name: value for name, value in chosen.items() if name not in point}}
+    else:
+        fixed = replace(study.fixed, **chosen)
 
     def widened(name: str, dimension: Dimension) -> Dimension:
-        value = value_in(dimension, value_of(fixed, name))
+        value = point[name]
         if isinstance(dimension, Float):
             return Float(min(0.0, value), max(dimension.high, value))
         if isinstance(dimension, Int):  # hidden layers of several widths are text, where the study searches one

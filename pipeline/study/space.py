@@ -141,12 +141,17 @@ class Int:
 
 @dataclass(frozen=True)
 class Categorical:
-    """The choices of a hyperparameter, given one after the other: text, numbers, True or False."""
+    """The choices of a hyperparameter, given one after the other: text, numbers, True or False.
+
+    A grid has the first ``levels`` of them, by default all.
+    """
 
     choices: tuple[str | float | bool, ...]
+    levels: int
 
-    def __init__(self, *choices: str | float | bool) -> None:
+    def __init__(self, *choices: str | float | bool, levels: int | None = None) -> None:
         object.__setattr__(self, "choices", choices)
+        object.__setattr__(self, "levels", len(choices) if levels is None else levels)
         if not choices:
             raise UserError("Categorical: needs at least one choice")
         for choice in choices:
@@ -160,14 +165,15 @@ class Categorical:
                 )
         if len(set(choices)) < len(choices):
             raise UserError(f"Categorical: a choice is given twice in {choices!r}. Give each once")
+        check_integer("levels", self.levels, low=1, high=len(choices))
 
     @property
     def distribution(self) -> BaseDistribution:
         return CategoricalDistribution(self.choices)
 
     def grid(self, shift: float | None = None) -> list[str | float | bool]:
-        """Return every choice; a shift has no effect."""
-        return list(self.choices)
+        """Return the first choices; a shift has no effect."""
+        return list(self.choices[: self.levels])
 
 
 Range = Float | Int
@@ -216,7 +222,7 @@ class SearchSpace(Mapping[str, Dimension]):
     @property
     def grid_size(self) -> int:
         """The number of points of the grid."""
-        return math.prod(d.levels if isinstance(d, Range) else len(d.choices) for d in self.values())
+        return math.prod(dimension.levels for dimension in self.values())
 
     def grid(self, shifts: Mapping[str, float] | None = None) -> dict[str, list[Any]]:
         """Return the grid values of each hyperparameter, each shifted by its fraction of a step if ``shifts`` are given."""
@@ -224,14 +230,20 @@ class SearchSpace(Mapping[str, Dimension]):
         return {name: dimension.grid(shifts.get(name)) for name, dimension in self.items()}
 
     def to_json(self) -> dict[str, Any]:
-        return {name: {"type": type(d).__name__, **asdict(d)} for name, d in self.items()}
+        def record(dimension: Dimension) -> dict[str, Any]:
+            values = {"type": type(dimension).__name__, **asdict(dimension)}
+            if isinstance(dimension, Categorical) and dimension.levels == len(dimension.choices):
+                del values["levels"]  # older versions can then read it, and studies keep their hash
+            return values
+
+        return {name: record(dimension) for name, dimension in self.items()}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Mapping[str, Any]]) -> SearchSpace:
         def dimension(entry: Mapping[str, Any]) -> Dimension:
             rest = {key: value for key, value in entry.items() if key != "type"}
             if entry["type"] == "Categorical":
-                return Categorical(*rest["choices"])
+                return Categorical(*rest["choices"], levels=rest.get("levels"))
             return Int(**rest) if entry["type"] == "Int" else Float(**rest)
 
         return cls(**{name: dimension(entry) for name, entry in record.items()})

@@ -39,14 +39,14 @@ class SavedModel:
         The folder of the package that loads the state, and the module in it that MLflow calls.
     tags
         Where the model comes from, as tags of its version.
-    example, probabilities, classes
-        Rows (N, D) to try the model on, or raw rows of a table; its probabilities (N, C) of them, and the names of the C classes.
+    example, outputs
+        Rows (N, D) to try the model on, or raw rows of a table; and its predictions of them.
     requirements
         The packages it needs, with versions.
     metric
         What versions are compared by; the tag ``val_`` with its name has a version's validation value.
     estimator, trusted
-        A scikit-learn classifier that is saved by skops in place of files and code, and the types that it may hold.
+        A scikit-learn classifier that is saved by skops in place of files and a loader, and the types that it may hold.
 
     """
 
@@ -55,8 +55,7 @@ class SavedModel:
     loader: str
     tags: Mapping[str, str]
     example: np.ndarray | pd.DataFrame
-    probabilities: np.ndarray
-    classes: Sequence[str]
+    outputs: np.ndarray | pd.DataFrame
     requirements: Sequence[str]
     metric: Metric = ACCURACY
     estimator: Any = None
@@ -116,7 +115,6 @@ def _new(client: MlflowClient, experiment_id: str, run_id: str, name: str, model
 
 def _save(folder: Path, model: SavedModel, run_id: str, model_id: str) -> None:
     """Write the model in MLflow's format: from code, with a signature, an example and the packages it needs."""
-    probabilities = pd.DataFrame(model.probabilities, columns=list(model.classes))
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")  # the current folder may be any project
     for name in ("mlflow.pyfunc", "mlflow.models", "mlflow.utils.environment"):
@@ -125,34 +123,33 @@ def _save(folder: Path, model: SavedModel, run_id: str, model_id: str) -> None:
         from mlflow.models import Model
         from mlflow.pyfunc import save_model
 
+        shared: dict[str, Any] = {
+            "mlflow_model": Model(run_id=run_id, model_id=model_id),
+            "signature": _signature(model.example, model.outputs),
+            "input_example": model.example,
+            "pip_requirements": list(model.requirements),
+            "code_paths": [str(model.code)],
+        }
         if model.estimator is not None:
             from mlflow import sklearn
 
             sklearn.save_model(
                 model.estimator,
                 str(folder),
-                mlflow_model=Model(run_id=run_id, model_id=model_id),
                 serialization_format="skops",
                 skops_trusted_types=list(model.trusted),
-                signature=_signature(model.example, probabilities),
-                input_example=model.example,
-                pip_requirements=list(model.requirements),
-                pyfunc_predict_fn="predict_proba" if hasattr(model.estimator, "predict_proba") else "predict",
+                **shared,
             )
             return
         save_model(
             str(folder),
             loader_module=model.loader,
             data_path=str(model.files),
-            code_paths=[str(model.code)],
-            signature=_signature(model.example, probabilities),
-            input_example=model.example,
-            pip_requirements=list(model.requirements),
-            mlflow_model=Model(run_id=run_id, model_id=model_id),
+            **shared,
         )
 
 
-def _signature(example: np.ndarray | pd.DataFrame, probabilities: pd.DataFrame) -> Any:
+def _signature(example: np.ndarray | pd.DataFrame, outputs: np.ndarray | pd.DataFrame) -> Any:
     """Return the types of inputs and outputs; of raw rows of a table only those of the outputs.
 
     MLflow would refuse whole numbers in a column of decimals, and missing ones in a column of whole numbers; the model
@@ -161,8 +158,8 @@ def _signature(example: np.ndarray | pd.DataFrame, probabilities: pd.DataFrame) 
     from mlflow.models import ModelSignature, infer_signature
 
     if isinstance(example, pd.DataFrame):
-        return ModelSignature(outputs=infer_signature(probabilities).inputs)
-    return infer_signature(example, probabilities)
+        return ModelSignature(outputs=infer_signature(outputs).inputs)
+    return infer_signature(example, outputs)
 
 
 def _tag(metric: Metric) -> str:

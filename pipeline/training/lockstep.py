@@ -60,7 +60,7 @@ class Tile:
     """The K networks of a group that fit into the cache, with what is needed to train them.
 
     ``smoothing`` is that of their labels, (K, 1, 1), or None. ``statistics`` has those of their layers in the last
-    epoch that was trained and scored, (K, L) each.
+    epoch that was trained and scored, (K, L) each. ``steps`` is the number of steps so far.
     """
 
     trials: Sequence[HyperParams]
@@ -70,6 +70,7 @@ class Tile:
     smoothing: Array | None
     buffers: SharedBuffers
     statistics: dict[str, Array] = field(default_factory=dict)
+    steps: int = 0
 
     @classmethod
     def of(
@@ -112,11 +113,20 @@ class Tile:
             self.regularisers.select(members),
             None if self.smoothing is None else self.smoothing[members],
             self.buffers,
+            steps=self.steps,
         )
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """Set the learning rates for an epoch, counted from 0, of ``epochs`` in total."""
-        self.optimizer.anneal(np.array([trial.rate_factor(epoch, epochs) for trial in self.trials]))
+        self.factors = np.array([trial.rate_factor(epoch, epochs) for trial in self.trials])
+        self.optimizer.anneal(self.factors)
+
+    def begin_step(self) -> None:
+        """Set the learning rates for the next step, of trials whose rate falls from step to step."""
+        self.steps += 1
+        if self.trials[0].t0:
+            falls = np.array([trial.t0 / max(trial.t0, self.steps) for trial in self.trials])
+            self.optimizer.anneal(self.factors * falls)
 
     def take_steps(self, batches: Sequence[Minibatch]) -> tuple[Array, Array]:
         """Take a step for each minibatch; return each row's weighted loss and correctness before its step, (K, n) each."""
@@ -144,6 +154,7 @@ class Tile:
 
     def step(self, batch: Minibatch, *, measure: bool = False) -> tuple[Array, Array]:
         """Take one step; return each row's weighted loss and correctness before it, (K, B) each."""
+        self.begin_step()
         workspace, grads = self.buffers.workspace(self.network, len(batch)), self.buffers.gradients(self.network)
         scale = self.optimizer.scale
         signals = forward(self.network, batch.inputs, workspace, training=True)

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from itertools import groupby
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from pipeline.data import Dataset
 from pipeline.data.augmentation import augmentation
 from pipeline.errors import UserError
 from pipeline.nn.layers import BatchNorm
 from pipeline.study.hparams import HyperParams, TrainConfig
+from pipeline.training.blas import one_thread
 from pipeline.training.history import AfterEpoch, History, TrainingRecord, Watch, never_stop, split_by_tile
 from pipeline.training.inputs import check_data
 from pipeline.training.lockstep import (
@@ -107,7 +107,7 @@ def score_checkpoints(record: TrainingRecord, data: Dataset, start: float) -> Hi
     network = record.checkpoint
     has_batch_norm = any(isinstance(layer, BatchNorm) for layer in network.layers)
     # A diverging trial overflows. Its losses show that; NumPy's warnings would not name it.
-    with threadpool_limits(1), np.errstate(all="ignore"):
+    with one_thread(), np.errstate(all="ignore"):
         test = evaluate(network, data.test, None, record.metric)
         in_batches = evaluate_in_batches(network, data.val) if has_batch_norm else np.full(len(network), np.nan)
         return record.history(test, in_batches, seconds=time.perf_counter() - start)
@@ -147,7 +147,7 @@ def run_epochs(
     """
     epochs = epochs or range(1, config.epochs + 1)
     # With more threads, the bits could depend on the machine's load.
-    with threadpool_limits(1), np.errstate(all="ignore"):
+    with one_thread(), np.errstate(all="ignore"):
         first_rows = prepare(data.train.take(slice(FIRST_ROWS)), tiles[0].network)
         first_loss = np.concatenate([evaluate(tile.network, first_rows)[0] for tile in tiles])
         record = TrainingRecord(tiles, data, epochs[-1], first_loss, watch, config.objective)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pipeline.training.metrics import VAL_ACCURACY
+from pipeline.trials.model_output import ModelOutput
 from pipeline.trials.own_models import Curves, ModelData, Outcome, find_model, fit_trial, one_line
 from pipeline.trials.trial import Failure
 
@@ -35,6 +36,7 @@ class ModelProcess:
     def __init__(self, paths: tuple[str, ...]) -> None:
         self._paths = paths
         self._process: subprocess.Popen[bytes] | None = None
+        self._output: ModelOutput | None = None
         self._block: object = None
         atexit.register(self.close)
 
@@ -48,8 +50,13 @@ class ModelProcess:
         timeout: float = 0.0,
         stop: Callable[[int, float], bool] | None = None,
         watched: str = VAL_ACCURACY,
+        *,
+        save: bool = False,
     ) -> Outcome | Failure:
-        """Fit a trial. ``block`` identifies the data, which are sent once; ``timeout`` is in seconds, 0 for none."""
+        """Fit a trial. ``block`` identifies the data, which are sent once; ``timeout`` is in seconds, 0 for none.
+
+        With ``save``, the outcome has the estimator.
+        """
         late = threading.Event()
 
         def end() -> None:
@@ -67,7 +74,7 @@ class ModelProcess:
                 self._block = (model, block)
             if timeout:
                 timer.start()
-            _send(process.stdin, (model, dict(params), seed, watched if stop else ""))
+            _send(process.stdin, (model, dict(params), seed, watched if stop else "", save))
             while not isinstance(reply := _receive(process.stdout), (Outcome, Failure)):
                 _send(process.stdin, bool(stop and stop(*reply)))
         except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -80,6 +87,8 @@ class ModelProcess:
             raise
         finally:
             timer.cancel()
+            if self._output:
+                self._output.end_trial()
         return reply
 
     def close(self) -> int:
@@ -93,6 +102,9 @@ class ModelProcess:
         for pipe in (process.stdin, process.stdout):
             with contextlib.suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
+        if self._output:
+            self._output.close()
+            self._output = None
         return process.wait()
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -106,9 +118,11 @@ class ModelProcess:
                 [sys.executable, "-P", "-c", code],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 env={**os.environ, **ONE_THREAD, "PYTHONWARNINGS": "ignore"},
                 start_new_session=True,
             )
+            self._output = ModelOutput(self._process.stderr)  # type: ignore[arg-type]
         return self._process
 
 
@@ -167,18 +181,21 @@ def serve(parent: int, by_signal: bool) -> None:
 
 
 def _fit(request: Any, data: Any, requests: BinaryIO, answers: BinaryIO) -> Outcome | Failure:
-    model, params, seed, watched = request
+    model, params, seed, watched, save = request
 
     def stop(epoch: int, accuracy: float) -> bool:
         _send(answers, (epoch, accuracy))
         return bool(_receive(requests))
 
     try:
-        return fit_trial(model, params, seed, data, Curves(stop if watched else None, watched))
+        return fit_trial(model, params, seed, data, Curves(stop if watched else None, watched), save=save)
     except EOFError:
         raise
     except BaseException as error:  # noqa: BLE001  a model may raise anything, and SystemExit too
         return Failure("failed", f"raised {one_line(error)[:300]}", traceback.format_exc()[-LONGEST_TRACEBACK:])
+    finally:
+        with contextlib.suppress(Exception):  # the model may have closed it
+            sys.stdout.flush()  # what it has printed belongs to this trial
 
 
 def end_with(parent: int, *, by_signal: bool) -> None:

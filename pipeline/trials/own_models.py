@@ -15,9 +15,9 @@ import numpy as np
 from pipeline.errors import UserError
 from pipeline.study.models import SEED
 from pipeline.training.metrics import VAL_ACCURACY
+from pipeline.trials.predictions import Array, accuracy, all_columns, checked, log_loss, predicted
 from pipeline.validation import did_you_mean
 
-Array = np.ndarray
 REPORTED = re.compile("(train|val)_")
 """A metric that a function reports as ``val_accuracy`` is recorded as ``val/accuracy``; others keep their names."""
 SEEDS = 2**32
@@ -87,13 +87,17 @@ class Curves:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a model says of the validation and the test rows: classes (N,) or probabilities (N, C); and its curves."""
+    """What a model says of the validation and the test rows: classes (N,) or probabilities (N, C); and its curves.
+
+    ``saved`` is the fitted estimator in the format of skops, or the reason why there is none; empty if it was not asked for.
+    """
 
     val: Array
     test: Array
     curves: Mapping[str, Sequence[float]]
     epochs: int = 0
     stopped: bool = False
+    saved: bytes | str = ""
 
 
 def find_model(path: str) -> Any:
@@ -147,10 +151,13 @@ def new_estimator(path: str, model: Any, params: Mapping[str, Any], seed: int) -
         raise UserError(f"model {path!r}: got {type(estimator).__name__}; expected a scikit-learn classifier")
     if is_regressor(estimator):
         raise UserError(f"model {path!r}: {type(estimator).__name__} is a regressor; expected a classifier")
-    known = estimator.get_params(deep=True)
-    seeds = {name: seed % SEEDS for name in known if name.rpartition("__")[2] == SEED}
-    jobs = {name: 1 for name in known if name.rpartition("__")[2] == "n_jobs"}
-    return estimator.set_params(**{**seeds, **jobs, **params})
+    jobs = {name: 1 for name in estimator.get_params(deep=True) if name.rpartition("__")[2] == "n_jobs"}
+    return estimator.set_params(**{**seeds_of(estimator, seed), **jobs, **params})
+
+
+def seeds_of(estimator: Any, seed: int) -> dict[str, int]:
+    """Return the parameters of an estimator, and of those in it, that get a trial's seed."""
+    return {name: seed % SEEDS for name in estimator.get_params(deep=True) if name.rpartition("__")[2] == SEED}
 
 
 def check_parameters(path: str, names: Sequence[str]) -> None:
@@ -166,9 +173,12 @@ def check_parameters(path: str, names: Sequence[str]) -> None:
                 )
 
 
-def fit_trial(path: str, params: Mapping[str, Any], seed: int, data: ModelData, curves: Curves) -> Outcome:
-    """Fit one trial of the model at an import path."""
+def fit_trial(
+    path: str, params: Mapping[str, Any], seed: int, data: ModelData, curves: Curves, *, save: bool = False
+) -> Outcome:
+    """Fit one trial of the model at an import path; with ``save``, the outcome has the estimator."""
     model = find_model(path)
+    saved: bytes | str = "a function returns no model" if save else ""
     random.seed(seed)
     np.random.seed(seed % SEEDS)  # noqa: NPY002  for models that have no seed of their own
     if is_function(model):
@@ -181,13 +191,26 @@ def fit_trial(path: str, params: Mapping[str, Any], seed: int, data: ModelData, 
     else:
         estimator = fitted(new_estimator(path, model, params, seed), params, data, curves)
         val, test = (predicted(estimator, rows, data.classes) for rows in (data.x_val, data.x_test))
+        saved = _saved(estimator) if save else ""
     return Outcome(
-        _checked("validation", val, len(data.x_val), data.classes),
-        _checked("test", test, len(data.x_test), data.classes),
+        checked("validation", val, len(data.x_val), data.classes),
+        checked("test", test, len(data.x_test), data.classes),
         {name: list(values) for name, values in curves.values.items()},
         curves.epochs,
         curves.stopped,
+        saved,
     )
+
+
+def _saved(estimator: Any) -> bytes | str:
+    """Return an estimator in the format of skops, without pickle, or the reason why skops cannot write it."""
+    from skops.io import dumps  # takes a second to import, and only the best model is saved
+
+    try:
+        saved: bytes = dumps(estimator)
+    except Exception as error:  # noqa: BLE001  a user's class may raise anything
+        return f"skops does not write it: {one_line(error)}"
+    return saved
 
 
 def fitted(estimator: Any, params: Mapping[str, Any], data: ModelData, curves: Curves) -> Any:
@@ -229,58 +252,10 @@ def _stages(estimator: Any, data: ModelData) -> Iterator[dict[str, float]]:
             x_train, x_val = (estimator[:-1].transform(rows) for rows in (x_train, x_val))
         for train, val in zip(staged(x_train), staged(x_val), strict=True):
             yield _metrics(
-                _columns(train, last.classes_, data.classes), _columns(val, last.classes_, data.classes), data
+                all_columns(train, last.classes_, data.classes), all_columns(val, last.classes_, data.classes), data
             )
     else:
         yield from ({"train_loss": float(loss)} for loss in getattr(last, "loss_curve_", ()))
-
-
-def predicted(estimator: Any, rows: Array, classes: int) -> Array:
-    """Return an estimator's probabilities (N, C) of rows or, if it has none, the classes (N,)."""
-    if hasattr(estimator, "predict_proba"):
-        return _columns(estimator.predict_proba(rows), estimator.classes_, classes)
-    predictions: Array = np.asarray(estimator.predict(rows))
-    return predictions
-
-
-def _columns(predictions: Array, seen: Array, classes: int) -> Array:
-    """Return probabilities with a column for each class, also for those that no training row has; classes as they are."""
-    if predictions.ndim == 1 or len(seen) == classes:
-        return predictions
-    full = np.zeros((len(predictions), classes), predictions.dtype)
-    full[:, seen] = predictions
-    return full
-
-
-def accuracy(predictions: Array, labels: Array) -> float:
-    """Return the share of the rows whose class is predicted, by classes (N,) or probabilities (N, C)."""
-    return float(np.mean(classes_of(predictions) == labels))
-
-
-def classes_of(predictions: Array) -> Array:
-    """Return the predicted classes (N,); of equal probabilities, the first class."""
-    return predictions.argmax(axis=1) if predictions.ndim == 2 else predictions
-
-
-def log_loss(probabilities: Array, labels: Array) -> float:
-    """Return the mean of -ln p over the rows; a probability of 0 counts as the smallest above it in float32."""
-    chosen = probabilities[np.arange(len(labels)), labels].astype(float)
-    return float(-np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).mean())
-
-
-def _checked(rows: str, predictions: Any, count: int, classes: int) -> Array:
-    """Return predictions as an array. Raises :class:`ValueError` unless they are classes (N,) or probabilities (N, C)."""
-    array = np.asarray(predictions)
-    got = f"{rows} predictions: got shape {array.shape} of {array.dtype}"
-    if array.shape == (count,):
-        if not np.isin(array, np.arange(classes)).all():
-            raise ValueError(f"{got}; expected classes from 0 to {classes - 1}")
-        return array.astype(np.int64)
-    if array.shape != (count, classes) or array.dtype.kind not in "fiu":
-        raise ValueError(f"{got}; expected classes ({count},) or probabilities ({count}, {classes})")
-    if not (np.isfinite(array).all() and (array >= 0).all() and np.allclose(array.sum(axis=1), 1, atol=1e-3)):
-        raise ValueError(f"{got}; expected probabilities: finite, from 0 to 1, and a sum of 1 in each row")
-    return array
 
 
 def one_line(error: BaseException) -> str:

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from threadpoolctl import threadpool_limits
-
 from pipeline.data import Dataset, load_block
 from pipeline.diagnosis.diagnose import Rule, diagnose, diagnose_curves
 from pipeline.diagnosis.plugins import load_rules
@@ -16,7 +14,7 @@ from pipeline.diagnosis.trial_facts import Facts, Finding
 from pipeline.study.data_source import DataSource
 from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.training import TrainingRecord, score_checkpoints, train_group
-from pipeline.training.blas import blas
+from pipeline.training.blas import blas, one_thread
 from pipeline.trials.trainers import Lockstep, PruningWatch, Trainer, with_pruning
 from pipeline.trials.trial import FinishedTrial, PlannedTrial, TrialResult, results
 
@@ -49,7 +47,7 @@ def run_task(task: Task, data: Dataset | None = None) -> list[FinishedTrial]:
 
     It uses one BLAS thread: with more, the bits of a result could depend on the machine's load.
     """
-    with threadpool_limits(1):
+    with one_thread():
         data = data or load_block(task.dataset, task.config, task.split_seed)
         return _diagnosed(task, data, _run_trials(task, data))
 
@@ -57,7 +55,7 @@ def run_task(task: Task, data: Dataset | None = None) -> list[FinishedTrial]:
 def run_single_trial(task: Task, data: Dataset) -> tuple[FinishedTrial, TrainingRecord]:
     """Train the only trial of a task as :func:`run_task` does; return it with the record that holds its network."""
     start = time.perf_counter()
-    with threadpool_limits(1):
+    with one_thread():
         record = train_group([trial.hparams for trial in task.trials], data, task.config, task.order_seed)
         history = score_checkpoints(record, data, start)
         (trial,) = _diagnosed(task, data, results(history, time.time()))

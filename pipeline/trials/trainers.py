@@ -6,7 +6,7 @@ import importlib.util
 import threading
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,7 +27,8 @@ from pipeline.training.metrics import (
     VAL_LOSS,
 )
 from pipeline.trials.model_process import ModelProcess
-from pipeline.trials.own_models import ModelData, Outcome, accuracy, classes_of, log_loss
+from pipeline.trials.own_models import ModelData, Outcome
+from pipeline.trials.predictions import accuracy, classes_of, log_loss
 from pipeline.trials.row_scores import pack_bits, pack_scores
 from pipeline.trials.trial import Failure, PlannedTrial, TrialResult, results
 
@@ -61,6 +62,7 @@ class Trainer(Protocol):
         """Return the result of each trial, in order; ``watch`` decides which of them are pruned."""
 
 
+@dataclass(frozen=True)
 class Lockstep:
     """Trains networks of one structure in lockstep."""
 
@@ -115,29 +117,42 @@ class OwnModel:
         watch: PruningWatch | None = None,
     ) -> list[TrialResult]:
         """Fit one trial after the other. A trial that raises, hangs or is killed has a guess's scores."""
-        process, block = _process(self.folders), (config, order_seed, _checksum(data))
 
-        def fit(place: int, trial: PlannedTrial) -> TrialResult:
+        def result(place: int, trial: PlannedTrial) -> TrialResult:
             def stop(epoch: int, value: float) -> bool:
                 return not watch([place], epoch, [value])[0]  # type: ignore[misc, arg-type]
 
-            start, params = time.perf_counter(), trial.hparams
-            answer = process.fit(
-                self.path,
-                params.values,
-                params.seed,
-                block,
-                lambda: model_data(data, config),
-                self.timeout,
-                stop if watch else None,
-                find_metric(config.metric).val,
-            )
+            start = time.perf_counter()
+            answer = self.fit(trial, data, config, order_seed, stop if watch else None)
             seconds = time.perf_counter() - start
             if isinstance(answer, Failure):
                 return failed(answer, data, config, seconds)
             return scored(answer, data, config, seconds)
 
-        return [fit(place, trial) for place, trial in enumerate(trials)]
+        return [result(place, trial) for place, trial in enumerate(trials)]
+
+    def fit(
+        self,
+        trial: PlannedTrial,
+        data: Dataset,
+        config: TrainConfig,
+        order_seed: int,
+        stop: Callable[[int, float], bool] | None = None,
+        *,
+        save: bool = False,
+    ) -> Outcome | Failure:
+        """Fit one trial in the child process; with ``save``, the outcome has the estimator."""
+        return _process(self.folders).fit(
+            self.path,
+            trial.hparams.values,
+            trial.hparams.seed,
+            (config, order_seed, _checksum(data)),
+            lambda: model_data(data, config),
+            self.timeout,
+            stop,
+            find_metric(config.metric).val,
+            save=save,
+        )
 
 
 _local = threading.local()

@@ -73,16 +73,14 @@ def test_a_stage_is_run_and_linked_to_the_one_before(staged, tracking_uri):
 
 def test_a_stopped_stage_is_resumed(staged, tracking_uri, monkeypatch):
     """The same command proposes the same stage and trains its missing trials, so that each planned trial is recorded once."""
-    add, added = OptunaStore.add, []
+    add_all = OptunaStore.add_all
 
-    def stopped_at_the_third(optuna_store, trial, run_id):
-        if len(added) == 2:
-            raise Stopped(signal.SIGINT)
-        added.append(trial.plan.name)
-        add(optuna_store, trial, run_id)
+    def stopped_at_the_third(optuna_store, trials):
+        add_all(optuna_store, dict(list(trials.items())[:2]))
+        raise Stopped(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(OptunaStore, "add", stopped_at_the_third)
+        patch.setattr(OptunaStore, "add_all", stopped_at_the_third)
         assert main(["refine", str(staged), "--run", "--workers", "1"]) == 130
     assert main(["refine", str(staged), "--run", "--workers", "1"]) == 0
     client = MlflowClient(tracking_uri=tracking_uri)

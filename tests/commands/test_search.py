@@ -5,8 +5,6 @@ import os
 import shlex
 import shutil
 import signal
-import subprocess
-import sys
 from collections import Counter
 
 import pandas as pd
@@ -14,6 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline.cli.main import main
+from pipeline.commands.job import Job
 from pipeline.search.confirmation import confirmed
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.loading import find_study
@@ -38,42 +37,23 @@ STUDY = Study(
 WORSE = EQUAL.replace('Arm("again", "random")', 'Arm("grid")').replace("1e-2, 1,", "1e-4, 1e3,")
 """Both rates of the grid are useless: the arms differ by more than a half."""
 TIMES = ["seconds", "run_id"]
-STOPPED = """
-import os
-import sys
-
-from pipeline.cli.main import main
-from pipeline.commands.job import Job
-from pipeline.storage.optuna_store import OptunaStore
-
-method, block, signum = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-owner = Job if method == "extend" else OptunaStore
-called = getattr(owner, method)
-
-
-def stopped(self, *arguments):
-    if method == "open" and self.study.blocks == block:
-        called(self, *arguments)
-    at = {"add": lambda: arguments[0].plan.block, "confirm_all": lambda: next(iter(arguments[0]))[1], "open": lambda: self.study.blocks}
-    if at.get(method, lambda: arguments[0])() == block:
-        os.kill(os.getpid(), signum)
-    return called(self, *arguments)
-
-
-setattr(owner, method, stopped)
-sys.exit(main(["run", "looks.py", "--workers", "1", "--no-model"]))
-"""
-"""A run that gets a signal when it first calls a method for a block: before that is recorded, or once a look is opened."""
-PLACES = [("add", 3), ("confirm_all", 3), ("extend", 14), ("open", 14), ("add", 9), ("confirm_all", 12)]
+PLACES = [
+    ("add_all", 3, signal.SIGKILL),
+    ("confirm_all", 3, signal.SIGKILL),
+    ("extend", 14, signal.SIGKILL),
+    ("extend", 14, signal.SIGTERM),
+    ("open", 14, signal.SIGKILL),
+    ("add_all", 9, signal.SIGKILL),
+    ("confirm_all", 12, signal.SIGKILL),
+    ("confirm_all", 12, signal.SIGTERM),
+]
 """Inside of the first look, inside of its confirmation, between the looks, and the same in the second."""
 
 
 def searched(folder, verb="run", *flags):
     """Run the study in a folder."""
-    assert (
-        main([verb, str(folder / "looks.py"), "--workers", "1", *(["--no-model"] if verb == "run" else []), *flags])
-        == 0
-    )
+    quick = ["--no-model", "--skip-checks"] if verb == "run" else []
+    assert main([verb, str(folder / "looks.py"), "--workers", "1", *quick, *flags]) == 0
 
 
 def records(folder):
@@ -172,8 +152,7 @@ def test_a_second_run_trains_nothing(looks, whole, capsys):
 @pytest.mark.parametrize(
     ("blocks", "label", "says"),
     [
-        (2, "too few repeats", "the first look is after 7 blocks"),
-        (6, "too few repeats", "the first look is after 7 blocks"),
+        (6, "too few repeats", "The first look is after 7 blocks"),
         (9, "undecided", "Undecided after 7 blocks"),
         (16, "undecided", "Undecided after 14 blocks"),
     ],
@@ -251,24 +230,40 @@ def test_a_study_that_cannot_be_planned_to_its_last_look_is_refused_first(looks,
     assert not (looks / "optuna.log").exists()
 
 
-def stopped(folder, method, block, signum):
-    """The exit code of a run in its own process that gets a signal at a place."""
-    words = [sys.executable, "-c", STOPPED, method, str(block), str(int(signum))]
-    return subprocess.run(words, cwd=folder, capture_output=True, check=False, env=os.environ).returncode
+def signalled_run(method, block, signum):
+    """Run the study; a signal comes when it first calls a method for a block.
+
+    That is before the block's trials or repetitions are recorded, or once a look is opened.
+    """
+    owner = Job if method == "extend" else OptunaStore
+    called = getattr(owner, method)
+
+    def signalled(self, *arguments):
+        if method == "open" and self.study.blocks == block:
+            called(self, *arguments)
+        if block in blocks_of(method, self, *arguments):
+            os.kill(os.getpid(), signum)
+        return called(self, *arguments)
+
+    setattr(owner, method, signalled)
+    return main(["run", "looks.py", "--workers", "1", "--no-model", "--skip-checks"])
 
 
-@pytest.mark.parametrize("place", [("extend", 14), ("confirm_all", 12)])
-def test_a_stopped_search_ends_with_the_same_verdict(place, looks, whole):
-    """A signal between the looks, or in the confirmation of the second, loses nothing that is recorded."""
-    assert stopped(looks, *place, signal.SIGTERM) == 128 + signal.SIGTERM
-    searched(looks)
-    assert_same(looks, whole)
+def blocks_of(method, owner, given, *_):
+    """The blocks that a call of a method is for."""
+    if method == "add_all":
+        return {trial.plan.block for trial in given.values()}
+    if method == "confirm_all":
+        return {block for _, block, _ in given}
+    return {owner.study.blocks if method == "open" else given}
 
 
-def test_a_search_that_is_killed_at_each_of_its_phases_ends_with_the_same_verdict(looks, whole):
-    """Killed in and between its looks and confirmations, one after the other, it ends as one that was never killed."""
-    for place in PLACES:
-        assert stopped(looks, *place, signal.SIGKILL) == -signal.SIGKILL, place
+def test_a_search_that_is_stopped_and_killed_at_each_of_its_phases_ends_with_the_same_verdict(looks, whole, fork):
+    """Stopped and killed in and between its looks and confirmations, one after the other, it ends as an undisturbed one."""
+    for method, block, signum in PLACES:
+        left = 128 + signum if signum == signal.SIGTERM else -signum
+        child = fork(looks, signalled_run, method, block, signum)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == left, (method, block)
     searched(looks)
     assert_same(looks, whole)
     client = MlflowClient(f"sqlite:///{looks / 'mlflow.db'}")

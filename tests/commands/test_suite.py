@@ -1,5 +1,6 @@
 """A suite: every verb takes it, its studies stay studies, and it is gone on with wherever it was stopped."""
 
+import html
 import json
 import re
 import subprocess
@@ -151,6 +152,39 @@ def test_two_processes_at_one_suite_are_refused(name, suite_file, capfd, tmp_pat
     assert records(suite_file) == before
 
 
+@pytest.mark.slow
+def test_a_study_that_fails_does_not_stop_the_others(suite_file, tmp_path, tracking_uri, capsys):
+    """The verdict is over the others, whose trials are those of another number of workers, and says which is missing and why."""
+    source = SOURCE.replace('"iris")', '"iris", "rectangles-600")').replace(
+        'f"on_{data}"', "f\"on_{data.split('-')[0]}\""
+    )
+    source = source.replace("import Arm,", "import Arm, HyperParams,")
+    suite_file.write_text(
+        source.replace("confirm=0,", 'confirm=0, fixed=HyperParams(init="zeros" if data == "wine" else "he"),')
+    )
+    assert main(["run", str(suite_file), "--workers", "2", "--no-model"]) == 1
+    printed, error = capsys.readouterr()
+    reason = "check 'overfit 20 examples' failed: overfitted at no learning rate"
+    assert f"suite: on_wine failed, and the others continue: {reason}" in printed
+    assert f"suite 'tables': 1 of 4 studies failed. on_wine: {reason}" in error
+    verdict = json.loads((tmp_path / "reports" / "tables" / "verdict.json").read_text())
+    assert verdict["recorded"] == ["on_breast_cancer", "on_iris", "on_rectangles"]
+    assert verdict["contrasts"][0]["label"] != "too few data sets"
+    assert list(verdict["missing"]) == ["on_wine"]
+    page = html.unescape((tmp_path / "reports" / "tables" / "report.html").read_text())
+    assert f"Missing from the verdict: on_wine ({reason}" in page
+    client = MlflowClient(tracking_uri=tracking_uri)
+    (suite_run,) = client.search_runs(["0"], "tags.kind = 'suite'")
+    studies = client.search_runs(["0"], f"tags.`mlflow.parentRunId` = '{suite_run.info.run_id}'")
+    assert {run.info.run_name: run.info.status for run in (suite_run, *studies)} == {
+        "tables": "FAILED", "on_wine": "FAILED", "on_iris": "FINISHED", "on_breast_cancer": "FINISHED", "on_rectangles": "FINISHED",
+    }  # fmt: skip
+    alone = [f"--storage={tmp_path / 'alone.log'}", f"--tracking-uri=sqlite:///{tmp_path / 'alone.db'}"]
+    assert main(["search", str(suite_file), "--workers", "1", *alone]) == 0
+    ours, theirs = records(suite_file), records(suite_file, str(tmp_path / "alone.log"))
+    assert {name for name in ours if ours[name] == theirs[name]} == {"on_breast_cancer", "on_iris", "on_rectangles"}
+
+
 STOPPED = """
 import os, signal, sys
 from pipeline.cli.main import main
@@ -174,7 +208,7 @@ sys.exit(main(["run", "tables.py", "--workers", "1", "--no-model", "--skip-check
 @pytest.mark.slow
 def test_a_suite_that_is_killed_anywhere_is_gone_on_with(suite_file, tmp_path, tracking_uri):
     """Killed in the first study, between two, in the last and before the page, it ends as one that was not."""
-    for place in (("add", "on_iris"), ("open", "on_wine"), ("add", "on_breast_cancer"), ("report", "")):
+    for place in (("add_all", "on_iris"), ("open", "on_wine"), ("add_all", "on_breast_cancer"), ("report", "")):
         assert subprocess.run([sys.executable, "-c", STOPPED, *place], cwd=tmp_path, check=False).returncode == -9
     assert main(["run", str(suite_file), "--workers", "1", "--no-model", "--skip-checks"]) == 0
     client = MlflowClient(tracking_uri=tracking_uri)

@@ -92,7 +92,7 @@ def test_a_broken_plugin_is_named_before_anything_is_written(verb, value, source
     install("acme-rules", "acme_rules", {"mine": value}, source)
     before = sorted(tmp_path.rglob("*"))
     stores = ["--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db", "--storage", f"{tmp_path}/optuna.log"]
-    assert main([verb, "random_vs_grid", *stores]) == 2
+    assert main([verb, "quick", *stores]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: the diagnosis rule 'mine' of acme-rules 1.0, {value}, cannot be used: {says}")
     assert line.endswith("Fix it, or uninstall it")

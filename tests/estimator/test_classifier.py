@@ -100,7 +100,7 @@ def test_an_estimator_is_stored(of_trial, digits, through):
     [
         {},
         {"optimizer": "adam", "learning_rate": 0.01, "batch_size": 50},
-        {"momentum": 0.9, "batch_norm": True, "dropout": 0.2, "schedule": "cosine", "warmup": 1},
+        {"momentum": 0.9, "batch_norm": True, "dropout": 0.2, "schedule": "cosine", "warmup": 1, "t0": 9.0},
         {"optimizer": "adagrad", "preprocessing": "whiten", "dtype": "float64", "activation": "prelu"},
     ],
 )
@@ -255,8 +255,8 @@ def test_labels_of_any_kind(digits):
 
 
 def test_it_has_every_hyperparameter():
-    """It has every hyperparameter of studies by name, with the same defaults, but for class weights and the batch size."""
-    other = {"class_weight": None, "batch_size": "auto"}
+    """It has every hyperparameter of studies by name, with the same defaults, but for those that a study sets."""
+    other = {"class_weight": None, "batch_size": "auto", "preprocessing": "standardise"}
     defaults = {name: value for name, value in vars(HyperParams()).items() if name != "seed"} | other
     assert defaults.items() <= NumpyNetworkClassifier().get_params().items()
 

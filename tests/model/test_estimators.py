@@ -1,27 +1,41 @@
 """A study of a scikit-learn classifier from its file to the registered model, and one whose trials all fail."""
 
+import json
 import re
-from pathlib import Path
+import shlex
+import subprocess
+import sys
 
-import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline.cli.main import main
-from pipeline.data import load_block
 from pipeline.data.dataset import load_rows
 from pipeline.data.splits import split_indices
-from pipeline.search.plan import make_task, plan
+from pipeline.search.plan import first_trial, make_task
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.loading import find_study
-from pipeline.trials.own_models import accuracy
+from pipeline.trials.row_scores import pack_bits
 
 STUDY = """
 from pipeline import Arm, Float, SearchSpace, Study
 STUDY = Study(
-    name="nb", question="?", dataset="iris", model="sklearn.naive_bayes:GaussianNB", blocks=1, trials=4, confirm=1,
-    space=SearchSpace(var_smoothing=Float(1e-9, 1, log=True)), arms=(Arm("random"), Arm("tpe")),
+    name="own", question="?", dataset="table.csv:fate", model="sklearn.ensemble:HistGradientBoostingClassifier",
+    fixed={"max_iter": 3}, space=SearchSpace(learning_rate=Float(0.01, 1, log=True)), arms=(Arm("random"),),
+    blocks=1, trials=3, confirm=0,
 )
+"""
+LOADED = """
+import json, sys, mlflow, pandas
+mlflow.set_tracking_uri(sys.argv[1])
+rows = pandas.read_csv("table.csv").drop(columns="fate")
+classifier = mlflow.sklearn.load_model("models:/babysit-own@champion")
+served = mlflow.pyfunc.load_model("models:/babysit-own@champion")
+assert list(classifier.predict(rows)) == list(served.predict(rows))
+assert classifier.predict_proba(rows).shape == (120, 2)
+assert "pipeline" not in sys.modules
+print(json.dumps(list(classifier.predict(rows))))
 """
 FAILS = """
 from pipeline import Arm, Float, SearchSpace, Study
@@ -41,23 +55,52 @@ def folder(tmp_path, tracking_uri, monkeypatch):
     return tmp_path
 
 
-def test_the_registered_pipeline_is_the_recorded_trial(folder, tracking_uri, monkeypatch):
-    """The model of a study takes raw rows, and has the accuracy of the trial that was chosen; no pickle is in it."""
-    (folder / "nb.py").write_text(STUDY)
-    assert main(["run", "nb.py", "--workers", "1", "--quiet"]) == 0
-    study = find_study("nb.py", {})
-    records = OptunaStore(study, "optuna.log").recorded()
-    assert len(records) == 8
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri)  # set_tracking_uri would last for all later tests
-    model = mlflow.sklearn.load_model("models:/babysit-nb@champion")
-    task, rows = make_task(study, plan(study)[:1]), load_rows(study.source)
-    _, val, _ = split_indices(rows, task.config, task.split_seed)
-    best = max(trial.value for trial in records.values())
-    assert accuracy(model.predict_proba(rows.inputs[val]), rows.labels[val]) == best
-    prepared = load_block(task.dataset, task.config, task.split_seed).val.inputs
-    assert np.allclose(model[0].transform(rows.inputs[val]), prepared, atol=1e-5)
-    files = mlflow.artifacts.download_artifacts("models:/babysit-nb@champion", dst_path=str(folder / "model"))
-    assert {path.suffix for path in Path(files).rglob("model*")} == {".skops"}
+@pytest.fixture
+def table(folder):
+    """Return the recorded study of a table with text, dates and empty cells; whole, it was run with its report."""
+    generator = np.random.default_rng(0)
+    sex, when = generator.choice(["f", "m"], 120), pd.date_range("2020-01-01", periods=120).astype(str)
+    frame = pd.DataFrame({"age": generator.normal(size=120), "sex": sex, "when": when})
+    frame["fate"] = np.where((frame["age"] > 0) ^ (sex == "f"), "saved", "lost")
+    frame.loc[::9, ["age", "sex"]] = None
+    frame.to_csv("table.csv", index=False)
+    (folder / "own.py").write_text(STUDY)
+    for words in (["search", "own.py", "--workers", "1"], ["report", "own.py"]):
+        assert main([*words, "--quiet"]) == 0
+    return find_study("own.py", {})
+
+
+def codes(folder):
+    """Return the texts of the winner's box of the page, by the first word of their headings."""
+    page = (folder / "reports" / "own" / "report.md").read_text()
+    return dict(re.findall(r"\n(\w+)[^\n]*\n\n```\n(.*?)\n```", page, re.DOTALL))
+
+
+def test_the_champion_takes_raw_rows_and_predicts_as_recorded(table, folder, tracking_uri, monkeypatch, capsys):
+    """In a new process, both loaders of MLflow predict the names of the classes from cells, each as in the recorded trial.
+
+    The page's lines make the winner's classifier, load the champion, and train its values again.
+    """
+    found = OptunaStore(table, "optuna.log").table()
+    best = found.loc[found["best/val_accuracy"].idxmax()]
+    shown = subprocess.run(
+        [sys.executable, "-P", "-c", LOADED, tracking_uri], stdout=subprocess.PIPE, text=True, check=True
+    )
+    names = np.array(json.loads(shown.stdout.splitlines()[-1]))
+    task, rows = make_task(table, [first_trial(table)]), load_rows(table.source)
+    _, val, test = split_indices(rows, task.config, task.split_seed)
+    right = names == np.array(rows.class_names)[rows.labels]
+    assert [pack_bits(right[part]) for part in (val, test)] == [best["val_correct"], best["test_correct"]]
+    lines, made = codes(folder), {}
+    exec(lines["Its"], made)  # noqa: S102  the text is our own
+    params = made["classifier"].get_params()
+    assert (params["learning_rate"], params["max_iter"]) == (best["learning_rate"], 3)
+    assert params["random_state"] == best["seed"] % 2**32
+    capsys.readouterr()
+    exec(lines["Load"].replace("mlflow.set_tracking_uri", "str"), {})  # noqa: S102  the address would last for later tests
+    assert capsys.readouterr().out.split() == [f"['{names[0]}'", f"'{names[1]}']"]
+    assert main(shlex.split(lines["Train"])[1:]) == 0
+    assert "\n  epoch   3  " in capsys.readouterr().out
 
 
 def test_a_study_whose_trials_all_fail_stops_with_the_first_traceback(folder, capsys):

@@ -116,6 +116,17 @@ def test_the_first_arm_is_compared_with_each_other(three):
     assert [verdict.label for verdict in three.verdicts] == ["undecided", "ahead"]
 
 
+def test_what_holds_of_several_contrasts_is_said_once():
+    """Of two contrasts before the first look, and of two undecided ones, the first alone says what more blocks need."""
+    few = Analysis(make_table(blocks=2)).verdicts
+    assert [verdict.label for verdict in few] == ["too few repeats"] * 2
+    assert ["needs" in verdict.sentence or "need" in verdict.sentence for verdict in few] == [True, False]
+    equal = make_table(blocks=8, looks=(8, 20), objective=lambda frame, _study, rng: 0.8 + 0.1 * rng.random(len(frame)))
+    undecided = Analysis(equal).verdicts
+    assert [verdict.label for verdict in undecided] == ["undecided"] * 2
+    assert ["next look" in verdict.sentence for verdict in undecided] == [True, False]
+
+
 def test_two_contrasts_share_the_error(three):
     """Each of two contrasts has a t-interval of 97.5 %, although the other one is decided."""
     for verdict, (_, compared) in zip(three.verdicts, three.comparisons, strict=True):

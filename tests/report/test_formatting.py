@@ -49,7 +49,7 @@ def test_a_p_value_has_no_star(p, text):
 def test_an_interval_of_no_width_is_no_certainty():
     """One block, or blocks that do not differ, have no interval, and the text gives the reason."""
     assert ends("1.2", "2.3", 10) == "95% CI 1.2 to 2.3"
-    assert ends("2.2", "2.2", 2) == "the same in all 2 blocks: no interval"
+    assert ends("2.2", "2.2", 2) == "the same in both blocks: no interval"
     assert ends("nan", "nan", 1) == "one block: no interval"
 
 

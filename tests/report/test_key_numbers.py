@@ -21,7 +21,7 @@ def test_a_comparison_has_four_key_numbers_and_a_single_arm_two():
     assert [re.sub(r"^trials? ", "", number.caption) for number in both] == [
         "points of expected test accuracy: random search minus textbook grid",
         "of random search match all 6 of the textbook grid",
-        "points by which validation overstates what random search chose",
+        "points of accuracy: validation minus test, of what random search chose",
     ]
     assert both[0].detail.endswith("; after 6 trials")
     alone = key_numbers(Analysis(make_table(arms=(RANDOM,), blocks=6, trials=6)))

@@ -8,7 +8,7 @@ from synthetic import ARMS, make_table
 
 from pipeline.report.analysis import Analysis
 from pipeline.report.page import duration, facts, mlflow_run, pages
-from pipeline.report.sections import make_sections
+from pipeline.report.sections import _curve, _diagnosis
 from pipeline.report.trials_table import RUN_ADDRESS
 
 
@@ -29,7 +29,7 @@ def test_a_duration_is_in_the_largest_unit_of_which_there_are_two():
 def test_the_run_in_mlflow_is_linked_by_its_web_address(address, link):
     """The address comes from the table; one that is no web address is left out."""
     analysis = Analysis(make_table(blocks=1, trials=6, provenance={RUN_ADDRESS: address}))
-    page = html.unescape(pages(analysis, make_sections(analysis))["report.html"])
+    page = html.unescape(pages(analysis, [*_curve(analysis)])["report.html"])
     assert mlflow_run(analysis) == (address if link else "")
     found = re.findall(r'In MLflow: <a target="_blank" href="([^"]*)">the study\'s run</a>(.*?)</p>', page)
     assert found == ([(address, link)] if link else [])
@@ -37,7 +37,8 @@ def test_the_run_in_mlflow_is_linked_by_its_web_address(address, link):
 
 def test_the_title_says_the_study_and_its_question(table):
     """A browser's tab names the study and the question."""
-    page = pages(Analysis(table), make_sections(Analysis(table)))["report.html"]
+    analysis = Analysis(table)
+    page = pages(analysis, [*_curve(analysis)])["report.html"]
     assert "<title>toy: Is random search better than grid search?</title>" in page
 
 
@@ -54,5 +55,5 @@ def test_the_report_counts_the_pruned_trials():
         diagnosis = {"health": {"good": 360}, "sentences": [], **counts}
         analysis = Analysis(make_table(arms=ARMS[:1], provenance={"diagnosis": diagnosis}))
         assert fact in facts(analysis)
-        (section,) = (section for section in make_sections(analysis) if section.key == "diagnosis")
+        (section,) = _diagnosis(analysis)
         assert section.prose == ((sentence,) if sentence else ())

@@ -5,21 +5,22 @@ from dataclasses import replace
 import pytest
 from synthetic import GRID, RANDOM, SHIFTED, make_table
 
+from pipeline.report import sections
 from pipeline.report.analysis import Analysis
-from pipeline.report.sections import make_sections
+from pipeline.report.methods import limits
 from pipeline.study.spec import Arm
 
 
 @pytest.mark.parametrize(("trials", "explained"), [(36, True), (12, False)])
 def test_the_full_grid_is_explained_only_where_there_is_one(trials, explained):
     """The accuracy that the full grid found is a target, and is explained, if every point was visited."""
-    (section,) = [section for section in make_sections(Analysis(make_table(trials=trials))) if section.key == "targets"]
+    (section,) = sections._targets(Analysis(make_table(trials=trials)))
     assert any("full grid" in sentence for sentence in section.prose) == explained
 
 
 def difference_section(analysis):
     """The section on the difference, with its tables by name."""
-    (section,) = (section for section in make_sections(analysis) if section.key == "difference")
+    (section,) = sections._difference(analysis)
     return section, {table.name: table.frame for table in section.tables}
 
 
@@ -52,6 +53,16 @@ def test_the_looks_have_a_row_each():
     assert "looks" not in difference_section(Analysis(make_table(blocks=5)))[1]
 
 
+def test_a_named_choice_has_its_own_scores():
+    """The row of a winning trial has the test accuracy of that trial, not the mean of the trials that equal it."""
+    analysis = Analysis(make_table(arms=(RANDOM, GRID), n_val=40, test_noise=0.05))
+    (section,) = sections._price_of_choosing(analysis)
+    (rows,) = (table.frame for table in section.tables if table.name == "near_ties")
+    own = rows.merge(analysis.table.frame, left_on=["arm", "block", "winner"], right_on=["arm", "block", "trial"])
+    assert own["test_accuracy"].tolist() == own["test/accuracy"].tolist()
+    assert own["val_accuracy"].tolist() == own["best/val_accuracy"].tolist()
+
+
 def test_equal_differences_in_all_blocks_are_no_certainty():
     """Where every block gave the same difference, the section says that this is not certainty."""
     table = make_table(arms=(RANDOM, SHIFTED))
@@ -66,7 +77,7 @@ def test_with_many_arms_only_the_contrast_has_bands():
     """Six arms have two bands, those of the contrast, and one sentence about the arms whose trials have an order."""
     arms = tuple(map(Arm, ("random", "shifted_grid", "tpe", "sobol", "halton", "cmaes")))
     analysis = Analysis(make_table(arms=arms, blocks=6, trials=8))
-    section = make_sections(analysis)[0]
+    (section,) = sections._curve(analysis)
     assert "both for the two arms of the first contrast" in section.plots[0].aid
     assert section.plots[0].svg.count("FillBetween") == 2
     (sentence,) = section.prose
@@ -76,22 +87,19 @@ def test_with_many_arms_only_the_contrast_has_bands():
 def test_the_columns_of_a_table_have_a_section():
     """What is done with each column is a table; a study of numbers alone has no such section."""
     columns = [["id", "dropped", 0], ["sex", "category of 2 values", 2]]
-    sections = {
-        section.key: section for section in make_sections(Analysis(make_table(provenance={"columns": columns})))
-    }
-    (table,) = sections["columns"].tables
+    analysis = Analysis(make_table(provenance={"columns": columns}))
+    (section,) = sections._columns(analysis)
+    (table,) = section.tables
     assert table.frame.to_numpy().tolist() == columns
-    assert not any("columns 1" in sentence or "Versions: columns" in sentence for sentence in sections["methods"].prose)
-    assert "columns" not in {section.key for section in make_sections(Analysis(make_table()))}
+    prose = " ".join(sections.methods(analysis))
+    assert not any(words in prose for words in ("columns 1", "Versions: columns"))
+    assert list(sections._columns(Analysis(make_table()))) == []
 
 
 @pytest.mark.parametrize("rule", [{"order": "date"}, {"split": "test.csv"}])
 def test_splits_that_are_the_same_in_every_block_are_a_limit(rule):
     """The limits do not claim new splits where an order or the data give them."""
-    limits, usual = (
-        " ".join(next(section for section in make_sections(Analysis(table)) if section.key == "limits").prose)
-        for table in (make_table(**rule), make_table())
-    )
-    assert "The test rows are the same in every block" in limits
-    assert "the intervals hold for new splits" not in limits
+    same, usual = (" ".join(limits(Analysis(table))) for table in (make_table(**rule), make_table()))
+    assert "The test rows are the same in every block" in same
+    assert "the intervals hold for new splits" not in same
     assert "the intervals hold for new splits" in usual

@@ -85,7 +85,7 @@ ENOUGH, LESS, OPEN = (
             0,
             "too few repeats",
             (
-                "Too few repeats: 1 contrast needs 6 blocks at a look, since fewer have no p that is small enough. So far "
+                "Too few repeats for a verdict. A verdict needs at least 6 blocks: with fewer, any lead can be chance. So far "
                 "random search is 1.3 points ahead of the shifted grid, over 5 blocks. This decides nothing."
             ),
         ),
@@ -189,7 +189,7 @@ def test_the_fewest_blocks_of_a_verdict_are_those_whose_sign_flips_reach_the_lev
 def test_six_blocks_are_too_few_for_two_contrasts():
     """The sentence has the number of contrasts and of the blocks that they need."""
     assert verdict([0.012] * 6, rows=360, contrasts=2).sentence == (
-        "Too few repeats: 2 contrasts need 7 blocks at a look, since fewer have no p that is small enough. So far random "
+        "Too few repeats for a verdict. Verdicts on 2 contrasts need at least 7 blocks: with fewer, any lead can be chance. So far random "
         "search is 1.200 points ahead of the shifted grid, over 6 blocks. This decides nothing."
     )
 
@@ -218,14 +218,16 @@ def test_a_look_is_usable_if_sign_flips_can_reach_its_level(looks, contrasts, us
 def test_a_study_of_two_looks_at_six_and_twelve_waits_for_the_second():
     """Six clear blocks have no verdict before the twelfth."""
     found = verdict(0.01 + 0.0005 * SPREAD[:6], looks=(6, 12))
-    assert found.sentence.startswith("Too few repeats: the first look is after 12 blocks. ")
+    assert found.sentence.startswith("Too few repeats for a verdict. The first look is after 12 blocks. ")
 
 
 def test_before_the_first_look_there_is_no_verdict():
     """Nine blocks of a study whose first look is after ten have none, however clear they are."""
     found = verdict(0.01 + 0.0005 * SPREAD[:9], looks=(10, 20))
     assert (found.rule, found.leader, found.looks) == (0, None, ())
-    assert found.sentence.startswith("Too few repeats: the first look is after 10 blocks. So far random search is ")
+    assert found.sentence.startswith(
+        "Too few repeats for a verdict. The first look is after 10 blocks. So far random search is "
+    )
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,10 @@ def test_the_configuration_can_be_pasted():
     plan = analysis.winner.plan
     assert eval(code(section, "Its hyperparameters")) == plan.hparams  # noqa: S307  the text is our own
     assert plan.hparams.momentum == 0.9
+    hparams, trained_with = code(section, "All settings").split("\nTrainConfig")
+    assert eval(hparams) == plan.hparams  # noqa: S307
+    assert eval(f"TrainConfig{trained_with}") == config  # noqa: S307
+    assert all(f"    {name}=" in code(section, "All settings") for name in (*vars(plan.hparams), *vars(config)))
     made = eval(code(section, "The same as a scikit-learn"))  # noqa: S307
     assert isinstance(made, NumpyNetworkClassifier)
     defaults = {"class_weight": None}  # what "none" is in scikit-learn
@@ -75,7 +79,7 @@ def test_images_need_their_shape():
     """A convolution has its classifier only where the shape of a row is known."""
     space = SearchSpace(learning_rate=Float(0.05, 0.2), conv=Categorical("4p", "8p"))
     without, _ = section_of(space=space)
-    assert [code.heading for code in without.codes] == ["Its hyperparameters"]
+    assert [code.heading for code in without.codes] == ["Its hyperparameters", "All settings, the defaults too"]
     known, _ = section_of({"image_shape": [8, 8]}, space=space)
     assert eval(code(known, "The same as a scikit-learn")).image_shape == (8, 8)  # noqa: S307
 

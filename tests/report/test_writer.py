@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic import make_table
+from synthetic import GRID, RANDOM, make_table
 
 from pipeline.report.trials_table import read_table
 from pipeline.report.writer import write_report
@@ -267,6 +267,19 @@ def test_unusual_tables_have_their_report(options, tmp_path):
     assert len(found.verdicts) == 2
     assert "nan" not in re.sub(r"<svg.*?</svg>", "", found.page.read_text(), flags=re.DOTALL)
     json.loads((tmp_path / "verdict.json").read_text(), parse_constant=pytest.fail)
+
+
+ODD = r"(?<![\d.,])1 (?!is|was|has|does|minus|as)[a-z]+s\b|\ball [12]\b|(?:by|exceeded|higher|raised)[^.|]{0,40} \u2212"
+"""A plural of one, all of one or two, and a negative amount by which something is more."""
+
+
+def test_small_counts_make_whole_sentences(tmp_path):
+    """One or two blocks, trials and arms are written as a person would, and so are negative amounts."""
+    for blocks, trials, arms in ((1, 1, (RANDOM, GRID, Arm("tpe"))), (2, 2, (RANDOM, GRID)), (1, 1, (RANDOM,))):
+        options = {"blocks": blocks, "trials": trials, "arms": arms, "repetitions": 2, "test_noise": 0.05}
+        write_report(make_table(**options), tmp_path)
+        prose = [line for line in (tmp_path / "report.md").read_text().splitlines() if not line.startswith("|")]
+        assert not re.findall(ODD, "\n".join(prose))
 
 
 @pytest.mark.parametrize("missing", [["random"], ["shifted_grid"], ["random", "shifted_grid"]])

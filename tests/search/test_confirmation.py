@@ -45,23 +45,10 @@ def runs(tracking_uri, kind="confirmation"):
     return client.search_runs(experiments, f"tags.kind = '{kind}'", max_results=5000)
 
 
-@pytest.fixture(scope="module")
-def searched_once(tmp_path_factory, empty_mlflow_db, tiny_source):
-    """A folder in which the tiny study was searched by one worker."""
-    folder = tmp_path_factory.mktemp("searched")
-    shutil.copyfile(empty_mlflow_db, folder / "mlflow.db")
-    (folder / "tiny.py").write_text(tiny_source)
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.chdir(folder)
-        assert main(["search", "tiny.py", "--workers", "1"]) == 0
-    return folder
-
-
 @pytest.fixture
-def searched(tiny_study, tmp_path, searched_once):
-    """The repetitions of the tiny study, with its records copied to the test's folder."""
-    shutil.copytree(searched_once, tmp_path, dirs_exist_ok=True)
-    return repeated(tiny_study)
+def searched(searched_study):
+    """The repetitions of the tiny study, which one worker searched."""
+    return repeated(searched_study)
 
 
 @pytest.fixture

@@ -1,13 +1,16 @@
 """The plan and its tasks: every trial is in one task, and no task exceeds its memory."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.search.plan import GROUP_SIZE, SAME_START, make_task, plan, planned_trial, refuse_repeats, tasks
 from pipeline.search.pruning_history import PruningHistory
 from pipeline.seeds import derive_seed
-from pipeline.study.hparams import HyperParams
+from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.study.spec import Arm, Categorical, Float, SearchSpace, Study
 from pipeline.training import trials_per_group
+from pipeline.trials.task import run_task
 
 
 def wide_study(hidden):
@@ -40,6 +43,25 @@ def test_large_networks_train_within_the_limit_of_memory():
     assert 1 < fits < 16
     assert max(sizes(study, 2**28)) <= fits
     assert set(sizes(study, 1)) == {1}
+
+
+def test_preprocessing_is_chosen_by_the_trial():
+    """A trial with its own preprocessing has the numbers of a study with it; the others have the study's."""
+    space = SearchSpace(preprocessing=Categorical("min_max", "whiten"), batch_size=Categorical(0, 30))
+    study = Study(name="s", question="?", space=space, config=TrainConfig(epochs=2), arms=(Arm("grid"),), blocks=1)
+    results = {}
+    for task in tasks(study, plan(study), PruningHistory(study, {}), 2**30):
+        results |= {trial.plan.hparams: trial.result for trial in run_task(task)}
+    assert len(results) == 4
+    for hparams, result in results.items():
+        config = replace(study.config, preprocessing=hparams.preprocessing)
+        other = replace(study, config=config)
+        plain = replace(hparams, preprocessing="")
+        (trial,) = (trial for trial in plan(study) if trial.hparams == hparams)
+        (alone,) = run_task(make_task(other, [replace(trial, hparams=plain)]))
+        assert alone.result.curves == result.curves
+    task = make_task(study, [planned_trial(study, study.arms[0], 0, 0, {})])
+    assert task.config is study.config
 
 
 def test_the_first_trials_train_first():

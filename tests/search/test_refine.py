@@ -232,3 +232,17 @@ def test_ranges_of_whole_numbers_stay_whole():
     assert _whole(Int(10, 200, step=10), 100) == Int(70, 130, step=10)
     assert _whole(Int(2, 40), 2) == Int(1, 21)
     assert _whole(Int(1, 9), 1) == Int(1, 5)
+
+
+def test_the_limits_of_an_own_models_parameter_are_not_known():
+    """Its range moves on past any end, but never from positive numbers below 0."""
+    study = Study(
+        name="own", question="?", model="a:b", space=SearchSpace(x=Float(0, 1)), arms=(Arm("random"),), trials=9
+    )
+    low, high = (
+        propose(study, [{"x": abs(end - k / 100), "best/val_accuracy": 0.9 - k / 100} for k in range(9)]).study.space[
+            "x"
+        ]
+        for end in (0, 1)
+    )
+    assert (low.low, high.low, high.high) == (0, 0.5, 1.5)

@@ -32,8 +32,8 @@ def verdict(folder):
 
 def test_a_budget_changed_after_a_verdict_withholds_the_next(small, tmp_path):
     """A pilot of two blocks is noted and the study has a verdict; a later change of the budget or of an arm withholds it."""
-    run = ["run", str(small), "--workers", "1", "--no-model"]
-    assert main([*run, "--blocks", "2"]) == 0
+    run = ["run", str(small), "--workers", "1", "--no-model", "--skip-checks"]
+    assert main(["search", str(small), "--workers", "1", "--blocks", "2"]) == 0
     assert main(run) == 0
     label, _, notes = verdict(tmp_path)
     assert label != "withheld"

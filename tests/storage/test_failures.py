@@ -20,7 +20,7 @@ from mlflow import MlflowClient
 
 from pipeline.cli.main import main
 from pipeline.console.progress import Progress
-from pipeline.storage.failures import LOCKED_SECONDS, store_failure
+from pipeline.storage.failures import store_failure
 from pipeline.storage.journal import open_storage
 from pipeline.storage.optuna_store import OptunaStore
 from pipeline.study.loading import find_study
@@ -83,20 +83,32 @@ def test_a_locked_database_is_waited_for(store, tiny_study, tmp_path, tracking_u
     audit(tiny_study, tracking_uri, 36, storage)
 
 
+IMPATIENT = """
+import sys
+import pipeline.storage.failures as failures
+
+failures.LOCKED_SECONDS = 2  # Optuna tries five times to write a trial, and waits for the lock each time
+from pipeline.cli.main import main
+from pipeline.storage import journal, stores
+
+assert journal.LOCKED_SECONDS == stores.LOCKED_SECONDS == 2
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("store", ["mlflow.db", "optuna.db"])
 def test_a_database_that_stays_locked_is_reported(store, tiny_study, tmp_path, tracking_uri):
     """If a store stays locked, the search ends with a line and exit code 1, and a rerun completes the study."""
     storage = "sqlite:///optuna.db"
     tiny_study.write_text(tiny_study.read_text().replace("blocks=2", "blocks=16"))
-    command = [sys.executable, "-m", "pipeline", "search", str(tiny_study), "--workers", "1", "--storage", storage]
+    command = [sys.executable, "-c", IMPATIENT, "search", str(tiny_study), "--workers", "1", "--storage", storage]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     while "trials;" not in process.stdout.readline():
         assert process.poll() is None, process.stderr.read()
     with closing(sqlite3.connect(store, timeout=60, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        # Optuna tries five times to write a trial, and waits for the lock each time.
-        _, errors = process.communicate(timeout=5 * LOCKED_SECONDS + 120)
+        _, errors = process.communicate(timeout=240)
     assert (process.returncode, errors.count("\n")) == (1, 1), errors
     assert "another process has locked the database" in errors
     assert search(tiny_study, "--storage", storage) == (0, "")
@@ -141,7 +153,9 @@ def test_a_server_that_goes_away(comes_back, tiny_study, tmp_path, tracking_uri,
     flags = ["--tracking-uri", server.address, "--storage", "optuna.log"]
     try:
         command = [sys.executable, "-m", "pipeline", "search", str(tiny_study), "--workers", "1", *flags]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        retries = {} if comes_back else {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+        pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        process = subprocess.Popen(command, env=os.environ | retries, **pipes)
         while "trials;" not in process.stdout.readline():
             assert process.poll() is None, process.stderr.read()
         server.kill()

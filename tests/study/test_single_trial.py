@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
+
+from pipeline.errors import UserError
 from pipeline.study.hparams import HyperParams
-from pipeline.study.single_trial import SINGLE_TRIAL, single_trial_study
-from pipeline.study.spec import Categorical, Int, Pruner
+from pipeline.study.single_trial import SINGLE_TRIAL, single_trial_point, single_trial_study
+from pipeline.study.spec import Categorical, Float, Int, Pruner, SearchSpace
 from studies.random_vs_grid import STUDY
 
 
@@ -39,3 +42,17 @@ def test_a_width_is_a_whole_number_where_the_study_searches_widths():
     study = replace(STUDY, space=type(STUDY.space)(hidden=Int(8, 32)), trials=1)
     assert single_trial_study(study, {"hidden": (50,)}, None).space["hidden"] == Int(8, 50)
     assert single_trial_study(study, {"hidden": (50, 20)}, None).space["hidden"] == Categorical("50x20")
+
+
+def test_a_model_of_the_users_own_needs_a_value_of_each_searched_parameter():
+    """Its parameters have no known defaults: the missing ones are named together. Others that are chosen are fixed."""
+    space = SearchSpace(C=Float(0.1, 1), degree=Int(1, 3), kernel=Categorical("rbf", "poly"))
+    study = replace(STUDY, model="sklearn.svm:SVC", fixed={"tol": 0.1}, space=space, arms=STUDY.arms[:1])
+    with pytest.raises(UserError, match=r"no value of C, kernel; .* Give --set C=VALUE --set kernel=VALUE"):
+        single_trial_study(study, {"degree": 2}, None)
+    with pytest.raises(UserError, match="C: got 'much'; expected a"):
+        single_trial_study(study, {"C": "much", "degree": 2, "kernel": "rbf"}, None)
+    chosen = {"C": 5.0, "degree": 9, "kernel": "linear", "tol": 0.2}
+    single = single_trial_study(study, chosen, None)
+    assert (single.space["C"].high, single.space["degree"].high, single.fixed) == (5.0, 9, {"tol": 0.2})
+    assert single_trial_point(study, chosen) == {"C": 5.0, "degree": 9, "kernel": "linear"}

@@ -10,11 +10,12 @@ from pipeline.study.space import Categorical, Float, Int, SearchSpace
 
 
 def test_a_grid_runs_from_end_to_end():
-    """Levels are even on the declared scale and include both ends; choices are always complete."""
+    """Levels are even on the declared scale and include both ends; choices are the first ones, by default all."""
     assert Float(1e-3, 10, log=True, levels=5).grid() == pytest.approx([1e-3, 1e-2, 1e-1, 1, 10])
     assert Float(0, 1, levels=3).grid() == [0, 0.5, 1]
     assert Float(1, 100, log=True, levels=1).grid() == pytest.approx([10])
     assert Categorical("a", "b").grid(shift=0.3) == ["a", "b"]
+    assert Categorical("a", "b", "c", levels=2).grid(shift=0.3) == ["a", "b"]
 
 
 @given(
@@ -57,11 +58,13 @@ def test_a_grid_of_whole_numbers_runs_from_end_to_end_on_its_scale():
     assert {firsts.count(value) for value in range(1, 11)} == {10}
 
 
-def test_whole_numbers_come_back_from_a_record():
-    """A space with whole numbers is read as it was written."""
-    space = SearchSpace(hidden=Int(8, 64, log=True, levels=4), warmup=Int(0, 4, step=2), l2=Float(0, 1))
+def test_a_space_comes_back_from_a_record():
+    """A space is read as it was written; a record names the levels of choices only where a grid leaves some out."""
+    choices = {"init": Categorical("he", "small"), "schedule": Categorical("constant", "cosine", levels=1)}
+    space = SearchSpace(hidden=Int(8, 64, log=True, levels=4), warmup=Int(0, 4, step=2), l2=Float(0, 1), **choices)
     assert dict(SearchSpace.from_json(space.to_json())) == dict(space)
-    assert space.grid_size == 4 * 3 * 3
+    assert space.grid_size == 4 * 3 * 3 * 2
+    assert space.to_json()["init"] == {"type": "Categorical", "choices": ("he", "small")}
 
 
 @pytest.mark.parametrize(
@@ -82,6 +85,7 @@ def test_whole_numbers_come_back_from_a_record():
         (lambda: Int(1, 10, step=2), "expected a multiple of step=2. Give high=9"),
         (lambda: Int(1, 3, levels=0), "levels: got 0"),
         (Categorical, "at least one choice"),
+        (lambda: Categorical("a", "b", levels=3), "levels: got 3"),
         (lambda: Categorical(1, 1.0), "given twice"),
         (lambda: Categorical([64, 32]), "expected text, a number"),
         (SearchSpace, "nothing to search"),

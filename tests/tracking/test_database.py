@@ -1,10 +1,10 @@
 """MLflow's database is created whole or not at all, and artifacts go next to it, whatever the current folder is."""
 
+import itertools
+import os
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 
 import pytest
@@ -117,39 +117,31 @@ def test_artifacts_go_next_to_the_database(name, tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {name, "elsewhere"}
 
 
-CHILD = """
-import os, sys
-from sqlalchemy import create_engine, event, text
-from sqlalchemy.engine import Engine
-
-number, signum, statements = int(sys.argv[1]), int(sys.argv[2]), 0
-
-def count(*_):
-    global statements
-    statements += 1
-    if statements == number:
-        os.kill(os.getpid(), signum)
-
-event.listen(Engine, "before_cursor_execute", count)
-if sys.argv[3] == "mlflow":
-    from mlflow import MlflowClient
-    MlflowClient(sys.argv[4]).search_experiments()
-else:
-    from pipeline.cli.main import main
-    sys.exit(main(sys.argv[3:]))
-"""
+def signalled(number, signum, function, *arguments):
+    """Return what a function returns; this process gets a signal before an SQL statement."""
+    statements = itertools.count(1)
+    event.listen(
+        Engine,
+        "before_cursor_execute",
+        lambda *_: os.kill(os.getpid(), signum) if next(statements) == number else None,
+    )
+    return function(*arguments)
 
 
-def stopped_child(folder, number, signum, *words):
-    """Return the exit code of a process that gets a signal before an SQL statement."""
-    command = [sys.executable, "-c", CHILD, str(number), str(int(signum)), *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode
+def make_tables(address):
+    """Make MLflow's tables by MLflow's own means."""
+    MlflowClient(address).search_experiments()
+
+
+def exit_code(child):
+    """Wait for a process and return its exit code, as subprocess does."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("storage", ["optuna.log", "sqlite:///optuna.db"])
 @pytest.mark.parametrize("signum", SIGNALS)
-def test_a_first_search_that_is_stopped_is_resumed(signum, storage, tmp_path, monkeypatch, tiny_source):
+def test_a_first_search_that_is_stopped_is_resumed(signum, storage, tmp_path, monkeypatch, tiny_source, fork):
     """Wherever a signal stops the very first search, the same command records the whole study."""
     draw = random.Random(f"{signum} {storage}")
     for stop in range(9):
@@ -158,7 +150,7 @@ def test_a_first_search_that_is_stopped_is_resumed(signum, storage, tmp_path, mo
         monkeypatch.chdir(folder)
         (folder / "tiny.py").write_text(tiny_source)
         words = ["search", "tiny.py", *ONE_TRIAL, "--storage", storage]
-        code = stopped_child(folder, draw.randrange(1, 2200), signum, *words)
+        code = exit_code(fork(folder, signalled, draw.randrange(1, 2200), signum, main, words))
         assert code in (0, 130, 143, -signal.SIGKILL)
         assert main(words) == 0
         trials = OptunaStore(find_study("tiny.py", {}), storage).recorded()
@@ -173,7 +165,7 @@ def test_a_first_search_that_is_stopped_is_resumed(signum, storage, tmp_path, mo
 
 
 @pytest.mark.slow
-def test_a_half_made_database_in_postgresql_is_completed(postgres, tmp_path, monkeypatch):
+def test_a_half_made_database_in_postgresql_is_completed(postgres, tmp_path, monkeypatch, fork):
     """Wherever the creation of MLflow's tables in PostgreSQL is stopped, the next process completes it."""
     folder = tmp_path / "it's"
     folder.mkdir()
@@ -183,7 +175,8 @@ def test_a_half_made_database_in_postgresql_is_completed(postgres, tmp_path, mon
         with server.connect() as connection:
             connection.execute(text(f"CREATE DATABASE half_{number}"))
         address = f"{postgres}/half_{number}"
-        assert stopped_child(tmp_path, number, signal.SIGKILL, "mlflow", address) == -signal.SIGKILL
+        child = fork(tmp_path, signalled, number, signal.SIGKILL, make_tables, address)
+        assert exit_code(child) == -signal.SIGKILL
         tracker = Tracker(address)
         assert tracker.find_latest() is None
         assert tracker.client.get_experiment("0").artifact_location == f"{folder.as_uri()}/mlruns/0"

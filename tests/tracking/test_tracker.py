@@ -288,10 +288,9 @@ def test_a_run_that_is_deleted_during_a_search_is_reported_with_its_remedy(eithe
 
 
 @pytest.mark.parametrize("words", [("train", "tiny.py", "--epochs", "100000"), ("lecture", "curves")])
-def test_a_killed_command_is_ended_by_the_next_one(words, tiny_study, tracking_uri):
+def test_a_killed_command_is_ended_by_the_next_one(words, tiny_study, tmp_path, tracking_uri, fork):
     """After kill -9 in a ``train`` or ``lecture``, the next command ends its run as KILLED and leaves no run RUNNING."""
-    command = [sys.executable, "-m", "pipeline", *words]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    child = fork(tmp_path, main, words)
     client = MlflowClient(tracking_uri)
 
     def statuses():
@@ -300,10 +299,10 @@ def test_a_killed_command_is_ended_by_the_next_one(words, tiny_study, tracking_u
 
     name = {"train": "tiny-manual", "lecture": "lecture_curves"}[words[0]]
     while name not in statuses():
-        assert process.poll() is None
+        assert os.waitpid(child, os.WNOHANG) == (0, 0)
         time.sleep(0.2)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
     assert statuses() == {name: "RUNNING"}
     assert main(["search", str(tiny_study), "--workers", "1", "--trials", "1", "--quiet"]) == 0
     assert statuses() == {name: "KILLED", "tiny": "FINISHED"}

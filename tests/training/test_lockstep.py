@@ -136,13 +136,14 @@ KINDS = {
     "no hidden layer": {"hidden": ()},
     "balanced classes": {"class_weight": "balanced"},
     "own batch size": {"batch_size": 7},
+    "annealed after t0 steps": {"t0": 5.0},
     "uniform weights": {"init_distribution": "uniform", "init_scale": 0.5},
     "everything": {
         "batch_norm": True, "layer_norm": True, "dropout": 0.3, "l1": 1e-4, "l2": 1e-4, "max_norm": 2.0, "clip": 1.0,
         "label_smoothing": 0.1, "optimizer": "adamw", "schedule": "cosine", "warmup": 1, "activation": "silu",
     },
 }  # fmt: skip
-NUMBERS = ("learning_rate", "l2", "momentum", "dropout", "l1", "max_norm", "label_smoothing", "clip")
+NUMBERS = ("learning_rate", "l2", "momentum", "dropout", "l1", "max_norm", "label_smoothing", "clip", "t0")
 
 
 def relatives(kind, count):

@@ -89,6 +89,8 @@ class Reference:
             norm = np.sqrt(sum((g**2).sum() for layer in grads for g in layer.values()))
             grads = [{name: g * min(1, p.clip / norm) for name, g in layer.items()} for layer in grads]
         self.steps += 1
+        if p.t0:
+            rate *= p.t0 / max(p.t0, self.steps)
         for layer, grad, memory in zip(self.layers, grads, self.memory, strict=True):
             coupled, decoupled = (0, p.l2) if p.optimizer == "adamw" else (p.l2, 0)
             grad["W"] = grad["W"] + p.l1 * np.sign(layer["W"]) + coupled * layer["W"]
@@ -132,6 +134,7 @@ CASES = {
     "sgd": {"l2": 0.01, "schedule": "step", "step_epochs": 2, "step_factor": 0.7},
     "momentum": {"momentum": 0.9, "l2": 0.02, "batch_norm": True, "schedule": "cosine", "warmup": 2},
     "l1": {"l1": 0.01, "momentum": 0.5},
+    "t0": {"t0": 3.5, "momentum": 0.5, "l2": 0.01, "schedule": "step", "step_epochs": 2, "step_factor": 0.7},
     "clip": {"clip": 0.2, "l1": 0.005, "l2": 0.01, "activation": "silu"},
     "max_norm": {"max_norm": 0.6, "label_smoothing": 0.2, "dropout": 0.3},
     "nesterov": {"optimizer": "nesterov", "momentum": 0.8, "schedule": "exponential", "decay_rate": 0.2, "l2": 0.01},

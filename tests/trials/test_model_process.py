@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import sys
 import time
 
@@ -39,8 +40,8 @@ def act(params, data, seed, report):
         case "fork and hang" | "fork and kill":
             multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,)).start()
             act({"act": params["act"].removeprefix("fork and ")}, data, seed, report)
-        case "print":
-            print("to standard output")  # noqa: T201  models may print
+        case "print" | "flood":
+            print("first", "x" * {"print": 1, "flood": 100_000_000}[params["act"]], "last")  # noqa: T201  models may print
     for epoch in range(1, data.epochs + 1):
         if report(epoch, val_accuracy=epoch / 10):
             break
@@ -56,6 +57,7 @@ def fit():
     def fitted(act, timeout=0.0, stop=None):
         return process.fit(f"{__name__}:act", {"act": act}, 0, "block", lambda: DATA, timeout, stop)
 
+    fitted.process = process
     yield fitted
     process.close()
 
@@ -88,6 +90,19 @@ def test_trials_share_a_process_and_may_be_pruned(fit):
     assert first.test[0] == second.test[0]
     assert asked == [(1, 0.1), (2, 0.2)]
     assert (second.epochs, second.stopped, second.curves) == (2, True, {"val/accuracy": [0.1, 0.2]})
+
+
+def test_a_flood_of_prints_is_cut(fit, capfd):
+    """Of 100 MB only the start and the end are shown, with a line between; the next trial's are whole."""
+    assert isinstance(fit("flood"), Outcome)
+    assert isinstance(fit("print"), Outcome)
+    fit.process.close()
+    shown = capfd.readouterr().err
+    assert len(shown) < 200_000
+    assert shown.startswith("first xxx")
+    assert re.search(r"x\n\.\.\. 99,\d{3},\d{3} bytes that the model printed are left out \.\.\.\nx", shown)
+    assert "xxx last\n" in shown
+    assert "first x last\n" in shown
 
 
 def test_an_interrupt_ends_the_process(fit):

@@ -16,6 +16,7 @@ from pipeline.report.intervals import Interval
 from pipeline.report.style import INK, MUTED, PAPER, RULE, ArmStyles, Plot, canvas, finish, styled, trial_axis
 from pipeline.report.suite.verdict import SuiteVerdict
 from pipeline.report.targets import TrialsNeeded
+from pipeline.report.verdict import AHEAD, EQUAL
 from pipeline.study.metrics import Metric
 from pipeline.study.spec import Arm
 
@@ -37,7 +38,7 @@ def forest_figure(verdict: SuiteVerdict, styles: ArmStyles, delta: float, metric
     ax.axvline(0, color=INK, linewidth=0.8)
     for y, (result, (_, interval)) in enumerate(zip(shown, rows, strict=True)):
         colour = {"ahead": styles[first.name][0], "behind": styles[second.name][0]}.get(result.place, MUTED)
-        filled = result.place != "undecided" and not result.left_out
+        filled = result.verdict.rule in (AHEAD, EQUAL) and not result.left_out
         _line(ax, y, interval, scale, colour)
         ax.plot(
             scale * interval.estimate, y, "s", color=colour, markerfacecolor=colour if filled else PAPER, markersize=6

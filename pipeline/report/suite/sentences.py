@@ -20,9 +20,12 @@ from pipeline.report.suite.random_effects import (
     random_effects,
 )
 from pipeline.report.suite.set_results import SetResult, by_place
-from pipeline.report.verdict import matters, towards
+from pipeline.report.verdict import LABELS, TOO_FEW, matters, towards
 from pipeline.study.metrics import ACCURACY, Metric
 from pipeline.study.spec import Arm
+
+NAMED = 3
+"""The most studies that a sentence names."""
 
 
 @dataclass(frozen=True)
@@ -115,13 +118,15 @@ def chance(probability: float) -> str:
 def shares(question: Question, results: Sequence[SetResult]) -> str:
     """Return the sentence on the studies' own verdicts, and on those that are left out."""
     places = by_place(results)
+    few = len(places.pop(LABELS[TOO_FEW]))
     stands = listed([f"{place} on {len(names)}" for place, names in places.items() if names])
+    judged = count(sum(map(len, places.values())), "data set")
     left_out = [f"{result.study} ({result.left_out})" for result in results if result.left_out]
-    rest = f" Left out: {listed(left_out)}." if left_out else ""
-    return (
-        f"By the studies' own verdicts, {title(question.first)} against {title(question.second)} is {stands} of "
-        f"{count(sum(map(len, places.values())), 'data set')}.{rest}"
-    )
+    rest = f" {count(few, 'study has', 'studies have')} too few repeats for a verdict." if few else ""
+    rest += f" Left out: {listed(left_out)}." if left_out else ""
+    if not stands:
+        return f"No study has a verdict of its own.{rest}"
+    return f"By the studies' own verdicts, {title(question.first)} against {title(question.second)} is {stands} of {judged}.{rest}"
 
 
 def another_look(
@@ -131,22 +136,38 @@ def another_look(
     interval: Interval,
     error: float,
 ) -> Iterator[str]:
-    """Yield what another look at each undecided study costs and brings to the interval of the mean, then what a set more would."""
-    told = False
-    for result in results:
-        look, difference = result.next_look, result.difference
-        if result.place != "undecided" or not look or not difference:
-            continue
-        later = SetDifference(difference.estimate, difference.variance * difference.blocks / look.blocks, look.blocks)
-        narrower = interval_of(random_effects([*{**differences, result.study: later}.values()]).means, error)
+    """Yield what more blocks of the undecided studies bring to the interval of the mean, then what a data set more would.
+
+    A study that has a look left has a sentence with its cost. For those after their last look there is one sentence.
+    """
+
+    def brings(blocks: Mapping[str, int]) -> str:
+        """Return how the interval changes with these numbers of blocks and the same differences."""
+        later = {
+            name: SetDifference(
+                differences[name].estimate, differences[name].variance * differences[name].blocks / n, n
+            )
+            for name, n in blocks.items()
+        }
+        narrower = interval_of(random_effects([*{**differences, **later}.values()]).means, error)
         now, then = (_width(found, question.metric) for found in (interval, narrower))
-        brings = f"be {then} wide instead of {now}" if then != now else f"stay {now} wide"
-        told = True
-        yield (
-            f"{result.study} is undecided. Its next look, after {look.blocks} blocks, costs {look.cost}; with the same "
-            f"differences the 95% CI of the mean would {brings}."
+        change = f"be {then} wide instead of {now}" if then != now else f"stay {now} wide"
+        return f"the same differences the 95% CI of the mean would {change}."
+
+    undecided = [result for result in results if result.place == "undecided" and result.difference]
+    for result in undecided:
+        if look := result.next_look:
+            yield (
+                f"{result.study} is undecided. Its next look, after {look.blocks} blocks, costs {look.cost}; with "
+                f"{brings({result.study: look.blocks})}"
+            )
+    if last := [result.study for result in undecided if not result.next_look]:
+        twice = brings({name: 2 * differences[name].blocks for name in last})
+        named = (
+            f"{listed(last)} {'is' if len(last) == 1 else 'are'}" if len(last) <= NAMED else f"{len(last)} studies are"
         )
-    if told:
+        yield f"{named} undecided after the last look. With twice the blocks there and {twice}"
+    if undecided:
         sets = len(differences)
         quantiles = special.stdtrit(np.array([sets, sets - 1]), 1 - error / 2)
         factor = math.sqrt(sets / (sets + 1)) * float(quantiles[0] / quantiles[1])

@@ -10,12 +10,12 @@ from pipeline.report import validity
 from pipeline.report.analysis import Analysis, NextLook
 from pipeline.report.intervals import Interval, mean_interval
 from pipeline.report.suite.random_effects import SetDifference
-from pipeline.report.verdict import AHEAD, EQUAL, UNDECIDED, Verdict, withheld
+from pipeline.report.verdict import AHEAD, EQUAL, LABELS, TOO_FEW, UNDECIDED, Verdict, withheld
 from pipeline.study.spec import Arm
 
 FEWEST_BLOCKS = 2
 """The blocks of a study that counts; one block has no noise that could be known."""
-PLACES = ("ahead", "equal enough", "behind", "undecided")
+PLACES = ("ahead", "equal enough", "behind", "undecided", LABELS[TOO_FEW])
 """Where the first arm stands on one data set."""
 
 
@@ -52,7 +52,7 @@ class SetResult:
         """Where the first arm stands, one of :data:`PLACES`."""
         if self.verdict.rule == AHEAD:
             return "ahead" if self.verdict.leader == self.verdict.contrast[0].name else "behind"
-        return "equal enough" if self.verdict.rule == EQUAL else "undecided"
+        return LABELS[self.verdict.rule] if self.verdict.rule in (EQUAL, TOO_FEW) else "undecided"
 
 
 def by_place(results: Iterable[SetResult]) -> dict[str, list[str]]:

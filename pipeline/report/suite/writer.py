@@ -34,7 +34,12 @@ class SuiteReport:
 
 
 def write_suite_report(
-    suite: Suite, analyses: Mapping[str, Analysis], folder: Path, mlflow_run: str = "", notes: Sequence[str] = ()
+    suite: Suite,
+    analyses: Mapping[str, Analysis],
+    folder: Path,
+    mlflow_run: str = "",
+    notes: Sequence[str] = (),
+    failures: Mapping[str, str] | None = None,
 ) -> SuiteReport:
     """Write the report over a suite's studies into a folder.
 
@@ -50,11 +55,14 @@ def write_suite_report(
         The address of the suite's run in MLflow UI.
     notes
         Sentences for the reader that leave the verdicts valid.
+    failures
+        Why a study has no analysis, if it failed, by its name.
     """
     ordered = {study.name: analyses[study.name] for study in suite.studies if study.name in analyses}
     analysis = SuiteAnalysis(suite, ordered)
     sections, labels = make_sections(analysis), {arm.name: label(arm) for arm in suite.studies[0].arms}
-    sentences = [note for verdict in analysis.verdicts for note in verdict.notes]
+    absent = {study.name: (failures or {}).get(study.name, "") for study in suite.studies if study.name not in ordered}
+    sentences = [note for verdict in analysis.verdicts for note in verdict.notes] + missing(absent)
     context: dict[str, Any] = {
         "study": suite,
         "verdicts": analysis.verdicts,
@@ -70,9 +78,15 @@ def write_suite_report(
         "run_name": "the suite's run",
     }
     write_sections(sections, folder)
-    write_pages(folder, render(context), summary(analysis))
+    write_pages(folder, render(context), {**summary(analysis), "missing": absent})
     verdicts = tuple(verdict.sentence for verdict in analysis.verdicts)
     return SuiteReport(verdicts, (*verdicts, *sentences), metrics(analysis), tags(analysis), folder / "report.html")
+
+
+def missing(absent: Mapping[str, str]) -> list[str]:
+    """Return a sentence on the studies without an analysis, with the reasons of those that failed; none without any."""
+    found = [f"{name} ({reason.rstrip('.') or 'not recorded yet'})" for name, reason in absent.items()]
+    return [f"Missing from the verdict: {listed(found)}."] if found else []
 
 
 def change_notes(suite: Suite, first: Sequence[str]) -> list[str]:

@@ -27,9 +27,15 @@ def figures_of(block, **settings):
     return {figure.name: figure for figure in network_figures(record, block)}, record
 
 
-def test_the_figures_show_the_numbers_of_the_trial(block):
+@pytest.fixture(scope="module")
+def deep(block):
+    """The figures of a trial of two hidden layers, by name, and its record."""
+    return figures_of(block, hidden=(20, 15))
+
+
+def test_the_figures_show_the_numbers_of_the_trial(deep):
     """Losses, accuracies and update ratios are the record's; the title has the gap; each hidden layer has a histogram."""
-    figures, record = figures_of(block, hidden=(20, 15))
+    figures, record = deep
     assert list(figures) == ["loss", "accuracy", "update_ratio", "activations", "first_weights"]
     np.testing.assert_array_equal(figures["loss"].table["val"], record.curves["val/loss"][0])
     accuracy = figures["accuracy"].table
@@ -43,9 +49,9 @@ def test_the_figures_show_the_numbers_of_the_trial(block):
     assert list(figures["activations"].table["layer"]) == [1, 2]
 
 
-def test_the_figures_of_layers_and_weights_are_labelled(block):
+def test_the_figures_of_layers_and_weights_are_labelled(deep):
     """The histograms have a title, named axes and a number for each layer; each image has the number of its unit."""
-    figures, _ = figures_of(block, hidden=(20, 15))
+    figures, _ = deep
     texts = {name: re.findall(r">([^<>]+)</text>", figure.svg) for name, figure in figures.items()}
     assert {"Outputs of each hidden layer", "output of a unit", "how often", "layer 1", "layer 2"} <= set(
         texts["activations"]

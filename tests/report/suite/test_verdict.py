@@ -1,11 +1,13 @@
 """The verdict over data sets: the first rule that matches, its words, and what another look would bring."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from pipeline.report.analysis import NextLook
 from pipeline.report.intervals import Interval
+from pipeline.report.suite import sentences
 from pipeline.report.suite.random_effects import SetDifference
 from pipeline.report.suite.sentences import Question
 from pipeline.report.suite.set_results import SetResult
@@ -76,7 +78,7 @@ def test_the_notes_tell_the_next_set_and_the_shares():
     found = results([1.0, 1.2, -0.9, 0.1, 0.4], places=places)
     found.append(SetResult("s5", "d5", SINGLE["undecided"], left_out="its verdict is withheld"))
     verdict = decide_over_sets(QUESTION, found, 1)
-    following, shares = verdict.notes
+    following, shares, *_ = verdict.notes
     assert following.startswith("On the next data set like these, random search minus the textbook grid is \u2212")
     assert "random search is better by more than 0.5 points with probability 0." in following
     assert (
@@ -85,6 +87,10 @@ def test_the_notes_tell_the_next_set_and_the_shares():
         "behind on 1 and undecided on 1 of 5 data sets. Left out: s5 (its verdict is withheld)."
     )
     assert verdict.effects.sets == 5
+    found[4] = replace(found[4], verdict=Verdict(TOO_FEW, "", None, CONTRAST))
+    assert "behind on 1 of 4 data sets. 1 study has too few repeats for a verdict. Left" in sentences.shares(
+        QUESTION, found
+    )
 
 
 def test_what_another_look_brings_is_told_of_undecided_studies():
@@ -102,3 +108,19 @@ def test_what_another_look_brings_is_told_of_undecided_studies():
     )
     assert then < now == pytest.approx(100 * (verdict.interval.high - verdict.interval.low), abs=0.1)
     assert more.startswith("One more data set like these would make it about ")
+
+
+@pytest.mark.parametrize(("undecided", "words"), [(1, "s3 is"), (2, "s2 and s3 are"), (4, "4 studies are")])
+def test_what_more_blocks_bring_is_told_after_the_last_look(undecided, words):
+    """Undecided studies without a look left share one sentence: the width of the interval with twice their blocks."""
+    places = ["ahead"] * (4 - undecided) + ["undecided"] * undecided
+    verdict = decide_over_sets(QUESTION, results([1.0, 1.2, 0.9, 1.1], noise=1.0, places=places), 1)
+    *_, again, _ = verdict.notes
+    start = (
+        f"{words} undecided after the last look. With twice the blocks there and the same differences the 95% CI of "
+    )
+    assert again.startswith(start)
+    then, now = map(
+        float, re.fullmatch(r".* would be ([\d.]+) points wide instead of ([\d.]+) points\.", again).groups()
+    )
+    assert then < now
