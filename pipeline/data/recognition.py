@@ -40,7 +40,9 @@ IDS = "ids"
 """The kind of a column of many different texts that is named like an id: it names what the rows belong to."""
 NAMELESS = re.compile(r"Unnamed: \d+|")
 ROW_NAMES = re.compile(r"(?i:row_?names?|)|Unnamed: \d+")
-ID_NAME = re.compile(r"(?i:(.*[_. ])?(id|index|idx|key|uuid|row_?names?))|.*[a-z]I[Dd]")
+ID_NAME = re.compile(
+    r"(?i:(.*[_. ])?((case|customer|patient|subject|user)?id|index|idx|key|uuid|row_?names?))|.*[a-z]I[Dd]"
+)
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
 DAY_FORMATS = (
     *("%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%m-%d-%Y", "%d-%m-%Y"),

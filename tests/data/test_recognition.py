@@ -127,6 +127,7 @@ def test_what_cannot_be_used_is_refused(case):
         ("row", np.arange(N) + 1, "counts the rows"),
         ("time", np.arange(N) * 3, "rises from row to row"),
         ("patient_id", np.arange(N)[::-1] * 7 % 61, "is named like an id"),
+        ("caseid", np.arange(N)[::-1] * 7 % 61, "is named like an id"),
         ("price", np.arange(N)[::-1] * 7 % 61, ""),
         ("paid", np.arange(N)[::-1] * 7 % 61, ""),
         ("share", np.arange(N) / 7, ""),
