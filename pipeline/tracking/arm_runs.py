@@ -37,13 +37,17 @@ Curves = Mapping[str, Mapping[int, float]]
 
 
 class ArmTrial(NamedTuple):
-    """A recorded trial, as far as its arm's run needs it; ``ended`` is in milliseconds since 1970."""
+    """A recorded trial, as far as its arm's run needs it; ``ended`` is in milliseconds since 1970.
+
+    ``finished`` is False for a trial that was pruned or diverged, which is not chosen if another is there.
+    """
 
     number: int
     run_id: str
     validation: float
     test: float
     diverged: bool
+    finished: bool
     ended: int
 
 
@@ -69,10 +73,11 @@ class _ArmRun:
         self.run, self.run_id, self.status, self.written = None, "", "", 0
 
     def choices(self) -> Iterator[ArmTrial]:
-        """Yield the best-validated trial after each trial, the earliest of equals."""
+        """Yield the chosen trial after each trial: the best-validated one that finished, the earliest of equals."""
         best = self.trials[0]
         for trial in self.trials:
-            best = trial if trial.validation > best.validation else best
+            if (trial.finished, trial.validation) > (best.finished, best.validation):
+                best = trial
             yield best
 
     def points(self) -> list[MetricPoint]:
@@ -114,7 +119,8 @@ class ArmRuns:
         """Add a recorded trial by its attributes, the id of its run, and its end in seconds since 1970."""
         a, metric = attributes, self._study.objective
         scores = float(a[metric.best_val]), float(a[metric.test])
-        trial = ArmTrial(a["trial"], run_id, *scores, a["diverged"], int(ended * 1000))
+        finished = not a["diverged"] and a["epochs"] >= self._study.config.epochs
+        trial = ArmTrial(a["trial"], run_id, *scores, a["diverged"], finished, int(ended * 1000))
         place = self._place(a["arm"], a["block"])
         if place.written and trial.number < place.trials[place.written - 1].number:
             self._discard(place)  # a trial that was lost is trained again; the later points change

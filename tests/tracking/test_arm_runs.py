@@ -27,10 +27,10 @@ def opened(tracker, study, numbers, arm="random", scores=SCORES):
     return found
 
 
-def add(found, number, arm="random", scores=SCORES):
+def add(found, number, arm="random", scores=SCORES, epochs=5):
     """Add a trial; the first diverged."""
     validation, test = scores[number]
-    place = {"arm": arm, "block": 2, "trial": number, "diverged": number == 0}
+    place = {"arm": arm, "block": 2, "trial": number, "diverged": number == 0, "epochs": epochs}
     found.add(
         {**place, "best/val_accuracy": validation, "test/accuracy": test}, f"{number:032x}", 1_700_000_000 + number
     )
@@ -69,6 +69,16 @@ def test_a_whole_run_has_the_best_so_far(either, small):
     assert run.data.tags["mlflow.parentRunId"] == either.run_id
     assert f"/runs/{1:032x}?" in run.data.tags["mlflow.note.content"]
     assert (run.info.run_name, run.info.status) == ("random-b02", "FINISHED")
+
+
+def test_a_trial_that_was_pruned_is_not_chosen(tracker, small):
+    """A pruned trial with the highest validation accuracy is not the best so far, as it is not on the report's page."""
+    found = opened(tracker, small, ())
+    for number in range(4):
+        add(found, number, epochs=3 if number == 1 else 5)
+    found.close()
+    assert curve(tracker, only(tracker), VAL) == {1: 0.5, 2: 0.7, 3: 0.6, 4: 0.7}
+    assert only(tracker).data.tags["choice"] == "random-b02-0003"
 
 
 def test_a_run_grows_with_its_search(tracker, small, monkeypatch):
@@ -126,7 +136,7 @@ def test_a_finished_run_is_left_alone(tracker, small):
 @pytest.mark.parametrize("reason", ["deleted", "twice", "other scores", "fewer trials"])
 def test_a_run_that_disagrees_is_written_again(reason, tracker, small):
     """A deleted run is made again, a double one removed, and one of other or lost trials replaced."""
-    scores = [(0.9, 0.9), *SCORES[1:]] if reason == "other scores" else SCORES
+    scores = [SCORES[0], (0.9, 0.9), *SCORES[2:]] if reason == "other scores" else SCORES
     opened(tracker, small, range(4), scores=scores).close()
     if reason == "deleted":
         tracker.client.delete_run(only(tracker).info.run_id)
