@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pipeline.checks.suite import check
+from pipeline.checks.all_checks import check
 from pipeline.data import load_block
 from pipeline.diagnosis.diagnose import diagnose, health
 from pipeline.diagnosis.trial_facts import Facts

@@ -124,7 +124,7 @@ def test_modules_do_not_import_in_a_circle():
         ("pipeline.cli.main", "from optuna import load_study"),
         ("pipeline.study.spec", "from optuna import load_study"),
         ("pipeline.search.samplers", "import studies.random_vs_grid"),
-        ("pipeline.checks.suite", "import matplotlib.pyplot as plt"),
+        ("pipeline.checks.all_checks", "import matplotlib.pyplot as plt"),
         ("studies.mine", "from pipeline.search.plan import plan"),
     ],
 )

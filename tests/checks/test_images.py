@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from pipeline.checks.all_checks import check, initial_loss
 from pipeline.checks.gradients import gradient_check
 from pipeline.checks.labels import label_checks
-from pipeline.checks.suite import check, initial_loss
 from pipeline.data import Dataset, Split
 from pipeline.data.folder import data_folder
 from pipeline.study.hparams import HyperParams, TrainConfig

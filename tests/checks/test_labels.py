@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris, make_classification
 
+from pipeline.checks.all_checks import examples_apart, few_examples, overfits_few
 from pipeline.checks.labels import LEVEL, clearest_signal, find_signal, label_checks, labels_belong, signal_of
-from pipeline.checks.suite import examples_apart, few_examples, overfits_few
 from pipeline.data import Dataset, Split
 from pipeline.study.hparams import TrainConfig
 from studies.random_vs_grid import STUDY

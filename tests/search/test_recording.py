@@ -282,7 +282,7 @@ def test_two_studies_may_start_at_once_in_a_new_folder(tiny_source, tmp_path):
 
 def test_a_study_that_is_killed_while_it_is_checked_leaves_no_run(tiny_study, tmp_path, tracking_uri, monkeypatch):
     """The study's run starts after the checks, so a process that ends during them leaves none."""
-    monkeypatch.setattr("pipeline.checks.suite.check", lambda _: sys.exit(9))
+    monkeypatch.setattr("pipeline.checks.all_checks.check", lambda _: sys.exit(9))
     with pytest.raises(SystemExit):
         main(["run", str(tiny_study), "--workers", "1"])  # which checks in this process
     assert runs(tracking_uri, kind="study") == []

@@ -9,7 +9,7 @@ import pytest
 from sklearn import datasets
 
 from pipeline.checks import suite as checks
-from pipeline.checks.suite import check, initial_loss
+from pipeline.checks.all_checks import check, initial_loss
 from pipeline.data import Split, load_block
 from pipeline.data.dataset import load_rows, split
 from pipeline.nn import optimizers
