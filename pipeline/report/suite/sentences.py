@@ -24,6 +24,8 @@ from pipeline.report.verdict import LABELS, TOO_FEW, matters, towards
 from pipeline.study.metrics import ACCURACY, Metric
 from pipeline.study.spec import Arm
 
+OPEN = ("undecided", LABELS[TOO_FEW])
+"""The places of studies of which more blocks can tell more."""
 NAMED = 3
 """The most studies that a sentence names."""
 
@@ -154,7 +156,7 @@ def another_look(
         change = f"be {then} wide instead of {now}" if then != now else f"stay {now} wide"
         return f"the same differences the 95% CI of the mean would {change}."
 
-    undecided = [result for result in results if result.place == "undecided" and result.difference]
+    undecided = [result for result in results if result.place in OPEN and result.difference]
     for result in undecided:
         if look := result.next_look:
             yield (
