@@ -81,7 +81,7 @@ def set_result(analysis: Analysis, contrast: tuple[Arm, Arm]) -> SetResult:
     if counted < FEWEST_BLOCKS:
         return replace(result, left_out=f"it has fewer than {FEWEST_BLOCKS} whole blocks")
     noise = max(float(values.std(ddof=1)) / math.sqrt(counted), least_noise(counted, analysis.rules.rows))
-    look = analysis.next_look(complete) if verdict.rule in (UNDECIDED, TOO_FEW) else None
+    look = analysis.next_look(complete) if verdict.rule == UNDECIDED else None
     return replace(result, difference=SetDifference(float(values.mean()), noise**2, counted), next_look=look)
 
 
