@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from contextlib import nullcontext
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from pipeline.checks import CheckResult
@@ -35,7 +34,7 @@ def command(args: argparse.Namespace, context: Context) -> None:
         from pipeline.commands.search import claimed_jobs
 
         with claimed_jobs(declared, args, context) as (jobs, suite_run):
-            for job, following in zip_longest(jobs, jobs[1:]):
+            for job in jobs:
                 with suite_run.failures_of(job) if suite_run else nullcontext():
                     result = run_claimed(
                         job,
@@ -43,7 +42,6 @@ def command(args: argparse.Namespace, context: Context) -> None:
                         keep_model=not args.no_model,
                         checked=checked,
                         results_of=results_of,
-                        following=following,
                     )
                     if suite_run:
                         suite_run.add(job, result)
@@ -67,15 +65,13 @@ def run_claimed(
     keep_model: bool = True,
     checked: bool = True,
     results_of: Callable[[], list[CheckResult]] | None = None,
-    following: Job | None = None,
 ) -> Report:
     """Check the network, search, confirm, and report.
 
     ``keep_model`` registers the model of the best trial. Without ``checked`` no check is run, and the study's run gets
-    the tag ``checks`` that says so. ``results_of`` gives the results of checks that are already under way. The workers start
-    with the ``following`` study while this one is reported.
+    the tag ``checks`` that says so. ``results_of`` gives the results of checks that are already under way.
     """
-    from pipeline.commands.search import opened, search_until_decided, start_search
+    from pipeline.commands.search import opened, search_until_decided
 
     checks = check(job.study, job.console, results_of) if checked else ()
     with opened(job, checks):
@@ -83,8 +79,6 @@ def run_claimed(
             job.console.say("check: skipped")
             job.tracker.set_tags({"checks": "skipped"})
         known = search_until_decided(job, engine)
-        if following:
-            start_search(following, engine)
         from pipeline.commands.report import report  # figures and scikit-learn take a second to import
 
         return report(job, engine.background, keep_model=keep_model, known=known)

@@ -172,12 +172,6 @@ def look(job: Job) -> tuple[Analysis, bool]:
     return analysis, settled or job.study.blocks >= analysis.rules.looks[-1]
 
 
-def start_search(job: Job, engine: Engine) -> None:
-    """Start the first tasks of a study that is searched next, whose results are recorded then."""
-    wave = next(job.pending_trials.waves(), [])
-    engine.start(job.pending_trials.tasks(wave, engine.limit_bytes))
-
-
 def search(job: Job, engine: Engine) -> None:
     """Train and record the missing trials of the plan."""
     study, console, pending_trials = job.study, job.console, job.pending_trials

@@ -21,10 +21,6 @@ Background = Callable[..., Callable[[], Any]]
 """Starts a function with arguments on a worker, if there is one that is free. Returns a function that waits for its result."""
 
 
-def start_nothing(tasks: Sequence[Task]) -> None:
-    """Leave tasks until they are run."""
-
-
 def in_this_process(work: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
     """Return a function that does the work when its result is needed."""
     return partial(work, *arguments)
@@ -32,16 +28,12 @@ def in_this_process(work: Callable[..., Any], *arguments: Any) -> Callable[[], A
 
 @dataclass(frozen=True)
 class Engine:
-    """The workers of a search: a description, how they run tasks and other work, and the memory in bytes for one task.
-
-    ``start`` starts tasks that :attr:`run` is called with next, so that workers are not idle until then.
-    """
+    """The workers of a search: a description, how they run tasks and other work, and the memory in bytes for one task."""
 
     description: str
     run: RunTasks
     limit_bytes: int
     background: Background = in_this_process
-    start: Callable[[Sequence[Task]], None] = start_nothing
 
 
 def run_with_retries(run: RunTasks, tasks: Sequence[Task], lost: type[Exception]) -> Iterator[list[FinishedTrial]]:

@@ -8,14 +8,13 @@ import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from pipeline.data import small_block
-from pipeline.search.engine import Background, Engine, run_with_retries
+from pipeline.search.engine import Background, Engine, in_this_process, run_with_retries
 from pipeline.search.processes import become_worker, remove_leftovers, signals_held
 from pipeline.search.worker_memory import bytes_per_worker
 from pipeline.trials.task import Task, run_task, warm_up
@@ -37,17 +36,14 @@ def engine(workers: int, scheduler: str = "") -> Iterator[Engine]:
     description = f"{workers} worker{'s' if workers > 1 else ''}"
     if workers > 1 and not can_start_workers():
         workers, description = 1, "1 worker, since processes have no semaphores here; make /dev/shm writable for more"
-    if workers == 1:
-        run_here = partial(run_with_retries, partial(_run, workers=1), lost=TerminatedWorkerError)
-        yield Engine(description, run_here, bytes_per_worker(1))
-        return
-    with started(workers) as wait, background_work(workers) as background, Ahead(workers) as ahead:
+    with started(workers) as wait:
 
         def run(tasks: Sequence[Task]) -> Iterator[list[FinishedTrial]]:
             wait()
-            return run_with_retries(lambda unfinished: _run(unfinished, workers, ahead), tasks, TerminatedWorkerError)
+            return run_with_retries(lambda unfinished: _run(unfinished, workers), tasks, TerminatedWorkerError)
 
-        yield Engine(description, run, bytes_per_worker(workers), background, ahead.start)
+        with background_work(workers) as background:
+            yield Engine(description, run, bytes_per_worker(workers), background if workers > 1 else in_this_process)
 
 
 @contextlib.contextmanager
@@ -121,77 +117,26 @@ def started(workers: int) -> Iterator[Callable[[], None]]:
         wait()  # a pool that is ended while it starts prints a traceback
 
 
-class Ahead:
-    """Tasks that workers have started before they are run; at most those of one study."""
-
-    def __init__(self, workers: int) -> None:
-        self._workers = workers
-        self._tasks: deque[Task] = deque()
-        self._started: Sequence[Task] = ()
-        self._results: Any = None
-
-    def start(self, tasks: Sequence[Task]) -> None:
-        """Start tasks. Workers load the data, since this process is at other work."""
-        self.drop()
-        if tasks:
-            self._started, self._tasks = tasks, deque(tasks)
-            with signals_held():
-                self._results = _pool(self._workers)(iter(self._next_call, None))
-
-    def _next_call(self) -> Any:
-        """Return the next task as a call of the pool; None after the last."""
-        return joblib.delayed(run_task)(self._tasks.popleft()) if self._tasks else None
-
-    def take(self, tasks: Sequence[Task]) -> Any:
-        """Return the results of these tasks, as they come, if they were started; drop others."""
-        if tasks != self._started:
-            self.drop()
-        results, self._results = self._results, None
-        return results
-
-    def drop(self) -> None:
-        """Wait for the tasks that workers have, and leave the others: a pool that is ended in between may print a traceback."""
-        self._tasks.clear()
-        with contextlib.suppress(Exception):  # nothing needs their results
-            deque(self._results or (), maxlen=0)
-        self._results = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, error: object, *_: object) -> None:
-        if error and self._results is not None:
-            abandon(self._results)
-        elif not error:
-            self.drop()
-
-
-def abandon(results: Any) -> None:
-    """End the tasks of a call of the pool whose results are not needed."""
-    with warnings.catch_warnings(action="ignore", category=UserWarning):  # tasks are abandoned on purpose
-        results.close()
-
-
-def _run(tasks: Sequence[Task], workers: int, ahead: Ahead | None = None) -> Iterator[list[FinishedTrial]]:
+def _run(tasks: Sequence[Task], workers: int) -> Iterator[list[FinishedTrial]]:
     """Yield the finished trials of each task, in the order in which tasks finish.
 
     Each worker has one BLAS thread, which gives the same bits for any number of workers. A worker that is killed takes
     the whole pool with it: then ``TerminatedWorkerError`` is raised.
     """
-    finished = ahead.take(tasks) if ahead else None
+    finished = None
     try:
-        if finished is None:
-            with signals_held() if workers > 1 else contextlib.nullcontext():  # it may start workers
-                # A small dataset is sent with its task: the worker then does not import scikit-learn, and starts two seconds sooner.
-                finished = _pool(workers)(
-                    joblib.delayed(run_task)(task, small_block(task.dataset, task.config, task.split_seed))
-                    for task in tasks
-                )
+        with signals_held() if workers > 1 else contextlib.nullcontext():  # it may start workers
+            # A small dataset is sent with its task: the worker then does not import scikit-learn, and starts two seconds sooner.
+            finished = _pool(workers)(
+                joblib.delayed(run_task)(task, small_block(task.dataset, task.config, task.split_seed))
+                for task in tasks
+            )
         for trials in finished:  # noqa: UP028  `yield from` would close it before the warnings are off
             yield trials
     finally:
         if finished is not None:
-            abandon(finished)
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # tasks are abandoned on purpose
+                finished.close()
 
 
 def _pool(workers: int) -> joblib.Parallel:

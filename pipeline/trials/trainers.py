@@ -62,7 +62,6 @@ class Trainer(Protocol):
         """Return the result of each trial, in order; ``watch`` decides which of them are pruned."""
 
 
-@dataclass(frozen=True)
 class Lockstep:
     """Trains networks of one structure in lockstep."""
 

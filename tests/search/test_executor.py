@@ -6,18 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import joblib
 import pytest
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from pipeline.search.executor import _pool, default_workers, engine, started
-from pipeline.search.plan import plan, tasks
-from pipeline.search.pruning_history import PruningHistory
 from pipeline.search.worker_memory import bytes_per_worker
-from pipeline.study.spec import Arm, Float, SearchSpace, Study
-from pipeline.trials.task import run_task
 
 
 def worker_pids():
@@ -58,27 +53,6 @@ def test_an_engine_without_tasks_prints_nothing():
     code = "from pipeline.search.executor import engine\nwith engine(2): pass"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
-
-
-def test_tasks_are_started_before_they_are_run():
-    """Started tasks are trained at once, and their results are the same; those that are not run next are abandoned."""
-    study = Study(
-        name="s", question="?", space=SearchSpace(l2=Float(0, 1)), dataset="iris", arms=(Arm("random"),), blocks=1
-    )
-    first, second = (
-        tasks(replace(study, seed=seed), plan(replace(study, seed=seed)), PruningHistory(study, {}), 1)
-        for seed in (0, 1)
-    )
-    expected = {trial.plan.number: trial.result.curves for task in first for trial in run_task(task)}
-    with engine(2) as two:
-        two.start(first)
-        two.background(os.getpid)()  # a worker comes to this after a task
-        waited = time.time()
-        finished = [trial for trials in two.run(first) for trial in trials]
-        assert min(trial.result.ended for trial in finished) < waited
-        assert {trial.plan.number: trial.result.curves for trial in finished} == expected
-        two.start(second)
-        assert {trial.plan.number: trial.result.curves for trials in two.run(first) for trial in trials} == expected
 
 
 def test_the_number_of_workers_respects_a_quota(monkeypatch):

@@ -24,9 +24,6 @@ from pipeline.report.verdict import LABELS, TOO_FEW, matters, towards
 from pipeline.study.metrics import ACCURACY, Metric
 from pipeline.study.spec import Arm
 
-NAMED = 3
-"""The most studies that a sentence names."""
-
 
 @dataclass(frozen=True)
 class Question:
@@ -136,38 +133,22 @@ def another_look(
     interval: Interval,
     error: float,
 ) -> Iterator[str]:
-    """Yield what more blocks of the undecided studies bring to the interval of the mean, then what a data set more would.
-
-    A study that has a look left has a sentence with its cost. For those after their last look there is one sentence.
-    """
-
-    def brings(blocks: Mapping[str, int]) -> str:
-        """Return how the interval changes with these numbers of blocks and the same differences."""
-        later = {
-            name: SetDifference(
-                differences[name].estimate, differences[name].variance * differences[name].blocks / n, n
-            )
-            for name, n in blocks.items()
-        }
-        narrower = interval_of(random_effects([*{**differences, **later}.values()]).means, error)
+    """Yield what another look at each undecided study costs and brings to the interval of the mean, then what a set more would."""
+    told = False
+    for result in results:
+        look, difference = result.next_look, result.difference
+        if result.place != "undecided" or not look or not difference:
+            continue
+        later = SetDifference(difference.estimate, difference.variance * difference.blocks / look.blocks, look.blocks)
+        narrower = interval_of(random_effects([*{**differences, result.study: later}.values()]).means, error)
         now, then = (_width(found, question.metric) for found in (interval, narrower))
-        change = f"be {then} wide instead of {now}" if then != now else f"stay {now} wide"
-        return f"the same differences the 95% CI of the mean would {change}."
-
-    undecided = [result for result in results if result.place == "undecided" and result.difference]
-    for result in undecided:
-        if look := result.next_look:
-            yield (
-                f"{result.study} is undecided. Its next look, after {look.blocks} blocks, costs {look.cost}; with "
-                f"{brings({result.study: look.blocks})}"
-            )
-    if last := [result.study for result in undecided if not result.next_look]:
-        twice = brings({name: 2 * differences[name].blocks for name in last})
-        named = (
-            f"{listed(last)} {'is' if len(last) == 1 else 'are'}" if len(last) <= NAMED else f"{len(last)} studies are"
+        brings = f"be {then} wide instead of {now}" if then != now else f"stay {now} wide"
+        told = True
+        yield (
+            f"{result.study} is undecided. Its next look, after {look.blocks} blocks, costs {look.cost}; with the same "
+            f"differences the 95% CI of the mean would {brings}."
         )
-        yield f"{named} undecided after the last look. With twice the blocks there and {twice}"
-    if undecided:
+    if told:
         sets = len(differences)
         quantiles = special.stdtrit(np.array([sets, sets - 1]), 1 - error / 2)
         factor = math.sqrt(sets / (sets + 1)) * float(quantiles[0] / quantiles[1])

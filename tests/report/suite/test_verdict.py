@@ -108,19 +108,3 @@ def test_what_another_look_brings_is_told_of_undecided_studies():
     )
     assert then < now == pytest.approx(100 * (verdict.interval.high - verdict.interval.low), abs=0.1)
     assert more.startswith("One more data set like these would make it about ")
-
-
-@pytest.mark.parametrize(("undecided", "words"), [(1, "s3 is"), (2, "s2 and s3 are"), (4, "4 studies are")])
-def test_what_more_blocks_bring_is_told_after_the_last_look(undecided, words):
-    """Undecided studies without a look left share one sentence: the width of the interval with twice their blocks."""
-    places = ["ahead"] * (4 - undecided) + ["undecided"] * undecided
-    verdict = decide_over_sets(QUESTION, results([1.0, 1.2, 0.9, 1.1], noise=1.0, places=places), 1)
-    *_, again, _ = verdict.notes
-    start = (
-        f"{words} undecided after the last look. With twice the blocks there and the same differences the 95% CI of "
-    )
-    assert again.startswith(start)
-    then, now = map(
-        float, re.fullmatch(r".* would be ([\d.]+) points wide instead of ([\d.]+) points\.", again).groups()
-    )
-    assert then < now
