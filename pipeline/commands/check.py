@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 
-from pipeline.checks import CheckResult, suite
+from pipeline.checks import CheckResult, all_checks
 from pipeline.commands import Context, given
 from pipeline.commands.columns import print_columns
 from pipeline.console.console import Console
@@ -44,7 +44,7 @@ def check_on_worker(study: Study, engine: Engine) -> Callable[[], list[CheckResu
     """
     if study.model or not is_plain_and_small(study.source, study.config):
         return None
-    wait = cache(engine.background(suite.check_and_split, study))
+    wait = cache(engine.background(all_checks.check_and_split, study))
     expect_block(study.source, study.config, derive_seed(study.seed, "split", 0), lambda: wait()[1])
     return lambda: list(wait()[0])
 
@@ -73,7 +73,7 @@ def check(
 
 def _checks(study: Study) -> Iterator[CheckResult]:
     """Yield the checks of the network; of a study's own model those of the data, by the network, and its first trial."""
-    yield from suite.check(study)
+    yield from all_checks.check(study)
     if study.model:
         trial = first_trial(study)
         (finished,) = run_task(make_task(study, [trial]))

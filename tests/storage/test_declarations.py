@@ -45,7 +45,7 @@ def test_a_budget_changed_after_a_verdict_withholds_the_next(small, tmp_path):
     assert main(["report", str(small), "--no-model"]) == 0
     label, sentence, _ = verdict(tmp_path)
     assert label == "withheld"
-    assert "the difference that matters was changed from 0.5 to 1 points after the declaration" in sentence
+    assert "the difference that matters was changed from 0.5 to 1 point after the declaration" in sentence
     assert "random against grid was not declared before the trials (declared: random against shifted_grid)" in sentence
 
 
