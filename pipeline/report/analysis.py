@@ -24,13 +24,14 @@ from pipeline.report.formatting import count, duration, indefinite
 from pipeline.report.importance import Importance, importance
 from pipeline.report.improvement import Improvement
 from pipeline.report.intervals import Array, Range, is_cut
+from pipeline.report.looks import Rules
 from pipeline.report.matching import Matching, matching
 from pipeline.report.selection import Choice, choice
 from pipeline.report.style import ArmStyles, arm_styles
 from pipeline.report.targets import LADDER, QUOTED, Target, TrialsNeeded, estimate_trials_needed, ladder
 from pipeline.report.trials_table import COSTS, TrialsTable
 from pipeline.report.validity import Contrast
-from pipeline.report.verdict import TOO_FEW, UNDECIDED, Rules, Verdict, decide, one_arm, withheld
+from pipeline.report.verdict import TOO_FEW, UNDECIDED, Verdict, decide, one_arm, withheld
 from pipeline.report.winner import Winner, find_winner
 from pipeline.search.engine import Background, in_this_process
 from pipeline.study.spec import Arm, Study

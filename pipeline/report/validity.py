@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from pipeline.report.arm_titles import title
 from pipeline.report.curves import Pool
 from pipeline.report.formatting import amount, capital, count, listed, percent, value
+from pipeline.report.looks import fewest_blocks, usable_looks
 from pipeline.report.trials_table import TrialsTable
-from pipeline.report.verdict import fewest_blocks, usable_looks
 from pipeline.storage.declarations import declared_terms
 from pipeline.study.spec import Arm, Categorical, Dimension, SearchSpace
 

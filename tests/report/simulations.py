@@ -14,9 +14,10 @@ from synthetic import EMPTY, GRID, RANDOM, SHIFTED, WORTH, luck_of_the_best, luc
 from pipeline.report.comparison import Comparison
 from pipeline.report.curves import Curve, Pool, tuning_curves
 from pipeline.report.improvement import improvement, improvement_interval
+from pipeline.report.looks import Rules
 from pipeline.report.matching import matching
 from pipeline.report.targets import Target, draws, estimate_trials_needed
-from pipeline.report.verdict import AHEAD, EQUAL, Rules, decide
+from pipeline.report.verdict import AHEAD, EQUAL, decide
 from pipeline.study.spec import Arm
 
 M = 108

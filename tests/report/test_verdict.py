@@ -10,7 +10,8 @@ from synthetic import RANDOM, make_table
 from pipeline.report.analysis import Analysis
 from pipeline.report.boundaries import boundary_levels
 from pipeline.report.comparison import Comparison
-from pipeline.report.verdict import Rules, decide, fewest_blocks, judge_look, one_arm, usable_looks
+from pipeline.report.looks import Rules, fewest_blocks, judge_look
+from pipeline.report.verdict import decide, one_arm
 from pipeline.study.spec import Arm
 
 SPREAD = np.array([-1.5, -1.0, -0.6, -0.3, -0.1, 0.1, 0.3, 0.6, 1.0, 1.5])
@@ -192,27 +193,6 @@ def test_six_blocks_are_too_few_for_two_contrasts():
         "Too few repeats for a verdict. Verdicts on 2 contrasts need at least 7 blocks: with fewer, any lead can be chance. So far random "
         "search is 1.200 points ahead of the shifted grid, over 6 blocks. This decides nothing."
     )
-
-
-@pytest.mark.parametrize(
-    ("looks", "contrasts", "usable"),
-    [
-        ((5,), 1, ()),
-        ((6,), 1, (6,)),
-        ((6,), 2, ()),
-        ((7,), 5, ()),
-        ((8,), 5, (8,)),
-        ((3, 10), 1, (10,)),
-        ((6, 12), 1, (12,)),
-        ((6, 12), 2, (12,)),
-        ((7, 14), 1, (7, 14)),
-        ((10, 20, 30), 1, (10, 20, 30)),
-        ((10, 20, 30), 5, (10, 20, 30)),
-    ],
-)
-def test_a_look_is_usable_if_sign_flips_can_reach_its_level(looks, contrasts, usable):
-    """Half of the error at six blocks is 0.025, below their smallest p of 0.031, so the twelve have all of it."""
-    assert usable_looks(looks, contrasts) == usable
 
 
 def test_a_study_of_two_looks_at_six_and_twelve_waits_for_the_second():

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.report.intervals import Interval
+from pipeline.report.looks import ERROR
 from pipeline.report.suite import sentences
 from pipeline.report.suite.random_effects import (
     FEWEST_SETS,
@@ -20,7 +21,7 @@ from pipeline.report.suite.random_effects import (
 )
 from pipeline.report.suite.sentences import Question
 from pipeline.report.suite.set_results import SetResult, by_place
-from pipeline.report.verdict import AHEAD, EQUAL, ERROR, LABELS, TOO_FEW, UNDECIDED
+from pipeline.report.verdict import AHEAD, EQUAL, LABELS, TOO_FEW, UNDECIDED
 from pipeline.study.spec import Arm
 
 
