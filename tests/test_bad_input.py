@@ -164,7 +164,7 @@ ARMS = {
     "an unknown sampler": (study(arms="(Arm('rnadom'),)"), "unknown sampler 'rnadom'; did you mean random?"),
     "an unknown path": (
         study(arms="(Arm('x', 'no.such.Sampler'),)"),
-        "no.such.Sampler cannot be imported (No module named 'no')",
+        "no.such.Sampler cannot be imported (ModuleNotFoundError: No module named 'no')",
     ),
     "no sampler": (study(arms="(Arm('x', 'collections.Counter'),)"), "collections.Counter is not an Optuna sampler"),
     "unknown arguments": (study(arms="(Arm('tpe', arguments={'n_startup': 1}),)"), "does not take its arguments"),

@@ -15,7 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from pipeline.diagnosis.evidence import Evidence
 from pipeline.diagnosis.trial_facts import RULE_FAILED, Finding
-from pipeline.errors import UserError
+from pipeline.errors import UserError, one_line
 
 GROUP = "babysit.diagnosis"
 RESERVED = ("good", RULE_FAILED)
@@ -35,7 +35,7 @@ class InstalledRule:
         try:
             return check_finding(self.rule(evidence))
         except (Exception, SystemExit) as error:  # noqa: BLE001  code from outside may raise anything
-            sentence = f"the rule {self.name} failed: {_one_line(error)}"
+            sentence = f"the rule {self.name} failed: {one_line(error)}"
             return Finding(RULE_FAILED, sentence[:MAX_LENGTH], "fix the rule, or uninstall it")
 
 
@@ -65,7 +65,7 @@ def _load(point: EntryPoint) -> InstalledRule:
         inspect.signature(rule).bind(None)
     except (Exception, SystemExit) as error:
         raise UserError(
-            f"the diagnosis rule {name}, {point.value}, cannot be used: {_one_line(error)}. Fix it, or uninstall it"
+            f"the diagnosis rule {name}, {point.value}, cannot be used: {one_line(error)}. Fix it, or uninstall it"
         ) from error
     return InstalledRule(name, rule)
 
@@ -76,7 +76,3 @@ def _order(point: EntryPoint) -> tuple[str, str]:
 
 def _distribution(point: EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}" if point.dist else "no distribution"
-
-
-def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")

@@ -27,7 +27,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.console.log_records import quiet_loggers
-from pipeline.errors import Failed, UserError
+from pipeline.errors import Failed, UserError, one_line
 from pipeline.seeds import derive_seed
 from pipeline.study.arms import GRIDS
 from pipeline.study.spec import Arm, Float, Int, Point, Range, Study
@@ -164,7 +164,7 @@ class Trajectory:
             at = traceback.extract_tb(error.__traceback__)[-1]
             raise Failed(
                 f"arm {self.arm.name!r}, block {self.block}, trial {self.number}: its sampler {self.arm.sampler} failed, at "
-                f"{at.filename}:{at.lineno}: {type(error).__name__}: {_one_line(error)}"
+                f"{at.filename}:{at.lineno}: {one_line(error)}"
             ) from error
 
     @contextmanager
@@ -251,7 +251,7 @@ def _sampler(arm: Arm, seed: int) -> BaseSampler:
         sampler = sampler_class(**{**arguments, **arm.arguments}, **seeded)
     except Exception as error:  # third-party code may raise anything
         raise UserError(
-            f"arm {arm.name!r}: {path} does not take its arguments: {_one_line(error)}. Correct them"
+            f"arm {arm.name!r}: {path} does not take its arguments: {one_line(error)}. Correct them"
         ) from error
     if not isinstance(sampler, BaseSampler):
         raise UserError(f"arm {arm.name!r}: {path} is not an Optuna sampler; expected a subclass of BaseSampler")
@@ -269,7 +269,7 @@ def _from_hub(arm: Arm, path: str) -> Any:
         return getattr(optunahub.load_module(package), name)
     except Exception as error:  # third-party code, from a network that may be down
         raise UserError(
-            f"arm {arm.name!r}: {path} cannot be loaded from OptunaHub ({_one_line(error)}). Check its name"
+            f"arm {arm.name!r}: {path} cannot be loaded from OptunaHub ({one_line(error)}). Check its name"
         ) from error
 
 
@@ -282,7 +282,7 @@ def _import(arm: Arm, path: str) -> Any:
             return getattr(importlib.import_module(module), name)
     except Exception as error:  # third-party code may raise anything
         raise UserError(
-            f"arm {arm.name!r}: {path} cannot be imported ({_one_line(error)}). Install its package, or put its folder "
+            f"arm {arm.name!r}: {path} cannot be imported ({one_line(error)}). Install its package, or put its folder "
             "on PYTHONPATH"
         ) from error
     names = (*GRIDS, *PLANNED, *ADAPTIVE)
@@ -290,10 +290,6 @@ def _import(arm: Arm, path: str) -> Any:
         f"arm {arm.name!r}: unknown sampler {path!r}; {did_you_mean(path, names)}expected one of {', '.join(names)}, or an "
         "import path"
     )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 @contextmanager

@@ -17,9 +17,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pipeline.errors import one_line
 from pipeline.training.metrics import VAL_ACCURACY
 from pipeline.trials.model_output import ModelOutput
-from pipeline.trials.own_models import Curves, ModelData, Outcome, find_model, fit_trial, one_line
+from pipeline.trials.own_models import Curves, ModelData, Outcome, find_model, fit_trial
 from pipeline.trials.trial import Failure
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

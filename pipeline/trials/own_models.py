@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, one_line
 from pipeline.study.models import SEED
 from pipeline.training.metrics import VAL_ACCURACY
 from pipeline.trials.predictions import Array, accuracy, all_columns, checked, log_loss, predicted
@@ -256,12 +256,3 @@ def _stages(estimator: Any, data: ModelData) -> Iterator[dict[str, float]]:
             )
     else:
         yield from ({"train_loss": float(loss)} for loss in getattr(last, "loss_curve_", ()))
-
-
-def one_line(error: BaseException) -> str:
-    """Return the type and the message of an error in one line; the message of a user's class may not exist."""
-    try:
-        message = str(error)
-    except Exception:  # noqa: BLE001  a user's class may raise anything
-        message = "(its message cannot be shown)"
-    return " ".join(f"{type(error).__name__}: {message}".split())
