@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,3 +80,16 @@ def checked_looks(looks: tuple[int, ...], blocks: int, max_blocks: int | None) -
             "Give more blocks for each look, or fewer max_blocks"
         )
     return looks
+
+
+def check_contrasts(contrasts: Any, arms: Sequence[str]) -> None:
+    """Raise :class:`UserError` unless contrasts are different pairs of the names of arms."""
+    if not isinstance(contrasts, tuple) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in contrasts):
+        raise UserError(
+            f'contrasts: got {shortened(contrasts)}; expected pairs of names of arms, as in (("random", "grid"),)'
+        )
+    for pair in contrasts:
+        if pair[0] == pair[1] or not all(name in arms for name in pair):
+            raise UserError(f"contrasts: got {shortened(pair)}; expected two different arms of {', '.join(arms)}")
+    if len({frozenset(pair) for pair in contrasts}) < len(contrasts):
+        raise UserError(f"contrasts: got {shortened(contrasts)}; expected each pair once")

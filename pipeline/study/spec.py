@@ -14,7 +14,7 @@ from pipeline.study.data_source import RULES, SETTINGS, DataSource, check_data_s
 from pipeline.study.hparams import HyperParams, TrainConfig, plain_fields
 from pipeline.study.metrics import ACCURACY, Metric
 from pipeline.study.models import ModelParams, check_model
-from pipeline.study.search_rules import TRIALS_LIMIT, Pruner, Stage, checked_looks
+from pipeline.study.search_rules import TRIALS_LIMIT, Pruner, Stage, check_contrasts, checked_looks
 from pipeline.study.space import GRID_LIMIT, Categorical, Dimension, Float, Int, Point, Range, SearchSpace
 from pipeline.validation import (
     check_integer,
@@ -22,7 +22,6 @@ from pipeline.validation import (
     check_name,
     check_number,
     check_text,
-    shortened,
 )
 
 __all__ = [
@@ -167,7 +166,7 @@ class Study:
         check_integer("seed", self.seed, low=0, high=2**64 - 1)
         check_integer("confirm", self.confirm, low=0, high=TRIALS_LIMIT)
         object.__setattr__(self, "looks", checked_looks(self.looks, self.blocks, max_blocks))
-        self._check_contrasts()
+        check_contrasts(self.contrasts, names)
         most = max(self.blocks, self.looks[-1]) * self.trials * len(self.arms)
         if most > TRIALS_LIMIT:
             raise UserError(f"blocks x trials x arms: got {most:,}; a study has at most {TRIALS_LIMIT:,}. Give fewer")
@@ -181,18 +180,6 @@ class Study:
         if self.config.metric not in (ACCURACY.name, metric):
             raise UserError(f"metric: got {metric!r}, and config has {self.config.metric!r}. Give one of them")
         object.__setattr__(self, "config", replace(self.config, metric=metric))
-
-    def _check_contrasts(self) -> None:
-        names, pairs = [arm.name for arm in self.arms], self.contrasts
-        if not isinstance(pairs, tuple) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
-            raise UserError(
-                f'contrasts: got {shortened(pairs)}; expected pairs of names of arms, as in (("random", "grid"),)'
-            )
-        for pair in pairs:
-            if pair[0] == pair[1] or not all(name in names for name in pair):
-                raise UserError(f"contrasts: got {shortened(pair)}; expected two different arms of {', '.join(names)}")
-        if len({frozenset(pair) for pair in pairs}) < len(pairs):
-            raise UserError(f"contrasts: got {shortened(pairs)}; expected each pair once")
 
     def _check_kinds(self) -> None:
         kinds = {"question": str, "dataset": str, "drop_unlabelled": bool, "space": SearchSpace, "config": TrainConfig}
