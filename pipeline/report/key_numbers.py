@@ -79,7 +79,8 @@ def _score(analysis: Analysis) -> KeyNumber:
 
 def _trials_needed(analysis: Analysis) -> KeyNumber:
     all_needed, metric = needed_by_headline(analysis), analysis.study.objective
-    caption = f"trials for an even chance of {value(analysis.quoted_target.value, metric)} validation {metric.title}"
+    noun = "trial" if all(needed.median == 1 for needed in all_needed) else "trials"
+    caption = f"{noun} for an even chance of {value(analysis.quoted_target.value, metric)} validation {metric.title}"
     return KeyNumber(
         " vs ".join(whole_number(needed.median) for needed in all_needed),
         f"{caption}: {' vs '.join(label(needed.arm) for needed in all_needed)}",

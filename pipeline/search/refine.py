@@ -47,8 +47,8 @@ def propose(study: Study, trials: Sequence[Trial]) -> Proposal:
 
 
 def best_tenth(trials: int) -> int:
-    """Return how many of a number of trials count as good: a tenth, and at least five."""
-    return max(TOP, trials // 10)
+    """Return how many of a number of trials count as good: a tenth, and at least five, or all if there are fewer."""
+    return min(max(TOP, trials // 10), trials)
 
 
 def _next(study: Study, name: str, ranked: Sequence[Any], scores: Sequence[float], best: int) -> tuple[Dimension, str]:

@@ -5,6 +5,7 @@ import pytest
 from synthetic import RANDOM, make_table
 
 from pipeline.report.winner import Score, find_winner, good_ranges
+from pipeline.search.refine import best_tenth
 
 
 def scored(*changes):
@@ -59,7 +60,8 @@ def test_good_values_are_those_of_the_best_tenth():
 
 @pytest.mark.parametrize("trials", [1, 3])
 def test_few_trials_have_good_values_too(trials):
-    """Of fewer than five trials all count."""
+    """Of fewer than five trials all count, and the heading names no more."""
+    assert best_tenth(trials) == trials
     table = make_table(arms=(RANDOM,), blocks=1, trials=trials)
     rows = good_ranges(find_winner(table.study, table.frame), table.study, table.frame).set_index("hyperparameter")
     least, most = (float(end) for end in rows.loc["l2", "good"].split(" to "))
