@@ -61,7 +61,9 @@ def from_frame(
         if name not in features.columns:
             problems.add(f"columns: {unknown_column(name, features.columns)}")
     kept = has_label(target)
-    if not source.drop_unlabelled or not kept.any():
+    if not kept.any():
+        problems.add(f"no row has a label in column {str(target.name)!r}. Is it the right column?")
+    elif not source.drop_unlabelled:
         check_complete(str(target.name), kept, problems)
     elif test and not kept[-test:].any():
         problems.add("split: no row of the test split has a label. Leave split out, or add the labels")

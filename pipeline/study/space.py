@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from pipeline.errors import UserError
 from pipeline.study.hparams import HyperParams
-from pipeline.validation import check_flag, check_integer, check_number, did_you_mean
+from pipeline.validation import check_flag, check_integer, check_number, did_you_mean, shortened
 
 Point = dict[str, Any]
 """One value for each searched hyperparameter."""
@@ -158,6 +158,10 @@ class Categorical:
             if not isinstance(choice, (str, int, float)):
                 raise UserError(
                     f"Categorical: got {choice!r}; expected text, a number, True or False. Hidden sizes are text: '64x32'"
+                )
+            if not isinstance(choice, (str, float)) and abs(choice) > LARGEST_INT:
+                raise UserError(
+                    f"Categorical: got {shortened(choice)}; expected whole numbers of at most {LARGEST_INT:,}. Give it as text"
                 )
             if isinstance(choice, str) and len(choice) > LONGEST_CHOICE:
                 raise UserError(

@@ -42,6 +42,8 @@ __all__ = [
 
 LONGEST_QUESTION, LONGEST_DATASET = 1000, 255
 """The most characters of each."""
+LONGEST_TIMEOUT = 1e9
+"""Seconds; no clock of Python waits much longer."""
 IDENTITY = ("dataset", "model", "space", "fixed", "config", "seed", "pruner", *SETTINGS)
 """The fields that decide a trial's numbers."""
 CONFIRM = 5
@@ -193,7 +195,7 @@ class Study:
             check_kind("pruner", self.pruner, Pruner)
 
     def _check_model(self) -> None:
-        check_number("trial_timeout", self.trial_timeout, low=0.0)
+        check_number("trial_timeout", self.trial_timeout, low=0.0, below=LONGEST_TIMEOUT)
         if not self.model:
             check_kind("fixed", self.fixed, HyperParams)
             if self.trial_timeout:

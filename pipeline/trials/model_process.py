@@ -162,13 +162,14 @@ def serve(parent: int, by_signal: bool) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("800")  # if memory runs out, this process goes before its worker
+    requests: BinaryIO = os.fdopen(os.dup(0), "rb")
     answers: BinaryIO = os.fdopen(os.dup(1), "wb")
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123  a model that reads its input must neither wait nor get requests
+        os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
-    if hasattr(
-        os, "register_at_fork"
-    ):  # a process that the model forks may outlive this one, and must not hold the pipe
-        os.register_at_fork(after_in_child=answers.close)
-    requests, data = sys.stdin.buffer, None
+    if hasattr(os, "register_at_fork"):
+        _end_forks_too(requests, answers)
+    data = None
     with contextlib.suppress(EOFError):
         while True:
             request = _receive(requests)
@@ -181,17 +182,35 @@ def serve(parent: int, by_signal: bool) -> None:
                 _send(answers, _fit(request, data, requests, answers))
 
 
+def _end_forks_too(*pipes: BinaryIO) -> None:
+    """Let processes that the model forks hold none of the pipes, and end with this process (Linux, from its main thread)."""
+    forked_by: list[threading.Thread] = [threading.main_thread()]
+    model_process, main = os.getpid(), threading.main_thread()
+
+    def before() -> None:
+        forked_by[0] = threading.current_thread()
+
+    def in_child() -> None:
+        for pipe in pipes:
+            pipe.close()
+        if sys.platform == "linux" and forked_by[0] is main and os.getppid() == model_process:
+            end_with(model_process, by_signal=True)
+
+    os.register_at_fork(before=before, after_in_child=in_child)
+
+
 def _fit(request: Any, data: Any, requests: BinaryIO, answers: BinaryIO) -> Outcome | Failure:
     model, params, seed, watched, save = request
 
     def stop(epoch: int, accuracy: float) -> bool:
         _send(answers, (epoch, accuracy))
-        return bool(_receive(requests))
+        try:
+            return bool(_receive(requests))
+        except EOFError:  # the worker has ended
+            os._exit(1)
 
     try:
         return fit_trial(model, params, seed, data, Curves(stop if watched else None, watched), save=save)
-    except EOFError:
-        raise
     except BaseException as error:  # noqa: BLE001  a model may raise anything, and SystemExit too
         return Failure("failed", f"raised {one_line(error)[:300]}", traceback.format_exc()[-LONGEST_TRACEBACK:])
     finally:

@@ -19,6 +19,8 @@ from pipeline.trials.predictions import Array, accuracy, all_columns, checked, l
 from pipeline.validation import did_you_mean
 
 REPORTED = re.compile("(train|val)_")
+METRIC_NAME = re.compile(r"(?!test_|best_|gap$)[A-Za-z]\w{0,99}", re.ASCII)
+"""The names that a model may report: those of its results are written by this program."""
 """A metric that a function reports as ``val_accuracy`` is recorded as ``val/accuracy``; others keep their names."""
 SEEDS = 2**32
 """The number of seeds that NumPy's older generators take."""
@@ -68,10 +70,17 @@ class Curves:
     def __call__(self, epoch: int, **metrics: float) -> bool:
         """Record the metrics of an epoch, counted from 1. Return True if the training should stop now: it is pruned.
 
-        Raises :class:`ValueError` for another epoch than the next one, and if a pruner gets no value of the study's metric.
+        Raises :class:`ValueError` for another epoch than the next one, for a name that is not :data:`METRIC_NAME`, and if a
+        pruner gets no value of the study's metric.
         """
         if epoch != self.epochs + 1:
             raise ValueError(f"report: got epoch {epoch}; expected {self.epochs + 1}. Report every epoch, from 1")
+        epoch = int(epoch)
+        if wrong := [name for name in metrics if not METRIC_NAME.fullmatch(name)]:
+            raise ValueError(
+                f"report: got the metric {wrong[0]!r:.60}; expected a name of letters, digits and _, as in val_loss, that "
+                "does not begin with test_ or best_"
+            )
         for name, value in metrics.items():
             key = REPORTED.sub(r"\1/", name, count=1) if REPORTED.match(name) else name
             self.values.setdefault(key, [float("nan")] * self.epochs).append(float(value))

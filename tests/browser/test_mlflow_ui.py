@@ -78,7 +78,14 @@ def test_the_arms_stand_side_by_side(page, shown):
     expect(page.get_by_text("Group by: arm")).to_be_visible()
     expect(page.get_by_text("6 matching runs")).to_be_visible()
     for metric in ("best_so_far/test_accuracy", "expected/test_accuracy", "best_so_far/val_accuracy"):
-        expect(page.get_by_text(f"{ARMS[0]} ({metric})", exact=True)).to_be_visible()
+        legend = page.get_by_text(f"{ARMS[0]} ({metric})", exact=True)
+        page.mouse.move(900, 500)
+        for _ in range(40):  # a chart is drawn when it is scrolled to
+            if legend.count():
+                break
+            page.mouse.wheel(0, 200)
+            page.wait_for_timeout(500)
+        expect(legend).to_be_visible()
         assert lines_of(page, metric) == ARMS
     chart = page.locator(DRAWN).first
     assert chart.evaluate("chart => chart._fullData.length") >= len(ARMS)

@@ -41,7 +41,7 @@ def test_the_lines_of_the_page_run_as_they_are_printed(tiny_study, tmp_path, tra
     assert main(["run", str(tiny_study), "--workers", "1", "--blocks", "1"]) == 0
     assert "the page has its values" in capsys.readouterr().out
     page = tmp_path / "reports" / "tiny" / "report.md"
-    hparams, classifier, training, _, loading, serving = re.findall(
+    hparams, _, classifier, training, _, loading, serving = re.findall(
         r"^```\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL
     )
     table = read_table(page.parent)

@@ -3,8 +3,10 @@
 import multiprocessing
 import os
 import re
+import signal
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,13 +26,20 @@ class Speechless(Exception):  # noqa: N818
         raise RuntimeError
 
 
+def fork():
+    """Start a process that sleeps."""
+    multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True).start()
+
+
+ACTS = {"hang": lambda: time.sleep(60), "read": input, "fork": fork}
+
+
 def act(params, data, seed, report):
     """Do what the parameter says; a function of a study."""
+    ACTS.get(params["act"], lambda: None)()
     match params["act"]:
         case "raise" | "no message":
             raise {"raise": ValueError("no such luck"), "no message": Speechless()}[params["act"]]
-        case "hang":
-            time.sleep(60)
         case "kill":
             os.kill(os.getpid(), 9)
         case "exit":
@@ -72,6 +81,7 @@ def fit():
         ("exit", "killed", "ended its process with exit code 3"),
         ("fork and hang", "timed-out", "did not end within the trial_timeout of 1 s"),
         ("fork and kill", "killed", "was ended by SIGKILL, perhaps since the memory was full"),
+        ("read", "failed", "raised EOFError: EOF when reading a line"),
         ("no message", "failed", "raised Speechless: (its message cannot be shown)"),
     ],
 )
@@ -103,6 +113,19 @@ def test_a_flood_of_prints_is_cut(fit, capfd):
     assert re.search(r"x\n\.\.\. 99,\d{3},\d{3} bytes that the model printed are left out \.\.\.\nx", shown)
     assert "xxx last\n" in shown
     assert "first x last\n" in shown
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux ends them by a signal")
+def test_what_a_model_has_forked_ends_with_its_process(fit):
+    """A killed worker cannot end it, so the process that the model has forked ends with the model's own."""
+    fit("fork")
+    pid = fit.process._process.pid
+    (forked,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    os.kill(pid, signal.SIGKILL)
+    stat, end = Path(f"/proc/{forked}/stat"), time.monotonic() + 20
+    while stat.exists() and ") Z " not in stat.read_text() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert time.monotonic() < end
 
 
 def test_an_interrupt_ends_the_process(fit):

@@ -1,5 +1,7 @@
 """A study's own model: how it is found, what it returns, and its curves."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -126,3 +128,15 @@ def test_a_function_takes_four_arguments():
     assert is_function(ends)
     assert not is_function(pipe)
     assert not is_function(dict)
+
+
+@pytest.mark.parametrize(
+    "name", ["test_accuracy", "test/accuracy", "best/val_accuracy", "best_epoch", "gap", "", "a b", "x" * 300]
+)
+def test_a_model_cannot_report_its_results(name):
+    """A name that is that of a result, or that stores refuse, is an error of the model; the curves stay as they are."""
+    report = Curves()
+    report(1, val_accuracy=0.5, my_loss=2)
+    with pytest.raises(ValueError, match=re.escape(f"report: got the metric {name!r:.60}; expected a name")):
+        report(2, val_accuracy=0.6, **{name: 0.99})
+    assert report.values == {"val/accuracy": [0.5], "my_loss": [2.0]}
