@@ -140,6 +140,20 @@ CHOICES = {
     "hidden sizes misspelt": (study("hidden=Categorical('64xx')"), "hidden: got '64xx'; expected sizes"),
     "a hidden size of 0": (study(fixed="HyperParams(hidden=(0,))"), "hidden: got 0"),
     "a hidden size below 0": (study(fixed="HyperParams(hidden=(-1,))"), "hidden: got -1"),
+    "a hidden size of 400 digits": (study("hidden=Categorical('1', '9' * 400)"), "hidden: got a number beyond"),
+    "a choice of 70 bits": (study("learning_rate=Categorical(1, 2**70)"), "Categorical: got 1180591620717411303424"),
+    "a timeout without end": (
+        study("C=Float(1, 2)", model="'sklearn.svm:SVC'", trial_timeout="1e300"),
+        "trial_timeout: got 1e+300; expected a finite number of at least 0 and below 1e+09",
+    ),
+    "a preprocessing of a trial that mixes pixels": (
+        study(f"{SPACE}, preprocessing=Categorical('none', 'whiten')", fixed="HyperParams(conv='4')", trials=8),
+        "preprocessing: 'whiten' mixes the pixels of images, which conv needs",
+    ),
+    "a preprocessing of a trial for images alone": (
+        study(f"{SPACE}, preprocessing=Categorical('none', 'channel_mean')", dataset="'iris'", trials=8),
+        "preprocessing: the rows have shape",
+    ),
     "a network beyond memory": (study(fixed="HyperParams(hidden=(10**6, 10**6))"), "GiB to train; there are"),
     "dropout": (study(fixed="HyperParams(dropout=1.0)"), "dropout: got 1.0"),
     "preprocessing": (study(config="TrainConfig(preprocessing='standardize')"), "did you mean standardise?"),
@@ -155,7 +169,7 @@ CHOICES = {
         study("hidden=Categorical('x'.join(['1'] * 3001))"),
         "Categorical: got a choice of 6,001 characters",
     ),
-    "an integer beyond floats": (study("l2=Categorical(10**400)"), "l2: got a number beyond 1.8e+308"),
+    "an integer beyond floats": (study("l2=Categorical(10**400)"), "Categorical: got a number beyond 1.8e+308"),
     "dropout below 0": (study(fixed="HyperParams(dropout=-0.1)"), "dropout: got -0.1"),
 }
 ARMS = {

@@ -9,7 +9,9 @@ from pathlib import Path
 from pipeline.data.dataset import is_plain_and_small, load_block, load_rows
 from pipeline.data.splits import split_indices
 from pipeline.errors import UserError
+from pipeline.nn.conv_text import image_of
 from pipeline.seeds import derive_seed
+from pipeline.study.hparams import HyperParams, TrainConfig
 from pipeline.study.spec import Study
 from pipeline.training.inputs import check_batch
 from pipeline.training.memory import bytes_per_trial
@@ -27,6 +29,8 @@ UNKNOWN_BYTES = 4 * 2**30
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 """Files that hold a container's limit of memory."""
 GIB = 2**30
+MIXING = ("pca", "whiten")
+"""The preprocessings after which rows are no longer images."""
 
 
 def check_affordable(study: Study, planned: Collection[PlannedTrial]) -> None:
@@ -44,6 +48,7 @@ def check_affordable(study: Study, planned: Collection[PlannedTrial]) -> None:
         train_rows = len(split_indices(rows, config, first)[0])
     features, memory = rows.width, memory_bytes()
     for trial in {trial.hparams.structure: trial.hparams for trial in planned}.values():
+        _check_preprocessing(trial, config, rows.shape)
         check_batch(trial.configured(config), train_rows)
         needed = bytes_per_trial(trial, features, rows.classes, config, rows.shape)
         if needed > memory:
@@ -51,6 +56,18 @@ def check_affordable(study: Study, planned: Collection[PlannedTrial]) -> None:
                 f"hidden: a network of {len(trial.hidden)} hidden layers of up to {max(trial.hidden, default=0):,} units takes "
                 f"{needed / GIB:,.0f} GiB to train; there are {memory / GIB:,.0f} GiB. Give fewer units"
             )
+
+
+def _check_preprocessing(trial: HyperParams, config: TrainConfig, shape: tuple[int, ...]) -> None:
+    """Raise :class:`UserError` for a trial's own preprocessing that its rows, or what it does with images, do not fit."""
+    name = trial.preprocessing
+    if name == "channel_mean":
+        image_of(shape, "preprocessing")
+    if name in MIXING and (trial.conv or config.augmentation != "none"):
+        wants = "conv" if trial.conv else "augmentation"
+        raise UserError(
+            f"preprocessing: {name!r} mixes the pixels of images, which {wants} needs. Leave one of them out"
+        )
 
 
 def bytes_per_worker(workers: int) -> int:

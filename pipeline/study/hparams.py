@@ -19,6 +19,8 @@ PREPROCESSING_NAMES = ("none", "centre", "standardise", "min_max", "mean_image",
 
 EPOCHS_LIMIT = 100_000
 """The most epochs; the curves of more would not fit into memory."""
+WIDEST = 10_000_000
+"""The most units of a layer: the arrays of a wider one would fit into no memory."""
 
 CLASS_WEIGHTS = ("none", "balanced")
 """How classes are weighted in the training loss; ``pipeline.training.minibatches.weighted`` has the formula."""
@@ -279,5 +281,5 @@ def parse_hidden(value: Any) -> tuple[int, ...]:
     if not isinstance(sizes, (list, tuple)):
         raise UserError(f"hidden: got {value!r}; expected sizes, or text like 100x50")
     for size in sizes:
-        check_integer("hidden", size, low=1)
+        check_integer("hidden", size, low=1, high=WIDEST)
     return tuple(int(size) for size in sizes)

@@ -161,7 +161,7 @@ class Categorical:
                 )
             if not isinstance(choice, (str, float)) and abs(choice) > LARGEST_INT:
                 raise UserError(
-                    f"Categorical: got {shortened(choice)}; expected whole numbers of at most {LARGEST_INT:,}. Give it as text"
+                    f"Categorical: got {shortened(choice)}; expected whole numbers of at most {LARGEST_INT:,}. Give a smaller one, or a float"
                 )
             if isinstance(choice, str) and len(choice) > LONGEST_CHOICE:
                 raise UserError(
