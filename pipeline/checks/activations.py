@@ -44,11 +44,11 @@ def activation_statistics(study: Study, data: Dataset) -> CheckResult:
             if fault := signal_fault(layers, float(data.train.inputs[:STATISTICS_ROWS].std())):
                 sentence = f"{kind_of(trial)} from {init} {fault}"
                 faults[sentence] = init, trial.batch_norm
-    kinds = f"all {len(metrics)} kinds" if len(metrics) > 1 else "the one kind"
+    kinds = f" in all {len(metrics)} kinds of networks" if len(metrics) > 1 else ""
     return CheckResult(
         "activations at initialisation",
         passed=True,
-        message="; ".join(faults) or f"healthy in {kinds} of networks",
+        message="; ".join(faults) or f"healthy{kinds}",
         advice=_advice(list(faults.values())),
         metrics=metrics,
     )
