@@ -74,8 +74,14 @@ class Stratified:
                 "class on both sides. Give other shares, or more rows"
             )
         labels = self.labels[indices]
-        if np.bincount(labels, minlength=self.classes).min() <= least:
-            rarest = shown(self.names[np.bincount(labels, minlength=self.classes).argmin()])
+        counts = np.bincount(labels, minlength=self.classes)
+        if counts.min() <= least:
+            rarest = shown(self.names[counts.argmin()])
+            if not counts.min():
+                raise UserError(
+                    f"validation, test: class {rarest} is in the given test split alone. Add rows of it to the others, or "
+                    "leave them out there"
+                )
             raise UserError(f"validation, test: class {rarest} has too few rows for every split. Give more of them")
         first, second = train_test_split(indices, test_size=size, stratify=labels, random_state=self.seed)
         return self._complete(np.sort(first), np.sort(second), least)

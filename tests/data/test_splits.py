@@ -216,6 +216,13 @@ def test_a_given_split_without_a_class_is_refused():
         split_indices(load_table("own.npz"), TrainConfig(), 0)
 
 
+def test_a_class_of_the_given_test_split_alone_is_refused():
+    """More test rows of it would not help, so the line says where it is and is lacking."""
+    np.savez("own.npz", X=np.zeros((30, 2)), y=np.arange(30) % 3, X_test=np.zeros((16, 2)), y_test=np.arange(16) % 4)
+    with pytest.raises(UserError, match=r"class 3 is in the given test split alone\. Add rows"):
+        split_indices(load_table("own.npz"), TrainConfig(), 0)
+
+
 @pytest.mark.parametrize(
     ("rule", "cells", "says"),
     [
