@@ -150,9 +150,13 @@ CHOICES = {
         study(f"{SPACE}, preprocessing=Categorical('none', 'whiten')", fixed="HyperParams(conv='4')", trials=8),
         "preprocessing: 'whiten' mixes the pixels of images, which conv needs",
     ),
+    "a preprocessing that mixes pixels": (
+        study(fixed="HyperParams(conv='4')", config="TrainConfig(preprocessing='whiten')"),
+        "preprocessing: 'whiten' mixes the pixels of images, which conv needs",
+    ),
     "a preprocessing of a trial for images alone": (
         study(f"{SPACE}, preprocessing=Categorical('none', 'channel_mean')", dataset="'iris'", trials=8),
-        "preprocessing: the rows have shape",
+        "channel_mean: the rows have shape",
     ),
     "a network beyond memory": (study(fixed="HyperParams(hidden=(10**6, 10**6))"), "GiB to train; there are"),
     "dropout": (study(fixed="HyperParams(dropout=1.0)"), "dropout: got 1.0"),

@@ -34,7 +34,9 @@ MIXING = ("pca", "whiten")
 
 
 def check_affordable(study: Study, planned: Collection[PlannedTrial]) -> None:
-    """Check that the data fill a batch and that the memory holds every network, before anything is written.
+    """Check that preprocessing fits the data, that they fill a batch, and that memory holds every network.
+
+    Nothing is written before it.
 
     Raises :class:`UserError` that names the value.
     """
@@ -48,8 +50,9 @@ def check_affordable(study: Study, planned: Collection[PlannedTrial]) -> None:
         train_rows = len(split_indices(rows, config, first)[0])
     features, memory = rows.width, memory_bytes()
     for trial in {trial.hparams.structure: trial.hparams for trial in planned}.values():
-        _check_preprocessing(trial, config, rows.shape)
-        check_batch(trial.configured(config), train_rows)
+        own = trial.configured(config)
+        _check_preprocessing(trial, own, rows.shape)
+        check_batch(own, train_rows)
         needed = bytes_per_trial(trial, features, rows.classes, config, rows.shape)
         if needed > memory:
             raise UserError(
@@ -59,10 +62,10 @@ def check_affordable(study: Study, planned: Collection[PlannedTrial]) -> None:
 
 
 def _check_preprocessing(trial: HyperParams, config: TrainConfig, shape: tuple[int, ...]) -> None:
-    """Raise :class:`UserError` for a trial's own preprocessing that its rows, or what it does with images, do not fit."""
-    name = trial.preprocessing
+    """Raise :class:`UserError` for a preprocessing that needs images where there are none, or leaves none for conv."""
+    name = config.preprocessing
     if name == "channel_mean":
-        image_of(shape, "preprocessing")
+        image_of(shape, name)
     if name in MIXING and (trial.conv or config.augmentation != "none"):
         wants = "conv" if trial.conv else "augmentation"
         raise UserError(

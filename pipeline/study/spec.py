@@ -43,7 +43,7 @@ __all__ = [
 LONGEST_QUESTION, LONGEST_DATASET = 1000, 255
 """The most characters of each."""
 LONGEST_TIMEOUT = 1e9
-"""Seconds; no clock of Python waits much longer."""
+"""The limit of ``trial_timeout``, in seconds: Python's timers wait for at most about 9e9."""
 IDENTITY = ("dataset", "model", "space", "fixed", "config", "seed", "pruner", *SETTINGS)
 """The fields that decide a trial's numbers."""
 CONFIRM = 5
