@@ -131,7 +131,7 @@ def test_a_function_takes_four_arguments():
 
 
 @pytest.mark.parametrize(
-    "name", ["test_accuracy", "test/accuracy", "best/val_accuracy", "best_epoch", "gap", "", "a b", "x" * 300]
+    "name", ["test_accuracy", "test/accuracy", "best/val_accuracy", "best_epoch", "gap", "val_", "", "a b", "x" * 300]
 )
 def test_a_model_cannot_report_its_results(name):
     """A name that is that of a result, or that stores refuse, is an error of the model; the curves stay as they are."""
