@@ -1,8 +1,8 @@
-"""What a recorded trial of a scikit-learn classifier costs beside its fit: babysit, and Optuna with MLflow by hand.
+"""What a recorded trial of a scikit-learn classifier costs without its fit: babysit, and Optuna with MLflow by hand.
 
 Both search the same classifier on digits with one worker, in turns, in empty folders. ``python benchmarks/own_model.py``
-prints the lines of code and the milliseconds for each trial: those of a long search minus those of a short one, so that starts do not count, without
-the time inside of the fits and predictions.
+prints the lines of code, and the milliseconds of a trial without its fit and predictions. They are those of a long search
+minus those of a short one, so that starts do not count.
 """
 
 from __future__ import annotations
@@ -96,16 +96,16 @@ def outside(script: str, trials: int, python: str = sys.executable) -> float:
         return whole - sum(map(float, (folder / "seconds.txt").read_text().split()))
 
 
-def beside(script: str, python: str = sys.executable) -> float:
-    """Return the milliseconds that one more trial costs beside its fit."""
+def without_fit(script: str, python: str = sys.executable) -> float:
+    """Return the milliseconds that one more trial costs without its fit."""
     return 1000 * (outside(script, MANY, python) - outside(script, FEW, python)) / (MANY - FEW)
 
 
 def compare(sides: Mapping[str, tuple[str, str, str]]) -> None:
     """Run each side's script in turns, and print a table: a side's name has its lines of code, its script, an interpreter."""
-    rounds = [[beside(script, python) for _, script, python in sides.values()] for _ in range(ROUNDS)]
+    rounds = [[without_fit(script, python) for _, script, python in sides.values()] for _ in range(ROUNDS)]
     print(
-        "| a search of support vector machines by | lines | ms a trial beside its fit | rounds |\n|---|---:|---:|---|"
+        "| a search of support vector machines by | lines | ms a trial, without its fit | rounds |\n|---|---:|---:|---|"
     )
     for (name, (code, *_)), values in zip(sides.items(), zip(*rounds, strict=True), strict=True):
         lines = sum(bool(line.strip()) for line in code.splitlines())
