@@ -36,13 +36,8 @@ def command(args: argparse.Namespace, context: Context) -> None:
         with claimed_jobs(declared, args, context) as (jobs, suite_run):
             for job in jobs:
                 with suite_run.failures_of(job) if suite_run else nullcontext():
-                    result = run_claimed(
-                        job,
-                        engine,
-                        keep_model=not args.no_model,
-                        checked=checked,
-                        results_of=results_of,
-                    )
+                    model = not args.no_model
+                    result = run_claimed(job, engine, keep_model=model, checked=checked, results_of=results_of)
                     if suite_run:
                         suite_run.add(job, result)
             if suite_run:

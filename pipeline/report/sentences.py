@@ -55,8 +55,8 @@ def _two_estimates(analysis: Analysis) -> Iterator[str]:
     if opposite or abs(curves.estimate - expected.estimate) > (expected.high - expected.low) / 2:
         yield (
             f"The curves end with the very models that validation chose: there {title(comparison.first)} minus "
-            f"{title(comparison.second)} is {amount(shown, metric)}. The verdict's {amount(judged, metric)} are what to expect of "
-            f"such choices, over new validation rows and new {drawn_again(analysis.study)}: they depend less on the luck of single models."
+            f"{title(comparison.second)} is {amount(shown, metric)}. The verdict has {amount(judged, metric)}, which is expected of "
+            f"such choices over new validation rows and new {drawn_again(analysis.study)}. It depends less on the luck of single models."
         )
 
 

@@ -102,9 +102,8 @@ def _kept(dimension: Categorical, values: Sequence[Any]) -> tuple[Dimension, str
     if not dropped:
         return dimension, f"every choice is among the best {len(values)}"
     shares = ", ".join(f"{choice} {list(values).count(choice)}" for choice in kept)
-    return Categorical(
-        *kept, levels=min(dimension.levels, len(kept))
-    ), f"of the best {len(values)} trials: {shares}; none with {', '.join(dropped)}"
+    reason = f"of the best {len(values)} trials: {shares}; none with {', '.join(dropped)}"
+    return Categorical(*kept, levels=min(dimension.levels, len(kept))), reason
 
 
 def _narrowed(dimension: Range, positions: Sequence[float]) -> tuple[Dimension, str]:

@@ -72,4 +72,4 @@ def test_curves_that_end_elsewhere_than_the_verdict_are_explained(shift, told):
     analysis.comparison.test[:, -1] += shift
     found = [text for text in sentences(analysis) if text.startswith("The curves end with the very models")]
     assert len(found) == told
-    assert all("is \u2212" in text and "The verdict's 1.8" in text for text in found)
+    assert all("is \u2212" in text and "The verdict has 1.8" in text for text in found)
